@@ -1,0 +1,146 @@
+"""Rated images: what every dataset of this package is once it has been read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import KW_ONLY, dataclass, fields
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iqa_zoo.errors import InputError
+
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class RatedImages:
+    """Image files and the one quality score each was given.
+
+    Args:
+        name: the dataset, as it is called in tables and split files.
+        paths: one file an image; no file twice.
+        mos: float64, one score an image; a read-only copy is kept.
+        score_range: lowest and highest score of the scale, both included.
+        licence: terms of the release.
+        source: where to get the release.
+        references: the source content of each image, by which splits are grouped; None where every
+            image is its own content.
+        distortions: the kind of distortion of each image; None where there is no such label.
+        higher_is_better: False for DMOS.
+        label: what the scores are: "MOS", "DMOS", or "proxy: ..." where no human gave them.
+        official_split: "train", "validation" or "test" for each image ("" for an image that the
+            release puts in none); None where the release has no split.
+
+    Raises:
+        InputError: lengths that differ, a score that is not finite or outside ``score_range``, a file
+            listed twice, no image at all. The message names the file.
+
+    >>> data = RatedImages("two", (Path("a/1.png"), Path("a/2.png")), np.array([3.0, 4.5]),
+    ...                    score_range=(1, 5), licence="CC0", source="drawn by hand")
+    >>> len(data), data.names, data.contents
+    (2, ('1.png', '2.png'), ('1.png', '2.png'))
+    """
+
+    name: str
+    paths: tuple[Path, ...]
+    mos: NDArray[np.float64]
+    _: KW_ONLY
+    score_range: tuple[float, float]
+    licence: str
+    source: str
+    references: tuple[str, ...] | None = None
+    distortions: tuple[str, ...] | None = None
+    higher_is_better: bool = True
+    label: str = "MOS"
+    official_split: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        paths = tuple(Path(path) for path in self.paths)
+        mos = np.array(self.mos, dtype=np.float64)
+        mos.setflags(write=False)
+        object.__setattr__(self, "paths", paths)
+        object.__setattr__(self, "mos", mos)
+        if not paths:
+            raise InputError(f"{self.name}: no images; at least one image with a score is needed")
+        if mos.ndim != 1:
+            raise InputError(f"{self.name}: mos has shape {mos.shape}; give one number an image")
+        for field_name in ("mos", "references", "distortions", "official_split"):
+            value = getattr(self, field_name)
+            if value is None:
+                continue
+            if len(value) != len(paths):
+                unpaired = _unpaired(paths, len(value))
+                raise InputError(f"{self.name}: {len(paths)} images and {len(value)} {field_name}; {unpaired}")
+            if field_name != "mos":
+                object.__setattr__(self, field_name, tuple(str(item) for item in value))
+        self._check_scores()
+        self._check_files()
+
+    def _check_scores(self) -> None:
+        low, high = self.score_range
+        if not low < high:
+            raise InputError(f"{self.name}: score_range {self.score_range} must be (lowest, highest)")
+        finite = np.isfinite(self.mos)
+        if not finite.all():
+            first = int(np.argmin(finite))
+            raise InputError(
+                f"{self.name}: the score of {self.paths[first]} is {self.mos[first]}; every image needs a number"
+            )
+        outside = (self.mos < low) | (self.mos > high)
+        if outside.any():
+            first = int(np.argmax(outside))
+            raise InputError(
+                f"{self.name}: the score of {self.paths[first]} is {self.mos[first]:g}, outside {low:g}..{high:g}"
+                f" ({int(outside.sum())} such images); is this the right label file or scale?"
+            )
+
+    def _check_files(self) -> None:
+        seen: set[Path] = set()
+        for path in self.paths:
+            if path in seen:
+                raise InputError(f"{self.name}: {path} is listed twice; give each image one score")
+            seen.add(path)
+        for path, part in zip(self.paths, self.official_split or (), strict=False):
+            if part and part not in PARTS:
+                raise InputError(f"{self.name}: {path} is in part {part!r}; the parts are {', '.join(PARTS)}")
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """A distinct name for each image that does not depend on where the dataset lies: its file
+        name, or where two folders share file names, its path from their common folder."""
+        files = tuple(path.name for path in self.paths)
+        if len(set(files)) == len(files):
+            return files
+        common = os.path.commonpath([path.parent for path in self.paths])
+        return tuple(path.relative_to(common).as_posix() for path in self.paths)
+
+    @property
+    def contents(self) -> tuple[str, ...]:
+        """The group each image must stay in when the set is split: its reference, or itself."""
+        return self.references if self.references is not None else self.names
+
+    def select(self, indices: Iterable[int]) -> RatedImages:
+        """The images at ``indices``, in that order, with everything known of them."""
+        chosen = [int(index) for index in indices]
+        values = {}
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if each.name == "mos":
+                value = value[chosen]
+            elif each.name in ("paths", "references", "distortions", "official_split") and value is not None:
+                value = tuple(value[index] for index in chosen)
+            values[each.name] = value
+        return RatedImages(**values)
+
+
+def _unpaired(paths: tuple[Path, ...], count: int) -> str:
+    if count < len(paths):
+        return f"the first image without one is {paths[count]}"
+    return f"the last image is {paths[-1]}"
