@@ -1,0 +1,199 @@
+"""Train, validation and test parts: by content, seeded, named by a hash, kept in files that others can use."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iqa_zoo.data.rated import PARTS, RatedImages
+from iqa_zoo.errors import InputError
+
+_FORMAT = "iqa_zoo splits, version 1"
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Sorted indices of the images in each part; ``id`` is the same wherever the same images of the
+    same dataset are parted alike, whatever their order on disk."""
+
+    train: NDArray[np.int64]
+    test: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    id: str
+
+
+def make_splits(
+    data: RatedImages, count: int, seed: int = 0, test_fraction: float = 0.2, validation_fraction: float = 0.0
+) -> list[Split]:
+    """Split a dataset ``count`` times at random, keeping all images of one content in one part.
+
+    The sorted contents are shuffled; the first ``round((1 - test_fraction) * n)`` train, the others test.
+    Split k depends on the seed and on k, not on ``count``.
+
+    Args:
+        data: the dataset; grouped by ``data.contents``.
+        count: how many splits.
+        seed: of the shuffles.
+        test_fraction: share of the contents that test.
+        validation_fraction: share of the *training* contents that are held out of training to validate.
+
+    Raises:
+        InputError: a fraction outside its range, or too few contents to fill a part.
+
+    >>> data = RatedImages("toy", tuple(Path(f"{i}.png") for i in range(10)), np.arange(10.0),
+    ...                    score_range=(0, 10), licence="CC0", source="made up")
+    >>> split = make_splits(data, count=3)[0]
+    >>> len(split.train), len(split.test), len(split.validation)
+    (8, 2, 0)
+    """
+    if count < 1:
+        raise InputError(f"{data.name}: {count} splits were asked for; ask for at least 1")
+    if not 0 < test_fraction < 1:
+        raise InputError(f"{data.name}: test_fraction is {test_fraction}; give a share between 0 and 1, such as 0.2")
+    contents = np.array(sorted(set(data.contents)))
+    num_train = round((1 - test_fraction) * len(contents))
+    splits = []
+    for index in range(count):
+        rng = np.random.default_rng([seed, index])
+        shuffled = rng.permutation(contents)
+        parts = {"test": shuffled[num_train:]}
+        parts["train"], parts["validation"] = _hold_out(shuffled[:num_train], validation_fraction, data.name)
+        for part in ("train", "test"):
+            _check_filled(part, parts[part], len(contents), data.name)
+        splits.append(_split(data, {part: _images_of(data, parts[part]) for part in PARTS}))
+    return splits
+
+
+def official_split(data: RatedImages, validation_fraction: float = 0.0, seed: int = 0) -> Split:
+    """The split that came with the release.
+
+    Where the release has no validation part, ``validation_fraction`` of its training contents are held out.
+
+    Raises:
+        InputError: the dataset has no official split.
+    """
+    if data.official_split is None:
+        raise InputError(f"{data.name} has no official split; use make_splits")
+    part_of = np.array(data.official_split)
+    indices = {part: np.flatnonzero(part_of == part) for part in PARTS}
+    for part in ("train", "test"):
+        _check_filled(part, indices[part], len(data), data.name)
+    if not len(indices["validation"]) and validation_fraction:
+        contents = np.array(sorted({data.contents[index] for index in indices["train"]}))
+        shuffled = np.random.default_rng([seed, 0]).permutation(contents)
+        _, held_out = _hold_out(shuffled, validation_fraction, data.name)
+        indices["validation"] = np.intersect1d(_images_of(data, held_out), indices["train"])
+        indices["train"] = np.setdiff1d(indices["train"], indices["validation"])
+    return _split(data, indices)
+
+
+def check_leaks(data: RatedImages, split: Split) -> list[str]:
+    """Say which images or contents are in more than one part of a split; an empty list if none is."""
+    leaks = []
+    labels = [("image", data.names)] + ([("content", data.references)] if data.references is not None else [])
+    for what, names in labels:
+        parts_of: dict[str, list[str]] = {}
+        for part in PARTS:
+            for name in sorted({names[index] for index in getattr(split, part)}):
+                parts_of.setdefault(name, []).append(part)
+        leaks += [f"{what} {name} is in {' and '.join(parts)}" for name, parts in parts_of.items() if len(parts) > 1]
+    return leaks
+
+
+def save_splits(path: str | Path, data: RatedImages, splits: Sequence[Split]) -> None:
+    """Write splits as JSON, image by image name, for :func:`load_splits` here or elsewhere."""
+    records = []
+    for split in splits:
+        used = np.concatenate([getattr(split, part) for part in PARTS])
+        unused = np.setdiff1d(np.arange(len(data)), used)
+        records.append(
+            {"id": split.id}
+            | {part: _names(data, getattr(split, part)) for part in PARTS}
+            | {"unused": _names(data, unused)}
+        )
+    content = {"format": _FORMAT, "dataset": data.name, "splits": records}
+    Path(path).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def load_splits(path: str | Path, data: RatedImages) -> list[Split]:
+    """Read splits that :func:`save_splits` wrote, for the same images in any order.
+
+    Raises:
+        InputError: not such a file, of another dataset, changed since it was written, with a leak, or with
+            images that differ from those of ``data``; the message names them.
+    """
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"there is no split file {path}") from None
+    except ValueError as error:
+        raise InputError(f"{path} is not a split file: {error}") from error
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        raise InputError(f"{path} is not a split file: it does not say {_FORMAT!r} as its format")
+    if content.get("dataset") != data.name:
+        raise InputError(f"{path} splits the dataset {content.get('dataset')!r}, not {data.name!r}")
+    index_of = {name: index for index, name in enumerate(data.names)}
+    splits = []
+    for record in content.get("splits", []):
+        if lacking := {"id", *PARTS, "unused"} - set(record):
+            raise InputError(f"{path}: a split lacks {', '.join(sorted(lacking))}")
+        _check_images(record, index_of, path)
+        indices = {part: np.array(sorted(index_of[name] for name in record[part]), dtype=np.int64) for part in PARTS}
+        split = _split(data, indices)
+        if split.id != record["id"]:
+            raise InputError(f"{path}: split {record['id']} was changed after it was written; it hashes to {split.id}")
+        if leaks := check_leaks(data, split):
+            raise InputError(f"{path}: split {split.id} leaks: {_some(leaks)}")
+        splits.append(split)
+    return splits
+
+
+def _hold_out(train: NDArray[np.str_], fraction: float, name: str) -> tuple[NDArray[np.str_], NDArray[np.str_]]:
+    if not 0 <= fraction < 1:
+        raise InputError(f"{name}: validation_fraction is {fraction}; give a share from 0 to below 1, such as 0.1")
+    held_out = round(fraction * len(train))
+    if fraction and not held_out:
+        raise InputError(
+            f"{name}: {fraction:g} of {len(train)} training contents is no content; raise validation_fraction"
+        )
+    return train[: len(train) - held_out], train[len(train) - held_out :]
+
+
+def _check_filled(part: str, members: Sequence[object] | NDArray, available: int, name: str) -> None:
+    if not len(members):
+        raise InputError(f"{name}: the {part} part is empty; {available} contents are too few for these fractions")
+
+
+def _images_of(data: RatedImages, contents: Iterable[str]) -> NDArray[np.int64]:
+    wanted = set(contents)
+    return np.array([index for index, content in enumerate(data.contents) if content in wanted], dtype=np.int64)
+
+
+def _split(data: RatedImages, indices: dict[str, NDArray[np.int64]]) -> Split:
+    parts = {part: _names(data, indices[part]) for part in PARTS}
+    digest = hashlib.sha256(json.dumps([data.name, parts], sort_keys=True).encode()).hexdigest()
+    return Split(**indices, id=digest[:12])
+
+
+def _names(data: RatedImages, indices: NDArray[np.int64]) -> list[str]:
+    return sorted(data.names[index] for index in indices)
+
+
+def _check_images(record: dict[str, list[str]], index_of: dict[str, int], path: Path) -> None:
+    listed = {name for part in (*PARTS, "unused") for name in record[part]}
+    if missing := sorted(listed - index_of.keys()):
+        raise InputError(f"{path} lists {len(missing)} images that are not in the data: {_some(missing)}")
+    if new := sorted(index_of.keys() - listed):
+        raise InputError(f"{path} does not list {len(new)} images of the data: {_some(new)}")
+
+
+def _some(items: Sequence[str], most: int = 5) -> str:
+    rest = len(items) - most
+    return ", ".join(items[:most]) + (f" and {rest} more" if rest > 0 else "")
