@@ -1,0 +1,132 @@
+"""Any timm model as a backbone: stage maps, tokens and one global vector, whatever its layout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import timm
+from torch import Tensor, nn
+
+from iqa_zoo.contracts import Features, FeatureSpec, StageInfo
+from iqa_zoo.errors import CheckpointError, PartError, closest
+from iqa_zoo.registry import register_backbone
+
+STAGE_STRIDES = {1: 4, 2: 8, 3: 16, 4: 32}
+
+
+@register_backbone("timm_features")
+class TimmFeatures(nn.Module):
+    """Features of a timm model: Swin, ViT and CNN alike, always channels first.
+
+    Stages are numbered as the papers do: stage 1 to 4 of a hierarchical model are the outputs at stride 4, 8, 16
+    and 32. A plain ViT has one stride; its stages are the outputs of the blocks at a quarter, half, three
+    quarters and the whole of its depth. Stage maps are block outputs before any final norm. The tokens and the
+    global vector come after the final norm: for a ViT the patch tokens and the class token (the mean of the
+    patch tokens where it has none), otherwise the last map, flattened and averaged.
+
+    Args:
+        name: timm's model name, with its weights tag where ``pretrained`` is to fetch particular weights.
+        stages: which stage maps to give.
+        image_size: height and width of the input in pixels; the model's own where left out.
+        final_norm: keep the model's final norm. Life-IQA's released code deletes it.
+        model_args: arguments that timm's model takes, for example ``{"drop_path_rate": 0.2}``.
+        pretrained: fetch timm's weights. Handed down by ``build_model``.
+
+    Raises:
+        PartError: no such model in timm, or a stage that it lacks.
+        CheckpointError: the weights cannot be fetched.
+
+    >>> backbone = TimmFeatures(name="resnet18", stages=(3, 4))
+    >>> backbone.spec.stages[3]
+    StageInfo(channels=256, stride=16)
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        stages: Sequence[int] = (),
+        image_size: int | None = None,
+        final_norm: bool = True,
+        model_args: Mapping[str, Any] | None = None,
+        pretrained: bool = False,
+    ):
+        super().__init__()
+        base = name.split(".")[0]
+        if not timm.is_model(base):
+            raise PartError(f"timm has no model {name!r}{closest(base, timm.list_models())}; timm.list_models() lists all")
+        options = dict(model_args or {})
+        made_for = timm.get_pretrained_cfg(base) if "." not in name else timm.get_pretrained_cfg(name)
+        self.fixed_size = bool(made_for and made_for.fixed_input_size)
+        if image_size is not None and self.fixed_size:
+            options["img_size"] = image_size
+        self.model = _create(name, pretrained, options)
+        if not hasattr(self.model, "forward_intermediates"):
+            raise PartError(f"timm's {base!r} does not give intermediate features; choose another model")
+        if not final_norm:
+            if not isinstance(getattr(self.model, "norm", None), nn.Module):
+                raise PartError(f"timm's {base!r} has no final norm to leave out; set final_norm=True")
+            self.model.norm = nn.Identity()
+
+        index, available = _stage_index(self.model)
+        unknown = [stage for stage in stages if stage not in available]
+        if unknown:
+            raise PartError(f"{base!r} has no stage {unknown[0]}; it has the stages {', '.join(map(str, available))}")
+        self.stages = tuple(stages)
+        self._index = {stage: index[stage] for stage in self.stages}
+        config = self.model.pretrained_cfg
+        size = image_size or config["input_size"][-1]
+        width = self.model.num_features
+        info = self.model.feature_info
+        self.spec = FeatureSpec(
+            stages={s: StageInfo(info[index[s]]["num_chs"], int(info[index[s]]["reduction"])) for s in self.stages},
+            token_channels=width,
+            global_channels=width,
+            image_size=size,
+            fixed_size=self.fixed_size,
+            mean=tuple(config["mean"]),
+            std=tuple(config["std"]),
+            available_stages=available,
+        )
+
+    def forward(self, image_BCHW: Tensor) -> Features:
+        wanted = sorted(set(self._index.values())) or [len(self.model.feature_info) - 1]  # timm gives at least one
+        last, maps = self.model.forward_intermediates(
+            image_BCHW, indices=wanted, norm=False, output_fmt="NCHW", intermediates_only=False
+        )
+        by_index = dict(zip(wanted, maps, strict=True))
+        stage_maps = {stage: by_index[self._index[stage]] for stage in self.stages}
+        if last.ndim == 3:  # BLC with the class token, if any, in front
+            prefix = getattr(self.model, "num_prefix_tokens", 0)
+            tokens_BLC = last[:, prefix:]
+            has_class_token = getattr(self.model, "cls_token", None) is not None
+            return Features(stage_maps, tokens_BLC, last[:, 0] if has_class_token else tokens_BLC.mean(1))
+        if getattr(self.model, "output_fmt", "NCHW") == "NHWC":
+            tokens_BLC = last.flatten(1, 2)
+        else:
+            tokens_BLC = last.flatten(2).transpose(1, 2)
+        return Features(stage_maps, tokens_BLC, tokens_BLC.mean(1))
+
+
+def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
+    if pretrained:
+        try:
+            return timm.create_model(name, pretrained=True, num_classes=0, **options)
+        except Exception as error:  # the hub client's errors are of many kinds; all mean that no weights came
+            raise CheckpointError(
+                f"the weights of {name!r} cannot be fetched from the model hub ({type(error).__name__}: {error}). "
+                "Without a connection, give a file instead: build_model(..., weights=FILE) or --weights FILE"
+            ) from error
+    return timm.create_model(name, pretrained=False, num_classes=0, **options)
+
+
+def _stage_index(model: nn.Module) -> tuple[dict[int, int], tuple[int, ...]]:
+    """Stage number -> index into timm's feature_info, and the stages there are."""
+    strides = [int(info["reduction"]) for info in model.feature_info]
+    if len(set(strides)) == 1 and len(strides) > 1:  # a plain transformer: one feature a block
+        depth = len(strides)
+        index = {stage: round(depth * stage / 4) - 1 for stage in STAGE_STRIDES}
+    else:
+        index = {stage: strides.index(stride) for stage, stride in STAGE_STRIDES.items() if stride in strides}
+    return index, tuple(index)

@@ -1,0 +1,124 @@
+"""From a config dict to a model, slot by slot; sizes are handed down, errors carry the config path."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from iqa_zoo.config import LISTS, Config, apply_overrides, check_config, load_config, resolve_config
+from iqa_zoo.contracts import HANDED_DOWN, FeatureSpec
+from iqa_zoo.errors import ConfigError, PartError
+from iqa_zoo.quality_model import GivenFeatures, QualityModel
+from iqa_zoo.registry import SLOTS
+from iqa_zoo.weights import load_weights
+
+
+def build_model(
+    cfg: str | Path | Mapping[str, Any],
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    pretrained: bool = False,
+    weights: str | Path | Mapping[str, Tensor] | None = None,
+) -> QualityModel:
+    """Build a model from a zoo name, a config dict, or a path to a .yaml or .json file.
+
+    Args:
+        cfg: what to build.
+        overrides: values to replace by dotted path, for example ``{"head.num_experts": 8}``.
+        pretrained: fetch the backbone's ImageNet weights (timm's, from the model hub).
+        weights: a file (safetensors, or a plain state dict that loads with ``weights_only=True``) or a state dict,
+            of the whole model or of its backbone alone.
+
+    Raises:
+        ConfigError: every problem of the config at once, each with its config path.
+        CheckpointError: weights that do not fit or cannot be fetched.
+
+    >>> model = build_model("deiqt", overrides={"backbone.name": "deit_tiny_patch16_224"})
+    >>> type(model.head).__name__, model.backbone.spec.image_size
+    ('LinearHead', 224)
+    """
+    model = _build(apply_overrides(load_config(cfg), overrides), pretrained=pretrained)
+    if weights is not None:
+        load_weights(model, weights)
+    return model
+
+
+def build_decoder(cfg: str | Path | Mapping[str, Any], spec: FeatureSpec) -> QualityModel:
+    """Build a config's model without its backbone: its input is ``Features`` that fit ``spec``."""
+    return _build(load_config(cfg), spec=spec)
+
+
+def build_backbone(cfg: str | Path | Mapping[str, Any], *, pretrained: bool = False) -> nn.Module:
+    """Build the backbone of a config alone."""
+    slot = load_config(cfg)["backbone"]
+    problems: list[str] = []
+    backbone = _make("backbone", "backbone", slot, {"pretrained": pretrained}, problems)
+    if problems or backbone is None:
+        raise ConfigError(problems)
+    return backbone
+
+
+def _build(cfg: Config, *, pretrained: bool = False, spec: FeatureSpec | None = None) -> QualityModel:
+    problems = check_config(cfg)
+    bad = {problem.split(":")[0].split(".")[0] for problem in problems}  # slots whose names or keys are wrong
+    made: dict[str, Any] = {"memory": None, "interactions": [], "losses": {}}
+
+    if spec is not None:
+        made["backbone"] = GivenFeatures(spec=spec)
+    elif "backbone" not in bad:
+        made["backbone"] = _make("backbone", "backbone", cfg["backbone"], {"pretrained": pretrained}, problems)
+    backbone = made.get("backbone")
+    features = backbone.spec if backbone is not None else None
+    dim = None if "dim" in bad else cfg.get("dim") or (features and features.global_channels)
+
+    # A part is tried when what is handed down to it is known, so that one report holds all problems.
+    down: dict[str, Any] = {"dim": dim, "features": features}
+    for slot in ("queries", "memory"):
+        if slot not in bad and cfg.get(slot) is not None and dim and features:
+            made[slot] = _make(slot, slot, cfg[slot], down, problems)
+    queries = made.get("queries")
+    # Without queries there will be no model, only a report; any N lets the other parts be tried.
+    down["num_queries"] = queries.num_queries if queries is not None else 1
+    for slot in ("interactions", "head", "losses"):
+        if slot in bad or not cfg.get(slot) or (not dim and slot != "losses"):
+            continue
+        for i, part in enumerate(cfg[slot] if slot in LISTS else [cfg[slot]]):
+            path = f"{slot}.{i}" if slot in LISTS else slot
+            built = _make(slot, path, {k: v for k, v in part.items() if k != "weight" or slot != "losses"}, down, problems)
+            if slot == "interactions":
+                made[slot].append(built)
+                if cfg.get("memory") is None and getattr(built, "needs_memory", False):
+                    problems.append(f"{path}: {part['type']!r} attends to the memory, and memory is None")
+            elif slot == "losses":
+                made[slot][part["type"]] = (part.get("weight", 1.0), built)
+            else:
+                made[slot] = built
+    routes = any(getattr(part, "routes", False) for part in (*made["interactions"], made.get("head")))
+    for i, (name, (_, loss)) in enumerate(made["losses"].items()):
+        if getattr(loss, "needs_routing", False) and made.get("head") is not None and not routes:
+            problems.append(
+                f"losses.{i}: {name!r} reads the routing of a mixture of experts, and no part here has one; leave the loss out"
+            )
+    if problems:
+        raise ConfigError(problems)
+    return QualityModel(**made, config=resolve_config({**cfg, "dim": dim}))
+
+
+def _make(slot: str, path: str, part: Mapping[str, Any], down: Mapping[str, Any], problems: list[str]) -> Any:
+    """Make one part, or note why it cannot be made and return None."""
+    registry = SLOTS[slot]
+    wanted = inspect.signature(registry.get(part["type"])).parameters
+    handed = {name: down[name] for name in HANDED_DOWN[slot] if name in wanted and name in down}
+    try:
+        return registry.build(dict(part), **handed)
+    except PartError as error:
+        problems.append(f"{path}: {error}")
+        return None
+    except Exception as error:  # not ours to explain: keep it as it is, and say where it happened
+        error.add_note(f"while building {path} = {dict(part)}")
+        raise
+

@@ -1,0 +1,299 @@
+"""Load, override, check, resolve, hash and dump model configs, which are plain dicts.
+
+A config has the keys ``dim`` and one per slot; a slot holds ``dict(type=NAME, ...)``, ``interactions`` and
+``losses`` a list of them, ``memory`` may be ``None`` when nothing attends to it. Nothing is merged and nothing
+is guessed: an unknown key is an error with the closest match.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import hashlib
+import inspect
+import json
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Union
+
+import yaml
+
+from iqa_zoo.contracts import HANDED_DOWN
+from iqa_zoo.errors import ConfigError, PluginError, UnknownName, closest, not_one_of
+from iqa_zoo.registry import MODELS, SLOTS
+
+LISTS = ("interactions", "losses")  # slots that hold a list of parts
+OPTIONAL = {"dim", "memory", "interactions", "losses"}  # keys a config may leave out, and what that means:
+EMPTY: dict[str, Any] = {"dim": None, "memory": None, "interactions": [], "losses": []}
+FILES = (".yaml", ".yml", ".json")
+
+Config = dict[str, Any]
+
+
+def _fresh(value: Any) -> Any:
+    """A deep copy with no sharing: ``[block] * 4`` becomes four blocks, so editing one edits one."""
+    if isinstance(value, Mapping):
+        return {str(key): _fresh(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_fresh(item) for item in value]
+    return value
+
+
+def model_config(name: str) -> Config:
+    """Return the complete config of a zoo model, a fresh copy that is yours to edit.
+
+    Raises:
+        UnknownName: no such model; says the closest one.
+
+    >>> model_config("deiqt")["queries"]
+    {'type': 'class_token', 'num_queries': 6}
+    """
+    return _fresh(MODELS.get(name)())
+
+
+def load_config(cfg: str | Path | Mapping[str, Any]) -> Config:
+    """Return a config from a zoo name, a path to a .yaml or .json file, or a dict (copied).
+
+    Raises:
+        UnknownName: neither a zoo model nor a file.
+        ConfigError: the file does not hold a mapping.
+    """
+    if isinstance(cfg, Mapping):
+        return _fresh(cfg)
+    if not isinstance(cfg, str | Path):
+        raise ConfigError([f"expected a zoo name, a dict or a path, got {type(cfg).__name__}"])
+    if Path(cfg).suffix.lower() not in FILES:
+        if str(cfg) not in MODELS.names():
+            raise UnknownName(f"{not_one_of(str(cfg), MODELS.names(), 'model')}; or give a .yaml or .json file")
+        return model_config(str(cfg))
+    path = Path(cfg)
+    if not path.is_file():
+        raise ConfigError([f"there is no such file{closest(path.name, _siblings(path))}"], title=str(path))
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML
+    except yaml.YAMLError as error:
+        raise ConfigError([f"not valid YAML or JSON: {error}"], title=str(path)) from error
+    if not isinstance(loaded, dict):
+        raise ConfigError([f"expected a mapping of slots, got {type(loaded).__name__}"], title=str(path))
+    return _fresh(loaded)
+
+
+def _siblings(path: Path) -> list[str]:
+    return [p.name for p in path.parent.glob("*") if p.suffix.lower() in FILES] if path.parent.is_dir() else []
+
+
+def part_parameters(slot: str, type_name: str) -> dict[str, inspect.Parameter]:
+    """The config keys of a part (its constructor's arguments without those handed down), with annotations
+    evaluated."""
+    part = SLOTS[slot].get(type_name)
+    signature = inspect.signature(part)
+    hints = typing.get_type_hints(part.__init__ if inspect.isclass(part) else part)
+    keys = {
+        name: parameter.replace(annotation=hints.get(name, Any))
+        for name, parameter in signature.parameters.items()
+        if name not in HANDED_DOWN[slot] and parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    }
+    if slot == "losses":  # how much a loss counts in the total is the same key for all of them
+        keys["weight"] = inspect.Parameter("weight", inspect.Parameter.KEYWORD_ONLY, default=1.0, annotation=float)
+    return keys
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a config value can be what an annotation says; unknown kinds of annotation accept anything."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any or hint is inspect.Parameter.empty:
+        return True
+    if origin in (Union, types.UnionType):
+        return any(_fits(value, argument) for argument in arguments)
+    if origin is Literal:
+        return value in arguments
+    if hint is None or hint is type(None):
+        return value is None
+    if hint is bool:
+        return isinstance(value, bool)
+    if hint in (int, float):
+        return isinstance(value, int if hint is int else int | float) and not isinstance(value, bool)
+    if hint is str:
+        return isinstance(value, str)
+    if origin in (list, tuple, collections.abc.Sequence):
+        if not isinstance(value, list | tuple):
+            return False
+        if origin is tuple and Ellipsis not in arguments and len(arguments) != len(value):
+            return False
+        inner = [a for a in arguments if a is not Ellipsis]
+        return all(_fits(item, inner[min(i, len(inner) - 1)]) for i, item in enumerate(value)) if inner else True
+    if origin in (dict, collections.abc.Mapping):
+        return isinstance(value, Mapping)
+    return True
+
+
+def _says(hint: Any) -> str:
+    """An annotation in words."""
+    if typing.get_origin(hint) is Literal:
+        return "one of " + ", ".join(map(repr, typing.get_args(hint)))
+    return hint.__name__ if inspect.isclass(hint) and not typing.get_args(hint) else str(hint).replace("typing.", "")
+
+
+def _check_part(slot: str, path: str, part: Any) -> list[str]:
+    if not isinstance(part, Mapping):
+        return [f"{path}: expected dict(type=NAME, ...), got {part!r}"]
+    if "type" not in part:
+        return [f"{path}: no 'type'. Known: {', '.join(SLOTS[slot].names())}"]
+    try:
+        keys = part_parameters(slot, part["type"])
+    except (UnknownName, PluginError) as error:
+        return [f"{path}.type: {error}"]
+    problems = []
+    for key, value in part.items():
+        if key == "type":
+            continue
+        if key in HANDED_DOWN[slot]:
+            problems.append(f"{path}.{key}: is handed down to every part and not written here; leave it out")
+        elif key not in keys:
+            problems.append(f"{path}.{key}: {not_one_of(key, keys, 'key')} (of {part['type']!r})")
+        elif not _fits(value, keys[key].annotation):
+            hint = keys[key].annotation
+            near = closest(value, typing.get_args(hint)) if typing.get_origin(hint) is Literal else ""
+            problems.append(f"{path}.{key}: expected {_says(hint)}, got {value!r}{near}")
+    for key, parameter in keys.items():
+        if parameter.default is parameter.empty and key not in part:
+            problems.append(f"{path}.{key}: is required by {part['type']!r} and missing")
+    return problems
+
+
+def check_config(cfg: Mapping[str, Any]) -> list[str]:
+    """Return every problem that names, keys and types show, each with its config path; empty when there is none.
+
+    Values that only the parts can judge (a stage the backbone lacks, sizes that do not divide) are found when
+    the parts are made; :func:`iqa_zoo.build.build_model` reports both kinds together.
+
+    >>> check_config(dict(model_config("deiqt"), head=dict(type="linear", bais=False)))
+    ["head.bais: unknown key 'bais'; did you mean 'bias'? Known: bias, dropout, norm (of 'linear')"]
+    """
+    known = ("dim", *SLOTS)
+    problems = [f"{key}: {not_one_of(key, known, 'key')}" for key in cfg if key not in known]
+    problems += [f"{key}: is missing" for key in known if key not in cfg and key not in OPTIONAL]
+    dim = cfg.get("dim")
+    if dim is not None and (not _fits(dim, int) or dim < 1):
+        problems.append(f"dim: expected a positive int, or None for the backbone's own width, got {dim!r}")
+    for slot in SLOTS:
+        if slot not in cfg or (slot in OPTIONAL and cfg[slot] is None):
+            continue
+        if slot in LISTS:
+            if not isinstance(cfg[slot], list | tuple):
+                problems.append(f"{slot}: expected a list of parts, got {cfg[slot]!r}")
+                continue
+            for i, part in enumerate(cfg[slot]):
+                problems += _check_part(slot, f"{slot}.{i}", part)
+        else:
+            problems += _check_part(slot, slot, cfg[slot])
+    losses = cfg.get("losses")
+    if isinstance(losses, list | tuple):
+        names = [loss.get("type") for loss in losses if isinstance(loss, Mapping)]
+        problems += [f"losses: {name!r} is given twice" for name in sorted({str(n) for n in names if names.count(n) > 1})]
+    return problems
+
+
+def apply_overrides(cfg: Mapping[str, Any], overrides: Mapping[str, Any] | None) -> Config:
+    """Return a copy of a config with values replaced by dotted path, for example ``{"head.num_experts": 8}``.
+
+    A path may name a key that the config leaves at its default, an item of a list (``interactions.0.num_heads``),
+    every item (``interactions.*.num_heads`` reaches those blocks that have the key) or a whole slot.
+
+    Raises:
+        ConfigError: a path that leads nowhere; all of them are listed, each with the closest match.
+
+    >>> apply_overrides(model_config("deiqt"), {"queries.num_queries": 12})["queries"]["num_queries"]
+    12
+    """
+    result = _fresh(cfg)
+    problems = []
+    for path, value in (overrides or {}).items():
+        problem = _override(result, path, _fresh(value))
+        if problem:
+            problems.append(f"{path}: {problem}")
+    if problems:
+        raise ConfigError(problems, title="the overrides")
+    return result
+
+
+def _override(cfg: Config, path: str, value: Any) -> str | None:
+    slot, *rest = path.split(".")
+    if slot not in ("dim", *SLOTS):
+        return not_one_of(slot, ("dim", *SLOTS), "key")
+    if not rest:
+        cfg[slot] = value
+        return None
+    part = cfg.get(slot)
+    if slot in LISTS:
+        parts = part or []
+        index, *rest = rest
+        if index == "*":
+            reached = [p for p in parts if not rest or rest[0] in _keys(slot, p)]
+            if not reached or not rest:
+                every = {key for p in parts for key in _keys(slot, p)}
+                return f"no part of {slot!r} has this key{closest('.'.join(rest), every)}"
+            problems = [_set(slot, p, rest, value) for p in reached]
+            return next((problem for problem in problems if problem), None)
+        if not index.isdigit() or int(index) >= len(parts):
+            return f"{slot!r} has the items 0 to {len(parts) - 1} (or *), not {index!r}"
+        if not rest:
+            parts[int(index)] = value
+            return None
+        part = parts[int(index)]
+    return _set(slot, part, rest, value)
+
+
+def _keys(slot: str, part: Any) -> list[str]:
+    if not isinstance(part, Mapping):
+        return []
+    known = ["type", *part]
+    if isinstance(part.get("type"), str) and part["type"] in SLOTS[slot].names():
+        known += part_parameters(slot, part["type"])
+    return known
+
+
+def _set(slot: str, part: Any, rest: list[str], value: Any) -> str | None:
+    if not isinstance(part, dict):
+        return f"{slot!r} is {part!r} and has no keys; replace it as a whole"
+    if len(rest) > 1 or rest[0] not in _keys(slot, part):
+        return f"{not_one_of('.'.join(rest), sorted(set(_keys(slot, part))), 'key')}"
+    part[rest[0]] = value
+    return None
+
+
+def resolve_config(cfg: Mapping[str, Any]) -> Config:
+    """Return the config with every default written out: the same model, nothing left to look up.
+
+    Raises:
+        ConfigError: the config has problems (see :func:`check_config`).
+    """
+    problems = check_config(cfg)
+    if problems:
+        raise ConfigError(problems)
+    resolved = {key: _fresh(cfg.get(key, EMPTY.get(key))) for key in ("dim", *SLOTS)}
+    for slot in SLOTS:
+        resolved[slot] = EMPTY.get(slot) if resolved[slot] is None else resolved[slot]
+        for part in resolved[slot] if slot in LISTS else [resolved[slot]]:
+            if part is not None:
+                for key, parameter in part_parameters(slot, part["type"]).items():
+                    if parameter.default is not parameter.empty:
+                        part.setdefault(key, _fresh(parameter.default))
+    return _fresh(resolved)
+
+
+def config_hash(cfg: Mapping[str, Any]) -> str:
+    """Return 12 hexadecimal digits that name the resolved config: equal models have equal hashes."""
+    canonical = json.dumps(resolve_config(cfg), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def dump_config(cfg: Mapping[str, Any], path: str | Path | None = None) -> str:
+    """Return a config as text, YAML or (where ``path`` ends in .json) JSON, and write it where a path is given."""
+    as_json = path is not None and Path(path).suffix.lower() == ".json"
+    plain = _fresh(cfg)
+    text = json.dumps(plain, indent=2) + "\n" if as_json else yaml.safe_dump(plain, sort_keys=False)
+    if path is not None:
+        Path(path).write_text(text, encoding="utf-8")
+    return text

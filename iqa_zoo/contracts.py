@@ -1,0 +1,167 @@
+"""What the parts of a model hand to each other: one dataclass or Protocol per slot.
+
+Shape legend, used as a suffix of every tensor name:
+
+    B batch    C channels    H, W height and width    N queries    L memory tokens    D model width
+    E experts  T tokens met by a router (B * N)       K experts chosen per token
+
+How a part is wired: its constructor takes keyword-only arguments. Those named in ``HANDED_DOWN`` for
+its slot are filled in by :mod:`iqa_zoo.build` when the constructor asks for them; a config never
+repeats them. Every other argument is a config key of the part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# Slot -> the constructor arguments that the builder fills in, never the config.
+HANDED_DOWN: dict[str, tuple[str, ...]] = {
+    "backbone": ("pretrained",),
+    "queries": ("dim", "features"),
+    "memory": ("dim", "features"),
+    "interactions": ("dim", "num_queries"),
+    "head": ("dim", "num_queries"),
+    "losses": (),
+}
+
+
+@dataclass(frozen=True)
+class StageInfo:
+    """One stage map of a backbone: its channels, and how many input pixels one cell covers."""
+
+    channels: int
+    stride: int
+
+
+@dataclass(frozen=True)
+class FeatureSpec:
+    """What a backbone gives, known before any image is seen.
+
+    Args:
+        stages: the stage maps the config asked for, by stage number (1 is the shallowest).
+        token_channels: width of ``Features.tokens_BLC``.
+        global_channels: width of ``Features.global_BC``.
+        image_size: height and width the backbone was made for, in pixels.
+        fixed_size: whether it takes exactly that size (ViT, Swin) or any size from it upwards (CNNs).
+        mean, std: how an RGB image in 0..1 is normalised before it enters, per channel.
+        available_stages: every stage the backbone could give.
+    """
+
+    stages: Mapping[int, StageInfo]
+    token_channels: int
+    global_channels: int
+    image_size: int
+    fixed_size: bool = False
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    available_stages: tuple[int, ...] = (1, 2, 3, 4)
+
+
+@dataclass
+class Features:
+    """What a backbone computed for a batch of images.
+
+    ``maps[s]`` is the output of stage ``s`` as BCHW; ``tokens_BLC`` the final token sequence without
+    class or register tokens (the flattened last stage where the backbone has no tokens of its own);
+    ``global_BC`` one vector an image (the class token, or the mean of the last stage).
+    """
+
+    maps: dict[int, Tensor]
+    tokens_BLC: Tensor
+    global_BC: Tensor
+
+
+@dataclass
+class Routing:
+    """What one mixture of experts decided: ``logits_TE`` before, ``weights_TE`` after the choice
+    (softmax over the chosen experts, 0 elsewhere), ``choice_TK`` the chosen experts."""
+
+    logits_TE: Tensor
+    weights_TE: Tensor
+    choice_TK: Tensor
+
+
+@dataclass
+class HeadOutput:
+    """``score_B`` is the model's answer; ``score_BN`` the score of each query it was pooled from."""
+
+    score_B: Tensor
+    score_BN: Tensor
+    routing: list[Routing] = field(default_factory=list)
+
+
+@dataclass
+class QualityOutput:
+    """Everything one forward pass produced. Scores are on the scale and in the direction of the labels
+    the model was trained on. ``queries_BND`` enters the head. ``attention`` holds, by config path of
+    the block, the weights of each query over the memory (BNL, mean over heads), and is filled by
+    ``QualityModel.details`` only.
+    """
+
+    score_B: Tensor
+    score_BN: Tensor
+    queries_BND: Tensor
+    routing: list[Routing] = field(default_factory=list)
+    attention: dict[str, Tensor] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Backbone(Protocol):
+    """image_BCHW, normalised with ``spec.mean`` and ``spec.std`` -> Features."""
+
+    spec: FeatureSpec
+
+    def __call__(self, image_BCHW: Tensor) -> Features: ...
+
+
+@runtime_checkable
+class Queries(Protocol):
+    """Features -> queries_BND; ``num_queries`` says N."""
+
+    num_queries: int
+
+    def __call__(self, features: Features) -> Tensor: ...
+
+
+@runtime_checkable
+class Memory(Protocol):
+    """Features -> memory_BLD, the keys and values of cross-attention."""
+
+    def __call__(self, features: Features) -> Tensor: ...
+
+
+@runtime_checkable
+class Interaction(Protocol):
+    """(queries_BND, memory_BLD) -> queries_BND. A block that attends to the memory may also offer
+    ``attention(queries_BND, memory_BLD) -> weights_BNL`` for ``QualityModel.details``."""
+
+    def __call__(self, queries_BND: Tensor, memory_BLD: Tensor) -> Tensor: ...
+
+
+@runtime_checkable
+class Head(Protocol):
+    """queries_BND -> HeadOutput."""
+
+    def __call__(self, queries_BND: Tensor) -> HeadOutput: ...
+
+
+@runtime_checkable
+class Loss(Protocol):
+    """(what the forward pass produced, mos_B) -> a scalar to minimise."""
+
+    def __call__(self, output: QualityOutput, mos_B: Tensor) -> Tensor: ...
+
+
+CONTRACTS = {
+    "backbone": Backbone,
+    "queries": Queries,
+    "memory": Memory,
+    "interactions": Interaction,
+    "head": Head,
+    "losses": Loss,
+}

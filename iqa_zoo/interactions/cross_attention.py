@@ -1,0 +1,36 @@
+"""Cross-attention of the queries to the memory."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from iqa_zoo.interactions.attention import ResidualAttention
+from iqa_zoo.registry import register_interaction
+
+
+@register_interaction("cross_attention")
+class CrossAttention(ResidualAttention):
+    """Cross-attention of the queries to the memory: x + MHA(LN(x), memory, memory).
+
+    Args:
+        dim: model width D. Handed down.
+        num_heads: attention heads; divides ``dim``.
+        dropout: on the attention weights.
+        norm: LayerNorm on the queries before the attention.
+
+    >>> CrossAttention(dim=8, num_heads=2)(torch.zeros(2, 6, 8), torch.zeros(2, 36, 8)).shape
+    torch.Size([2, 6, 8])
+    """
+
+    needs_memory = True
+
+    def __init__(self, *, dim: int, num_heads: int = 6, dropout: float = 0.0, norm: bool = True):
+        super().__init__(dim=dim, num_heads=num_heads, dropout=dropout, norm=norm)
+
+    def forward(self, queries_BND: Tensor, memory_BLD: Tensor) -> Tensor:
+        return self._attend(queries_BND, memory_BLD)
+
+    def attention(self, queries_BND: Tensor, memory_BLD: Tensor) -> Tensor:
+        """Return weights_BNL, the mean over heads; every row sums to 1."""
+        return self.attn(self.norm(queries_BND), memory_BLD, memory_BLD, need_weights=True)[1]

@@ -1,0 +1,40 @@
+"""The feed-forward block of a transformer layer."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from iqa_zoo.activations import activation_layer
+from iqa_zoo.registry import register_interaction
+
+
+@register_interaction("feed_forward")
+class FeedForward(nn.Module):
+    """A two-layer perceptron on each query: x + W2 act(W1 LN(x)). The memory is not read.
+
+    Args:
+        dim: model width D. Handed down.
+        hidden: width of the hidden layer.
+        activation: between the layers.
+        dropout: after each layer.
+
+    >>> FeedForward(dim=8, hidden=32)(torch.zeros(2, 6, 8), None).shape
+    torch.Size([2, 6, 8])
+    """
+
+    def __init__(
+        self, *, dim: int, hidden: int = 1536, activation: Literal["gelu", "relu"] = "gelu", dropout: float = 0.0
+    ):
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+        self.fc1 = nn.Linear(dim, hidden)
+        self.act = activation_layer(activation)
+        self.fc2 = nn.Linear(hidden, dim)
+        self.drop = nn.Dropout(dropout)
+
+    def forward(self, queries_BND: Tensor, memory_BLD: Tensor | None) -> Tensor:
+        hidden_BNF = self.drop(self.act(self.fc1(self.norm(queries_BND))))
+        return queries_BND + self.drop(self.fc2(hidden_BNF))

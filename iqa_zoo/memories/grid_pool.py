@@ -1,0 +1,42 @@
+"""Life-IQA's memory: one stage map, average-pooled to a grid of patches."""
+
+from __future__ import annotations
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from iqa_zoo.contracts import Features, FeatureSpec
+from iqa_zoo.registry import register_memory
+from iqa_zoo.stages import stage_channels
+
+
+@register_memory("grid_pool")
+class GridPool(nn.Module):
+    """A stage map, average-pooled to grid x grid cells, each projected to the model width: L = grid^2 tokens.
+
+    The paper (Life-IQA, CVPR 2026) pools stage 3 to N x N cells, N the number of queries; its released code
+    to 7 x 7. Neither adds a position embedding or a norm. Cells are those of adaptive average pooling; the
+    released code's cells, bounded by ``int(linspace(0, H, grid + 1))``, are the same wherever grid divides H and W.
+
+    Args:
+        dim: model width D. Handed down.
+        features: what the backbone gives. Handed down.
+        stage: the stage to read.
+        grid: cells per side.
+
+    >>> from iqa_zoo.contracts import StageInfo
+    >>> spec = FeatureSpec({3: StageInfo(256, 16)}, 512, 512, 224)
+    >>> GridPool(dim=8, features=spec)(Features({3: torch.zeros(2, 256, 14, 14)}, None, None)).shape
+    torch.Size([2, 36, 8])
+    """
+
+    def __init__(self, *, dim: int, features: FeatureSpec, stage: int = 3, grid: int = 6):
+        super().__init__()
+        self.stage, self.grid = stage, grid
+        self.proj = nn.Linear(stage_channels(features, stage), dim)
+
+    def forward(self, features: Features) -> Tensor:
+        pooled_BCHW = F.adaptive_avg_pool2d(features.maps[self.stage], self.grid)
+        return self.proj(rearrange(pooled_BCHW, "b c h w -> b (h w) c"))

@@ -1,0 +1,109 @@
+"""The one composition class: every model of the zoo is this, with other parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from torch import Tensor, nn
+
+from iqa_zoo.contracts import Features, FeatureSpec, Loss, QualityOutput
+from iqa_zoo.errors import InputError
+
+
+class GivenFeatures(nn.Module):
+    """Stands where a backbone would when its features are computed elsewhere (cached, or counted apart)."""
+
+    def __init__(self, *, spec: FeatureSpec):
+        super().__init__()
+        self.spec = spec
+
+    def forward(self, features: Features) -> Features:
+        return features
+
+
+class QualityModel(nn.Module):
+    """A blind image quality model: backbone, queries, memory, interactions and head in a row.
+
+    Its input is a batch of RGB images, normalised with ``model.backbone.spec.mean`` and ``.std``; its output one
+    score an image, on the scale and in the direction of the labels it was trained on. Make one with
+    :func:`iqa_zoo.build_model`.
+
+    Attributes:
+        backbone, queries, memory, interactions, head: the parts.
+        config: the resolved config it was built from.
+        loss_weights: how much each loss counts in the total, by its type.
+    """
+
+    def __init__(
+        self,
+        *,
+        backbone: nn.Module,
+        queries: nn.Module,
+        memory: nn.Module | None,
+        interactions: Iterable[nn.Module],
+        head: nn.Module,
+        losses: dict[str, tuple[float, Loss]],
+        config: dict[str, Any],
+    ):
+        super().__init__()
+        self.backbone = backbone
+        self.queries = queries
+        self.memory = memory
+        self.interactions = nn.ModuleList(interactions)
+        self.head = head
+        self.losses = nn.ModuleDict({name: loss for name, (_, loss) in losses.items()})
+        self.loss_weights = {name: weight for name, (weight, _) in losses.items()}
+        self.config = config
+
+    def forward(self, image_BCHW: Tensor) -> Tensor:
+        """Return score_B."""
+        return self.output(image_BCHW).score_B
+
+    def output(self, image_BCHW: Tensor, *, attention: bool = False) -> QualityOutput:
+        """Return everything the forward pass produces on its way to the score, on request with the attention."""
+        self._check(image_BCHW)
+        features = self.backbone(image_BCHW)
+        queries_BND = self.queries(features)
+        memory_BLD = self.memory(features) if self.memory is not None else None
+        attended = {}
+        for i, block in enumerate(self.interactions):
+            if attention and hasattr(block, "attention"):
+                attended[f"interactions.{i}"] = block.attention(queries_BND, memory_BLD)
+            queries_BND = block(queries_BND, memory_BLD)
+        head = self.head(queries_BND)
+        return QualityOutput(head.score_B, head.score_BN, queries_BND, head.routing, attended)
+
+    def loss(self, image_BCHW: Tensor, mos_B: Tensor) -> dict[str, Tensor]:
+        """Return each configured loss by its type, unweighted, and their weighted sum as ``"total"``."""
+        output = self.output(image_BCHW)
+        losses = {name: loss(output, mos_B) for name, loss in self.losses.items()}
+        losses["total"] = sum((self.loss_weights[name] * loss for name, loss in losses.items()), output.score_B.new_zeros(()))
+        return losses
+
+    def details(self, image_BCHW: Tensor) -> QualityOutput:
+        """Return the output with the attention of every block that attends to the memory, by its config path."""
+        return self.output(image_BCHW, attention=True)
+
+    def _check(self, image_BCHW: Tensor | Features) -> None:
+        if isinstance(image_BCHW, Features):  # a decoder on features that were computed before
+            return
+        spec: FeatureSpec = self.backbone.spec
+        if image_BCHW.ndim != 4 or image_BCHW.shape[1] != 3:
+            raise InputError(
+                f"expected a batch of RGB images, (B, 3, height, width), got a tensor of shape {tuple(image_BCHW.shape)}; "
+                "add the batch dimension with image[None], and repeat a grey image over 3 channels"
+            )
+        height, width = image_BCHW.shape[-2:]
+        size = spec.image_size
+        if min(height, width) < size:
+            raise InputError(
+                f"the image is {height}x{width} and this model's input is {size}x{size}: resize it so that its short side is "
+                f"at least {size} (factor {size / min(height, width):.3g}) and take {size}x{size} crops, "
+                "or build the model with a smaller backbone.image_size"
+            )
+        if spec.fixed_size and (height, width) != (size, size):
+            raise InputError(
+                f"the image is {height}x{width} and this model takes exactly {size}x{size}: take crops of that size and "
+                "average their scores, or build the model with another backbone.image_size"
+            )

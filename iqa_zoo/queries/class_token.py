@@ -1,0 +1,38 @@
+"""DEIQT's queries: learned ones plus the class token."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from iqa_zoo.contracts import Features, FeatureSpec
+from iqa_zoo.registry import register_query
+
+
+@register_query("class_token")
+class ClassTokenQueries(nn.Module):
+    """Learned queries plus the backbone's global vector: Q = Q_init + expand(CLS), as in DEIQT (AAAI 2023).
+
+    Works on every backbone: where there is no class token the global vector is the pooled last stage. A linear
+    projection is added only where the backbone's width is not the model's.
+
+    Args:
+        dim: model width D. Handed down.
+        features: what the backbone gives. Handed down.
+        num_queries: N.
+
+    >>> queries = ClassTokenQueries(dim=8, features=FeatureSpec({}, 8, 8, 224))
+    >>> queries(Features({}, None, torch.zeros(2, 8))).shape
+    torch.Size([2, 6, 8])
+    """
+
+    def __init__(self, *, dim: int, features: FeatureSpec, num_queries: int = 6):
+        super().__init__()
+        self.num_queries = num_queries
+        self.embedding = nn.Parameter(torch.empty(1, num_queries, dim))
+        nn.init.trunc_normal_(self.embedding, std=0.02)
+        width = features.global_channels
+        self.proj = nn.Identity() if width == dim else nn.Linear(width, dim)
+
+    def forward(self, features: Features) -> Tensor:
+        return self.embedding + self.proj(features.global_BC)[:, None]

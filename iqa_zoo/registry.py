@@ -1,0 +1,227 @@
+"""One registry a slot. The only file that touches mmengine's Registry.
+
+mmengine keeps the names and builds; its open doors are closed here: ``type`` names a registered part
+and never an importable path, there are no scopes or parents, a duplicate is an error naming both
+owners, and parts are found by file name and imported one at a time, so a broken one breaks only itself.
+
+Three places bring parts: the files of this package (a slot is a folder, a part's name is its file's),
+entry points of installed plugins (:mod:`iqa_zoo.plugins`), and the ``register_<slot>`` decorators in
+code that has no package.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib
+import inspect
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from mmengine.registry import Registry
+
+from iqa_zoo import plugins
+from iqa_zoo.errors import PluginError, UnknownName, not_one_of
+
+T = TypeVar("T", bound=Callable[..., Any])
+PACKAGE = Path(__file__).parent
+
+
+class Component(NamedTuple):
+    """One registered part: its slot, name, who brings it, and one sentence about it."""
+
+    slot: str
+    name: str
+    origin: str
+    summary: str
+
+
+class BuiltIn(NamedTuple):
+    module: str
+    summary: str
+
+
+@functools.cache
+def _scan(folder: str, decorator: str) -> dict[str, BuiltIn]:
+    """Names registered by the files of a folder, read from their source so that nothing is imported."""
+    found: dict[str, BuiltIn] = {}
+    for path in sorted((PACKAGE / folder).glob("*.py")):
+        if path.stem.startswith("_"):
+            continue
+        module = f"iqa_zoo.{folder}.{path.stem}"
+        try:
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+        except (SyntaxError, UnicodeDecodeError) as error:
+            found[path.stem] = BuiltIn(module, f"cannot be read: {error}")
+            continue
+        for node in tree.body:
+            if not isinstance(node, ast.ClassDef | ast.FunctionDef):
+                continue
+            for call in node.decorator_list:
+                named = isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == decorator
+                if named and call.args and isinstance(call.args[0], ast.Constant):  # type: ignore[attr-defined]
+                    doc = ast.get_docstring(node) or ""
+                    found[str(call.args[0].value)] = BuiltIn(module, doc.split("\n\n")[0].replace("\n", " "))  # type: ignore[attr-defined]
+    return found
+
+
+def _build(cfg: dict[str, Any], *args: object, registry: PartRegistry, **handed_down: object) -> object:
+    """mmengine's build hook: make the part ``cfg['type']`` from its other keys."""
+    arguments = {key: value for key, value in cfg.items() if key != "type"}
+    return registry.get(cfg["type"])(**arguments, **handed_down)
+
+
+class PartRegistry(Registry):
+    """The parts of one slot, by name.
+
+    Args:
+        slot: the config key, for example ``"head"``.
+        folder: the folder of this package.
+        decorator: the name of the ``register_<slot>`` function, which built-in files use.
+        group: the entry-point group is ``iqa_zoo.<group>``; the folder's name where left out.
+    """
+
+    def __init__(self, slot: str, folder: str, decorator: str, group: str | None = None):
+        super().__init__(slot, build_func=_build, scope="iqa_zoo")
+        self.slot, self.folder, self.decorator, self.group = slot, folder, decorator, group or folder
+
+    def built_in(self) -> dict[str, BuiltIn]:
+        return _scan(self.folder, self.decorator)
+
+    def _claims(self, name: str) -> list[plugins.PluginPart]:
+        return [part for part in plugins.installed_parts() if part.group == self.group and part.name == name]
+
+    def names(self) -> list[str]:
+        """Every name of the slot: built in, from plugins, registered in code. Imports no part."""
+        claimed = {part.name for part in plugins.installed_parts() if part.group == self.group}
+        return sorted({*self.built_in(), *claimed, *self._module_dict})
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Register a class or function under a name, where it is defined.
+
+        Raises:
+            ValueError: the name is taken; names both owners.
+        """
+
+        def keep(part: T) -> T:
+            owner = f"{part.__module__}.{part.__qualname__}"
+            held = self.built_in().get(name)
+            if held and part.__module__ != held.module:
+                raise ValueError(f"{self.slot} {name!r} is taken by {held.module}; {owner} needs another name")
+            known = self._module_dict.get(name)
+            if known is not None and f"{known.__module__}.{known.__qualname__}" != owner:
+                taken = f"{known.__module__}.{known.__qualname__}"
+                raise ValueError(f"{self.slot} {name!r} is taken by {taken}; {owner} needs another name")
+            self._register_module(module=part, module_name=name, force=True)
+            return part
+
+        return keep
+
+    def get(self, key: str) -> Any:
+        """Return the class or function registered under a name, importing it on demand.
+
+        Raises:
+            UnknownName: no such name; says the closest one and all.
+            PluginError: a plugin's part that failed to load, or a name that two plugins claim.
+        """
+        if not isinstance(key, str):
+            raise UnknownName(f"a {self.slot} is named by a string, not by {key!r}")
+        claims = self._claims(key)
+        if key in self.built_in():
+            if claims:
+                owners = ", ".join(part.owner for part in claims)
+                warnings.warn(
+                    f"{self.slot} {key!r} is built in and cannot be replaced; that of {owners} is ignored", stacklevel=2
+                )
+            importlib.import_module(self.built_in()[key].module)
+            return self._module_dict[key]
+        if key in self._module_dict:
+            return self._module_dict[key]
+        if len(claims) > 1:
+            owners = " and ".join(f"{part.owner} ({part.target})" for part in claims)
+            raise PluginError(
+                f"{self.slot} {key!r} is claimed by {owners}; uninstall one, or switch it off with "
+                f"IQA_ZOO_DISABLE_PLUGINS={claims[0].distribution}"
+            )
+        if claims:
+            return plugins.load(claims[0])
+        raise UnknownName(not_one_of(key, self.names(), self.slot))
+
+    def origin(self, name: str) -> str:
+        """Who brings a name: ``iqa_zoo``, a distribution with its version, or a module of the user."""
+        if name in self.built_in():
+            return "iqa_zoo"
+        if name in self._module_dict:
+            return str(self._module_dict[name].__module__)
+        return " and ".join(part.owner for part in self._claims(name))
+
+    def summary(self, name: str) -> str:
+        if name in self.built_in():
+            return self.built_in()[name].summary
+        if name in self._module_dict:
+            return (inspect.getdoc(self._module_dict[name]) or "").split("\n\n")[0].replace("\n", " ")
+        return " / ".join(part.summary for part in self._claims(name))
+
+    def components(self) -> list[Component]:
+        return [Component(self.slot, name, self.origin(name), self.summary(name)) for name in self.names()]
+
+
+BACKBONES = PartRegistry("backbone", "backbones", "register_backbone")  # image_BCHW -> Features
+QUERIES = PartRegistry("queries", "queries", "register_query")  # Features -> queries_BND
+MEMORIES = PartRegistry("memory", "memories", "register_memory")  # Features -> memory_BLD
+INTERACTIONS = PartRegistry("interactions", "interactions", "register_interaction")  # (queries, memory) -> queries
+HEADS = PartRegistry("head", "heads", "register_head")  # queries_BND -> HeadOutput
+LOSSES = PartRegistry("losses", "losses", "register_loss")  # (QualityOutput, mos_B) -> scalar
+MODELS = PartRegistry("models", "models", "register_model")  # () -> a complete config dict
+DATASETS = PartRegistry("datasets", "data", "register_dataset", group="datasets")  # root -> RatedImages
+
+# Slots of a model config, in the order in which data flows.
+SLOTS = {r.slot: r for r in (BACKBONES, QUERIES, MEMORIES, INTERACTIONS, HEADS, LOSSES)}
+REGISTRIES = {**SLOTS, MODELS.slot: MODELS, DATASETS.slot: DATASETS}
+
+register_backbone = BACKBONES.register
+register_query = QUERIES.register
+register_memory = MEMORIES.register
+register_interaction = INTERACTIONS.register
+register_head = HEADS.register
+register_loss = LOSSES.register
+register_model = MODELS.register
+register_dataset = DATASETS.register
+
+
+def registry_of(slot: str) -> PartRegistry:
+    """Return the registry of a slot, by its config key (``"head"``) or its folder (``"heads"``).
+
+    Raises:
+        UnknownName: no such slot.
+    """
+    for registry in REGISTRIES.values():
+        if slot in (registry.slot, registry.group, registry.decorator.removeprefix("register_")):
+            return registry
+    raise UnknownName(not_one_of(slot, REGISTRIES, "slot"))
+
+
+def list_components(slot: str | None = None) -> list[Component]:
+    """List the registered parts as (slot, name, origin, summary); imports neither torch nor any plugin.
+
+    Args:
+        slot: one slot of a model, or ``"datasets"``; all slots of a model where left out.
+
+    >>> [part.name for part in list_components("head") if part.origin == "iqa_zoo"]
+    ['ffn', 'linear', 'moe']
+    """
+    registries = [registry_of(slot)] if slot else list(SLOTS.values())
+    return [component for registry in registries for component in registry.components()]
+
+
+def list_models(pattern: str | None = None) -> list[str]:
+    """List the model names, all or those that match a shell pattern.
+
+    >>> list_models("lifeiqa*")
+    ['lifeiqa', 'lifeiqa_released', 'lifeiqa_small', 'lifeiqa_tiny']
+    """
+    from fnmatch import fnmatch
+
+    return [name for name in MODELS.names() if pattern is None or fnmatch(name, pattern)]

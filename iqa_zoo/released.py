@@ -1,0 +1,198 @@
+"""Checkpoints of the authors' own code, as models of the zoo.
+
+One table of names and one reader of sizes per system; the model is built from the sizes and its state dict is
+filled by name, so that an unknown or a missing key cannot pass.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from iqa_zoo.build import build_model
+from iqa_zoo.config import model_config
+from iqa_zoo.errors import CheckpointError, UnknownName, not_one_of
+from iqa_zoo.quality_model import QualityModel
+from iqa_zoo.weights import plain_state_dict, shorten
+
+Shapes = dict[str, tuple[int, ...]]
+SWINS = {  # (width, blocks per stage) -> timm's name
+    (96, (2, 2, 6, 2)): "swin_tiny_patch4_window7_224.ms_in22k_ft_in1k",
+    (96, (2, 2, 18, 2)): "swin_small_patch4_window7_224.ms_in22k_ft_in1k",
+    (128, (2, 2, 18, 2)): "swin_base_patch4_window7_224.ms_in22k_ft_in1k",
+    (192, (2, 2, 18, 2)): "swin_large_patch4_window7_224.ms_in22k_ft_in1k",
+}
+DEIT3S = {(384, 12): "deit3_small_patch16_224", (512, 12): "deit3_medium_patch16_224", (768, 12): "deit3_base_patch16_224"}
+
+
+def import_released(system: str, state_dict: Mapping[str, Tensor]) -> QualityModel:
+    """Return the model that a released checkpoint belongs to, with its weights, in eval mode.
+
+    Sizes (experts, depth, widths, the backbone's) are read from the shapes. The number of attention heads does not
+    show in a shape and is the released code's: 6 in the decoder, 64 channels a head in DeiT III.
+
+    Args:
+        system: ``"lifeiqa"`` or ``"deiqt"``.
+        state_dict: the authors' own names and tensors; may lie under the key ``model`` or ``state_dict``.
+
+    Raises:
+        UnknownName: no importer of that name.
+        CheckpointError: keys that are missing, unknown or of a wrong shape; all are listed.
+    """
+    if system not in SYSTEMS:
+        raise UnknownName(not_one_of(system, SYSTEMS, "released system"))
+    read_config, released_name = SYSTEMS[system]
+    state = plain_state_dict(state_dict, f"the {system} checkpoint")
+    state = {name: value for name, value in state.items() if not name.endswith(RECOMPUTED)}
+    shapes = {name: tuple(value.shape) for name, value in state.items()}
+    try:
+        cfg = read_config(shapes)
+    except KeyError as error:
+        raise CheckpointError(
+            f"not a checkpoint of {system}: {error.args[0]!r}, from which its sizes are read, is missing. "
+            f"It holds {shorten(state, 6)}"
+        ) from error
+    model = build_model(cfg)
+    own = {name: released_name(name) for name in model.state_dict()}
+    problems = []
+    if missing := set(own.values()) - set(state):
+        problems.append(f"missing: {shorten(missing, 40)}")
+    if unknown := set(state) - set(own.values()):
+        problems.append(f"unknown: {shorten(unknown, 40)}")
+    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    for name, theirs in own.items():
+        if theirs in state and _squeezed(shapes[theirs]) != _squeezed(expected[name]):
+            problems.append(f"{theirs} is {shapes[theirs]}, expected {expected[name]}")
+    if problems:
+        raise CheckpointError(f"the checkpoint does not fit {system}:\n  - " + "\n  - ".join(problems))
+    model.load_state_dict({name: state[theirs].view(expected[name]) for name, theirs in own.items()})
+    return model.eval()
+
+
+# Constants that older timm versions kept in the state dict and newer ones compute.
+RECOMPUTED = (".relative_position_index", ".attn_mask")
+
+
+def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape without a 1x1 convolution's kernel dimensions."""
+    return shape[:2] if len(shape) == 4 and shape[2:] == (1, 1) else shape
+
+
+def _count(shapes: Shapes, pattern: str) -> int:
+    """How many consecutive things a pattern numbers: its highest number plus one."""
+    numbers = [int(found[1]) for name in shapes if (found := re.match(pattern, name))]
+    if not numbers:
+        raise KeyError(pattern.replace("\\", "").replace("(d+)", "*"))
+    return max(numbers) + 1
+
+
+def _rename(name: str, table: Mapping[str, str]) -> str:
+    for ours, theirs in table.items():
+        renamed, hits = re.subn(f"^{ours}", theirs, name)
+        if hits:
+            return renamed
+    raise AssertionError(f"no released name for {name}")
+
+
+def _lifeiqa_config(shapes: Shapes) -> dict[str, Any]:
+    cfg = model_config("lifeiqa_released")
+    _, num_queries, cfg["dim"] = shapes["bunch_embedding"]
+    cfg["queries"]["num_queries"] = num_queries
+    gcn, attention = cfg["interactions"][:2]
+    layers = _count(shapes, r"bunch_decoder\.layers\.0\.GCN\.gcn(\d+)\.") - 1
+    gcn["hidden"] = [shapes[f"bunch_decoder.layers.0.GCN.gcn{i}.weight"][1] for i in range(1, layers)]
+    cfg["interactions"] = [gcn, attention] * _count(shapes, r"bunch_decoder\.layers\.(\d+)\.")
+    experts = shapes["MOE.router.linear.weight"][0]
+    cfg["head"].update(num_experts=experts, hidden=shapes["MOE.experts.0.net.0.weight"][0])
+
+    swin = "pretrain_model.layers"
+    stages = _count(shapes, rf"{re.escape(swin)}\.(\d+)\.")
+    depths = tuple(_count(shapes, rf"{re.escape(swin)}\.{s}\.blocks\.(\d+)\.") for s in range(stages))
+    width = shapes["pretrain_model.patch_embed.proj.weight"][0]
+    if (width, depths) in SWINS:
+        cfg["backbone"]["name"] = SWINS[width, depths]
+    else:
+        heads = [shapes[f"{swin}.{s}.blocks.0.attn.relative_position_bias_table"][1] for s in range(stages)]
+        cfg["backbone"]["model_args"] = dict(embed_dim=width, depths=depths, num_heads=heads)
+    return cfg
+
+
+def _lifeiqa_name(name: str) -> str:
+    name = _rename(
+        name,
+        {
+            r"backbone\.model\.": "pretrain_model.",
+            r"queries\.embedding": "bunch_embedding",
+            r"queries\.proj": "proj_layer4",
+            r"memory\.proj": "proj_layer3",
+            r"head\.gamma": "gamma",
+            r"head\.norm": "norm3",
+            r"head\.fc": "fc",
+            r"head\.router": "MOE.router.linear",
+            r"head\.experts\.(\d+)": r"MOE.experts.\1.net",
+            r"interactions\.": "bunch_decoder.layers.",
+        },
+    )
+    if found := re.match(r"bunch_decoder\.layers\.(\d+)\.(?:layers\.(\d+)|(attn|norm))(\..*)", name):
+        block, graph_layer, attention, rest = found.groups()
+        part = {"attn": "multihead_attn", "norm": "norm2"}[attention] if attention else f"GCN.gcn{int(graph_layer) + 1}"
+        return f"bunch_decoder.layers.{int(block) // 2}.{part}{rest}"
+    return name
+
+
+def _deiqt_config(shapes: Shapes) -> dict[str, Any]:
+    cfg = model_config("deiqt")
+    _, cfg["queries"]["num_queries"], cfg["dim"] = shapes["head.bunch_embedding"]
+    layer = cfg["interactions"]
+    layer[2]["hidden"] = shapes["head.bunch_decoder.layers.0.linear1.weight"][0]
+    cfg["interactions"] = layer * _count(shapes, r"head\.bunch_decoder\.layers\.(\d+)\.")
+
+    _, patches, width = shapes["pos_embed"]
+    depth = _count(shapes, r"blocks\.(\d+)\.")
+    patch = shapes["patch_embed.proj.weight"][-1]
+    cfg["backbone"]["image_size"] = int(patches**0.5) * patch
+    if (width, depth) in DEIT3S and patch == 16:
+        cfg["backbone"]["name"] = DEIT3S[width, depth]
+    else:
+        cfg["backbone"]["model_args"] = dict(
+            embed_dim=width,
+            depth=depth,
+            num_heads=max(1, width // 64),
+            patch_size=patch,
+            mlp_ratio=shapes["blocks.0.mlp.fc1.weight"][0] / width,
+        )
+    return cfg
+
+
+def _deiqt_name(name: str) -> str:
+    name = _rename(
+        name,
+        {
+            r"backbone\.model\.(.*)\.ls([12])\.gamma": r"\1.gamma_\2",
+            r"backbone\.model\.": "",
+            r"queries\.embedding": "head.bunch_embedding",
+            r"head\.fc": "head.heads",
+            r"interactions\.": "head.bunch_decoder.layers.",
+        },
+    )
+    if found := re.match(r"head\.bunch_decoder\.layers\.(\d+)\.(attn|norm|fc1|fc2)(\..*)", name):
+        block, part, rest = found.groups()
+        layer, kind = divmod(int(block), 3)  # self-attention, cross-attention, feed-forward
+        theirs = {
+            "attn": ("self_attn", "multihead_attn")[kind] if kind < 2 else "",
+            "norm": f"norm{kind + 1}",
+            "fc1": "linear1",
+            "fc2": "linear2",
+        }[part]
+        return f"head.bunch_decoder.layers.{layer}.{theirs}{rest}"
+    return name
+
+
+# System -> (sizes from shapes, our parameter name -> the released one).
+SYSTEMS: dict[str, tuple[Callable[[Shapes], dict[str, Any]], Callable[[str], str]]] = {
+    "lifeiqa": (_lifeiqa_config, _lifeiqa_name),
+    "deiqt": (_deiqt_config, _deiqt_name),
+}
