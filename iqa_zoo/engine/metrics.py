@@ -31,6 +31,8 @@ def srocc(scores: ArrayLike, mos: ArrayLike) -> float:
     0.8
     """
     predicted, labels = _checked(scores, mos)
+    if _is_constant(predicted) or _is_constant(labels):
+        return float("nan")
     return _pearson(rankdata(predicted), rankdata(labels))
 
 
@@ -59,8 +61,8 @@ def plcc(scores: ArrayLike, mos: ArrayLike) -> float:
 def rmse(scores: ArrayLike, mos: ArrayLike) -> float:
     """Root mean squared error of the raw scores, in units of the labels.
 
-    >>> rmse([1, 2, 3], [1, 2, 6]) ** 2
-    3.0
+    >>> rmse([1, 2, 3, 4], [1, 2, 3, 8])
+    2.0
     """
     predicted, labels = _checked(scores, mos)
     return float(np.sqrt(np.mean((predicted - labels) ** 2)))
@@ -70,7 +72,7 @@ def logistic4(scores: ArrayLike, parameters: ArrayLike) -> NDArray[np.float64]:
     """The 4-parameter logistic (b1 - b2) / (1 + exp(-(x - b3) / |b4|)) + b2, from the VQEG's final report
     on the validation of objective models (phase I, 2000).
 
-    >>> logistic4([-1000.0, 5.0, 1000.0], [100, 0, 5, 2]).tolist()
+    >>> logistic4([-1000.0, 5.0, 1000.0], [100, 0, 5, 2]).round().tolist()
     [0.0, 50.0, 100.0]
     """
     b1, b2, b3, b4 = np.asarray(parameters, dtype=np.float64)
@@ -180,7 +182,8 @@ def by_distortion(
 def _checked(scores: ArrayLike, mos: ArrayLike, at_least: int = 3) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     predicted, labels = np.asarray(scores, dtype=np.float64), np.asarray(mos, dtype=np.float64)
     if predicted.ndim != 1 or predicted.shape != labels.shape:
-        raise InputError(f"scores of shape {predicted.shape} and labels of shape {labels.shape}; give one to each image")
+        shapes = f"scores of shape {predicted.shape} and labels of shape {labels.shape}"
+        raise InputError(f"{shapes}; give one of each to every image")
     for what, values in (("score", predicted), ("label", labels)):
         if not np.isfinite(values).all():
             first = int(np.argmin(np.isfinite(values)))
