@@ -64,45 +64,55 @@ def build_backbone(cfg: str | Path | Mapping[str, Any], *, pretrained: bool = Fa
 
 def _build(cfg: Config, *, pretrained: bool = False, spec: FeatureSpec | None = None) -> QualityModel:
     problems = check_config(cfg)
-    bad = {problem.split(":")[0].split(".")[0] for problem in problems}  # slots whose names or keys are wrong
+    wrong = {problem.split(":")[0] for problem in problems}  # config paths whose names, keys or types are wrong
+
+    def is_bad(path: str) -> bool:
+        return any(f"{known}.".startswith(f"{path}.") for known in wrong)
+
     made: dict[str, Any] = {"memory": None, "interactions": [], "losses": {}}
 
     if spec is not None:
         made["backbone"] = GivenFeatures(spec=spec)
-    elif "backbone" not in bad:
+    elif not is_bad("backbone"):
         made["backbone"] = _make("backbone", "backbone", cfg["backbone"], {"pretrained": pretrained}, problems)
     backbone = made.get("backbone")
     features = backbone.spec if backbone is not None else None
-    dim = None if "dim" in bad else cfg.get("dim") or (features and features.global_channels)
+    dim = None if is_bad("dim") else cfg.get("dim") or (features and features.global_channels)
 
     # A part is tried when what is handed down to it is known, so that one report holds all problems.
     down: dict[str, Any] = {"dim": dim, "features": features}
     for slot in ("queries", "memory"):
-        if slot not in bad and cfg.get(slot) is not None and dim and features:
+        if not is_bad(slot) and cfg.get(slot) is not None and dim and features:
             made[slot] = _make(slot, slot, cfg[slot], down, problems)
     queries = made.get("queries")
     # Without queries there will be no model, only a report; any N lets the other parts be tried.
     down["num_queries"] = queries.num_queries if queries is not None else 1
+    need_routing: list[tuple[str, str]] = []
     for slot in ("interactions", "head", "losses"):
-        if slot in bad or not cfg.get(slot) or (not dim and slot != "losses"):
+        if slot in wrong or not cfg.get(slot) or (not dim and slot != "losses"):
             continue
         for i, part in enumerate(cfg[slot] if slot in LISTS else [cfg[slot]]):
             path = f"{slot}.{i}" if slot in LISTS else slot
-            built = _make(slot, path, {k: v for k, v in part.items() if k != "weight" or slot != "losses"}, down, problems)
+            if is_bad(path):
+                continue
+            keys = {key: value for key, value in part.items() if key != "weight" or slot != "losses"}
+            built = _make(slot, path, keys, down, problems)
             if slot == "interactions":
                 made[slot].append(built)
                 if cfg.get("memory") is None and getattr(built, "needs_memory", False):
                     problems.append(f"{path}: {part['type']!r} attends to the memory, and memory is None")
             elif slot == "losses":
                 made[slot][part["type"]] = (part.get("weight", 1.0), built)
+                if getattr(built, "needs_routing", False):
+                    need_routing.append((path, part["type"]))
             else:
                 made[slot] = built
     routes = any(getattr(part, "routes", False) for part in (*made["interactions"], made.get("head")))
-    for i, (name, (_, loss)) in enumerate(made["losses"].items()):
-        if getattr(loss, "needs_routing", False) and made.get("head") is not None and not routes:
-            problems.append(
-                f"losses.{i}: {name!r} reads the routing of a mixture of experts, and no part here has one; leave the loss out"
-            )
+    if made.get("head") is not None and not routes:
+        problems += [
+            f"{path}: {name!r} reads the routing of a mixture of experts, and no part here has one; leave the loss out"
+            for path, name in need_routing
+        ]
     if problems:
         raise ConfigError(problems)
     return QualityModel(**made, config=resolve_config({**cfg, "dim": dim}))

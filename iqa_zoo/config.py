@@ -11,6 +11,7 @@ import collections.abc
 import hashlib
 import inspect
 import json
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -31,6 +32,38 @@ FILES = (".yaml", ".yml", ".json")
 Config = dict[str, Any]
 
 
+class _Loader(yaml.SafeLoader):
+    """Plain YAML that reads ``1e-4`` as a number and ``None`` as null, as Python and JSON do, and no key twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        twice = [str(key) for key in keys if keys.count(key) > 1]
+        if twice:
+            raise yaml.constructor.ConstructorError(None, None, f"the key {twice[0]!r} is given twice", node.start_mark)
+        return super().construct_mapping(node, deep=deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+_Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile("None$"), ["N"])
+
+
+def parse_value(text: str) -> Any:
+    """Read a value written as in a YAML file or on a command line.
+
+    Raises:
+        ConfigError: not valid YAML, or a key given twice.
+
+    >>> [parse_value(text) for text in ("8", "1e-4", "[3, 4]", "learned", "None", "true")]
+    [8, 0.0001, [3, 4], 'learned', None, True]
+    """
+    try:
+        return yaml.load(text, _Loader)
+    except yaml.YAMLError as error:
+        raise ConfigError([f"not valid YAML or JSON: {error}"], title="the text") from error
+
+
 def _fresh(value: Any) -> Any:
     """A deep copy with no sharing: ``[block] * 4`` becomes four blocks, so editing one edits one."""
     if isinstance(value, Mapping):
@@ -49,7 +82,10 @@ def model_config(name: str) -> Config:
     >>> model_config("deiqt")["queries"]
     {'type': 'class_token', 'num_queries': 6}
     """
-    return _fresh(MODELS.get(name)())
+    cfg = MODELS.get(name)()
+    if not isinstance(cfg, Mapping):
+        raise ConfigError([f"expected a dict, got {cfg!r}"], title=f"the model {name!r} of {MODELS.origin(name)}")
+    return _fresh(cfg)
 
 
 def load_config(cfg: str | Path | Mapping[str, Any]) -> Config:
@@ -71,9 +107,14 @@ def load_config(cfg: str | Path | Mapping[str, Any]) -> Config:
     if not path.is_file():
         raise ConfigError([f"there is no such file{closest(path.name, _siblings(path))}"], title=str(path))
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML
-    except yaml.YAMLError as error:
-        raise ConfigError([f"not valid YAML or JSON: {error}"], title=str(path)) from error
+        text = path.read_text(encoding="utf-8")
+        loaded = json.loads(text) if path.suffix.lower() == ".json" else parse_value(text)
+    except ConfigError as error:
+        raise ConfigError(error.problems, title=str(path)) from error
+    except json.JSONDecodeError as error:
+        raise ConfigError([f"not valid JSON: {error}"], title=str(path)) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"not a text file in UTF-8: {error}"], title=str(path)) from error
     if not isinstance(loaded, dict):
         raise ConfigError([f"expected a mapping of slots, got {type(loaded).__name__}"], title=str(path))
     return _fresh(loaded)
@@ -88,7 +129,10 @@ def part_parameters(slot: str, type_name: str) -> dict[str, inspect.Parameter]:
     evaluated."""
     part = SLOTS[slot].get(type_name)
     signature = inspect.signature(part)
-    hints = typing.get_type_hints(part.__init__ if inspect.isclass(part) else part)
+    try:
+        hints = typing.get_type_hints(part.__init__ if inspect.isclass(part) else part)
+    except NameError:  # an annotation imported for type checkers only: its values are not checked here
+        hints = {}
     keys = {
         name: parameter.replace(annotation=hints.get(name, Any))
         for name, parameter in signature.parameters.items()
@@ -191,7 +235,8 @@ def check_config(cfg: Mapping[str, Any]) -> list[str]:
     losses = cfg.get("losses")
     if isinstance(losses, list | tuple):
         names = [loss.get("type") for loss in losses if isinstance(loss, Mapping)]
-        problems += [f"losses: {name!r} is given twice" for name in sorted({str(n) for n in names if names.count(n) > 1})]
+        twice = sorted({str(name) for name in names if names.count(name) > 1})
+        problems += [f"losses: {name!r} is given twice" for name in twice]
     return problems
 
 
@@ -227,7 +272,9 @@ def _override(cfg: Config, path: str, value: Any) -> str | None:
         return None
     part = cfg.get(slot)
     if slot in LISTS:
-        parts = part or []
+        parts = [] if part is None else part
+        if not isinstance(parts, list):
+            return f"{slot!r} is {part!r}, not a list of parts; replace it as a whole"
         index, *rest = rest
         if index == "*":
             reached = [p for p in parts if not rest or rest[0] in _keys(slot, p)]
@@ -236,7 +283,9 @@ def _override(cfg: Config, path: str, value: Any) -> str | None:
                 return f"no part of {slot!r} has this key{closest('.'.join(rest), every)}"
             problems = [_set(slot, p, rest, value) for p in reached]
             return next((problem for problem in problems if problem), None)
-        if not index.isdigit() or int(index) >= len(parts):
+        if not parts:
+            return f"{slot!r} is empty; replace it as a whole"
+        if not index.isdecimal() or int(index) >= len(parts):
             return f"{slot!r} has the items 0 to {len(parts) - 1} (or *), not {index!r}"
         if not rest:
             parts[int(index)] = value
@@ -283,9 +332,22 @@ def resolve_config(cfg: Mapping[str, Any]) -> Config:
     return _fresh(resolved)
 
 
+def _canonical(value: Any) -> Any:
+    """The same for equal values: a file may say 1 where a default says 1.0."""
+    if isinstance(value, dict):
+        return {key: _canonical(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_canonical(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def config_hash(cfg: Mapping[str, Any]) -> str:
-    """Return 12 hexadecimal digits that name the resolved config: equal models have equal hashes."""
-    canonical = json.dumps(resolve_config(cfg), sort_keys=True, separators=(",", ":"))
+    """Return 12 hexadecimal digits that name the resolved config: equal models have equal hashes.
+
+    >>> config_hash(model_config("deiqt")) == config_hash(resolve_config(model_config("deiqt")))
+    True
+    """
+    canonical = json.dumps(_canonical(resolve_config(cfg)), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
 

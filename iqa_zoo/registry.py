@@ -104,12 +104,20 @@ class PartRegistry(Registry):
         Raises:
             ValueError: the name is taken; names both owners.
         """
+        if not isinstance(name, str):
+            raise ValueError(f"write @{self.decorator}(NAME) with a name for {name!r}")
 
         def keep(part: T) -> T:
             owner = f"{part.__module__}.{part.__qualname__}"
             held = self.built_in().get(name)
             if held and part.__module__ != held.module:
                 raise ValueError(f"{self.slot} {name!r} is taken by {held.module}; {owner} needs another name")
+            for claim in [] if held else self._claims(name):
+                if claim.target.partition(":")[0].partition(".")[0] != part.__module__.partition(".")[0]:
+                    raise ValueError(
+                        f"{self.slot} {name!r} is taken by the plugin {claim.owner} ({claim.target}); "
+                        f"{owner} needs another name"
+                    )
             known = self._module_dict.get(name)
             if known is not None and f"{known.__module__}.{known.__qualname__}" != owner:
                 taken = f"{known.__module__}.{known.__qualname__}"
@@ -137,14 +145,14 @@ class PartRegistry(Registry):
                 )
             importlib.import_module(self.built_in()[key].module)
             return self._module_dict[key]
-        if key in self._module_dict:
-            return self._module_dict[key]
         if len(claims) > 1:
             owners = " and ".join(f"{part.owner} ({part.target})" for part in claims)
             raise PluginError(
                 f"{self.slot} {key!r} is claimed by {owners}; uninstall one, or switch it off with "
                 f"IQA_ZOO_DISABLE_PLUGINS={claims[0].distribution}"
             )
+        if key in self._module_dict:
+            return self._module_dict[key]
         if claims:
             return plugins.load(claims[0])
         raise UnknownName(not_one_of(key, self.names(), self.slot))
@@ -153,16 +161,16 @@ class PartRegistry(Registry):
         """Who brings a name: ``iqa_zoo``, a distribution with its version, or a module of the user."""
         if name in self.built_in():
             return "iqa_zoo"
-        if name in self._module_dict:
-            return str(self._module_dict[name].__module__)
-        return " and ".join(part.owner for part in self._claims(name))
+        if claims := self._claims(name):  # before the code: a plugin may register its parts by decorator as well
+            return " and ".join(part.owner for part in claims)
+        return str(self._module_dict[name].__module__)
 
     def summary(self, name: str) -> str:
         if name in self.built_in():
             return self.built_in()[name].summary
-        if name in self._module_dict:
-            return (inspect.getdoc(self._module_dict[name]) or "").split("\n\n")[0].replace("\n", " ")
-        return " / ".join(part.summary for part in self._claims(name))
+        if claims := self._claims(name):
+            return " / ".join(part.summary for part in claims)
+        return (inspect.getdoc(self._module_dict[name]) or "").split("\n\n")[0].replace("\n", " ")
 
     def components(self) -> list[Component]:
         return [Component(self.slot, name, self.origin(name), self.summary(name)) for name in self.names()]
