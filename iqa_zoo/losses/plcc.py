@@ -28,6 +28,12 @@ class PLCC(nn.Module):
         if len(mos_B) < 2:
             raise InputError("losses 'plcc' needs at least two images in a batch; set batch_size >= 2 or drop the last one")
         score_B, label_B = output.score_B - output.score_B.mean(), mos_B - mos_B.mean()
-        scale = score_B.square().sum() * label_B.square().sum()
-        tiny = torch.finfo(scale.dtype).tiny  # keeps the square root's gradient finite on a constant batch
-        return (1 - (score_B * label_B).sum() / scale.clamp_min(tiny).sqrt()) / 2
+        spread = score_B.norm() * label_B.norm()
+        if _constant(output.score_B, score_B) or _constant(mos_B, label_B):
+            return 0.5 + 0 * spread  # with a graph, so that it can stand alone
+        return (1 - (score_B * label_B).sum() / spread) / 2
+
+
+def _constant(value_B: Tensor, centred_B: Tensor) -> bool:
+    """Whether all values are equal up to the rounding of their mean."""
+    return bool(centred_B.abs().max() <= 4 * torch.finfo(value_B.dtype).eps * value_B.abs().max())
