@@ -131,4 +131,3 @@ def _make(slot: str, path: str, part: Mapping[str, Any], down: Mapping[str, Any]
     except Exception as error:  # not ours to explain: keep it as it is, and say where it happened
         error.add_note(f"while building {path} = {dict(part)}")
         raise
-

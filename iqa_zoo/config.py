@@ -43,10 +43,14 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
-_Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile("None$"), ["N"])
+class _Dumper(yaml.SafeDumper):
+    """Quotes the strings that ``_Loader`` would read as numbers or null."""
+
+
+for _side in (_Loader, _Dumper):
+    _exponent = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$")
+    _side.add_implicit_resolver("tag:yaml.org,2002:float", _exponent, list("-+.0123456789"))
+    _side.add_implicit_resolver("tag:yaml.org,2002:null", re.compile("None$"), ["N"])
 
 
 def parse_value(text: str) -> Any:
@@ -172,7 +176,7 @@ def _fits(value: Any, hint: Any) -> bool:
     return True
 
 
-def _says(hint: Any) -> str:
+def annotation_in_words(hint: Any) -> str:
     """An annotation in words."""
     if typing.get_origin(hint) is Literal:
         return "one of " + ", ".join(map(repr, typing.get_args(hint)))
@@ -199,7 +203,7 @@ def _check_part(slot: str, path: str, part: Any) -> list[str]:
         elif not _fits(value, keys[key].annotation):
             hint = keys[key].annotation
             near = closest(value, typing.get_args(hint)) if typing.get_origin(hint) is Literal else ""
-            problems.append(f"{path}.{key}: expected {_says(hint)}, got {value!r}{near}")
+            problems.append(f"{path}.{key}: expected {annotation_in_words(hint)}, got {value!r}{near}")
     for key, parameter in keys.items():
         if parameter.default is parameter.empty and key not in part:
             problems.append(f"{path}.{key}: is required by {part['type']!r} and missing")
@@ -355,7 +359,7 @@ def dump_config(cfg: Mapping[str, Any], path: str | Path | None = None) -> str:
     """Return a config as text, YAML or (where ``path`` ends in .json) JSON, and write it where a path is given."""
     as_json = path is not None and Path(path).suffix.lower() == ".json"
     plain = _fresh(cfg)
-    text = json.dumps(plain, indent=2) + "\n" if as_json else yaml.safe_dump(plain, sort_keys=False)
+    text = json.dumps(plain, indent=2) + "\n" if as_json else yaml.dump(plain, Dumper=_Dumper, sort_keys=False)
     if path is not None:
         Path(path).write_text(text, encoding="utf-8")
     return text

@@ -170,7 +170,7 @@ class PartRegistry(Registry):
             return self.built_in()[name].summary
         if claims := self._claims(name):
             return " / ".join(part.summary for part in claims)
-        return (inspect.getdoc(self._module_dict[name]) or "").split("\n\n")[0].replace("\n", " ")
+        return inspect.cleandoc(self._module_dict[name].__doc__ or "").split("\n\n")[0].replace("\n", " ")
 
     def components(self) -> list[Component]:
         return [Component(self.slot, name, self.origin(name), self.summary(name)) for name in self.names()]

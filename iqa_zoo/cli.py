@@ -1,0 +1,81 @@
+"""The ``iqa-zoo`` command.
+
+Every subcommand is a module of :mod:`iqa_zoo.commands` named in ``COMMANDS`` with one function, ``add``: it adds its
+parser and sets ``run``, which gets the parsed arguments and returns the exit code. Neither module nor ``add``
+imports torch, so that ``iqa-zoo list`` and ``--help`` answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import TextIO
+
+from iqa_zoo import __version__
+from iqa_zoo.errors import IqaZooError
+
+COMMANDS = ("list", "describe", "validate", "config", "budget", "plugins")  # in the order of --help
+
+EXAMPLES = """\
+examples:
+  iqa-zoo list                                      every part, model and data set, and who brings it
+  iqa-zoo list heads                                one slot
+  iqa-zoo describe moe                              a part: what it does, its keys and their defaults
+  iqa-zoo config lifeiqa -o mine.yaml               a model as a file to edit
+  iqa-zoo validate mine.yaml --set head.top_k=1     every problem at once, or the hash
+  iqa-zoo budget lifeiqa deiqt                      parameters and MACs, per slot
+
+Exit codes: 0 done, 1 a check found problems, 2 a wrong argument, name or file.
+"""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``iqa-zoo`` with all subcommands."""
+    parser = argparse.ArgumentParser(
+        prog="iqa-zoo",
+        description="Blind image quality assessment models as compositions of registered parts.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"iqa-zoo {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        importlib.import_module(f"iqa_zoo.commands.{name}").add(commands)
+    return parser
+
+
+def _warn_in_one_line(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    print(f"iqa-zoo: warning: {message}", file=sys.stderr)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``iqa-zoo`` and return its exit code; what the user gave and cannot be used is one message on stderr."""
+    args = make_parser().parse_args(argv)
+    with warnings.catch_warnings():
+        warnings.showwarning = _warn_in_one_line
+        try:
+            code: int = args.run(args)
+            sys.stdout.flush()
+        except IqaZooError as error:
+            print(f"iqa-zoo: {error}", file=sys.stderr)
+            return 2
+        except BrokenPipeError:  # the reader of a pipe (head) has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

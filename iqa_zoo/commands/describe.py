@@ -1,0 +1,70 @@
+"""``iqa-zoo describe``: one model with its resolved config, or one part with its keys."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from iqa_zoo.commands.shared import console
+from iqa_zoo.config import FILES, LISTS, annotation_in_words, dump_config, load_config, part_parameters, resolve_config
+from iqa_zoo.contracts import HANDED_DOWN
+from iqa_zoo.errors import UnknownName, not_one_of
+from iqa_zoo.registry import MODELS, REGISTRIES, SLOTS
+
+
+def add(commands: Any) -> None:
+    parser = commands.add_parser("describe", help="describe a model or a part", description=__doc__)
+    parser.add_argument("name", metavar="NAME", help="a model, a part, a data set, or a config file")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    if Path(args.name).suffix.lower() in FILES:
+        _describe_config(args.name)
+        return 0
+    found = [registry for registry in REGISTRIES.values() if args.name in registry.names()]
+    if not found:
+        every = [name for registry in REGISTRIES.values() for name in registry.names()]
+        raise UnknownName(not_one_of(args.name, every, "model or part"))
+    for registry in found:
+        about = registry.get(args.name)
+        console().print(f"{registry.slot}: {args.name} ({registry.origin(args.name)})\n", style="bold")
+        console().print(inspect.cleandoc(about.__doc__ or "No docstring."), end="\n\n")
+        if registry is MODELS:
+            _describe_config(args.name)
+        elif registry.slot in SLOTS:
+            _describe_keys(registry.slot, args.name)
+    return 0
+
+
+def _describe_config(name: str) -> None:
+    cfg = resolve_config(load_config(name))
+    console().print(dump_config(cfg))
+    table = Table("config path", "type", "origin", "summary")
+    for slot, registry in SLOTS.items():
+        for i, part in enumerate(cfg[slot] if slot in LISTS else [cfg[slot]]):
+            path = f"{slot}.{i}" if slot in LISTS else slot
+            if part is None:
+                table.add_row(path, "none", "", "")
+            else:
+                table.add_row(path, part["type"], registry.origin(part["type"]), registry.summary(part["type"]))
+    console().print(table)
+
+
+def _describe_keys(slot: str, name: str) -> None:
+    keys = part_parameters(slot, name)
+    if keys:
+        table = Table("key", "type", "default")
+        for key, parameter in keys.items():
+            default = "required" if parameter.default is parameter.empty else repr(parameter.default)
+            table.add_row(key, annotation_in_words(parameter.annotation), default)
+        console().print(table)
+    else:
+        console().print("It has no keys.")
+    taken = inspect.signature(SLOTS[slot].get(name)).parameters
+    if handed := [key for key in HANDED_DOWN[slot] if key in taken]:
+        console().print(f"Handed down, never written in a config: {', '.join(handed)}")

@@ -1,0 +1,85 @@
+"""``iqa-zoo plugins``: every plugin, what it adds, and what is wrong with it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from rich.table import Table
+
+from iqa_zoo import plugins
+from iqa_zoo.commands.shared import console, print_json
+from iqa_zoo.errors import PluginError, closest
+from iqa_zoo.registry import registry_of
+
+
+class Report(NamedTuple):
+    """One entry point of a plugin: ``loads`` is None where it was not tried; ``problem`` is empty where all is well."""
+
+    plugin: str
+    version: str
+    slot: str
+    name: str
+    target: str
+    loads: bool | None
+    problem: str
+
+
+def add(commands: Any) -> None:
+    parser = commands.add_parser(
+        "plugins",
+        help="show plugins, what they add, and their errors",
+        description="Show every installed plugin, its version and what it adds; try to load each part, and say what "
+        "fails or clashes. IQA_ZOO_DISABLE_PLUGINS=1 switches all plugins off, a comma-separated list of "
+        "distributions just those.",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    reports = sorted(_reports())
+    if args.json:
+        print_json([report._asdict() for report in reports])
+        return 0
+    if not reports:
+        print("No plugin is installed. A plugin is a package with entry points in a group such as iqa_zoo.heads.")
+        return 0
+    table = Table("plugin", "slot", "name", "from", "state")
+    for plugin, version, slot, name, target, _, problem in reports:
+        table.add_row(f"{plugin} {version}", slot, name, target, problem or "ok")
+    console().print(table)
+    return 0
+
+
+def _reports() -> Iterator[Report]:
+    for part in plugins.installed_parts():
+        problems = _clashes(part)
+        try:
+            plugins.load(part)
+        except PluginError as error:
+            problems.append(f"failed to load: {type(error.__cause__).__name__}: {error.__cause__}")
+            loads = False
+        else:
+            loads = True
+        yield _report(part, loads, "; ".join(problems))
+    known = [plugins.GROUP_PREFIX + group for group in plugins.GROUPS]
+    for part in plugins.misplaced_parts():
+        group = plugins.GROUP_PREFIX + part.group
+        yield _report(part, None, f"no slot has the entry-point group {group!r}{closest(group, known)}")
+    for part in plugins.disabled_parts():
+        yield _report(part, None, "switched off by IQA_ZOO_DISABLE_PLUGINS")
+
+
+def _report(part: plugins.PluginPart, loads: bool | None, problem: str) -> Report:
+    slot = registry_of(part.group).slot if part.group in plugins.GROUPS else part.group
+    return Report(part.distribution, part.version, slot, part.name, part.target, loads, problem)
+
+
+def _clashes(part: plugins.PluginPart) -> list[str]:
+    registry = registry_of(part.group)
+    if part.name in registry.built_in():
+        return [f"ignored: {part.name!r} is built in and cannot be replaced"]
+    others = [p for p in plugins.installed_parts() if (p.group, p.name) == (part.group, part.name) and p != part]
+    return [f"cannot be used: {other.owner} claims the same name" for other in others]

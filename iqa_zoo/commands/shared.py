@@ -1,0 +1,52 @@
+"""What several subcommands need: where they print, and ``--set``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from typing import Any
+
+from rich.console import Console
+
+from iqa_zoo.config import parse_value
+from iqa_zoo.errors import ConfigError
+
+PIPE_WIDTH = 160  # a pipe or a file has no width of its own, and 80 columns would cut the tables
+
+
+def console() -> Console:
+    """Return a console on stdout that prints text as it is, without markup, colours only in a terminal."""
+    known = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(width=None if known else PIPE_WIDTH, markup=False, highlight=False, emoji=False)
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2))
+
+
+def _override(text: str) -> tuple[str, Any]:
+    path, equals, value = text.partition("=")
+    if not equals or not path:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not KEY=VALUE, for example head.num_experts=8 (other arguments go before --set)"
+        )
+    try:
+        return path.strip(), parse_value(value)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(f"{path}: {'; '.join(error.problems)}") from error
+
+
+def add_set_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--set KEY=VALUE ...``; ``dict(args.set)`` are the overrides."""
+    parser.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        nargs="+",
+        action="extend",
+        default=[],
+        type=_override,
+        help="replace values of the config by dotted path, for example head.num_experts=8 "
+        "'interactions.*.num_heads=8' 'backbone.stages=[2, 3]' memory=null",
+    )
