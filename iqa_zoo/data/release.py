@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import csv
+import itertools
+import math
+import re
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +19,12 @@ from scipy.io.matlab import MatReadError
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError, closest
 
+NOT_STATED = "not stated in the release; ask its authors about any use beyond research"
+
 
 @dataclass(frozen=True)
 class Release:
-    """A dataset as its authors published it.
+    """A dataset as its authors published it; the module of a dataset calls its own RELEASE.
 
     Args:
         name: as registered.
@@ -26,7 +32,7 @@ class Release:
         score_range: lowest and highest score of its scale.
         licence: its terms.
         source: where to get it.
-        contents: how many source contents it has; None where every image is its own.
+        contents: how many source contents it has; None where that is not checked.
         higher_is_better, label: as in :class:`RatedImages`.
     """
 
@@ -100,11 +106,11 @@ def rated_images(release: Release, rows: Iterable[Row], subset: bool = False, la
     return RatedImages(
         release.name,
         tuple(row.path for row in rows),
-        [row.mos for row in rows],  # type: ignore[arg-type]  # made an array there
+        np.array([row.mos for row in rows]),
         score_range=release.score_range,
         licence=release.licence,
         source=release.source,
-        references=tuple(row.reference for row in rows) if release.contents is not None else None,
+        references=tuple(row.reference for row in rows) if all(row.reference for row in rows) else None,
         distortions=tuple(row.distortion for row in rows) if any(row.distortion for row in rows) else None,
         higher_is_better=release.higher_is_better,
         label=label or release.label,
@@ -140,12 +146,25 @@ def find_any(root: str | Path, *candidates: str) -> Path | None:
     return None
 
 
-def file_index(*folders: Path) -> dict[str, Path]:
-    """The files directly in some folders by lower-case name; of two folders the first counts."""
-    index: dict[str, Path] = {}
-    for folder in reversed(folders):
-        index |= _entries(folder)
+def file_index(folder: Path, deep: bool = False) -> dict[str, Path]:
+    """What is directly in a folder, by lower-case name; with ``deep`` also what its folders hold."""
+    index = dict(_entries(folder))
+    if deep:
+        for inner in [path for path in index.values() if path.is_dir()]:
+            index = {**_entries(inner), **index}
     return index
+
+
+def read_lines(path: Path) -> Iterator[tuple[str, ...]]:
+    """The lines of a text file without a header, each split at commas and white space; empty ones left out."""
+    for line in path.read_text(encoding="utf-8-sig").splitlines():
+        if values := tuple(line.replace(",", " ").split()):
+            yield values
+
+
+def read_table(path: Path, columns: Sequence[str], sheet: str | None = None) -> Iterator[dict[str, Any]]:
+    """Read a CSV file or a spreadsheet, whichever it is, by lower-case column names."""
+    return read_xlsx(path, columns, sheet) if path.suffix.lower() == ".xlsx" else read_csv(path, columns)
 
 
 def read_csv(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
@@ -170,7 +189,7 @@ def read_csv(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
 
 
 def read_xlsx(path: Path, columns: Sequence[str], sheet: str | None = None) -> Iterator[dict[str, Any]]:
-    """Read a spreadsheet by lower-case column names; the header is the first row that has all the columns.
+    """Read a spreadsheet by lower-case column names; the header is the first row with all the columns.
 
     Raises:
         InputError: openpyxl is not installed, no such sheet or header.
@@ -181,23 +200,24 @@ def read_xlsx(path: Path, columns: Sequence[str], sheet: str | None = None) -> I
         raise InputError(
             f"{path} is a spreadsheet; pip install 'iqa-zoo[xlsx]' to read it, or save it as {path.stem}.csv beside it"
         ) from None
-    book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    except (zipfile.BadZipFile, KeyError, OSError, openpyxl.utils.exceptions.InvalidFileException) as error:
+        raise InputError(f"{path} is not a spreadsheet that can be read: {error}") from error
     try:
         if sheet is not None and sheet not in book.sheetnames:
             raise InputError(f"{path} has no sheet {sheet!r}{closest(sheet, book.sheetnames)}")
         page = book[sheet] if sheet is not None else book.worksheets[0]
         rows = page.iter_rows(values_only=True)
         seen: list[str] = []
-        for row in rows:
+        for row in itertools.islice(rows, 20):
             header = [str(cell).strip().casefold() if cell is not None else "" for cell in row]
-            seen += [name for name in header if name]
             if set(columns) <= set(header):
                 break
-            if len(seen) > 200:
-                rows = iter(())
+            seen += header
         else:
-            _check_columns(path, seen[:20], columns)
-            raise InputError(f"{path} has no row with the column names {', '.join(columns)}")
+            _check_columns(path, seen, columns)
+            raise InputError(f"{path} has no row with all the column names {', '.join(columns)}")
         for row in rows:
             if any(cell is not None for cell in row):
                 yield dict(zip(header, row, strict=False))
@@ -222,15 +242,30 @@ def read_mat(path: Path, key: str) -> list[Any]:
 
 
 def number(value: object, path: Path, image: str) -> float:
-    """A score as a number.
+    """A score as a finite number.
 
     Raises:
         InputError: it is none; names the label file and the image.
     """
     try:
-        return float(value)  # type: ignore[arg-type]  # whatever a cell holds
+        score = float(value)  # type: ignore[arg-type]  # whatever a cell holds
     except (TypeError, ValueError):
-        raise InputError(f"{path}: the score of {image} is {value!r}, not a number") from None
+        score = math.nan
+    if not math.isfinite(score):
+        raise InputError(f"{path}: the score of {image} is {value!r}, not a number")
+    return score
+
+
+def name_parts(name: str, pattern: str, example: str, labels: Path) -> tuple[str, ...]:
+    """What an image name says, by the groups of a regular expression over its lower-case form.
+
+    Raises:
+        InputError: the name has another form; names the label file.
+    """
+    found = re.fullmatch(pattern, name.casefold())
+    if found is None:
+        raise InputError(f"{labels}: {name!r} is not an image name like {example}")
+    return found.groups()
 
 
 def some(items: Sequence[object], most: int = 5) -> str:

@@ -1,0 +1,89 @@
+"""Konstanz Artificially Distorted Image quality Database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from iqa_zoo.data.rated import RatedImages
+from iqa_zoo.data.release import (
+    NOT_STATED,
+    Release,
+    Row,
+    file_index,
+    find,
+    name_parts,
+    number,
+    rated_images,
+    read_csv,
+    read_lines,
+)
+from iqa_zoo.registry import register_dataset
+
+RELEASE = Release(
+    name="kadid10k",
+    images=10125,
+    contents=81,
+    score_range=(1, 5),
+    licence=NOT_STATED,
+    source="https://database.mmsp-kn.de/kadid-10k-database.html",
+)
+DISTORTIONS = (
+    "Gaussian blur",
+    "lens blur",
+    "motion blur",
+    "colour diffusion",
+    "colour shift",
+    "colour quantisation",
+    "colour saturation 1",
+    "colour saturation 2",
+    "JPEG 2000",
+    "JPEG",
+    "white noise",
+    "white noise in colour component",
+    "impulse noise",
+    "multiplicative noise",
+    "denoise",
+    "brighten",
+    "darken",
+    "mean shift",
+    "jitter",
+    "non-eccentricity patch",
+    "pixelate",
+    "quantisation",
+    "colour block",
+    "high sharpen",
+    "contrast change",
+)
+
+
+@register_dataset("kadid10k")
+def kadid10k(root: str | Path, *, subset: bool = False) -> RatedImages:
+    """KADID-10k: 10125 distorted images of 81 contents, 25 distortions, MOS 1..5, higher is better.
+
+    H. Lin, V. Hosu and D. Saupe, QoMEX 2019. The column of the label file is called dmos, but 5 is the best.
+
+    Args:
+        root: the folder with ``images/`` or ``distorted_images/``, and ``dmos.csv`` or ``kadid10k_label.txt``.
+        subset: allow fewer images than the release has.
+
+    Raises:
+        InputError: the root, the labels or an image is missing, or the labels are not the release's.
+    """
+    folder = find(root, RELEASE, "distorted_images", "images", what="the image folder")
+    images = file_index(folder)
+    rows = []
+    labels = find(root, RELEASE, "dmos.csv", "kadid10k_label.txt", what="the label file")
+    for name, score in _scores(labels):
+        reference, kind = name_parts(name, r"(i\d\d)_(0[1-9]|1\d|2[0-5])_\d\d\.png", "I01_01_01.png", labels)
+        rows.append(Row(images.get(name.casefold(), folder / name), score, reference, DISTORTIONS[int(kind) - 1]))
+    return rated_images(RELEASE, rows, subset)
+
+
+def _scores(labels: Path) -> Iterator[tuple[str, float]]:
+    if labels.suffix.casefold() == ".txt":
+        for line in read_lines(labels):
+            yield line[0], number(line[-1], labels, line[0])
+    else:
+        for values in read_csv(labels, ("dist_img", "dmos")):
+            yield values["dist_img"], number(values["dmos"], labels, values["dist_img"])

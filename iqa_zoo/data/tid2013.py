@@ -1,0 +1,80 @@
+"""Tampere Image Database 2013."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from iqa_zoo.data.rated import RatedImages
+from iqa_zoo.data.release import (
+    NOT_STATED,
+    Release,
+    Row,
+    file_index,
+    find,
+    name_parts,
+    number,
+    rated_images,
+    read_lines,
+)
+from iqa_zoo.registry import register_dataset
+
+RELEASE = Release(
+    name="tid2013",
+    images=3000,
+    contents=25,
+    score_range=(0, 9),
+    licence=NOT_STATED,
+    source="https://www.ponomarenko.info/tid2013.htm",
+)
+DISTORTIONS = (
+    "additive Gaussian noise",
+    "additive noise in colour components",
+    "spatially correlated noise",
+    "masked noise",
+    "high frequency noise",
+    "impulse noise",
+    "quantisation noise",
+    "Gaussian blur",
+    "image denoising",
+    "JPEG",
+    "JPEG 2000",
+    "JPEG transmission errors",
+    "JPEG 2000 transmission errors",
+    "non-eccentricity pattern noise",
+    "local block-wise distortions",
+    "mean shift",
+    "contrast change",
+    "change of colour saturation",
+    "multiplicative Gaussian noise",
+    "comfort noise",
+    "lossy compression of noisy images",
+    "colour quantisation with dither",
+    "chromatic aberrations",
+    "sparse sampling and reconstruction",
+)
+
+
+@register_dataset("tid2013")
+def tid2013(root: str | Path, *, subset: bool = False) -> RatedImages:
+    """TID2013: 3000 distorted images of 25 contents, 24 distortions, MOS 0..9, higher is better.
+
+    N. Ponomarenko et al., Signal Processing: Image Communication 30, 2015. File names differ from the labels in
+    the case of their letters and are matched without it.
+
+    Args:
+        root: the folder with ``distorted_images/`` and ``mos_with_names.txt``.
+        subset: allow fewer images than the release has.
+
+    Raises:
+        InputError: the root, the labels or an image is missing, or the labels are not the release's.
+    """
+    labels = find(root, RELEASE, "mos_with_names.txt", what="the label file")
+    folder = find(root, RELEASE, "distorted_images", what="the image folder")
+    images = file_index(folder)
+    rows = []
+    for line in read_lines(labels):
+        score, name = line[0], line[-1]
+        reference, kind = name_parts(name, r"(i\d\d)_(0[1-9]|1\d|2[0-4])_\d\.bmp", "I01_01_1.bmp", labels)
+        path = images.get(name.casefold(), folder / name)
+        rows.append(Row(path, number(score, labels, name), reference, DISTORTIONS[int(kind) - 1]))
+    return rated_images(RELEASE, rows, subset)
