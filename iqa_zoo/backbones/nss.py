@@ -1,0 +1,331 @@
+"""Natural scene statistics: a backbone that needs no weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from iqa_zoo.contracts import Features, FeatureSpec, StageInfo
+from iqa_zoo.errors import PartError, closest
+from iqa_zoo.registry import register_backbone
+
+STAGE_STRIDES = {1: 4, 2: 8, 3: 16, 4: 32}
+SMALLEST_IMAGE = 32
+LUMA_OCTAVES = (0, 1, 2)  # how often the image is halved first
+CHROMA_OCTAVES = (1, 2)  # eyes and codecs resolve colour at half the resolution of luma
+NEIGHBOURS = {"row": (0, 1), "column": (1, 0), "diagonal": (1, 1), "antidiagonal": (1, -1)}
+
+# Each statistic with its mean and standard deviation over the cells of the demo set, by which it is standardised.
+LEVEL_STATISTICS = {
+    "luminance": (0.43, 0.16),
+    "rms_contrast": (-4.61, 1.50),
+    "white_point": (0.55, 0.13),
+    "black_point": (0.66, 0.14),
+    "block_rows": (0.04, 0.14),
+    "block_columns": (0.04, 0.14),
+}
+LUMA_STATISTICS = {
+    "variance": (-1.49, 0.80),
+    "shape": (0.42, 0.17),
+    "contrast": (2.30, 0.87),
+    "log_contrast": (2.03, 0.90),
+    "contrast_variation": (0.30, 0.37),
+    "smoothness": (0.14, 0.20),
+    "gradient": (2.16, 0.87),
+    "log_gradient": (1.73, 0.87),
+    "gradient_shape": (0.56, 0.44),
+    "orientation": (0.06, 0.30),
+    "flatness": (0.21, 0.22),
+    "near_flatness": (0.49, 0.26),
+    "laplacian": (2.63, 1.15),
+    "log_laplacian": (2.03, 1.12),
+    "linearity": (0.22, 0.22),
+    **{f"{neighbour}_mean": (0.24, 0.26) for neighbour in NEIGHBOURS},
+    **{f"{neighbour}_magnitude": (-1.81, 0.74) for neighbour in NEIGHBOURS},
+    **{f"{neighbour}_shape": (0.87, 0.28) for neighbour in NEIGHBOURS},
+    **{f"{neighbour}_asymmetry": (0.30, 0.32) for neighbour in NEIGHBOURS},
+}
+CHROMA_STATISTICS = {
+    "variance": (-2.69, 1.47),
+    "shape": (0.33, 0.30),
+    "contrast": (0.64, 1.09),
+    "log_contrast": (0.51, 1.03),
+    "smoothness": (0.54, 0.38),
+    "magnitude": (2.17, 1.65),
+}
+
+Maps = dict[str, Tensor]
+
+
+@register_backbone("nss")
+class NaturalSceneStatistics(nn.Module):
+    """Natural scene statistics of luma and colour in cells of an image: no weights, nothing to train.
+
+    Pristine photographs, divided by their local contrast, are close to Gaussian noise; degradations change
+    this in ways of their own (Mittal et al., "No-reference image quality assessment in the spatial domain"
+    (BRISQUE), IEEE TIP 2012; with gradients and colour opponents: Zhang et al., "A feature-enriched
+    completely blind image quality evaluator" (IL-NIQE), IEEE TIP 2015). Per pixel, at full, half and quarter
+    size: mean-subtracted contrast-normalised (MSCN) coefficients of luma, their products with four
+    neighbours, local contrast, gradient magnitude and Laplacian; at half and quarter size MSCN, contrast and
+    magnitude of the red-green and blue-yellow opponents; at full size levels of luma, and steps that
+    repeat every 8 pixels. Moments of these are averaged over windows of 3 x 3 cells and turned into
+    logarithms and ratios of order one.
+
+    Differs from BRISQUE: moments and their ratios in place of fitted (asymmetric) generalised Gaussians, which
+    are the same information in a differentiable form; a map of local statistics in place of one vector.
+
+    The input is RGB in 0..1, of at least 32 x 32. ``global_BC`` are the same statistics over the whole image;
+    ``tokens_BLC`` is stage 4, flattened. Every stage has the same channels, of different windows.
+
+    Args:
+        stages: which stage maps to give, of 1 to 4 (strides 4, 8, 16 and 32).
+        image_size: height and width of the input in pixels.
+
+    Raises:
+        PartError: a stage outside 1 to 4, or an image size below 32.
+
+    >>> backbone = NaturalSceneStatistics(stages=(3, 4))
+    >>> features = backbone(torch.rand(2, 3, 224, 224))
+    >>> features.maps[3].shape[-2:], features.tokens_BLC.shape[1], features.global_BC.shape == (2, 121)
+    (torch.Size([14, 14]), 49, True)
+    """
+
+    window: Tensor
+
+    def __init__(self, *, stages: Sequence[int] = (3, 4), image_size: int = 224):
+        super().__init__()
+        available = ", ".join(map(str, STAGE_STRIDES))
+        for stage in stages:
+            if stage not in STAGE_STRIDES:
+                hint = closest(stage, STAGE_STRIDES)
+                raise PartError(f"'nss' has no stage {stage!r}{hint}; it has the stages {available}")
+        if image_size < SMALLEST_IMAGE:
+            raise PartError(f"image_size {image_size} is too small for 'nss'; set it to {SMALLEST_IMAGE} or more")
+        offset = torch.arange(-3, 4, dtype=torch.float64)
+        window = torch.exp(-offset.square() / (2 * (7 / 6) ** 2))
+        self.register_buffer("window", (window / window.sum()).float(), persistent=False)
+        self.stages = tuple(stages)
+        channels = (
+            len(LEVEL_STATISTICS)
+            + len(LUMA_OCTAVES) * len(LUMA_STATISTICS)
+            + len(CHROMA_OCTAVES) * (2 * len(CHROMA_STATISTICS) - 1)  # one magnitude for both opponents
+        )
+        self.spec = FeatureSpec(
+            stages={stage: StageInfo(channels, STAGE_STRIDES[stage]) for stage in self.stages},
+            token_channels=channels,
+            global_channels=channels,
+            image_size=image_size,
+            mean=(0.0, 0.0, 0.0),
+            std=(1.0, 1.0, 1.0),
+            available_stages=tuple(STAGE_STRIDES),
+        )
+
+    def forward(self, image_BCHW: Tensor) -> Features:
+        luma_B1HW, chroma_B2HW = opponents(image_BCHW)
+        finest = min((*self.stages, 4))
+        families: list[Callable[[Maps], Tensor]] = []
+        whole: list[Maps] = []
+        cells: list[Maps] = []
+
+        def pool(moments: Maps, octave: int, family: Callable[[Maps], Tensor]) -> None:
+            stride = STAGE_STRIDES[finest] >> octave
+            families.append(family)
+            whole.append({name: value.mean((2, 3), keepdim=True) for name, value in moments.items()})
+            cells.append({name: F.avg_pool2d(value, stride, ceil_mode=True) for name, value in moments.items()})
+
+        def statistics(means: list[Maps]) -> Tensor:
+            return torch.cat([family(mean) for family, mean in zip(families, means, strict=True)], dim=1)
+
+        pool(_level_moments(luma_B1HW), 0, _level_statistics)
+        for octave in LUMA_OCTAVES:
+            if octave:
+                luma_B1HW = F.avg_pool2d(luma_B1HW, 2, ceil_mode=True)
+                chroma_B2HW = F.avg_pool2d(chroma_B2HW, 2, ceil_mode=True)
+            pool(_luma_moments(luma_B1HW, self.window), octave, _luma_statistics)
+            if octave in CHROMA_OCTAVES:
+                pool(_chroma_moments(chroma_B2HW, self.window), octave, _chroma_statistics)
+
+        maps: dict[int, Tensor] = {}
+        for stage in range(finest, 5):
+            if stage > finest:
+                cells = [{name: F.avg_pool2d(value, 2, ceil_mode=True) for name, value in m.items()} for m in cells]
+            if stage in self.stages or stage == 4:
+                maps[stage] = statistics([{name: _three_by_three(value) for name, value in m.items()} for m in cells])
+        tokens_BLC = maps[4].flatten(2).transpose(1, 2)
+        return Features({stage: maps[stage] for stage in self.stages}, tokens_BLC, statistics(whole).flatten(1))
+
+
+def opponents(rgb_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+    """RGB in 0..1 -> luma_B1HW around 0 and (red-green, blue-yellow)_B2HW, all in grey levels of 255."""
+    red, green, blue = (rgb_BCHW * 255).split(1, dim=1)
+    luma_B1HW = 0.299 * red + 0.587 * green + 0.114 * blue - 127.5
+    return luma_B1HW, torch.cat([(red - green) / 2, (red + green) / 4 - blue / 2], dim=1)
+
+
+def mscn(value_BCHW: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean-subtracted contrast-normalised coefficients, and the local standard deviation they were divided by.
+
+    ``window`` is one row of the separable Gaussian; 1 grey level is added to the divisor, as in BRISQUE.
+    """
+    channels = value_BCHW.shape[1]
+    columns = window.view(1, 1, -1, 1).expand(channels, 1, -1, 1)
+    rows = window.view(1, 1, 1, -1).expand(channels, 1, 1, -1)
+
+    def smooth(maps_BCHW: Tensor) -> Tensor:
+        padded = _pad(maps_BCHW, window.numel() // 2)
+        return F.conv2d(F.conv2d(padded, columns, groups=channels), rows, groups=channels)
+
+    mean = smooth(value_BCHW)
+    variance = (smooth(value_BCHW.square()) - mean.square()).clamp_min(0)
+    deviation = (variance + 1e-4).sqrt()  # the small number keeps the gradient finite
+    return (value_BCHW - mean) / (deviation + 1), deviation
+
+
+def _pad(value_BCHW: Tensor, width: int) -> Tensor:
+    return F.pad(value_BCHW, (width,) * 4, mode="replicate")
+
+
+def _three_by_three(value_BCHW: Tensor) -> Tensor:
+    return F.avg_pool2d(value_BCHW, 3, stride=1, padding=1, count_include_pad=False)
+
+
+def _log(value: Tensor, floor: float) -> Tensor:
+    return (value.clamp_min(0) + floor).log()
+
+
+def _standardise(statistics: Maps, scale: Mapping[str, tuple[float, float]]) -> Tensor:
+    assert statistics.keys() == scale.keys()
+    return torch.cat([(statistics[name] - mean) / spread for name, (mean, spread) in scale.items()], dim=1)
+
+
+def _inverse(square: Tensor, scale: float = 1.0) -> Tensor:
+    """1 where the magnitude is far below ``scale``, 0 where it is far above: averaged, the share of such pixels."""
+    return 1 / (1 + square / scale**2)
+
+
+def _luma_moments(luma_B1HW: Tensor, window: Tensor) -> Maps:
+    normalised, deviation = mscn(luma_B1HW, window)
+    near = _pad(luma_B1HW, 1)
+    left, right = near[:, :, 1:-1, :-2], near[:, :, 1:-1, 2:]
+    above, below = near[:, :, :-2, 1:-1], near[:, :, 2:, 1:-1]
+    along_row, along_column = (right - left) / 2, (below - above) / 2
+    laplacian = (left + right + above + below - 4 * luma_B1HW).abs()
+    gradient_square = along_row.square() + along_column.square()
+    gradient = (gradient_square + 1e-4).sqrt()
+    moments = {
+        "magnitude": normalised.abs(),
+        "square": normalised.square(),
+        "deviation": deviation,
+        "deviation_square": deviation.square(),
+        "log_deviation": _log(deviation, 0.5),
+        "smoothness": _inverse(deviation.square()),
+        "gradient": gradient,
+        "gradient_square": gradient_square,
+        "log_gradient": _log(gradient, 0.5),
+        "along_row": along_row.abs(),
+        "along_column": along_column.abs(),
+        "flatness": _inverse(gradient_square),
+        "near_flatness": _inverse(gradient_square, 5),
+        "laplacian": laplacian,
+        "log_laplacian": _log(laplacian, 0.5),
+        "linearity": _inverse(laplacian.square()),
+    }
+    near = _pad(normalised, 1)
+    for neighbour, (down, right_by) in NEIGHBOURS.items():
+        product = normalised * near[:, :, 1 + down : down - 1 or None, 1 + right_by : right_by - 1 or None]
+        moments[neighbour] = product
+        moments[f"{neighbour}_magnitude"] = product.abs()
+        moments[f"{neighbour}_square"] = product.square()
+    return moments
+
+
+def _luma_statistics(mean: Maps) -> Tensor:
+    log_gradient_mean = _log(mean["gradient"], 0.5)
+    statistics = {
+        "variance": _log(mean["square"], 1e-2),
+        "shape": _log(mean["square"], 1e-4) - 2 * _log(mean["magnitude"], 1e-2),
+        "contrast": _log(mean["deviation"], 0.5),
+        "log_contrast": mean["log_deviation"],
+        "contrast_variation": _log(mean["deviation_square"], 0.25) - 2 * _log(mean["deviation"], 0.5),
+        "smoothness": mean["smoothness"],
+        "gradient": log_gradient_mean,
+        "log_gradient": mean["log_gradient"],
+        "gradient_shape": _log(mean["gradient_square"], 0.25) - 2 * log_gradient_mean,
+        "orientation": _log(mean["along_row"], 0.5) - _log(mean["along_column"], 0.5),
+        "flatness": mean["flatness"],
+        "near_flatness": mean["near_flatness"],
+        "laplacian": _log(mean["laplacian"], 0.5),
+        "log_laplacian": mean["log_laplacian"],
+        "linearity": mean["linearity"],
+    }
+    for neighbour in NEIGHBOURS:
+        product, magnitude = mean[neighbour], mean[f"{neighbour}_magnitude"]
+        statistics[f"{neighbour}_mean"] = product / (mean["square"] + 1e-2)
+        statistics[f"{neighbour}_magnitude"] = _log(magnitude, 1e-2)
+        statistics[f"{neighbour}_shape"] = _log(mean[f"{neighbour}_square"], 1e-3) - 2 * _log(magnitude, 1e-2)
+        statistics[f"{neighbour}_asymmetry"] = product / (magnitude + 1e-2)
+    return _standardise(statistics, LUMA_STATISTICS)
+
+
+def _chroma_moments(chroma_B2HW: Tensor, window: Tensor) -> Maps:
+    normalised, deviation = mscn(chroma_B2HW, window)
+    return {
+        "magnitude": normalised.abs(),
+        "square": normalised.square(),
+        "deviation": deviation,
+        "log_deviation": _log(deviation, 0.5),
+        "smoothness": _inverse(deviation.square()),
+        "chroma": (chroma_B2HW.square().sum(dim=1, keepdim=True) + 1e-4).sqrt(),
+    }
+
+
+def _chroma_statistics(mean: Maps) -> Tensor:
+    statistics = {
+        "variance": _log(mean["square"], 1e-2),
+        "shape": _log(mean["square"], 1e-4) - 2 * _log(mean["magnitude"], 1e-2),
+        "contrast": _log(mean["deviation"], 0.5),
+        "log_contrast": mean["log_deviation"],
+        "smoothness": mean["smoothness"],
+        "magnitude": _log(mean["chroma"], 1.0),
+    }
+    return _standardise(statistics, CHROMA_STATISTICS)
+
+
+def _level_moments(luma_B1HW: Tensor) -> Maps:
+    unit = luma_B1HW / 255 + 0.5
+    columns, columns_energy = _block_edges(luma_B1HW)
+    rows, rows_energy = (value.transpose(2, 3) for value in _block_edges(luma_B1HW.transpose(2, 3)))
+    return {
+        "unit": unit,
+        "unit_square": unit.square(),
+        "white": unit**8,
+        "black": (1 - unit) ** 8,
+        "rows": rows,
+        "rows_energy": rows_energy,
+        "columns": columns,
+        "columns_energy": columns_energy,
+    }
+
+
+def _block_edges(luma_B1HW: Tensor) -> tuple[Tensor, Tensor]:
+    """Covariance, 8 pixels apart, of steps between columns (block codecs repeat them), and their energy."""
+    step = (luma_B1HW[..., 1:] - luma_B1HW[..., :-1]).abs()
+    excess = step[..., 1:-1] - (step[..., :-2] + step[..., 2:]) / 2  # natural edges are wider than one pixel
+    excess = F.avg_pool2d(excess, (5, 1), stride=1, padding=(2, 0))
+    repeated, energy = excess[..., :-8] * excess[..., 8:], excess[..., 4:-4].square()
+    return F.pad(repeated, (5, 6)), F.pad(energy, (5, 6))
+
+
+def _level_statistics(mean: Maps) -> Tensor:
+    statistics = {
+        "luminance": mean["unit"],
+        "rms_contrast": _log(mean["unit_square"] - mean["unit"].square(), 1e-4),
+        "white_point": (mean["white"] + 1e-6) ** (1 / 8),
+        "black_point": (mean["black"] + 1e-6) ** (1 / 8),
+        "block_rows": mean["rows"] / (mean["rows_energy"] + 0.05),
+        "block_columns": mean["columns"] / (mean["columns_energy"] + 0.05),
+    }
+    return _standardise(statistics, LEVEL_STATISTICS)
