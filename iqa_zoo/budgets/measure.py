@@ -1,0 +1,202 @@
+"""What a model costs: parameters and MACs, whole and by slot."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from iqa_zoo.budgets.budget import Budget, add_up
+from iqa_zoo.budgets.count import OperatorCount, count_operators
+from iqa_zoo.build import build_backbone, build_decoder
+from iqa_zoo.config import Config, load_config, part_parameters, resolve_config
+from iqa_zoo.contracts import Features, FeatureSpec
+from iqa_zoo.errors import BudgetError
+from iqa_zoo.quality_model import GivenFeatures, QualityModel
+from iqa_zoo.registry import SLOTS
+
+Model = str | Path | Mapping[str, Any] | QualityModel
+
+
+def measure_budget(cfg_or_model: Model, image_size: int | None = None) -> Budget:
+    """Count a model: parameters (all, trainable, active) and MACs for one image, whole and by slot.
+
+    MACs are those of matrix products and convolutions in evaluation mode, by fvcore with this package's formulas
+    (:mod:`iqa_zoo.budgets.formulas`). They do not depend on train or eval, gradients, frozen parameters, fused
+    attention or batch size. A model that is given is left as it was.
+
+    Args:
+        cfg_or_model: a zoo name, a config dict, a path to a .yaml or .json file, or a built model.
+        image_size: height and width of the image in pixels; the model's own where left out. A config is built for it.
+
+    Raises:
+        ConfigError: the config has problems.
+        BudgetError: an operator that has no formula; names it.
+
+    >>> budget = measure_budget("deiqt")
+    >>> budget.params, budget.by_slot["backbone"].macs, budget.decoder.macs
+    (24043776, 4598498304, 71121408)
+    """
+    if image_size is not None and (not isinstance(image_size, int) or image_size < 1):
+        raise BudgetError(f"image_size is a positive number of pixels, got {image_size!r}")
+    model = getattr(cfg_or_model, "_orig_mod", cfg_or_model)  # torch.compile wraps a model in another
+    if isinstance(model, QualityModel):
+        if isinstance(model.backbone, GivenFeatures):
+            raise BudgetError("a model without its backbone cannot know how many tokens it gets: use measure_decoder")
+        spec: FeatureSpec = model.backbone.spec  # type: ignore[assignment]
+        size = image_size or spec.image_size
+        return _budget(model, count_operators(model, _image(size, model)), size)
+    if isinstance(model, nn.Module):
+        raise BudgetError(
+            f"expected a config or a QualityModel, got {type(model).__name__}; "
+            "iqa_zoo.budgets.count_macs(module, *inputs) counts any module"
+        )
+    return measure_config(load_config(model), image_size)
+
+
+def measure_config(cfg: Config, image_size: int | None = None) -> Budget:
+    """Count a config: its backbone once in a process, its decoder on features of the backbone's shapes."""
+    backbone = measure_backbone(cfg, image_size)
+    decoder = measure_decoder(cfg, backbone.spec, backbone.features())
+    return add_up(
+        {"backbone": backbone.budget, **decoder.by_slot}, by_block=decoder.by_block, image_size=backbone.image_size
+    )
+
+
+def measure_decoder(cfg: str | Path | Mapping[str, Any], spec: FeatureSpec, features: Features) -> Budget:
+    """Count a config's model without its backbone, on the features of one image.
+
+    >>> from iqa_zoo.contracts import StageInfo
+    >>> features = Features({}, torch.zeros(1, 196, 384), torch.zeros(1, 384))
+    >>> measure_decoder("deiqt", FeatureSpec({}, 384, 384, 224), features).macs
+    71121408
+    """
+    with torch.random.fork_rng(devices=[]):
+        decoder = build_decoder(cfg, spec)
+    like = _like(decoder)
+    stages = list(features.maps)
+    tensors = [features.tokens_BLC, features.global_BC, *features.maps.values()]
+
+    def call(decoder: nn.Module, tokens_BLC: Tensor, global_BC: Tensor, *maps: Tensor) -> None:
+        decoder(Features(dict(zip(stages, maps, strict=True)), tokens_BLC, global_BC))
+
+    return _budget(decoder, count_operators(decoder, *(t.to(like.device, like.dtype) for t in tensors), call=call))
+
+
+@dataclass(frozen=True)
+class MeasuredBackbone:
+    """A backbone's budget, its spec, and the shapes of what it gives for one image."""
+
+    budget: Budget
+    spec: FeatureSpec
+    image_size: int
+    tokens: tuple[int, ...]
+    vector: tuple[int, ...]
+    maps: dict[int, tuple[int, ...]]
+
+    def features(self) -> Features:
+        """Features of those shapes, the same at every call."""
+        generator = torch.Generator().manual_seed(0)
+
+        def rand(shape: tuple[int, ...]) -> Tensor:
+            return torch.rand(shape, generator=generator, device="cpu")
+
+        return Features(
+            {stage: rand(shape) for stage, shape in self.maps.items()}, rand(self.tokens), rand(self.vector)
+        )
+
+
+def measure_backbone(cfg: Config, image_size: int | None = None) -> MeasuredBackbone:
+    """Count the backbone of a config, once in a process for each."""
+    part = resolve_config(cfg)["backbone"]
+    if image_size is not None and "image_size" in part_parameters("backbone", part["type"]):
+        part["image_size"] = image_size
+    return _measure_backbone(SLOTS["backbone"].get(part["type"]), json.dumps(part, sort_keys=True), image_size)
+
+
+@functools.lru_cache(maxsize=64)
+def _measure_backbone(kind: Any, part: str, image_size: int | None) -> MeasuredBackbone:
+    # ``kind`` is what the name stands for now; it belongs to the key because a name can be registered anew.
+    with torch.random.fork_rng(devices=[]):
+        backbone = build_backbone({"backbone": json.loads(part)})
+    spec: FeatureSpec = backbone.spec  # type: ignore[assignment]
+    size = image_size or spec.image_size
+    given: list[Features] = []
+    counts = count_operators(
+        backbone, _image(size, backbone), call=lambda backbone, image: given.append(backbone(image))
+    )
+
+    def shape(tensor: Tensor) -> tuple[int, ...]:
+        return tuple(map(int, tensor.shape))
+
+    features = given[0]
+    return MeasuredBackbone(
+        budget=_Parameters().part(backbone, counts[""]),
+        spec=spec,
+        image_size=size,
+        tokens=shape(features.tokens_BLC),
+        vector=shape(features.global_BC),
+        maps={stage: shape(map_BCHW) for stage, map_BCHW in features.maps.items()},
+    )
+
+
+def _like(module: nn.Module) -> Tensor:
+    """A tensor of the device and type a module computes in."""
+    return next((p for p in module.parameters() if p.is_floating_point()), torch.empty(0))
+
+
+def _image(size: int, module: nn.Module) -> Tensor:
+    like = _like(module)
+    image_BCHW = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0), device="cpu")
+    return image_BCHW.to(like.device, like.dtype)
+
+
+def _budget(model: QualityModel, counts: dict[str, OperatorCount], image_size: int | None = None) -> Budget:
+    parameters = _Parameters()
+    by_slot, by_block = {}, {}
+    for slot in SLOTS:
+        part = getattr(model, slot)
+        if slot == "interactions":
+            for i, block in enumerate(part):
+                by_block[f"interactions.{i}"] = parameters.part(block, counts[f"interactions.{i}"])
+            if by_block:
+                by_slot[slot] = replace(add_up(by_block), by_slot={})
+        elif part is None or isinstance(part, GivenFeatures) or (slot == "losses" and not any(part.parameters())):
+            continue  # an empty slot; a loss counts where it is trained along
+        else:
+            by_slot[slot] = parameters.part(part, counts[slot])
+    return add_up(by_slot, by_block=by_block, image_size=image_size)
+
+
+class _Parameters:
+    """Parameters of parts in turn: each counts once, for the first part that holds it."""
+
+    def __init__(self) -> None:
+        self.seen: set[int] = set()
+
+    def part(self, module: nn.Module, count: OperatorCount) -> Budget:
+        new = {id(p): p for p in module.parameters() if id(p) not in self.seen}
+        self.seen |= set(new)
+        params = sum(p.numel() for p in new.values())
+        return Budget(
+            params=params,
+            trainable_params=sum(p.numel() for p in new.values() if p.requires_grad),
+            active_params=params - self._inactive(module),
+            macs=count.macs.total(),
+            macs_by_operator=dict(sorted(count.macs.items())),
+            other_ops=dict(sorted(count.other_ops.items())),
+        )
+
+    def _inactive(self, module: nn.Module) -> int:
+        if id(module) in self.seen:
+            return 0
+        self.seen.add(id(module))
+        if hasattr(module, "inactive_params"):  # it speaks for everything inside it
+            return int(module.inactive_params)  # type: ignore[arg-type]
+        return sum(self._inactive(child) for child in module.children())
