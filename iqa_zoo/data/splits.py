@@ -93,16 +93,28 @@ def official_split(data: RatedImages, validation_fraction: float = 0.0, seed: in
     return _split(data, indices)
 
 
-def check_leaks(data: RatedImages, split: Split) -> list[str]:
-    """Say which images or contents are in more than one part of a split; an empty list if none is."""
+def check_leaks(data: RatedImages, split: Split, near_duplicates: Iterable[tuple[str, str]] = ()) -> list[str]:
+    """Say what is in more than one part of a split: images, contents, and pairs of images that look the same.
+
+    Args:
+        data: the dataset.
+        split: the parts to check.
+        near_duplicates: pairs of image names, as :attr:`iqa_zoo.data.check.DatasetReport.duplicates` has them.
+
+    Returns:
+        One line a leak; an empty list if there is none.
+    """
     leaks = []
     labels = [("image", data.names)] + ([("content", data.references)] if data.references is not None else [])
     for what, names in labels:
-        parts_of: dict[str, list[str]] = {}
-        for part in PARTS:
-            for name in sorted({names[index] for index in getattr(split, part)}):
-                parts_of.setdefault(name, []).append(part)
+        parts_of = _parts_of(split, names)
         leaks += [f"{what} {name} is in {' and '.join(parts)}" for name, parts in parts_of.items() if len(parts) > 1]
+    parts_of = _parts_of(split, data.names)
+    for first, second in near_duplicates:
+        parts = {*parts_of.get(first, []), *parts_of.get(second, [])}
+        if len(parts) > 1:
+            where = " and ".join(part for part in PARTS if part in parts)
+            leaks.append(f"images {first} and {second} look the same and are in {where}")
     return leaks
 
 
@@ -164,6 +176,14 @@ def _hold_out(train: NDArray[np.str_], fraction: float, name: str) -> tuple[NDAr
             f"{name}: {fraction:g} of {len(train)} training contents is no content; raise validation_fraction"
         )
     return train[: len(train) - held_out], train[len(train) - held_out :]
+
+
+def _parts_of(split: Split, names: Sequence[str]) -> dict[str, list[str]]:
+    parts_of: dict[str, list[str]] = {}
+    for part in PARTS:
+        for name in sorted({names[index] for index in getattr(split, part)}):
+            parts_of.setdefault(name, []).append(part)
+    return parts_of
 
 
 def _check_filled(part: str, members: Sequence[object] | NDArray, available: int, name: str) -> None:

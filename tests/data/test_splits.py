@@ -121,6 +121,16 @@ def test_leaks_are_named():
     assert check_leaks(data, half) == [content_leak]
 
 
+def test_near_duplicates_across_parts_leak():
+    data = rated(official_split=["train"] * 10 + ["validation"] * 5 + ["test"] * 5)
+    split = official_split(data)
+    pairs = [("1.png", "2.png"), ("3.png", "19.png"), ("12.png", "4.png")]
+    assert check_leaks(data, split, pairs) == [
+        "images 3.png and 19.png look the same and are in train and test",
+        "images 12.png and 4.png look the same and are in train and validation",
+    ]
+
+
 def test_saved_splits_survive_another_order(tmp_path):
     data = rated(references=[f"r{index // 3}" for index in range(30)])
     splits = make_splits(data, 3, validation_fraction=0.25)

@@ -1,0 +1,179 @@
+"""What is wrong with a dataset on disk, said before anything is trained on it."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from iqa_zoo.data.duplicates import near_duplicates, perceptual_hash
+from iqa_zoo.data.images import read_image
+from iqa_zoo.data.rated import RatedImages
+from iqa_zoo.data.release import MissingImages, Release, some
+from iqa_zoo.errors import InputError
+from iqa_zoo.registry import DATASETS
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class DatasetReport:
+    """What :func:`check_dataset` found.
+
+    Attributes:
+        name, root: what was checked.
+        expected: rated images in the release; None where that is not known.
+        data: the images that are rated and on disk; None where no label can be read.
+        missing: images that the labels name and the disk lacks.
+        unreadable: one line for each file that cannot be decoded, with the reason.
+        duplicates: pairs of images that look the same although they are of different contents.
+        smallest: the size (height, width) of the image with the shortest side, and its name.
+        problems: what the loader said, if it refused the labels or the layout.
+        licence, source: of the release.
+    """
+
+    name: str
+    root: Path
+    expected: int | None
+    data: RatedImages | None
+    missing: tuple[Path, ...]
+    unreadable: tuple[str, ...]
+    duplicates: tuple[tuple[str, str], ...]
+    smallest: tuple[tuple[int, int], str] | None
+    problems: tuple[str, ...]
+    licence: str
+    source: str
+
+    @property
+    def usable(self) -> bool:
+        """Whether the dataset loads and every image decodes. Duplicates do not count: releases have them."""
+        return not (self.problems or self.missing or self.unreadable) and self.data is not None
+
+    def lines(self) -> list[str]:
+        """The report as text, a finding a line."""
+        found = len(self.data) if self.data is not None else 0
+        of = f" of {self.expected}" if self.expected is not None else ""
+        text = [f"{self.name} at {self.root}: {'usable' if self.usable else 'not usable as it is'}"]
+        text += [f"rated images on disk: {found}{of}"]
+        if self.data is not None:
+            text += _describe(self.data)
+        if self.smallest is not None:
+            (height, width), name = self.smallest
+            text += [f"shortest side: {min(height, width)} pixels ({name}, {height}x{width})"]
+        text += [f"problem: {problem}" for problem in self.problems]
+        if self.missing:
+            text += [f"missing: {len(self.missing)} images: {some(self.missing)}"]
+        text += [f"unreadable: {reason}" for reason in self.unreadable]
+        text += [f"look the same: {first} and {second}" for first, second in self.duplicates]
+        return [*text, f"release: {self.source}", f"licence: {self.licence}"]
+
+
+def check_dataset(name: str, root: str | Path, *, progress: Progress | None = None, **options: Any) -> DatasetReport:
+    """Read a dataset's labels and decode every image, and say what is there, missing, unreadable and duplicated.
+
+    Args:
+        name: a registered dataset.
+        root: where it lies.
+        progress: called with (images decoded, images in all) after each image.
+        options: further arguments of the dataset, such as ``folder``.
+
+    Raises:
+        UnknownName: no such dataset. What is wrong with the files is in the report.
+    """
+    load = DATASETS.get(name)
+    release = getattr(sys.modules.get(load.__module__), "RELEASE", None)
+    problems: list[str] = []
+    missing: tuple[Path, ...] = ()
+    data: RatedImages | None = None
+    try:
+        data = load(root, **options)
+    except InputError as error:
+        if isinstance(error, MissingImages):
+            missing = error.missing
+        else:
+            problems.append(str(error))
+        data = _what_there_is(load, root, options)
+    decoded = _decode(data, progress) if data is not None else _Decoded((), (), (), None)
+    return DatasetReport(
+        name=name,
+        root=Path(root),
+        expected=release.images if isinstance(release, Release) else None,
+        data=data,
+        missing=missing,
+        unreadable=decoded.unreadable,
+        duplicates=decoded.duplicates,
+        smallest=decoded.smallest,
+        problems=tuple(problems),
+        licence=release.licence if isinstance(release, Release) else data.licence if data is not None else "not known",
+        source=release.source if isinstance(release, Release) else data.source if data is not None else "not known",
+    )
+
+
+def without_unreadable(data: RatedImages, progress: Progress | None = None) -> tuple[RatedImages, tuple[str, ...]]:
+    """Leave out the images that cannot be decoded, and say which and why.
+
+    Raises:
+        InputError: none can be decoded.
+    """
+    decoded = _decode(data, progress)
+    if not decoded.readable:
+        raise InputError(f"{data.name}: no image can be read: {decoded.unreadable[0]}")
+    return data.select(decoded.readable), decoded.unreadable
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    readable: tuple[int, ...]
+    unreadable: tuple[str, ...]
+    duplicates: tuple[tuple[str, str], ...]
+    smallest: tuple[tuple[int, int], str] | None
+
+
+def _decode(data: RatedImages, progress: Progress | None) -> _Decoded:
+    readable, unreadable, hashes = [], [], []
+    smallest: tuple[tuple[int, int], str] | None = None
+    for index, path in enumerate(data.paths):
+        try:
+            image_HWC = read_image(path)
+        except InputError as error:
+            unreadable.append(str(error))
+        else:
+            readable.append(index)
+            hashes.append(perceptual_hash(image_HWC))
+            size = (image_HWC.shape[0], image_HWC.shape[1])
+            if smallest is None or min(size) < min(smallest[0]):
+                smallest = (size, data.names[index])
+        if progress is not None:
+            progress(index + 1, len(data))
+    pairs = near_duplicates(np.array(hashes)) if hashes else []
+    found = [(readable[first], readable[second]) for first, second in pairs]
+    # Distorted versions of one content look alike by design.
+    duplicates = [(data.names[a], data.names[b]) for a, b in found if data.contents[a] != data.contents[b]]
+    return _Decoded(tuple(readable), tuple(unreadable), tuple(duplicates), smallest)
+
+
+def _what_there_is(load: Callable[..., RatedImages], root: str | Path, options: dict[str, Any]) -> RatedImages | None:
+    if "subset" not in inspect.signature(load).parameters:
+        return None
+    try:
+        return load(root, **{**options, "subset": True})
+    except InputError:
+        return None
+
+
+def _describe(data: RatedImages) -> list[str]:
+    direction = "higher" if data.higher_is_better else "lower"
+    text = [f"scores: {data.label}, {data.mos.min():g}..{data.mos.max():g}, {direction} is better"]
+    if data.references is not None:
+        text.append(f"contents: {len(set(data.references))}")
+    if data.distortions is not None:
+        text.append(f"distortions: {len(set(data.distortions) - {''})}")
+    if data.official_split is not None:
+        parts = [f"{part} {data.official_split.count(part)}" for part in ("train", "validation", "test")]
+        text.append(f"official split: {', '.join(parts)}")
+    return text
