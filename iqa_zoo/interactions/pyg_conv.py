@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -13,7 +14,9 @@ from iqa_zoo.registry import register_interaction
 
 
 def _layer(conv: str, in_dim: int, out_dim: int, heads: int) -> nn.Module:
-    from torch_geometric.nn import dense  # here, because importing it is slow and only this part needs it
+    with warnings.catch_warnings():  # importing it warns of its own use of torch.jit.script
+        warnings.simplefilter("ignore", FutureWarning)
+        from torch_geometric.nn import dense  # here, because importing it is slow and only this part needs it
 
     if conv == "gin":
         return dense.DenseGINConv(nn.Sequential(nn.Linear(in_dim, out_dim), nn.ReLU(), nn.Linear(out_dim, out_dim)))
