@@ -50,6 +50,7 @@ class FeatureSpec:
         fixed_size: whether it takes exactly that size (ViT, Swin) or any size from it upwards (CNNs).
         mean, std: how an RGB image in 0..1 is normalised before it enters, per channel.
         available_stages: every stage the backbone could give.
+        token_stage: the stage whose cells the tokens are, unchanged; None where they are something of their own.
     """
 
     stages: Mapping[int, StageInfo]
@@ -60,6 +61,7 @@ class FeatureSpec:
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     available_stages: tuple[int, ...] = (1, 2, 3, 4)
+    token_stage: int | None = None
 
 
 @dataclass

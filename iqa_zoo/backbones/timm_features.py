@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+import urllib.parse
+import urllib.request
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import huggingface_hub
 import timm
 from torch import Tensor, nn
 
@@ -34,13 +38,15 @@ class TimmFeatures(nn.Module):
         pretrained: fetch timm's weights. Handed down by ``build_model``.
 
     Raises:
-        PartError: no such model in timm, or a stage that it lacks.
+        PartError: no such model in timm, a stage that it lacks, or arguments that it does not take.
         CheckpointError: the weights cannot be fetched.
 
     >>> backbone = TimmFeatures(name="resnet18", stages=(3, 4))
     >>> backbone.spec.stages[3]
     StageInfo(channels=256, stride=16)
     """
+
+    model: Any  # timm's own class
 
     def __init__(
         self,
@@ -56,8 +62,14 @@ class TimmFeatures(nn.Module):
         base = name.split(".")[0]
         if not timm.is_model(base):
             raise PartError(f"timm has no model {name!r}{closest(base, timm.list_models())}; timm.list_models() lists all")
+        try:
+            made_for = timm.get_pretrained_cfg(name)
+        except RuntimeError as error:  # timm's way to say that it has no weights of this tag
+            tags = timm.list_pretrained(f"{base}.*")
+            raise PartError(f"{error}{closest(name, tags)}; it has {', '.join(tags) or 'no weights'}") from error
+        if image_size is not None and image_size < 1:
+            raise PartError(f"image_size={image_size} is not a positive number of pixels")
         options = dict(model_args or {})
-        made_for = timm.get_pretrained_cfg(base) if "." not in name else timm.get_pretrained_cfg(name)
         self.fixed_size = bool(made_for and made_for.fixed_input_size)
         if image_size is not None and self.fixed_size:
             options["img_size"] = image_size
@@ -88,6 +100,7 @@ class TimmFeatures(nn.Module):
             mean=tuple(config["mean"]),
             std=tuple(config["std"]),
             available_stages=available,
+            token_stage=available[-1] if _ends_in_a_map(self.model, info) else None,
         )
 
     def forward(self, image_BCHW: Tensor) -> Features:
@@ -109,24 +122,52 @@ class TimmFeatures(nn.Module):
         return Features(stage_maps, tokens_BLC, tokens_BLC.mean(1))
 
 
+def _ends_in_a_map(model: nn.Module, info: Any) -> bool:
+    """Whether the final output is the deepest stage map itself: no tokens, no norm, no layer after it."""
+    has_norm = not isinstance(getattr(model, "norm", None), nn.Identity | None)
+    plain = len({entry["reduction"] for entry in info}) == 1
+    return not has_norm and not plain and info[-1]["num_chs"] == model.num_features
+
+
 def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
-    if pretrained:
-        try:
-            return timm.create_model(name, pretrained=True, num_classes=0, **options)
-        except Exception as error:  # the hub client's errors are of many kinds; all mean that no weights came
-            raise CheckpointError(
-                f"the weights of {name!r} cannot be fetched from the model hub ({type(error).__name__}: {error}). "
-                "Without a connection, give a file instead: build_model(..., weights=FILE) or --weights FILE"
-            ) from error
-    return timm.create_model(name, pretrained=False, num_classes=0, **options)
+    try:
+        if pretrained:
+            _reach_hub(name)
+        return timm.create_model(name, pretrained=pretrained, num_classes=0, **options)
+    except TypeError as error:
+        if not options:
+            raise
+        raise PartError(f"timm's {name!r} does not take model_args={options} ({error})") from error
+    except Exception as error:
+        if not pretrained:
+            raise
+        # The hub client's errors are of many kinds; all mean that no weights came.
+        raise CheckpointError(
+            f"the weights of {name!r} cannot be fetched from the model hub ({type(error).__name__}: {error}). "
+            "Without a connection, give a file instead: build_model(..., weights=FILE) or --weights FILE"
+        ) from error
 
 
-def _stage_index(model: nn.Module) -> tuple[dict[int, int], tuple[int, ...]]:
+def _reach_hub(name: str) -> None:
+    """Raise OSError at once where the hub must be asked and does not answer; its own client retries for a minute."""
+    known = timm.get_pretrained_cfg(name)
+    repository = known.hf_hub_id if known else None
+    files = ("model.safetensors", "pytorch_model.bin")
+    if not repository or any(huggingface_hub.try_to_load_from_cache(repository, file) for file in files):
+        return
+    if urllib.request.getproxies() or huggingface_hub.constants.HF_HUB_OFFLINE:
+        return  # a proxy looks names up itself; offline, the client does not ask
+    endpoint = urllib.parse.urlsplit(huggingface_hub.constants.ENDPOINT)
+    port = endpoint.port or (80 if endpoint.scheme == "http" else 443)
+    socket.create_connection((endpoint.hostname, port), timeout=10).close()
+
+
+def _stage_index(model: Any) -> tuple[dict[int, int], tuple[int, ...]]:
     """Stage number -> index into timm's feature_info, and the stages there are."""
     strides = [int(info["reduction"]) for info in model.feature_info]
     if len(set(strides)) == 1 and len(strides) > 1:  # a plain transformer: one feature a block
         depth = len(strides)
-        index = {stage: round(depth * stage / 4) - 1 for stage in STAGE_STRIDES}
+        index = {stage: max(round(depth * stage / 4), 1) - 1 for stage in STAGE_STRIDES}
     else:
         index = {stage: strides.index(stride) for stage, stride in STAGE_STRIDES.items() if stride in strides}
     return index, tuple(index)

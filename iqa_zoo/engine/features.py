@@ -1,0 +1,214 @@
+"""Frozen backbone features, computed once and kept on disk for every decoder, split and study that reads them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from iqa_zoo.cache import cache_folder
+from iqa_zoo.contracts import Features, FeatureSpec
+from iqa_zoo.data.crops import load_crops
+from iqa_zoo.data.rated import RatedImages
+from iqa_zoo.errors import InputError
+
+FORMAT = 1  # part of every key: raise it when what is stored changes
+BATCH = 24  # crops a forward pass; a few megabytes of activations each
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class FeatureBank:
+    """Features of every crop of every image, memory-mapped in half precision.
+
+    ``arrays`` holds ``map3``, ``map4``, ... and, where they are not a stage's cells, ``tokens``; and ``global``: each
+    (images, crops, ...). ``key`` names what they were computed from.
+    """
+
+    spec: FeatureSpec
+    arrays: dict[str, NDArray[np.float16]]
+    key: str
+    path: Path
+
+    @property
+    def crops(self) -> int:
+        return self.arrays["global"].shape[1]
+
+    def take(self, image_B: NDArray[np.int64], crop_B: NDArray[np.int64]) -> Features:
+        """Return the features of one crop each of some images, in single precision."""
+        taken = {name: torch.from_numpy(array[image_B, crop_B]).float() for name, array in self.arrays.items()}
+        maps = {int(name[3:]): tensor for name, tensor in taken.items() if name.startswith("map")}
+        tokens_BLC = taken["tokens"] if "tokens" in taken else _cells(maps[self._token_stage])
+        return Features(maps, tokens_BLC, taken["global"])
+
+    @property
+    def _token_stage(self) -> int:
+        assert self.spec.token_stage is not None
+        return self.spec.token_stage
+
+
+def _cells(map_BCHW: Tensor) -> Tensor:
+    return map_BCHW.flatten(2).transpose(1, 2)
+
+
+def bank_shapes(spec: FeatureSpec, images: int, crops: int) -> dict[str, tuple[int, ...]]:
+    """The arrays a bank will hold, by name, from what a backbone declares (the tokens' count is not declared: 0)."""
+    side = {stage: -(-spec.image_size // info.stride) for stage, info in spec.stages.items()}
+    shapes = {f"map{s}": (images, crops, info.channels, side[s], side[s]) for s, info in spec.stages.items()}
+    return {**shapes, "global": (images, crops, spec.global_channels)}
+
+
+def extract_features(
+    backbone: nn.Module,
+    config: dict[str, Any],
+    data: RatedImages,
+    *,
+    crops: int,
+    seed: int = 0,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> FeatureBank:
+    """Return the features of a dataset's crops, from the cache where it holds them, computed otherwise.
+
+    An image is decoded once and gives all its crops (random, mirrored half of the time, the same for everybody who
+    asks with the same seed). The key is a hash of the backbone's config and weights, the images' bytes, the crops and
+    the seed; a cache that is partial or damaged is computed again.
+
+    Args:
+        backbone: in any mode; it is put into eval mode.
+        config: the resolved backbone config, for the key.
+        data: the images.
+        crops: how many crops an image, of the backbone's input size.
+        cache: folder to keep the features in; :func:`~iqa_zoo.cache.cache_folder` where left out.
+        progress: called with the images done and all images.
+
+    Raises:
+        InputError: an image that cannot be read or is smaller than a crop; names the file.
+    """
+    backbone.eval()
+    spec: FeatureSpec = backbone.spec
+    key = _key(backbone, config, data, crops, seed)
+    folder = (cache or cache_folder()) / "features" / key
+    bank = _open(folder, spec, key)
+    if bank is not None:
+        if progress:
+            progress(len(data), len(data))
+        return bank
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(mkdtemp(prefix=f"{key}.", dir=folder.parent))
+    try:
+        _compute(backbone, data, crops, seed, building, progress)
+        shutil.rmtree(folder, ignore_errors=True)  # what is there is damaged
+        building.rename(folder)
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        raise
+    bank = _open(folder, spec, key)
+    assert bank is not None, "a bank that was just written opens"
+    return bank
+
+
+def _key(backbone: nn.Module, config: dict[str, Any], data: RatedImages, crops: int, seed: int) -> str:
+    digest = hashlib.sha256()
+    spec = asdict(backbone.spec)
+    digest.update(json.dumps([FORMAT, config, spec, crops, seed], sort_keys=True, default=str).encode())
+    for name, tensor in sorted(backbone.state_dict().items()):
+        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    for name, path in zip(data.names, data.paths, strict=True):
+        digest.update(name.encode() + hashlib.sha1(_bytes(path), usedforsecurity=False).digest())
+    return digest.hexdigest()[:16]
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _crops_of(data: RatedImages, size: int, crops: int, seed: int) -> Iterator[NDArray[np.uint8]]:
+    """Every image's crops, in order, decoded a little ahead."""
+
+    def load(i: int) -> NDArray[np.uint8]:
+        return load_crops(data.paths[i], size, crops, seed_key=f"{data.names[i]}/{seed}", flip=crops > 1)
+
+    with ThreadPoolExecutor(2) as pool:
+        ahead = [pool.submit(load, i) for i in range(min(16, len(data)))]
+        for i in range(len(data)):
+            if i + 16 < len(data):
+                ahead.append(pool.submit(load, i + 16))
+            yield ahead[i].result()
+            ahead[i].cancel()
+            ahead[i] = None  # type: ignore[call-overload]
+
+
+def _compute(
+    backbone: nn.Module, data: RatedImages, crops: int, seed: int, folder: Path, progress: Progress | None
+) -> None:
+    spec: FeatureSpec = backbone.spec
+    mean, std = torch.tensor(spec.mean).view(3, 1, 1), torch.tensor(spec.std).view(3, 1, 1)
+    arrays: dict[str, np.memmap[Any, Any]] = {}
+    per_batch = max(1, BATCH // crops)
+    loaded = _crops_of(data, spec.image_size, crops, seed)
+    for start in range(0, len(data), per_batch):
+        images = min(per_batch, len(data) - start)
+        pixels = np.concatenate([next(loaded) for _ in range(images)])
+        image_BCHW = (torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255 - mean) / std
+        with torch.inference_mode():
+            features = backbone(image_BCHW)
+        named = {f"map{stage}": stage_map for stage, stage_map in features.maps.items()}
+        if spec.token_stage not in features.maps:
+            named["tokens"] = features.tokens_BLC
+        named["global"] = features.global_BC
+        for name, tensor in named.items():
+            values = tensor.reshape(images, crops, *tensor.shape[1:]).numpy()
+            if not np.abs(values).max() < np.finfo(np.float16).max:
+                raise InputError(
+                    f"{data.paths[start]}: the backbone's {name} is not finite or exceeds half precision; are these its weights?"
+                )
+            if name not in arrays:
+                shape = (len(data), *values.shape[1:])
+                file = folder / f"{name}.npy"
+                arrays[name] = np.lib.format.open_memmap(file, mode="w+", dtype=np.float16, shape=shape)
+            arrays[name][start : start + images] = values
+        if progress:
+            progress(start + images, len(data))
+    for array in arrays.values():
+        array.flush()
+    files = {f"{name}.npy": _checksum(folder / f"{name}.npy") for name in arrays}
+    (folder / "manifest.json").write_text(json.dumps(files), encoding="utf-8")
+
+
+def _checksum(path: Path) -> int:
+    value = 0
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 24):
+            value = zlib.crc32(chunk, value)
+    return value
+
+
+def _open(folder: Path, spec: FeatureSpec, key: str) -> FeatureBank | None:
+    """The bank in a folder, or None where there is none or its files are not what was written."""
+    manifest = folder / "manifest.json"
+    if not manifest.is_file():
+        return None
+    try:
+        files = json.loads(manifest.read_text(encoding="utf-8"))
+    except json.JSONDecodeError:
+        return None
+    if any(not (folder / name).is_file() or _checksum(folder / name) != crc for name, crc in files.items()):
+        return None
+    arrays = {Path(name).stem: np.load(folder / name, mmap_mode="r") for name in files}
+    return FeatureBank(spec, arrays, key, folder)

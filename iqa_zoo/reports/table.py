@@ -1,0 +1,58 @@
+"""One table, three ways to show it: on a terminal, as Markdown, as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rich.table import Table as RichTable
+
+
+@dataclass
+class Table:
+    """A titled table of text. ``notes`` stand below it; columns named in ``left`` are aligned left, numbers right.
+
+    >>> print(Table("Speed", ["model", "ms"], [["a", "3"]], notes=["one run"], left=["model"]).markdown())
+    **Speed**
+    <BLANKLINE>
+    | model | ms |
+    | :-- | --: |
+    | a | 3 |
+    <BLANKLINE>
+    one run
+    """
+
+    title: str
+    columns: Sequence[str]
+    rows: list[list[str]]
+    notes: Sequence[str] = ()
+    left: Sequence[str] = field(default_factory=lambda: ["model"])
+
+    def rich(self) -> RichTable:
+        table = RichTable(title=self.title, title_justify="left", title_style="bold", caption="\n".join(self.notes))
+        table.caption_justify = "left"
+        for column in self.columns:
+            table.add_column(column, justify="left" if column in self.left else "right", overflow="fold")
+        for row in self.rows:
+            table.add_row(*row)
+        return table
+
+    def markdown(self) -> str:
+        rule = " | ".join(":--" if column in self.left else "--:" for column in self.columns)
+        lines = [f"**{self.title}**", "", "| " + " | ".join(self.columns) + " |", f"| {rule} |"]
+        lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in self.rows]
+        return "\n".join([*lines, *(f"\n{note}" for note in self.notes)])
+
+
+def count(number: float | None) -> str:
+    """A count in thousands, millions or billions, or a dash.
+
+    >>> count(94950334), count(4_599_000_000), count(36), count(None)
+    ('94.95 M', '4.60 G', '36', '-')
+    """
+    if number is None:
+        return "-"
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if number >= size:
+            return f"{number / size:.2f} {unit}"
+    return f"{number:.0f}"
