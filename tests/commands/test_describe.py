@@ -1,0 +1,59 @@
+"""iqa-zoo describe"""
+
+from iqa_zoo.cli import main
+from iqa_zoo.config import dump_config, model_config, resolve_config
+
+
+def cells(out):
+    return [[cell.strip() for cell in line.strip("│┃").replace("┃", "│").split("│")] for line in out.splitlines()]
+
+
+def test_a_part(capsys):
+    assert main(["describe", "moe"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("head: moe (iqa_zoo)\n")
+    assert "    num_experts: E.\n" in out
+    assert ["num_experts", "int", "4"] in cells(out)
+    assert ["residual", "one of 'paper', 'released'", "'paper'"] in cells(out)
+    assert out.endswith("Handed down, never written in a config: dim\n")
+
+
+def test_a_required_key_and_a_part_without_keys(capsys):
+    main(["describe", "timm_features"])
+    assert ["name", "str", "required"] in cells(capsys.readouterr().out)
+    main(["describe", "tokens"])
+    assert "It has no keys." in capsys.readouterr().out
+
+
+def test_a_model(capsys):
+    assert main(["describe", "deiqt"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("models: deiqt (iqa_zoo)\n\nDEIQT on DeiT III-S")
+    assert dump_config(resolve_config(model_config("deiqt"))) in out
+    rows = [row[:3] for row in cells(out)]
+    assert ["interactions.1", "cross_attention", "iqa_zoo"] in rows
+    assert ["losses.0", "smooth_l1", "iqa_zoo"] in rows
+
+
+def test_a_model_without_memory(capsys):
+    assert main(["describe", "linear_probe"]) == 0
+    assert ["memory", "none"] in [row[:2] for row in cells(capsys.readouterr().out)]
+
+
+def test_a_config_file(capsys, tmp_path, tiny):
+    dump_config(tiny, tmp_path / "mine.yaml")
+    assert main(["describe", str(tmp_path / "mine.yaml")]) == 0
+    assert dump_config(resolve_config(tiny)) in capsys.readouterr().out
+
+
+def test_a_data_set(capsys):
+    assert main(["describe", "livec"]) == 0
+    assert capsys.readouterr().out.startswith("datasets: livec (iqa_zoo)\n")
+
+
+def test_a_name_in_two_slots_shows_both(capsys, install, monkeypatch):
+    install("two-slots", {"losses": {"moe": "two_slots:moe"}}, two_slots='def moe():\n    """A loss called moe."""\n')
+    assert main(["describe", "moe"]) == 0
+    out = capsys.readouterr().out
+    assert "head: moe (iqa_zoo)" in out
+    assert "losses: moe (two-slots 1.0)\n\nA loss called moe." in out

@@ -1,0 +1,69 @@
+"""What many tests need: a small config, and plugins that exist for one test."""
+
+import sys
+
+import pytest
+from hypothesis import settings
+
+from iqa_zoo import plugins
+from iqa_zoo.registry import REGISTRIES
+
+settings.register_profile("tests", deadline=None)  # the first call imports torch; time is no property of the code
+settings.load_profile("tests")
+
+
+@pytest.fixture
+def tiny():
+    """A complete config that builds in milliseconds; yours to edit."""
+    return {
+        "dim": 32,
+        "backbone": {"type": "timm_features", "name": "test_resnet", "stages": [3, 4]},
+        "queries": {"type": "guided", "num_queries": 6, "stage": 4},
+        "memory": {"type": "grid_pool", "stage": 3, "grid": 3},
+        "interactions": [
+            {"type": "query_gcn", "hidden": [16, 8]},
+            {"type": "cross_attention", "num_heads": 4},
+        ],
+        "head": {"type": "moe", "num_experts": 4, "top_k": 2, "hidden": 16},
+        "losses": [{"type": "l1"}, {"type": "load_balance", "weight": 0.01}, {"type": "router_z", "weight": 0.001}],
+    }
+
+
+@pytest.fixture
+def scratch_registry():
+    """Forget, after the test, the parts it registered by decorator."""
+    before = {name: set(registry.module_dict) for name, registry in REGISTRIES.items()}
+    yield
+    for name, registry in REGISTRIES.items():
+        for part in set(registry.module_dict) - before[name] - set(registry.built_in()):
+            del registry.module_dict[part]
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch, scratch_registry):
+    """Install a distribution for one test: metadata, entry points ({group: {name: target}}) and modules."""
+    monkeypatch.delenv("IQA_ZOO_DISABLE_PLUGINS", raising=False)
+    modules_before = set(sys.modules)
+
+    def put(distribution, entry_points, version="1.0", metadata=True, **modules):
+        root = tmp_path / "site" / distribution
+        info = root / f"{distribution.replace('-', '_')}-{version}.dist-info"
+        info.mkdir(parents=True)
+        if metadata:
+            text = f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\nSummary: what {distribution} adds\n"
+            (info / "METADATA").write_text(text)
+        lines = []
+        for group, entries in entry_points.items():
+            lines += [f"[iqa_zoo.{group}]", *(f"{name} = {target}" for name, target in entries.items())]
+        (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
+        for name, source in modules.items():
+            (root / f"{name}.py").write_text(source)
+        monkeypatch.syspath_prepend(root)
+        plugins.refresh()
+        return root
+
+    yield put
+    plugins.refresh()
+    for name in set(sys.modules) - modules_before:
+        if str(getattr(sys.modules[name], "__file__", None)).startswith(str(tmp_path)):
+            del sys.modules[name]
