@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from iqa_zoo.contracts import Features, FeatureSpec, StageInfo
 from iqa_zoo.errors import CheckpointError, PartError, closest
 from iqa_zoo.registry import register_backbone
+from iqa_zoo.sizes import require_positive
 
 STAGE_STRIDES = {1: 4, 2: 8, 3: 16, 4: 32}
 
@@ -67,8 +68,8 @@ class TimmFeatures(nn.Module):
         except RuntimeError as error:  # timm's way to say that it has no weights of this tag
             tags = timm.list_pretrained(f"{base}.*")
             raise PartError(f"{error}{closest(name, tags)}; it has {', '.join(tags) or 'no weights'}") from error
-        if image_size is not None and image_size < 1:
-            raise PartError(f"image_size={image_size} is not a positive number of pixels")
+        if image_size is not None:
+            require_positive(image_size=image_size)
         options = dict(model_args or {})
         self.fixed_size = bool(made_for and made_for.fixed_input_size)
         if image_size is not None and self.fixed_size:

@@ -26,6 +26,8 @@ class FFNHead(PostPosed):
     torch.Size([2])
     """
 
+    knobs = ("hidden",)  # what match_budget may move
+
     def __init__(
         self,
         *,

@@ -38,6 +38,7 @@ class MoEHead(PostPosed):
     """
 
     routes = True
+    knobs = ("hidden", "num_experts")  # what match_budget may move, the gentlest first
 
     def __init__(
         self,

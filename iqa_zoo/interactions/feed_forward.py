@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from iqa_zoo.activations import activation_layer
 from iqa_zoo.registry import register_interaction
+from iqa_zoo.sizes import require_positive
 
 
 @register_interaction("feed_forward")
@@ -25,10 +26,13 @@ class FeedForward(nn.Module):
     torch.Size([2, 6, 8])
     """
 
+    knobs = ("hidden",)  # what match_budget may move
+
     def __init__(
         self, *, dim: int, hidden: int = 1536, activation: Literal["gelu", "relu"] = "gelu", dropout: float = 0.0
     ):
         super().__init__()
+        require_positive(hidden=hidden)
         self.norm = nn.LayerNorm(dim)
         self.fc1 = nn.Linear(dim, hidden)
         self.act = activation_layer(activation)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from iqa_zoo.errors import PartError
 from iqa_zoo.registry import register_interaction
+from iqa_zoo.sizes import require_positive
 
 
 def _layer(conv: str, in_dim: int, out_dim: int, heads: int) -> nn.Module:
@@ -56,13 +57,15 @@ class PyGConv(nn.Module):
         activate_last: bool = True,
     ):
         super().__init__()
+        require_positive(hidden=hidden, heads=heads)
         widths = [dim, *hidden, dim]
         self.layers = nn.ModuleList(_layer(conv, a, b, heads) for a, b in zip(widths[:-1], widths[1:], strict=True))
         self.activate_last = activate_last
 
     def forward(self, queries_BND: Tensor, memory_BLD: Tensor | None) -> Tensor:
         count = queries_BND.shape[1]
-        adjacency_BNN = queries_BND.new_ones(1, count, count)
+        itself_NN = torch.eye(count, dtype=queries_BND.dtype, device=queries_BND.device)
+        adjacency_BNN = (1 - itself_NN)[None]  # the layers that want a loop add it
         nodes_BNC = queries_BND
         for i, layer in enumerate(self.layers):
             nodes_BNC = layer(nodes_BNC, adjacency_BNN)

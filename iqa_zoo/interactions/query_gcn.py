@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from iqa_zoo.registry import register_interaction
+from iqa_zoo.sizes import require_positive
 
 
 def complete_graph(num_queries: int) -> Tensor:
@@ -58,6 +59,8 @@ class QueryGCN(nn.Module):
     torch.Size([2, 6, 8])
     """
 
+    knobs = ("hidden",)  # what match_budget may move
+
     def __init__(
         self,
         *,
@@ -68,6 +71,7 @@ class QueryGCN(nn.Module):
         activate_last: bool = True,
     ):
         super().__init__()
+        require_positive(hidden=hidden)
         widths = [dim, *hidden, dim]
         self.layers = nn.ModuleList(
             GraphConv(wide, narrow, num_queries, adjacency == "learned")

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from iqa_zoo.contracts import Features, FeatureSpec
 from iqa_zoo.registry import register_memory
+from iqa_zoo.sizes import require_positive
 from iqa_zoo.stages import stage_channels
 
 
@@ -34,6 +35,7 @@ class GridPool(nn.Module):
 
     def __init__(self, *, dim: int, features: FeatureSpec, stage: int = 3, grid: int = 6):
         super().__init__()
+        require_positive(grid=grid)
         self.stage, self.grid = stage, grid
         self.proj = nn.Linear(stage_channels(features, stage), dim)
 

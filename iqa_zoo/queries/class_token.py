@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from iqa_zoo.contracts import Features, FeatureSpec
 from iqa_zoo.registry import register_query
+from iqa_zoo.sizes import require_positive
 
 
 @register_query("class_token")
@@ -28,6 +29,7 @@ class ClassTokenQueries(nn.Module):
 
     def __init__(self, *, dim: int, features: FeatureSpec, num_queries: int = 6):
         super().__init__()
+        require_positive(num_queries=num_queries)
         self.num_queries = num_queries
         self.embedding = nn.Parameter(torch.empty(1, num_queries, dim))
         nn.init.trunc_normal_(self.embedding, std=0.02)

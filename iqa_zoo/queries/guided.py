@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from iqa_zoo.contracts import Features, FeatureSpec
-
 from iqa_zoo.registry import register_query
+from iqa_zoo.sizes import require_positive
 from iqa_zoo.stages import stage_channels
 
 
@@ -32,6 +32,7 @@ class GuidedQueries(nn.Module):
 
     def __init__(self, *, dim: int, features: FeatureSpec, num_queries: int = 6, stage: int = 4):
         super().__init__()
+        require_positive(num_queries=num_queries)
         self.num_queries, self.stage = num_queries, stage
         self.embedding = nn.Parameter(torch.empty(1, num_queries, dim))
         nn.init.trunc_normal_(self.embedding, std=0.02)

@@ -8,8 +8,9 @@ import copy
 import inspect
 import pickle
 import sys
-from collections.abc import Mapping
-from typing import Any
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 from iqa_zoo.config import part_parameters
 from iqa_zoo.contracts import CONTRACTS, HANDED_DOWN, StageInfo
+from iqa_zoo.errors import PartError
 from iqa_zoo.registry import SLOTS
 
 IMMUTABLE = (type(None), bool, int, float, str, tuple)
@@ -35,8 +37,8 @@ class PartContract:
     """The suite of a slot: which inputs its parts take and which tensors they give."""
 
     slot: str
-    handed: Mapping[str, Any] = {}  # what the builder would hand down
-    examples: Mapping[str, list[dict[str, Any]]] = {}  # name -> arguments of each variant; [{}] where left out
+    handed: ClassVar[dict[str, Any]] = {}  # what the builder would hand down
+    examples: ClassVar[dict[str, list[dict[str, Any]]]] = {}  # name -> arguments of each variant; [{}] where left out
     tolerance = 1e-5
 
     def inputs(self, part: nn.Module, batch: int, seed: int = 0) -> tuple[Any, ...]:
@@ -104,6 +106,16 @@ class PartContract:
         for key, parameter in inspect.signature(SLOTS[self.slot].get(name)).parameters.items():
             if parameter.default is not parameter.empty:
                 assert isinstance(parameter.default, IMMUTABLE), f"{name}: default of {key} is shared by all parts"
+
+    def test_sizes_below_one_are_refused(self, name, arguments):
+        for key, parameter in part_parameters(self.slot, name).items():
+            kinds = (parameter.annotation, *typing.get_args(parameter.annotation))
+            if int not in kinds or key not in inspect.signature(SLOTS[self.slot].get(name)).parameters:
+                continue
+            for bad in (0, -1):
+                several = typing.get_origin(parameter.annotation) is Sequence
+                with pytest.raises(PartError):
+                    self.make(name, {**arguments, key: (bad,) if several else bad})
 
     def test_arguments_are_left_alone_and_nothing_is_shared(self, name, arguments):
         before = copy.deepcopy(arguments)

@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import pytest
 import torch
 
@@ -6,8 +8,8 @@ from .contract import PartContract, randn
 
 class TestBackbones(PartContract):
     slot = "backbone"
-    handed = {"pretrained": False}
-    examples = {
+    handed: ClassVar = {"pretrained": False}
+    examples: ClassVar = {
         "timm_features": [
             {"name": "test_resnet", "stages": (4, 3), "image_size": 64},
             {"name": "test_efficientnet", "stages": (2, 4), "image_size": 64},

@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import pytest
 import torch
 
@@ -10,8 +12,8 @@ N, D = 6, 24
 
 class TestHeads(PartContract):
     slot = "head"
-    handed = {"dim": D, "num_queries": N}
-    examples = {
+    handed: ClassVar = {"dim": D, "num_queries": N}
+    examples: ClassVar = {
         "linear": [{}, {"bias": False, "norm": True, "dropout": 0.2}],
         "ffn": [{"hidden": 16}, {"hidden": 16, "residual": "released", "activation": "gelu"}],
         "moe": [

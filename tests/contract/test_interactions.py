@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import pytest
 import torch
 
@@ -8,8 +10,8 @@ N, L, D = 6, 14, 24
 
 class TestInteractions(PartContract):
     slot = "interactions"
-    handed = {"dim": D, "num_queries": N}
-    examples = {
+    handed: ClassVar = {"dim": D, "num_queries": N}
+    examples: ClassVar = {
         "query_gcn": [{}, {"adjacency": "released", "activate_last": False}, {"hidden": ()}],
         "pyg_conv": [{"conv": conv} for conv in ("gcn", "sage", "gin", "gat", "graph")] + [{"conv": "gat", "heads": 3}],
         "feed_forward": [{}, {"hidden": 8, "activation": "relu", "dropout": 0.2}],

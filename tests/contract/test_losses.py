@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import torch
 
 from iqa_zoo.contracts import QualityOutput, Routing
@@ -16,7 +18,7 @@ def output_of(score_B, logits_TE):
 
 class TestLosses(PartContract):
     slot = "losses"
-    examples = {"load_balance": [{}, {"probabilities": "selected"}], "smooth_l1": [{}, {"beta": 0.5}]}
+    examples: ClassVar = {"load_balance": [{}, {"probabilities": "selected"}], "smooth_l1": [{}, {"beta": 0.5}]}
 
     def inputs(self, part, batch, seed=0):
         score_B, mos_B = randn(batch, seed=seed), randn(batch, seed=seed + 1)

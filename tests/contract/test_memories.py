@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 from iqa_zoo.contracts import Features, FeatureSpec
 
 from .contract import STAGES, PartContract, randn
@@ -6,7 +8,10 @@ from .contract import STAGES, PartContract, randn
 class TestMemories(PartContract):
     slot = "memory"
     dim = 24
-    handed = {"dim": dim, "features": FeatureSpec(STAGES, token_channels=10, global_channels=12, image_size=64)}
+    handed: ClassVar = {
+        "dim": dim,
+        "features": FeatureSpec(STAGES, token_channels=10, global_channels=12, image_size=64),
+    }
 
     def inputs(self, part, batch, seed=0):
         maps = {stage: randn(batch, info.channels, 6, 8, seed=seed + stage) for stage, info in STAGES.items()}
@@ -24,4 +29,7 @@ class TestMemories(PartContract):
 
 class TestMemoriesOfTheBackbonesWidth(TestMemories):
     dim = 10
-    handed = {"dim": dim, "features": FeatureSpec(STAGES, token_channels=10, global_channels=12, image_size=64)}
+    handed: ClassVar = {
+        "dim": dim,
+        "features": FeatureSpec(STAGES, token_channels=10, global_channels=12, image_size=64),
+    }

@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import pytest
 
 from iqa_zoo.contracts import Features, FeatureSpec
@@ -12,7 +14,10 @@ def features(batch, seed=0):
 
 class TestQueries(PartContract):
     slot = "queries"
-    handed = {"dim": 24, "features": FeatureSpec(STAGES, token_channels=10, global_channels=12, image_size=64)}
+    handed: ClassVar = {
+        "dim": 24,
+        "features": FeatureSpec(STAGES, token_channels=10, global_channels=12, image_size=64),
+    }
 
     def inputs(self, part, batch, seed=0):
         return (features(batch, seed),)
@@ -35,7 +40,10 @@ class TestQueries(PartContract):
 
 
 class TestQueriesOfTheBackbonesWidth(TestQueries):
-    handed = {"dim": 12, "features": FeatureSpec(STAGES, token_channels=12, global_channels=12, image_size=64)}
+    handed: ClassVar = {
+        "dim": 12,
+        "features": FeatureSpec(STAGES, token_channels=12, global_channels=12, image_size=64),
+    }
 
     def test_shape_and_number(self, name, arguments):
         part = self.make(name, arguments)
