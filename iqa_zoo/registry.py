@@ -86,6 +86,7 @@ class PartRegistry(Registry):
     def __init__(self, slot: str, folder: str, decorator: str, group: str | None = None):
         super().__init__(slot, build_func=_build, scope="iqa_zoo")
         self.slot, self.folder, self.decorator, self.group = slot, folder, decorator, group or folder
+        self.kind = decorator.removeprefix("register_")  # what messages call one of them
 
     def built_in(self) -> dict[str, BuiltIn]:
         return _scan(self.folder, self.decorator)
@@ -111,17 +112,17 @@ class PartRegistry(Registry):
             owner = f"{part.__module__}.{part.__qualname__}"
             held = self.built_in().get(name)
             if held and part.__module__ != held.module:
-                raise ValueError(f"{self.slot} {name!r} is taken by {held.module}; {owner} needs another name")
+                raise ValueError(f"{self.kind} {name!r} is taken by {held.module}; {owner} needs another name")
             for claim in [] if held else self._claims(name):
                 if claim.target.partition(":")[0].partition(".")[0] != part.__module__.partition(".")[0]:
                     raise ValueError(
-                        f"{self.slot} {name!r} is taken by the plugin {claim.owner} ({claim.target}); "
+                        f"{self.kind} {name!r} is taken by the plugin {claim.owner} ({claim.target}); "
                         f"{owner} needs another name"
                     )
             known = self._module_dict.get(name)
             if known is not None and f"{known.__module__}.{known.__qualname__}" != owner:
                 taken = f"{known.__module__}.{known.__qualname__}"
-                raise ValueError(f"{self.slot} {name!r} is taken by {taken}; {owner} needs another name")
+                raise ValueError(f"{self.kind} {name!r} is taken by {taken}; {owner} needs another name")
             self._register_module(module=part, module_name=name, force=True)
             return part
 
@@ -135,27 +136,27 @@ class PartRegistry(Registry):
             PluginError: a plugin's part that failed to load, or a name that two plugins claim.
         """
         if not isinstance(key, str):
-            raise UnknownName(f"a {self.slot} is named by a string, not by {key!r}")
+            raise UnknownName(f"expected the name of one {self.kind}, a string, got {key!r}")
         claims = self._claims(key)
         if key in self.built_in():
             if claims:
                 owners = ", ".join(part.owner for part in claims)
                 warnings.warn(
-                    f"{self.slot} {key!r} is built in and cannot be replaced; that of {owners} is ignored", stacklevel=2
+                    f"{self.kind} {key!r} is built in and cannot be replaced; that of {owners} is ignored", stacklevel=2
                 )
             importlib.import_module(self.built_in()[key].module)
             return self._module_dict[key]
         if len(claims) > 1:
             owners = " and ".join(f"{part.owner} ({part.target})" for part in claims)
             raise PluginError(
-                f"{self.slot} {key!r} is claimed by {owners}; uninstall one, or switch it off with "
+                f"{self.kind} {key!r} is claimed by {owners}; uninstall one, or switch it off with "
                 f"IQA_ZOO_DISABLE_PLUGINS={claims[0].distribution}"
             )
         if key in self._module_dict:
             return self._module_dict[key]
         if claims:
             return plugins.load(claims[0])
-        raise UnknownName(not_one_of(key, self.names(), self.slot))
+        raise UnknownName(not_one_of(key, self.names(), self.kind))
 
     def origin(self, name: str) -> str:
         """Who brings a name: ``iqa_zoo``, a distribution with its version, or a module of the user."""
@@ -206,7 +207,7 @@ def registry_of(slot: str) -> PartRegistry:
         UnknownName: no such slot.
     """
     for registry in REGISTRIES.values():
-        if slot in (registry.slot, registry.group, registry.decorator.removeprefix("register_")):
+        if slot in (registry.slot, registry.group, registry.kind):
             return registry
     raise UnknownName(not_one_of(slot, REGISTRIES, "slot"))
 

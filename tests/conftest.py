@@ -50,7 +50,9 @@ def install(tmp_path, monkeypatch, scratch_registry):
         info = root / f"{distribution.replace('-', '_')}-{version}.dist-info"
         info.mkdir(parents=True)
         if metadata:
-            text = f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\nSummary: what {distribution} adds\n"
+            text = (
+                f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\nSummary: what {distribution} adds\n"
+            )
             (info / "METADATA").write_text(text)
         lines = []
         for group, entries in entry_points.items():

@@ -12,6 +12,7 @@ from iqa_zoo.config import config_hash, dump_config, resolve_config
 from iqa_zoo.contracts import Features
 from iqa_zoo.errors import CheckpointError, ConfigError, UnknownName
 from iqa_zoo.interactions.cross_attention import CrossAttention
+from iqa_zoo.registry import LOSSES, SLOTS
 
 
 def problems_of(cfg, **arguments):
@@ -136,10 +137,10 @@ def test_a_loss_that_reads_the_routing_needs_a_mixture_of_experts(tiny):
 def test_a_type_outside_the_registry_is_refused_wherever_it_stands(tiny, name):
     for slot in ("backbone", "queries", "memory", "head"):
         (problem, *_) = problems_of({**tiny, slot: {"type": name}})
-        assert problem.startswith(f"{slot}.type: unknown {slot} {name!r}"), slot
+        assert problem.startswith(f"{slot}.type: unknown {SLOTS[slot].kind} {name!r}"), slot
     for slot in ("interactions", "losses"):
         (problem,) = problems_of({**tiny, slot: [*tiny[slot], {"type": name}]})
-        assert problem.startswith(f"{slot}.{len(tiny[slot])}.type: unknown {slot} {name!r}"), slot
+        assert problem.startswith(f"{slot}.{len(tiny[slot])}.type: unknown {SLOTS[slot].kind} {name!r}"), slot
 
 
 def test_problems_of_names_and_of_values_come_together(tiny):
@@ -151,7 +152,7 @@ def test_problems_of_names_and_of_values_come_together(tiny):
     assert problems_of(tiny) == [
         "interactions.0.hiden: unknown key 'hiden'; did you mean 'hidden'? Known: activate_last, adjacency, hidden "
         "(of 'query_gcn')",
-        "losses.0.type: unknown losses 'l11'; did you mean 'l1'? Known: " + ", ".join(iqa_zoo.registry.LOSSES.names()),
+        "losses.0.type: unknown loss 'l11'; did you mean 'l1'? Known: " + ", ".join(LOSSES.names()),
         "queries: needs stage 9, which the backbone lacks; it has the stages 1, 2, 3, 4",
         "interactions.1: num_heads=5 does not divide dim=32; the nearest that does is 4",
         "head: top_k=5 is not between 1 and num_experts=4",

@@ -76,5 +76,5 @@ def test_an_image_above_a_fixed_size_is_told_to_be_cropped(vit, cnn, size):
 
 
 def test_an_image_below_a_fixed_size_is_told_how_to_grow(vit):
-    with pytest.raises(InputError, match="the image is 100x160 .* at least 160"):
+    with pytest.raises(InputError, match=r"the image is 100x160 .* at least 160"):
         vit(torch.zeros(1, 3, 100, 160))

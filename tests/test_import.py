@@ -20,7 +20,8 @@ for argv in (["list"], ["list", "heads"], ["list", "all", "--json"], ["--help"],
             main(argv)
         except SystemExit:
             pass
-    loaded = {"torch", "timm", "torchvision", "torch_geometric", "fvcore", "scipy", "skimage", "matplotlib"} & {*sys.modules}
+    heavy = {"torch", "timm", "torchvision", "torch_geometric", "fvcore", "scipy", "skimage", "matplotlib"}
+    loaded = heavy & set(sys.modules)
     assert not loaded, (argv, loaded)
 parts = [m for m in sys.modules if m.startswith(("iqa_zoo.heads", "iqa_zoo.backbones", "iqa_zoo.models"))]
 assert not parts, parts

@@ -27,7 +27,7 @@ def test_one_call_leaves_nothing_for_the_next(parse):
 
 
 def test_an_argument_after_set_is_told_to_go_before(parse):
-    with pytest.raises(argparse.ArgumentError, match="'deiqt' is not KEY=VALUE.*other arguments go before --set"):
+    with pytest.raises(argparse.ArgumentError, match=r"'deiqt' is not KEY=VALUE.*other arguments go before --set"):
         parse("--set", "a=1", "deiqt")
 
 

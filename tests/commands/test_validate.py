@@ -31,7 +31,9 @@ def test_all_problems_are_listed_and_the_exit_code_is_1(capsys, mine):
     assert main(["validate", path, "--set", "interactions.*.num_heads=5"]) == 1
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith(f"{path}: 3 problems in the config:\n  - memory.type: unknown memory 'grid_pol'; did you mean")
+    assert err.startswith(
+        f"{path}: 3 problems in the config:\n  - memory.type: unknown memory 'grid_pol'; did you mean"
+    )
     assert "\n  - interactions.1: num_heads=5 does not divide dim=32" in err
     assert "\n  - head: top_k=9 is not between 1 and num_experts=4" in err
 

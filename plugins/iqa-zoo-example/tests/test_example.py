@@ -8,6 +8,7 @@ from iqa_zoo_example.memory_gate import MemoryGate
 from iqa_zoo_example.weighted_mean import WeightedMeanHead
 
 import iqa_zoo
+from iqa_zoo.cli import main
 from iqa_zoo.errors import ConfigError, PartError
 
 ORIGIN = "iqa-zoo-example 0.1.0"
@@ -52,6 +53,33 @@ def test_the_state_dict_loads_into_another_copy():
     other.load_state_dict(model.state_dict())
     image_BCHW = torch.randn(2, 3, 160, 160)
     torch.testing.assert_close(other(image_BCHW), model(image_BCHW))
+
+
+def test_it_is_counted_to_the_last_parameter():
+    budget = iqa_zoo.measure_budget(iqa_zoo.build_model("example_iqa", overrides=TINY))
+    gate, head = budget.by_block["interactions.1"], budget.by_slot["head"]
+    dim, hidden, queries = 32, 8, 6
+    assert gate.params == 2 * dim + (dim + 1) * dim + (dim + 1) * hidden + (hidden + 1) * dim
+    assert gate.macs == queries * dim * dim + 2 * dim * hidden
+    assert head.params == 2 * dim + 1
+    assert head.macs == 2 * queries * dim
+
+
+def test_its_budget_is_matched():
+    cfg = iqa_zoo.build_model("example_iqa", overrides=TINY).config
+    target = round(1.1 * iqa_zoo.measure_budget(cfg).decoder.params)
+    _, budget = iqa_zoo.match_budget(cfg, target)
+    assert abs(budget.decoder.params - target) <= 0.01 * target
+    assert budget.moved
+
+
+def test_is_described_by_the_command(capsys):
+    assert main(["describe", "memory_gate"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"interactions: memory_gate ({ORIGIN})\n\nGate the channels of the queries")
+    assert "reduction" in out
+    assert main(["describe", "example_iqa"]) == 0
+    assert ORIGIN in capsys.readouterr().out
 
 
 def test_the_gate_sees_only_the_mean_of_the_memory():
