@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +48,29 @@ LUMA_STATISTICS = {
     **{f"{neighbour}_shape": (0.87, 0.28) for neighbour in NEIGHBOURS},
     **{f"{neighbour}_asymmetry": (0.30, 0.32) for neighbour in NEIGHBOURS},
 }
+# From one octave to the next most statistics of a photograph hardly change, and those of a degraded one do, so
+# that the change is given a scale of its own.
+LUMA_CHANGES = {
+    "variance": (0.26, 0.32),
+    "shape": (-0.02, 0.09),
+    "contrast": (0.22, 0.25),
+    "log_contrast": (0.28, 0.29),
+    "contrast_variation": (-0.09, 0.13),
+    "smoothness": (-0.06, 0.07),
+    "gradient": (0.21, 0.25),
+    "log_gradient": (0.23, 0.26),
+    "gradient_shape": (-0.04, 0.14),
+    "orientation": (-0.01, 0.08),
+    "flatness": (-0.06, 0.06),
+    "near_flatness": (-0.06, 0.08),
+    "laplacian": (0.39, 0.42),
+    "log_laplacian": (0.37, 0.41),
+    "linearity": (-0.07, 0.08),
+    **{f"{neighbour}_mean": (-0.05, 0.15) for neighbour in NEIGHBOURS},
+    **{f"{neighbour}_magnitude": (0.25, 0.30) for neighbour in NEIGHBOURS},
+    **{f"{neighbour}_shape": (-0.06, 0.15) for neighbour in NEIGHBOURS},
+    **{f"{neighbour}_asymmetry": (-0.07, 0.19) for neighbour in NEIGHBOURS},
+}
 CHROMA_STATISTICS = {
     "variance": (-2.69, 1.47),
     "shape": (0.33, 0.30),
@@ -71,8 +94,9 @@ class NaturalSceneStatistics(nn.Module):
     size: mean-subtracted contrast-normalised (MSCN) coefficients of luma, their products with four
     neighbours, local contrast, gradient magnitude and Laplacian; at half and quarter size MSCN, contrast and
     magnitude of the red-green and blue-yellow opponents; at full size levels of luma, and steps that
-    repeat every 8 pixels. Moments of these are averaged over windows of 3 x 3 cells and turned into
-    logarithms and ratios of order one.
+    repeat every 8 pixels. Moments of these are averaged over windows of 3 x 3 cells, turned into logarithms
+    and ratios, and standardised with constants. Luma statistics of a coarser size are given as
+    differences from those of the size above.
 
     Differs from BRISQUE: moments and their ratios in place of fitted (asymmetric) generalised Gaussians, which
     are the same information in a differentiable form; a map of local statistics in place of one vector.
@@ -126,36 +150,31 @@ class NaturalSceneStatistics(nn.Module):
     def forward(self, image_BCHW: Tensor) -> Features:
         luma_B1HW, chroma_B2HW = opponents(image_BCHW)
         finest = min((*self.stages, 4))
-        families: list[Callable[[Maps], Tensor]] = []
         whole: list[Maps] = []
         cells: list[Maps] = []
 
-        def pool(moments: Maps, octave: int, family: Callable[[Maps], Tensor]) -> None:
+        def pool(moments: Maps, octave: int) -> None:
             stride = STAGE_STRIDES[finest] >> octave
-            families.append(family)
             whole.append({name: value.mean((2, 3), keepdim=True) for name, value in moments.items()})
             cells.append({name: F.avg_pool2d(value, stride, ceil_mode=True) for name, value in moments.items()})
 
-        def statistics(means: list[Maps]) -> Tensor:
-            return torch.cat([family(mean) for family, mean in zip(families, means, strict=True)], dim=1)
-
-        pool(_level_moments(luma_B1HW), 0, _level_statistics)
+        pool(_level_moments(luma_B1HW), 0)
         for octave in LUMA_OCTAVES:
             if octave:
                 luma_B1HW = F.avg_pool2d(luma_B1HW, 2, ceil_mode=True)
-                chroma_B2HW = F.avg_pool2d(chroma_B2HW, 2, ceil_mode=True)
-            pool(_luma_moments(luma_B1HW, self.window), octave, _luma_statistics)
-            if octave in CHROMA_OCTAVES:
-                pool(_chroma_moments(chroma_B2HW, self.window), octave, _chroma_statistics)
+            pool(_luma_moments(luma_B1HW, self.window), octave)
+        for octave in CHROMA_OCTAVES:
+            chroma_B2HW = F.avg_pool2d(chroma_B2HW, 2, ceil_mode=True)
+            pool(_chroma_moments(chroma_B2HW, self.window), octave)
 
         maps: dict[int, Tensor] = {}
         for stage in range(finest, 5):
             if stage > finest:
                 cells = [{name: F.avg_pool2d(value, 2, ceil_mode=True) for name, value in m.items()} for m in cells]
             if stage in self.stages or stage == 4:
-                maps[stage] = statistics([{name: _three_by_three(value) for name, value in m.items()} for m in cells])
+                maps[stage] = _statistics([{name: _three_by_three(value) for name, value in m.items()} for m in cells])
         tokens_BLC = maps[4].flatten(2).transpose(1, 2)
-        return Features({stage: maps[stage] for stage in self.stages}, tokens_BLC, statistics(whole).flatten(1))
+        return Features({stage: maps[stage] for stage in self.stages}, tokens_BLC, _statistics(whole).flatten(1))
 
 
 def opponents(rgb_BCHW: Tensor) -> tuple[Tensor, Tensor]:
@@ -196,9 +215,22 @@ def _log(value: Tensor, floor: float) -> Tensor:
     return (value.clamp_min(0) + floor).log()
 
 
-def _standardise(statistics: Maps, scale: Mapping[str, tuple[float, float]]) -> Tensor:
+def _statistics(means: list[Maps]) -> Tensor:
+    """Every channel, from the means of the level moments, then of luma and chroma moments of each octave."""
+    finer = _luma_statistics(means[1])
+    channels = _standardise(_level_statistics(means[0]), LEVEL_STATISTICS) + _standardise(finer, LUMA_STATISTICS)
+    for mean in means[2 : 1 + len(LUMA_OCTAVES)]:
+        coarser = _luma_statistics(mean)
+        channels += _standardise({name: coarser[name] - finer[name] for name in coarser}, LUMA_CHANGES)
+        finer = coarser
+    for mean in means[1 + len(LUMA_OCTAVES) :]:
+        channels += _standardise(_chroma_statistics(mean), CHROMA_STATISTICS)
+    return torch.cat(channels, dim=1)
+
+
+def _standardise(statistics: Maps, scale: Mapping[str, tuple[float, float]]) -> list[Tensor]:
     assert statistics.keys() == scale.keys()
-    return torch.cat([(statistics[name] - mean) / spread for name, (mean, spread) in scale.items()], dim=1)
+    return [(statistics[name] - mean) / spread for name, (mean, spread) in scale.items()]
 
 
 def _inverse(square: Tensor, scale: float = 1.0) -> Tensor:
@@ -242,7 +274,7 @@ def _luma_moments(luma_B1HW: Tensor, window: Tensor) -> Maps:
     return moments
 
 
-def _luma_statistics(mean: Maps) -> Tensor:
+def _luma_statistics(mean: Maps) -> Maps:
     log_gradient_mean = _log(mean["gradient"], 0.5)
     statistics = {
         "variance": _log(mean["square"], 1e-2),
@@ -267,7 +299,7 @@ def _luma_statistics(mean: Maps) -> Tensor:
         statistics[f"{neighbour}_magnitude"] = _log(magnitude, 1e-2)
         statistics[f"{neighbour}_shape"] = _log(mean[f"{neighbour}_square"], 1e-3) - 2 * _log(magnitude, 1e-2)
         statistics[f"{neighbour}_asymmetry"] = product / (magnitude + 1e-2)
-    return _standardise(statistics, LUMA_STATISTICS)
+    return statistics
 
 
 def _chroma_moments(chroma_B2HW: Tensor, window: Tensor) -> Maps:
@@ -282,8 +314,8 @@ def _chroma_moments(chroma_B2HW: Tensor, window: Tensor) -> Maps:
     }
 
 
-def _chroma_statistics(mean: Maps) -> Tensor:
-    statistics = {
+def _chroma_statistics(mean: Maps) -> Maps:
+    return {
         "variance": _log(mean["square"], 1e-2),
         "shape": _log(mean["square"], 1e-4) - 2 * _log(mean["magnitude"], 1e-2),
         "contrast": _log(mean["deviation"], 0.5),
@@ -291,7 +323,6 @@ def _chroma_statistics(mean: Maps) -> Tensor:
         "smoothness": mean["smoothness"],
         "magnitude": _log(mean["chroma"], 1.0),
     }
-    return _standardise(statistics, CHROMA_STATISTICS)
 
 
 def _level_moments(luma_B1HW: Tensor) -> Maps:
@@ -319,8 +350,8 @@ def _block_edges(luma_B1HW: Tensor) -> tuple[Tensor, Tensor]:
     return F.pad(repeated, (5, 6)), F.pad(energy, (5, 6))
 
 
-def _level_statistics(mean: Maps) -> Tensor:
-    statistics = {
+def _level_statistics(mean: Maps) -> Maps:
+    return {
         "luminance": mean["unit"],
         "rms_contrast": _log(mean["unit_square"] - mean["unit"].square(), 1e-4),
         "white_point": (mean["white"] + 1e-6) ** (1 / 8),
@@ -328,4 +359,3 @@ def _level_statistics(mean: Maps) -> Tensor:
         "block_rows": mean["rows"] / (mean["rows_energy"] + 0.05),
         "block_columns": mean["columns"] / (mean["columns_energy"] + 0.05),
     }
-    return _standardise(statistics, LEVEL_STATISTICS)

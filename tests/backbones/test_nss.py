@@ -120,7 +120,8 @@ def test_values_and_gradients_are_finite(picture):
     features = NaturalSceneStatistics(stages=(1, 2, 3, 4))(image)
     outputs = [features.global_BC, *features.maps.values()]
     assert all(value.isfinite().all() for value in outputs)
-    assert max(value.abs().max() for value in outputs) < 25
+    # the checkers vanish at half size: the largest change of contrast there can be
+    assert max(value.abs().max() for value in outputs) < 60
     sum(value.square().sum() for value in outputs).backward()
     assert image.grad.isfinite().all()
 
