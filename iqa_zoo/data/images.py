@@ -45,8 +45,8 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
         kind = "is a folder, not an image" if path.is_dir() else "does not exist"
         raise InputError(f"{path} {kind}")
     try:
-        with Image.open(path) as file:
-            image = ImageOps.exif_transpose(file)
+        with Image.open(path) as image:
+            ImageOps.exif_transpose(image, in_place=True)
             image.load()
     except UnidentifiedImageError:
         raise InputError(f"{path} is not an image that Pillow can read") from None

@@ -1,0 +1,153 @@
+"""Crops per second of CropLoader and of decoding anew for every crop, measured in turn in one run.
+
+    python benchmarks/loader.py                              # photographs of scikit-image at two sizes
+    python benchmarks/loader.py --images FOLDER --cores 2
+
+Decoding per crop is how the loaders released with many papers work: a list with each image once per crop, of which
+every item opens and decodes its file. Both ways deliver the same: batches of normalised float crops, mirrored at
+random, in random order, on the same cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import skimage.data
+import torch
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
+
+from iqa_zoo.data.images import list_images
+from iqa_zoo.data.loader import CropLoader, DecodedImages, normalise
+from iqa_zoo.data.rated import RatedImages
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+BATCH = 32
+PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
+
+
+class DecodePerCrop(Dataset[tuple[Tensor, float]]):
+    """One item a crop; each opens and decodes its file."""
+
+    def __init__(self, data: RatedImages, size: int, crops: int):
+        rated_paths = zip(data.paths, data.mos, strict=True)
+        self.samples = [(path, float(mos)) for path, mos in rated_paths for _ in range(crops)]
+        self.transform = transforms.Compose(
+            [
+                transforms.RandomHorizontalFlip(),
+                transforms.RandomCrop(size),
+                transforms.ToTensor(),
+                transforms.Normalize(MEAN, STD),
+            ]
+        )
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, float]:
+        path, mos = self.samples[index]
+        with Image.open(path) as file:
+            return self.transform(file.convert("RGB")), mos
+
+
+def photographs(folder: Path, height: int, width: int, count: int) -> RatedImages:
+    """JPEG copies of scikit-image's photographs, scaled and cut to one size."""
+    folder.mkdir()
+    for index in range(count):
+        photo = Image.fromarray(getattr(skimage.data, PHOTOGRAPHS[index % len(PHOTOGRAPHS)])())
+        scale = max(height / photo.height, width / photo.width)
+        photo = photo.resize((round(photo.width * scale), round(photo.height * scale)), Image.Resampling.BICUBIC)
+        photo.crop((0, 0, width, height)).save(folder / f"{index}.jpg", quality=90)
+    return rated(folder, count)
+
+
+def rated(folder: Path, count: int) -> RatedImages:
+    """``count`` images of a folder, evenly spread over its list."""
+    found = list_images(folder)
+    paths = [found[index] for index in np.linspace(0, len(found) - 1, min(count, len(found))).astype(int)]
+    mos = np.linspace(0, 1, len(paths))
+    return RatedImages(folder.name, tuple(paths), mos, score_range=(0, 1), licence="", source=str(folder))
+
+
+def measure(data: RatedImages, size: int, crops: int, cores: int, rounds: int) -> dict[str, list[float]]:
+    """Crops per second of each way, a figure a round; the ways take turns."""
+    kept = DecodedImages(data)
+    per_crop = DecodePerCrop(data, size, crops)
+    everything = range(len(data))
+    buffer_BCHW = torch.empty(BATCH, 3, size, size)
+
+    def released() -> int:
+        loader = DataLoader(per_crop, batch_size=BATCH, shuffle=True, num_workers=cores if cores > 1 else 0)
+        return sum(len(image_BCHW) for image_BCHW, _ in loader)
+
+    def ours(images: DecodedImages | None) -> int:
+        settings = dict(size=size, crops=crops, batch_size=BATCH, threads=cores)
+        loader = CropLoader(data, everything, images=images, **settings)  # type: ignore[arg-type]  # ints all
+        done = 0
+        for batch in loader:
+            count = len(batch.image_BCHW)
+            normalise(batch.image_BCHW, MEAN, STD, out=buffer_BCHW[:count])
+            done += count
+        return done
+
+    ways: dict[str, Callable[[], int]] = {
+        "decode per crop": released,
+        "CropLoader": lambda: ours(None),
+        "CropLoader, images kept in memory": lambda: ours(kept),
+    }
+    ours(kept)  # fills the cache: what is measured is every epoch but the first
+    speed: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, run in ways.items():
+            start = time.perf_counter()
+            done = run()
+            speed[name].append(done / (time.perf_counter() - start))
+    return speed
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=Path, help="a folder of images; scikit-image's photographs if not given")
+    parser.add_argument("--count", type=int, default=32, help="how many images")
+    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--crops", type=int, default=25, help="crops an image")
+    parser.add_argument("--cores", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    if hasattr(os, "sched_setaffinity"):  # Linux: both ways get the same cores, decoding threads included
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])
+
+    title = f"{options.crops} crops of {options.size} an image, {options.cores} core(s), {options.rounds} rounds"
+    table = Table(title=title)
+    for column in ("images", "way", "crops/s, median", "lowest", "highest", "times decode per crop"):
+        table.add_column(column, justify="left" if column in ("images", "way") else "right")
+    with tempfile.TemporaryDirectory() as scratch:
+        if options.images:
+            sets = {str(options.images): rated(options.images, options.count)}
+        else:
+            sizes = ((384, 512), (768, 1024))
+            sets = {f"{w}x{h} JPEG": photographs(Path(scratch, f"{w}"), h, w, options.count) for h, w in sizes}
+        for name, data in sets.items():
+            speed = measure(data, options.size, options.crops, options.cores, options.rounds)
+            base = statistics.median(speed["decode per crop"])
+            for way, figures in speed.items():
+                middle = statistics.median(figures)
+                numbers = (f"{value:.0f}" for value in (middle, min(figures), max(figures)))
+                table.add_row(name, way, *numbers, f"{middle / base:.1f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,305 @@
+"""Batches of crops: an image is decoded at most once an epoch, however many crops it gives."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from iqa_zoo.data.crops import crop_boxes, crop_flips
+from iqa_zoo.data.images import read_image
+from iqa_zoo.data.rated import RatedImages
+from iqa_zoo.errors import InputError
+
+GIB = 1 << 30
+
+
+@dataclass(frozen=True)
+class CropBatch:
+    """Some crops: image_BCHW in 0..255 (uint8), the label of each, and the index of its image in the dataset."""
+
+    image_BCHW: Tensor
+    mos_B: Tensor
+    index_B: Tensor
+
+
+def normalise(image_BCHW: Tensor, mean: Sequence[float], std: Sequence[float], out: Tensor | None = None) -> Tensor:
+    """Turn 0..255 (uint8) into what a backbone takes: float32, ``(image / 255 - mean) / std`` by channel.
+
+    Move a batch to the model's device first; it is four times smaller before than after.
+
+    Args:
+        image_BCHW: uint8.
+        mean, std: of a channel, for images in 0..1.
+        out: a float32 tensor of the same shape to fill and return, where the last batch's is free again; on a CPU that
+            takes half the time of making a new one.
+
+    >>> white_BCHW = torch.full((1, 3, 1, 1), 255, dtype=torch.uint8)
+    >>> normalise(white_BCHW, (0.5, 0.5, 0.5), (0.25, 0.5, 1.0)).flatten().tolist()
+    [2.0, 1.0, 0.5]
+    """
+    shift_C11 = 255 * torch.tensor(mean, device=image_BCHW.device).view(3, 1, 1)
+    scale_C11 = 1 / (255 * torch.tensor(std, device=image_BCHW.device).view(3, 1, 1))
+    result = torch.empty(image_BCHW.shape, device=image_BCHW.device) if out is None else out
+    if image_BCHW.device.type != "cpu":
+        return result.copy_(image_BCHW).sub_(shift_C11).mul_(scale_C11)
+    for image_CHW, out_CHW in zip(image_BCHW, result, strict=True):  # one at a time stays in the processor's cache
+        out_CHW.copy_(image_CHW).sub_(shift_C11).mul_(scale_C11)
+    return result
+
+
+class DecodedImages:
+    """The images of a dataset, decoded: kept in memory, on disk, or decoded again each time.
+
+    An image is kept where there is room when it is first read, and stays. Nothing is ever pushed out: over whole
+    epochs, as much is saved as by any order of eviction.
+
+    Args:
+        data: the dataset.
+        memory_bytes: most memory for kept images; 3 bytes a pixel.
+        folder: keep those that do not fit into memory here, as plain arrays; safe to delete, and shared by all
+            runs that name it. A file that changes is decoded again.
+        disk_bytes: most disk for that folder.
+
+    Raises:
+        InputError: when an image is read: it cannot be decoded, or the folder cannot be written.
+    """
+
+    def __init__(
+        self,
+        data: RatedImages,
+        *,
+        memory_bytes: int = 2 * GIB,
+        folder: str | Path | None = None,
+        disk_bytes: int = 20 * GIB,
+    ):
+        self.data = data
+        self.memory_bytes, self.disk_bytes = memory_bytes, disk_bytes
+        self.folder = Path(folder) if folder is not None else None
+        self._kept: dict[int, NDArray[np.uint8]] = {}
+        self._memory_used = 0
+        self._disk_used = self._files_in_folder()
+        self._lock = threading.Lock()  # decoding runs in threads; what is counted must be counted once
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        """The image at ``index`` of the dataset, image_CHW in 0..255. Not to be written to."""
+        kept = self._kept.get(index)
+        if kept is not None:
+            return kept
+        file = self._file(index)
+        if file is not None and file.exists():
+            image_CHW: NDArray[np.uint8] = np.load(file, mmap_mode="r")
+            return image_CHW
+        image_CHW = np.ascontiguousarray(read_image(self.data.paths[index]).transpose(2, 0, 1))
+        with self._lock:
+            fits_memory = self._memory_used + image_CHW.nbytes <= self.memory_bytes
+            fits_disk = not fits_memory and file is not None and self._disk_used + image_CHW.nbytes <= self.disk_bytes
+            self._memory_used += image_CHW.nbytes if fits_memory else 0
+            self._disk_used += image_CHW.nbytes if fits_disk else 0
+        if fits_memory:
+            self._kept[index] = image_CHW
+        elif fits_disk and file is not None:
+            self._write(file, image_CHW)
+        return image_CHW
+
+    def _files_in_folder(self) -> int:
+        if self.folder is None:
+            return 0
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return sum(path.stat().st_size for path in self.folder.glob("*.npy"))
+        except OSError as error:
+            raise InputError(f"the image cache {self.folder} cannot be used: {error}; name another folder") from error
+
+    def _file(self, index: int) -> Path | None:
+        if self.folder is None:
+            return None
+        path = self.data.paths[index].resolve()
+        try:
+            state = path.stat()
+        except OSError:
+            raise InputError(f"{path} does not exist") from None
+        key = hashlib.sha256(f"{path}/{state.st_size}/{state.st_mtime_ns}".encode()).hexdigest()[:32]
+        return self.folder / f"{key}.npy"
+
+    def _write(self, file: Path, image_CHW: NDArray[np.uint8]) -> None:
+        partial = None
+        try:
+            # Written aside and renamed, so that a killed run leaves no half file under the final name.
+            with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".partial", delete=False) as handle:
+                partial = Path(handle.name)
+                np.save(handle, image_CHW)
+            partial.replace(file)
+        except OSError as error:
+            if partial is not None:
+                partial.unlink(missing_ok=True)
+            raise InputError(
+                f"the image cache {file.parent} cannot be written: {error};"
+                " free space, lower disk_bytes, or name another folder"
+            ) from error
+
+
+class CropLoader:
+    """Iterates over batches of random crops of chosen images; each image is decoded at most once an epoch.
+
+    Crops are shuffled within windows: all crops of ``window`` images at a time, so that a batch mixes images while no
+    more than about that many are held. The order and the boxes depend on the seed, the epoch and the image names alone,
+    not on threads, caches or the number of processes.
+
+    Args:
+        data: the dataset.
+        indices: the images of this epoch, such as ``split.train``.
+        size: side of a crop, in pixels.
+        crops: crops an image and epoch.
+        batch_size: crops a batch, over all processes.
+        seed: of order, boxes and mirroring.
+        shuffle: False gives the images in the order of ``indices``, the crops of one image in a row, for evaluation.
+        flip: mirror crops at random.
+        window: images whose crops are mixed.
+        images: where decoded images come from; by default they are not kept between epochs.
+        threads: that decode ahead.
+        rank, world: this process takes rows ``rank::world`` of each batch.
+        drop_last: leave out a last batch that is not full.
+
+    Raises:
+        InputError: numbers that do not fit; while iterating, an image that cannot be read or is smaller than the crop.
+    """
+
+    def __init__(
+        self,
+        data: RatedImages,
+        indices: Sequence[int] | NDArray[np.int64],
+        *,
+        size: int,
+        crops: int,
+        batch_size: int,
+        seed: int = 0,
+        shuffle: bool = True,
+        flip: bool = True,
+        window: int = 64,
+        images: DecodedImages | None = None,
+        threads: int | None = None,
+        rank: int = 0,
+        world: int = 1,
+        drop_last: bool = False,
+    ):
+        for name, value in (("crops", crops), ("batch_size", batch_size), ("window", window), ("world", world)):
+            if value < 1:
+                raise InputError(f"{name} is {value}; it must be at least 1")
+        if not len(indices):
+            raise InputError(f"{data.name}: no images to load")
+        if batch_size % world or not 0 <= rank < world:
+            raise InputError(f"a batch of {batch_size} crops cannot be shared by process {rank} of {world}")
+        if world > 1 and not drop_last:
+            raise InputError("several processes need drop_last=True: a last batch that is not full cannot be shared")
+        self.data, self.size, self.crops, self.batch_size = data, size, crops, batch_size
+        self.indices = np.asarray(indices, dtype=np.int64)
+        self.seed, self.shuffle, self.flip, self.window = seed, shuffle, flip, window
+        self.images = images or DecodedImages(data, memory_bytes=0)
+        self.threads = threads or min(4, os.cpu_count() or 1)
+        self.rank, self.world, self.drop_last = rank, world, drop_last
+        self._epoch = self._skip = 0
+
+    def set_epoch(self, epoch: int, skip: int = 0) -> None:
+        """Choose the epoch that the next iteration gives, from its batch ``skip`` on (to resume within an epoch)."""
+        self._epoch, self._skip = epoch, skip
+
+    def __len__(self) -> int:
+        """Batches in a whole epoch."""
+        crops = len(self.indices) * self.crops
+        return crops // self.batch_size if self.drop_last else -(-crops // self.batch_size)
+
+    def __iter__(self) -> Iterator[CropBatch]:
+        order = self._order()
+        starts = range(self._skip * self.batch_size, len(self) * self.batch_size, self.batch_size)
+        batches = [order[start : start + self.batch_size][self.rank :: self.world] for start in starts]
+        yield from _produce(batches, self._load, self._batch, self.threads)
+
+    def _order(self) -> NDArray[np.int64]:
+        """(image, crop) of every crop of the epoch, in the order of the batches."""
+        indices = self.indices
+        if not self.shuffle:
+            return _pairs(indices, self.crops)
+        rng = np.random.default_rng([self.seed, self._epoch])
+        indices = rng.permutation(indices)
+        windows = [indices[start : start + self.window] for start in range(0, len(indices), self.window)]
+        return np.concatenate([rng.permutation(_pairs(window, self.crops)) for window in windows])
+
+    def _load(self, index: int) -> _Image:
+        key = f"{self.data.names[index]}/seed{self.seed}/epoch{self._epoch}"
+        image_CHW = self.images[index]
+        height, width = image_CHW.shape[1:]
+        try:
+            boxes = crop_boxes(height, width, self.size, self.crops, key)
+        except InputError as error:
+            raise InputError(f"{self.data.paths[index]}: {error}") from None
+        return _Image(image_CHW, boxes, crop_flips(self.crops, key) if self.flip else [False] * self.crops)
+
+    def _batch(self, rows: NDArray[np.int64], images: dict[int, _Image]) -> CropBatch:
+        image_BCHW = torch.empty(len(rows), 3, self.size, self.size, dtype=torch.uint8)
+        pixels_BCHW = image_BCHW.numpy()
+        for row, (index, crop) in enumerate(rows.tolist()):
+            image = images[index]
+            top, left = image.boxes[crop]
+            pixels_BCHW[row] = image.image_CHW[:, top : top + self.size, left : left + self.size]
+            if image.flips[crop]:
+                image_BCHW[row] = image_BCHW[row].flip(-1)  # torch reverses bytes far faster than numpy
+        mos_B = torch.from_numpy(self.data.mos[rows[:, 0]]).float()
+        return CropBatch(image_BCHW, mos_B, torch.from_numpy(rows[:, 0].copy()))
+
+
+@dataclass(frozen=True)
+class _Image:
+    image_CHW: NDArray[np.uint8]
+    boxes: list[tuple[int, int]]
+    flips: list[bool]
+
+
+def _pairs(indices: NDArray[np.int64], crops: int) -> NDArray[np.int64]:
+    return np.stack([np.repeat(indices, crops), np.tile(np.arange(crops), len(indices))], axis=1)
+
+
+def _produce(
+    batches: list[NDArray[np.int64]],
+    load: Callable[[int], _Image],
+    make: Callable[[NDArray[np.int64], dict[int, _Image]], CropBatch],
+    threads: int,
+) -> Iterator[CropBatch]:
+    """Make the batches in order, loading each image once, ahead of its first use and until its last."""
+    last_use = {index: number for number, rows in enumerate(batches) for index in rows[:, 0].tolist()}
+    waiting = iter(dict.fromkeys(index for rows in batches for index in rows[:, 0].tolist()))
+    pool = ThreadPoolExecutor(threads)
+    ahead: dict[int, Future[_Image]] = {}
+    images: dict[int, _Image] = {}
+
+    def submit_next() -> bool:
+        index = next(waiting, None)
+        if index is not None:
+            ahead[index] = pool.submit(load, index)
+        return index is not None
+
+    try:
+        while len(ahead) < 4 * threads and submit_next():
+            pass
+        for number, rows in enumerate(batches):
+            needed = dict.fromkeys(rows[:, 0].tolist())
+            for index in needed:
+                if index not in images:  # the next one waiting: images are submitted in the order of first use
+                    images[index] = ahead.pop(index).result()
+                    submit_next()
+            yield make(rows, images)
+            for index in needed:
+                if last_use[index] == number:
+                    del images[index]
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
