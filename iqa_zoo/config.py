@@ -11,6 +11,7 @@ import collections.abc
 import hashlib
 import inspect
 import json
+import math
 import re
 import types
 import typing
@@ -161,7 +162,8 @@ def _fits(value: Any, hint: Any) -> bool:
     if hint is bool:
         return isinstance(value, bool)
     if hint in (int, float):
-        return isinstance(value, int if hint is int else int | float) and not isinstance(value, bool)
+        number = isinstance(value, int if hint is int else int | float) and not isinstance(value, bool)
+        return number and (isinstance(value, int) or math.isfinite(value))
     if hint is str:
         return isinstance(value, str)
     if origin in (list, tuple, collections.abc.Sequence):

@@ -179,6 +179,12 @@ def test_an_override_sets_its_path_and_nothing_else_or_is_refused(path, value):
 
 # Checking
 
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
 
 def test_every_problem_is_listed_with_its_config_path(tiny):
     tiny["backbone"]["nmae"] = "resnet18"
@@ -200,6 +206,33 @@ def test_every_problem_is_listed_with_its_config_path(tiny):
         "head: expected dict(type=NAME, ...), got 'moe'",
         "losses.1.probabilities: expected one of 'router', 'selected', got 'routers'; did you mean 'router'?",
     ]
+
+
+def _nodes(value, path=()):
+    yield path
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from _nodes(item, (*path, key))
+
+
+@given(data=st.data())
+def test_whatever_stands_anywhere_is_checked_and_not_stumbled_over(data):
+    cfg = resolve_config(model_config("lifeiqa"))
+    cfg["interactions"] = cfg["interactions"][:2]
+    *above, key = data.draw(st.sampled_from([path for path in _nodes(cfg) if path]))
+    holder = cfg
+    for step in above:
+        holder = holder[step]
+    holder[key] = data.draw(
+        VALUES | st.integers(10**400) | st.sampled_from(["moe", "l1", "tokens"]).map(lambda t: {"type": t})
+    )
+    problems = check_config(cfg)
+    assert all(isinstance(problem, str) for problem in problems)
+    if problems:
+        with pytest.raises(ConfigError):
+            resolve_config(cfg)
+    else:
+        assert check_config(resolve_config(cfg)) == []
+        assert config_hash(cfg) == config_hash(resolve_config(cfg))
 
 
 def test_missing_slots_and_required_keys_are_problems(tiny):
@@ -293,7 +326,7 @@ GOOD = {
 }
 BAD = {
     "whole": [True, 1.0, "1", None, [1]],
-    "real": [True, "1.0", None],
+    "real": [True, "1.0", None, float("nan"), float("inf")],
     "flag": [1, 0, "true", None],
     "text": [1, None, ["x"]],
     "maybe": ["3", 3.0, False],
@@ -459,13 +492,6 @@ def test_a_yaml_file_is_plain_yaml(tiny):
     repeated = {**tiny, "interactions": [tiny["interactions"][0]] * 3}
     assert "&" not in dump_config(repeated)
     assert "*" not in dump_config(repeated)
-
-
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=6,
-)
 
 
 @given(value=VALUES)

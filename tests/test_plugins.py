@@ -223,6 +223,7 @@ def test_the_plugin_of_the_readme_works_as_written(install, tiny, monkeypatch):
     module = re.match(r"# (\S+)\n", code)[1]
     (root / module).parent.mkdir()
     (root / module).write_text(code)
+    (root / module).with_name("__init__.py").touch()
 
     assert origins("head")["worst"] == "iqa-zoo-mine 0.1.0"
     cfg = {**tiny, "head": {"type": "worst", "lowest": 2}, "losses": [{"type": "l1"}]}
