@@ -197,7 +197,7 @@ def test_unknown_stage():
 @pytest.mark.parametrize("pretrained", [False, True])
 def test_unknown_model_argument(pretrained, monkeypatch):
     monkeypatch.setattr(timm_features, "_reach_hub", lambda name: None)
-    with pytest.raises(PartError, match="'test_resnet' does not take model_args=.*bogus"):
+    with pytest.raises(PartError, match=r"'test_resnet' does not take model_args=.*bogus"):
         TimmFeatures(name="test_resnet", model_args={"bogus": 1}, pretrained=pretrained)
 
 
@@ -222,7 +222,7 @@ def test_hub_that_does_not_answer_is_asked_once(monkeypatch):
     monkeypatch.setattr(timm_features.huggingface_hub, "try_to_load_from_cache", lambda *_: None)
     monkeypatch.setattr(timm_features.huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(timm_features.huggingface_hub.constants, "ENDPOINT", "https://hub.example")
-    with pytest.raises(CheckpointError, match="cannot be fetched from the model hub .*not known"):
+    with pytest.raises(CheckpointError, match=r"cannot be fetched from the model hub .*not known"):
         TimmFeatures(name="resnet18", pretrained=True)
     assert asked == [(("hub.example", 443), 10)]
 
