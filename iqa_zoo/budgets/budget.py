@@ -72,3 +72,17 @@ def add_up(by_slot: dict[str, Budget], **more: Any) -> Budget:
         other_ops=merged("other_ops", parts),
         **more,
     )
+
+
+def in_words(moved: dict[str, tuple[Any, Any]]) -> str:
+    """What was moved, on one line; blocks that moved alike stand together.
+
+    >>> in_words({"depth": (4, 2), "interactions.0.hidden": (8, 4), "interactions.2.hidden": (8, 4)})
+    'depth 4 -> 2, interactions.*.hidden 8 -> 4'
+    """
+    lines = []
+    for path, (before, after) in moved.items():
+        slot, _, rest = path.partition(".")
+        short = f"{slot}.*.{rest.partition('.')[2]}" if slot == "interactions" else path
+        lines.append(f"{short} {before} -> {after}")
+    return ", ".join(dict.fromkeys(lines))

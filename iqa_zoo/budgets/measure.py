@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from iqa_zoo.budgets.budget import Budget, add_up
 from iqa_zoo.budgets.count import OperatorCount, count_operators
@@ -77,7 +80,7 @@ def measure_decoder(cfg: str | Path | Mapping[str, Any], spec: FeatureSpec, feat
     >>> measure_decoder("deiqt", FeatureSpec({}, 384, 384, 224), features).macs
     71121408
     """
-    with torch.random.fork_rng(devices=[]):
+    with _blank():
         decoder = build_decoder(cfg, spec)
     like = _like(decoder)
     stages = list(features.maps)
@@ -87,6 +90,17 @@ def measure_decoder(cfg: str | Path | Mapping[str, Any], spec: FeatureSpec, feat
         decoder(Features(dict(zip(stages, maps, strict=True)), tokens_BLC, global_BC))
 
     return _budget(decoder, count_operators(decoder, *(t.to(like.device, like.dtype) for t in tensors), call=call))
+
+
+def measure_parameters(cfg: Config, spec: FeatureSpec) -> Budget:
+    """The parameters of a config's model without its backbone, at hardly any cost: nothing is initialised or run."""
+    with _blank():
+        try:
+            with torch.device("meta"):
+                decoder = build_decoder(cfg, spec)
+        except (NotImplementedError, RuntimeError):  # a part that reads values while it is made
+            decoder = build_decoder(cfg, spec)
+    return _budget(decoder, defaultdict(lambda: OperatorCount(Counter(), Counter())))
 
 
 @dataclass(frozen=True)
@@ -123,7 +137,7 @@ def measure_backbone(cfg: Config, image_size: int | None = None) -> MeasuredBack
 @functools.lru_cache(maxsize=64)
 def _measure_backbone(kind: Any, part: str, image_size: int | None) -> MeasuredBackbone:
     # ``kind`` is what the name stands for now; it belongs to the key because a name can be registered anew.
-    with torch.random.fork_rng(devices=[]):
+    with _blank():
         backbone = build_backbone({"backbone": json.loads(part)})
     spec: FeatureSpec = backbone.spec  # type: ignore[assignment]
     size = image_size or spec.image_size
@@ -146,6 +160,23 @@ def _measure_backbone(kind: Any, part: str, image_size: int | None) -> MeasuredB
     )
 
 
+class _Zeros(TorchFunctionMode):
+    """Zeros in the place of random initial weights, which would take longer than the count."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if args and getattr(func, "__name__", "").endswith(("uniform_", "normal_", "erfinv_")):
+            with torch.no_grad():
+                return args[0].zero_()
+        return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def _blank() -> Iterator[None]:
+    """Where a model is built to be counted only."""
+    with torch.random.fork_rng(devices=[]), _Zeros():
+        yield
+
+
 def _like(module: nn.Module) -> Tensor:
     """A tensor of the device and type a module computes in."""
     return next((p for p in module.parameters() if p.is_floating_point()), torch.empty(0))
@@ -157,7 +188,7 @@ def _image(size: int, module: nn.Module) -> Tensor:
     return image_BCHW.to(like.device, like.dtype)
 
 
-def _budget(model: QualityModel, counts: dict[str, OperatorCount], image_size: int | None = None) -> Budget:
+def _budget(model: QualityModel, counts: Mapping[str, OperatorCount], image_size: int | None = None) -> Budget:
     parameters = _Parameters()
     by_slot, by_block = {}, {}
     for slot in SLOTS:

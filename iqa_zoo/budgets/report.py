@@ -1,0 +1,94 @@
+"""Budgets in a terminal and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from iqa_zoo.budgets.budget import Budget, in_words
+from iqa_zoo.budgets.formulas import FORMULAS, label
+from iqa_zoo.budgets.measure import measure_budget
+
+
+def measure_budgets(cfgs: Iterable[str | Path | Mapping[str, Any]], image_size: int | None = None) -> dict[str, Budget]:
+    """Measure several configs, by their names (a dict is called by its place, ``"model 1"``).
+
+    >>> list(measure_budgets(["linear_probe"]))
+    ['linear_probe']
+    """
+    return {
+        f"model {i}" if isinstance(cfg, Mapping) else str(cfg): measure_budget(cfg, image_size)
+        for i, cfg in enumerate(cfgs, 1)
+    }
+
+
+def budget_rows(budgets: Mapping[str, Budget]) -> list[dict[str, Any]]:
+    """One plain row for each slot of each model, then its decoder and the whole."""
+    return [
+        {
+            "model": name,
+            "part": part,
+            "params": budget.params,
+            "trainable_params": budget.trainable_params,
+            "active_params": budget.active_params,
+            "macs": budget.macs,
+        }
+        for name, whole in budgets.items()
+        for part, budget in {**whole.by_slot, "decoder": whole.decoder, "whole": whole}.items()
+    ]
+
+
+def budget_table(budgets: Mapping[str, Budget]) -> Table:
+    """The rows as a table, in millions."""
+    table = Table(title="Parameters, and multiply-accumulates (MACs) for one image, in millions")
+    table.add_column("model")
+    table.add_column("part")
+    for heading in ("parameters", "trainable", "active", "MACs"):
+        table.add_column(heading, justify="right")
+    last = None
+    for row in budget_rows(budgets):
+        table.add_row(
+            row["model"] if row["model"] != last else "",
+            row["part"],
+            *(f"{row[size] / 1e6:,.3f}" for size in ("params", "trainable_params", "active_params", "macs")),
+            style="bold" if row["part"] in ("decoder", "whole") else "",
+            end_section=row["part"] == "whole",
+        )
+        last = row["model"]
+    return table
+
+
+def operator_table(budgets: Mapping[str, Budget]) -> Table:
+    """What was counted by which formula: the MACs of each operator, in millions."""
+    says = {label(operator): formula.says for operator, formula in FORMULAS.items()}
+    table = Table(title="MACs by operator, in millions")
+    table.add_column("operator")
+    table.add_column("formula")
+    for name in budgets:
+        table.add_column(name, justify="right")
+    for operator in sorted({operator for budget in budgets.values() for operator in budget.macs_by_operator}):
+        counts = [budget.macs_by_operator.get(operator, 0) for budget in budgets.values()]
+        table.add_row(operator, says.get(operator, ""), *(f"{count / 1e6:,.3f}" for count in counts))
+    return table
+
+
+def notes(budgets: Mapping[str, Budget]) -> str:
+    """What the numbers stand for, and what stands apart from them."""
+    lines = ["MACs: matrix products and convolutions, in evaluation mode. Active: what one token meets of the experts."]
+    for name, budget in budgets.items():
+        apart = ", ".join(f"{operator} {count / 1e6:,.3f} M" for operator, count in budget.other_ops.items())
+        size = f"{budget.image_size} x {budget.image_size} pixels" if budget.image_size else "given features"
+        lines.append(f"{name}: {size}; apart from the MACs: {apart or 'nothing'}")
+        if budget.moved:
+            lines.append(f"{name}: moved {in_words(budget.moved)}")
+    return "\n".join(lines)
+
+
+def print_budgets(console: Console, budgets: Mapping[str, Budget]) -> None:
+    """Print the tables and the notes."""
+    console.print(Group(budget_table(budgets), operator_table(budgets), Text(notes(budgets))))
