@@ -19,13 +19,17 @@ from iqa_zoo.quality_model import QualityModel
 from iqa_zoo.weights import plain_state_dict, shorten
 
 Shapes = dict[str, tuple[int, ...]]
-SWINS = {  # (width, blocks per stage) -> timm's name
+SWINS: dict[tuple[int, tuple[int, ...]], str] = {  # (width, blocks per stage) -> timm's name
     (96, (2, 2, 6, 2)): "swin_tiny_patch4_window7_224.ms_in22k_ft_in1k",
     (96, (2, 2, 18, 2)): "swin_small_patch4_window7_224.ms_in22k_ft_in1k",
     (128, (2, 2, 18, 2)): "swin_base_patch4_window7_224.ms_in22k_ft_in1k",
     (192, (2, 2, 18, 2)): "swin_large_patch4_window7_224.ms_in22k_ft_in1k",
 }
-DEIT3S = {(384, 12): "deit3_small_patch16_224", (512, 12): "deit3_medium_patch16_224", (768, 12): "deit3_base_patch16_224"}
+DEIT3S = {  # (width, blocks) -> timm's name
+    (384, 12): "deit3_small_patch16_224",
+    (512, 12): "deit3_medium_patch16_224",
+    (768, 12): "deit3_base_patch16_224",
+}
 
 
 def import_released(system: str, state_dict: Mapping[str, Tensor]) -> QualityModel:
@@ -89,6 +93,13 @@ def _count(shapes: Shapes, pattern: str) -> int:
     return max(numbers) + 1
 
 
+def _shape(shapes: Shapes, name: str, dimensions: int) -> tuple[int, ...]:
+    """The shape of a tensor from which sizes are read."""
+    if len(shapes[name]) != dimensions:
+        raise CheckpointError(f"{name} is {shapes[name]}, expected {dimensions} dimensions")
+    return shapes[name]
+
+
 def _rename(name: str, table: Mapping[str, str]) -> str:
     for ours, theirs in table.items():
         renamed, hits = re.subn(f"^{ours}", theirs, name)
@@ -99,23 +110,24 @@ def _rename(name: str, table: Mapping[str, str]) -> str:
 
 def _lifeiqa_config(shapes: Shapes) -> dict[str, Any]:
     cfg = model_config("lifeiqa_released")
-    _, num_queries, cfg["dim"] = shapes["bunch_embedding"]
+    _, num_queries, cfg["dim"] = _shape(shapes, "bunch_embedding", 3)
     cfg["queries"]["num_queries"] = num_queries
     gcn, attention = cfg["interactions"][:2]
     layers = _count(shapes, r"bunch_decoder\.layers\.0\.GCN\.gcn(\d+)\.") - 1
-    gcn["hidden"] = [shapes[f"bunch_decoder.layers.0.GCN.gcn{i}.weight"][1] for i in range(1, layers)]
+    gcn["hidden"] = [_shape(shapes, f"bunch_decoder.layers.0.GCN.gcn{i}.weight", 2)[1] for i in range(1, layers)]
     cfg["interactions"] = [gcn, attention] * _count(shapes, r"bunch_decoder\.layers\.(\d+)\.")
-    experts = shapes["MOE.router.linear.weight"][0]
-    cfg["head"].update(num_experts=experts, hidden=shapes["MOE.experts.0.net.0.weight"][0])
+    experts = _shape(shapes, "MOE.router.linear.weight", 2)[0]
+    cfg["head"].update(num_experts=experts, hidden=_shape(shapes, "MOE.experts.0.net.0.weight", 2)[0])
 
     swin = "pretrain_model.layers"
     stages = _count(shapes, rf"{re.escape(swin)}\.(\d+)\.")
     depths = tuple(_count(shapes, rf"{re.escape(swin)}\.{s}\.blocks\.(\d+)\.") for s in range(stages))
-    width = shapes["pretrain_model.patch_embed.proj.weight"][0]
-    if (width, depths) in SWINS:
-        cfg["backbone"]["name"] = SWINS[width, depths]
+    width = _shape(shapes, "pretrain_model.patch_embed.proj.weight", 4)[0]
+    name = SWINS.get((width, depths))
+    if name is not None:
+        cfg["backbone"]["name"] = name
     else:
-        heads = [shapes[f"{swin}.{s}.blocks.0.attn.relative_position_bias_table"][1] for s in range(stages)]
+        heads = [_shape(shapes, f"{swin}.{s}.blocks.0.attn.relative_position_bias_table", 2)[1] for s in range(stages)]
         cfg["backbone"]["model_args"] = dict(embed_dim=width, depths=depths, num_heads=heads)
     return cfg
 
@@ -145,14 +157,14 @@ def _lifeiqa_name(name: str) -> str:
 
 def _deiqt_config(shapes: Shapes) -> dict[str, Any]:
     cfg = model_config("deiqt")
-    _, cfg["queries"]["num_queries"], cfg["dim"] = shapes["head.bunch_embedding"]
+    _, cfg["queries"]["num_queries"], cfg["dim"] = _shape(shapes, "head.bunch_embedding", 3)
     layer = cfg["interactions"]
-    layer[2]["hidden"] = shapes["head.bunch_decoder.layers.0.linear1.weight"][0]
+    layer[2]["hidden"] = _shape(shapes, "head.bunch_decoder.layers.0.linear1.weight", 2)[0]
     cfg["interactions"] = layer * _count(shapes, r"head\.bunch_decoder\.layers\.(\d+)\.")
 
-    _, patches, width = shapes["pos_embed"]
+    _, patches, width = _shape(shapes, "pos_embed", 3)
     depth = _count(shapes, r"blocks\.(\d+)\.")
-    patch = shapes["patch_embed.proj.weight"][-1]
+    patch = _shape(shapes, "patch_embed.proj.weight", 4)[-1]
     cfg["backbone"]["image_size"] = int(patches**0.5) * patch
     if (width, depth) in DEIT3S and patch == 16:
         cfg["backbone"]["name"] = DEIT3S[width, depth]
@@ -162,7 +174,7 @@ def _deiqt_config(shapes: Shapes) -> dict[str, Any]:
             depth=depth,
             num_heads=max(1, width // 64),
             patch_size=patch,
-            mlp_ratio=shapes["blocks.0.mlp.fc1.weight"][0] / width,
+            mlp_ratio=_shape(shapes, "blocks.0.mlp.fc1.weight", 2)[0] / width,
         )
     return cfg
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pickle
+import re
+import sys
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -14,6 +17,7 @@ from torch import Tensor, nn
 from iqa_zoo.errors import CheckpointError
 
 WRAPPERS = ("model", "state_dict")  # keys under which training scripts keep the state dict
+PREFIXES = ("module.", "_orig_mod.")  # what DistributedDataParallel and torch.compile put before every name
 
 
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
@@ -26,13 +30,21 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise CheckpointError(f"{path}: there is no such file")
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError) as error:
+        if path.suffix.lower() == ".safetensors":
+            return plain_state_dict(load_file(path), str(path))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickle protocols; the outcome says it all
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: cannot be read ({error})") from error
+    except CheckpointError:
+        raise
+    except Exception as error:  # a damaged pickle can fail in any way; whichever it was, the file is at fault
+        code = re.search(r"GLOBAL ([\w.]+)", str(error))
+        held = f"it holds {code[1]}, which is code" if code else "it is damaged or something else"
         raise CheckpointError(
-            f"{path}: not a plain state dict ({str(error).splitlines()[0]}). Only tensors are read, never pickled code: "
-            "save it with safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')"
+            f"{path}: not a plain state dict ({held}). Only tensors are read, never pickled code: save it with "
+            "safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')"
         ) from error
     return plain_state_dict(loaded, str(path))
 
@@ -53,7 +65,10 @@ def plain_state_dict(loaded: object, where: str) -> dict[str, Tensor]:
     wrong = [str(key) for key, value in loaded.items() if not isinstance(value, Tensor)]
     if wrong:
         raise CheckpointError(f"{where}: a state dict holds tensors only, these are not: {shorten(wrong)}")
-    return {str(key).removeprefix("module."): value for key, value in loaded.items()}
+    state = {str(key): value for key, value in loaded.items()}
+    while found := next((prefix for prefix in PREFIXES if all(key.startswith(prefix) for key in state)), None):
+        state = {key.removeprefix(found): value for key, value in state.items()}
+    return state
 
 
 def shorten(names: Iterable[str], most: int = 12) -> str:
@@ -70,39 +85,55 @@ def shorten(names: Iterable[str], most: int = 12) -> str:
 def load_weights(model: nn.Module, weights: str | Path | Mapping[str, Tensor]) -> None:
     """Load the weights of a whole model, or of its backbone alone, strictly, in the model's own precision.
 
-    A file of a backbone may also hold its classifier, which is left out. Every key and shape must fit.
+    A backbone's may be the part's own or timm's, current or in an older layout that timm converts, with or without
+    the classifier, which is left out. Every key and shape must fit.
 
     Raises:
         CheckpointError: keys or shapes that do not fit; all are listed.
     """
     where = str(weights) if isinstance(weights, str | Path) else "the state dict"
     state = read_state_dict(weights) if isinstance(weights, str | Path) else plain_state_dict(weights, where)
-    target = model
-    if not set(state) & set(model.state_dict()):
-        target = getattr(model.backbone, "model", model.backbone)
-        state = _without_classifier(target, state)
+    backbone: Any = model.backbone
+    inner = getattr(backbone, "model", backbone)
+    target = next((m for m in (model, backbone) if set(m.state_dict()) & set(state)), inner)
+    if target is inner:
+        state = _as_made(inner, state)
+    if problems := _problems(target, state):
+        what = "this model" if target is model else "this model, nor its backbone"
+        raise CheckpointError(
+            f"{where} does not hold the weights of {what}:\n  - " + "\n  - ".join(problems) + "\n"
+            "A checkpoint of the authors' own code is read with iqa_zoo.import_released(system, state_dict)"
+        )
+    target.load_state_dict(state)
+
+
+def _problems(target: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
+    """What keeps a state dict from being loaded strictly."""
     own = target.state_dict()
     problems = []
     if missing := set(own) - set(state):
         problems.append(f"missing: {shorten(missing)}")
     if unknown := set(state) - set(own):
         problems.append(f"unknown: {shorten(unknown)}")
-    for name in sorted(set(own) & set(state)):
-        if own[name].shape != state[name].shape:
-            problems.append(f"{name} is {tuple(state[name].shape)}, the model has {tuple(own[name].shape)}")
-    if problems:
-        what = "this model" if target is model else "this model, nor its backbone"
-        raise CheckpointError(
-            f"{where} does not hold the weights of {what}:\n  - " + "\n  - ".join(problems[:20]) + "\n"
-            "A checkpoint of the authors' own code is read with iqa_zoo.import_released(system, state_dict)"
-        )
-    target.load_state_dict(state)
+    wrong = [name for name in own if name in state and own[name].shape != state[name].shape]
+    problems += [f"{name} is {tuple(state[name].shape)}, the model has {tuple(own[name].shape)}" for name in wrong[:20]]
+    return problems + ([f"{len(wrong) - 20} more shapes"] if len(wrong) > 20 else [])
 
 
-def _without_classifier(backbone: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A timm state dict without what the backbone was made without: the classifier, the final norm."""
+def _as_made(backbone: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A timm state dict as the backbone was made: in timm's current layout, without the classifier or a final norm."""
     classifier = getattr(backbone, "pretrained_cfg", {}).get("classifier") or ()
     dropped = [classifier] if isinstance(classifier, str) else list(classifier)
     if isinstance(getattr(backbone, "norm", None), nn.Identity):
         dropped.append("norm")
-    return {key: value for key, value in state.items() if not any(key.startswith(f"{name}.") for name in dropped)}
+
+    def kept(names: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {key: value for key, value in names.items() if not any(key.startswith(f"{name}.") for name in dropped)}
+
+    convert = getattr(sys.modules[type(backbone).__module__], "checkpoint_filter_fn", None)  # timm's, by convention
+    if convert is None or not _problems(backbone, kept(state)):
+        return kept(state)
+    try:
+        return kept(convert(dict(state), backbone))
+    except Exception:  # it expects this model's weights in another layout; others are told by their names
+        return kept(state)
