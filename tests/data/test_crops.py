@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -9,6 +9,7 @@ from iqa_zoo.data.crops import crop_boxes, crop_flips, load_crops
 from iqa_zoo.errors import InputError
 
 
+@settings(max_examples=50, deadline=None)
 @given(size=st.integers(1, 64), extra=st.tuples(st.integers(0, 90), st.integers(0, 90)), key=st.text())
 def test_boxes_lie_inside_and_the_first_do_not_depend_on_the_count(size, extra, key):
     height, width = size + extra[0], size + extra[1]

@@ -1,7 +1,7 @@
 import io
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -34,6 +34,7 @@ def test_a_mirrored_image_is_another():
     assert (a != b).sum() > 4 * SAME_IMAGE
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.integers(0, 40), st.integers(0, 10), st.integers(0, 10**6))
 def test_pairs_agree_with_counting_bits(count, most, seed):
     hashes_IB = np.random.default_rng(seed).random((count, 12)) < 0.5

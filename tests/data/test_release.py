@@ -95,7 +95,7 @@ def test_file_index(tmp_path, draw):
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_csv(tmp_path, separator):
-    text = "Image, MOS ,note\na.png,1.5,\"x\"\n\nb.png,2,\n".replace(",", separator)
+    text = 'Image, MOS ,note\na.png,1.5,"x"\n\nb.png,2,\n'.replace(",", separator)
     (tmp_path / "l.csv").write_text("\ufeff" + text, encoding="utf-8")
     lines = list(read_csv(tmp_path / "l.csv", ("image", "mos")))
     assert lines == [{"image": "a.png", "mos": "1.5", "note": "x"}, {"image": "b.png", "mos": "2", "note": ""}]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from iqa_zoo.engine import metrics
@@ -38,6 +38,7 @@ pairs = st.integers(3, 30).flatmap(
 )
 
 
+@settings(max_examples=50, deadline=None)
 @given(pairs)
 def test_scipy_agrees_with_ties(pair):
     scores, mos = map(np.array, pair)
@@ -46,6 +47,7 @@ def test_scipy_agrees_with_ties(pair):
         assert ours(scores, mos) == pytest.approx(theirs(scores, mos).statistic, abs=1e-12)
 
 
+@settings(max_examples=50, deadline=None)
 @given(pairs)
 def test_reversal_turns_the_sign_and_order_does_not_matter(pair):
     scores, mos = map(np.array, pair)
@@ -108,9 +110,8 @@ def test_bad_input_is_refused(metric, scores, mos, message):
         metric(scores, mos)
 
 
-@given(
-    st.floats(-100, 100), st.floats(1, 100), st.floats(-3, 3), st.floats(0.3, 2), st.sampled_from([1e-3, 1.0, 1e4])
-)
+@settings(max_examples=25, deadline=None)
+@given(st.floats(-100, 100), st.floats(1, 100), st.floats(-3, 3), st.floats(0.3, 2), st.sampled_from([1e-3, 1.0, 1e4]))
 def test_logistic4_is_recovered(bottom, height, middle, width, scale):
     x = np.linspace(-5, 5, 40)
     truth = np.array([bottom + height, bottom, scale * middle, scale * width])

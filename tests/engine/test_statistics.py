@@ -57,8 +57,8 @@ def test_overlap_widens_the_interval():
     assert width == pytest.approx(np.sqrt((0.1 + 0.25) / 0.1))
 
 
-@settings(max_examples=20, deadline=None)
-@given(st.integers(2, 10), st.integers(0, 10**6))
+@settings(max_examples=10, deadline=None)
+@given(st.integers(2, 7), st.integers(0, 10**6))
 def test_exchanging_the_models_turns_the_sign(count, seed):
     a, b = np.random.default_rng(seed).normal(size=(2, count)).round(1)
     forth, back = paired_difference(a, b), paired_difference(b, a)
@@ -72,13 +72,13 @@ def test_the_interval_keeps_its_level_on_overlapping_splits():
     # mean of what each of its test images adds. A tie is right in 95 % of the cases.
     rng = np.random.default_rng(0)
     naive = corrected = 0
-    for _ in range(600):
+    for _ in range(300):
         effect = rng.normal(size=100)
         differences = [effect[rng.permutation(100)[:20]].mean() for _ in range(10)]
         corrected += paired_difference(differences, np.zeros(10)).is_tie
         naive += paired_difference(differences, np.zeros(10), test_train_ratio=0).is_tie
-    assert 0.92 < corrected / 600 < 0.98
-    assert naive / 600 < 0.85
+    assert 0.91 < corrected / 300 < 0.99
+    assert naive / 300 < 0.85
 
 
 def test_equal_models_tie():
@@ -164,10 +164,10 @@ def test_bootstrap_sees_a_real_difference_and_ties_equal_models():
 
 def test_bootstrap_interval_covers_as_stated():
     covered = 0
-    for seed in range(100):
+    for seed in range(60):
         a, b, mos = two_models(100, seed)
-        covered += bootstrap_difference(a, b, mos, metric=plcc, count=100, seed=seed).is_tie
-    assert 88 <= covered < 100
+        covered += bootstrap_difference(a, b, mos, metric=plcc, count=80, seed=seed).is_tie
+    assert 51 <= covered < 60
 
 
 def test_bootstrap_is_repeatable():
@@ -216,14 +216,14 @@ def test_a_detectable_gap_is_detected_at_its_power():
     lower = np.linalg.cholesky(np.array([[1, r_a, r_b], [r_a, 1, r_ab], [r_b, r_ab, 1]]))
     rng = np.random.default_rng(7)
     found = 0
-    for _ in range(400):
+    for _ in range(250):
         mos, a, b = lower @ rng.normal(size=(3, 100))
         found += srocc_difference_p(a, b, mos) < 0.05
-    assert 0.73 < found / 400 < 0.87
+    assert 0.72 < found / 250 < 0.88
 
 
 def test_more_images_see_smaller_gaps():
-    gaps = [detectable_gap(count, 0.8, repeats=100) for count in (50, 200, 800)]
+    gaps = [detectable_gap(count, 0.8, repeats=60) for count in (50, 200, 800)]
     assert gaps[0] > 1.5 * gaps[1] > 2.25 * gaps[2]
     assert np.isnan(detectable_gap(6, 0.98, repeats=50))
     with pytest.raises(InputError, match="base_srocc is 1"):
