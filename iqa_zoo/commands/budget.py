@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from iqa_zoo.commands.shared import add_set_option, console, print_json
 from iqa_zoo.config import Config, apply_overrides, load_config
 from iqa_zoo.errors import ConfigError
-from iqa_zoo.reports.table import Table, count
-
-if TYPE_CHECKING:
-    from iqa_zoo.budgets import Budget
 
 
 def add(commands: Any) -> None:
@@ -33,13 +29,13 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     configs = {name: _config(name, dict(args.set)) for name in args.models}
     from iqa_zoo.budgets import measure_budget
+    from iqa_zoo.budgets.report import print_budgets
 
     budgets = {name: measure_budget(cfg, args.image_size) for name, cfg in configs.items()}
     if args.json:
         print_json({name: budget.to_dict() for name, budget in budgets.items()})
-        return 0
-    for name, budget in budgets.items():
-        console().print(_table(name, budget).rich())
+    else:
+        print_budgets(console(), budgets)
     return 0
 
 
@@ -48,15 +44,3 @@ def _config(name: str, overrides: Config) -> Config:
         return apply_overrides(load_config(name), overrides)
     except ConfigError as error:
         raise ConfigError(error.problems, title=f"{name}, {error.title}") from error
-
-
-def _table(name: str, budget: Budget) -> Table:
-    rows = []
-    for part, cost in [*budget.by_slot.items(), ("decoder", budget.decoder), ("whole", budget)]:
-        sizes = (cost.params, cost.trainable_params, cost.active_params)
-        rows.append([part, *(f"{size:,}" for size in sizes), count(cost.macs), f"{cost.macs / (budget.macs or 1):.1%}"])
-    counted = ", ".join(f"{operator} {count(macs)}" for operator, macs in budget.macs_by_operator.items())
-    apart = ", ".join(f"{operator} {count(ops)}" for operator, ops in budget.other_ops.items())
-    notes = [f"MACs of {counted}.", *([f"Not in the MACs: {apart} operations."] if apart else [])]
-    columns = ["slot", "params", "trainable", "active", "MACs", "of MACs"]
-    return Table(f"{name} at {budget.image_size} x {budget.image_size}", columns, rows, notes, left=["slot"])
