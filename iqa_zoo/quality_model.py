@@ -77,8 +77,15 @@ class QualityModel(nn.Module):
     def loss(self, image_BCHW: Tensor, mos_B: Tensor) -> dict[str, Tensor]:
         """Return each configured loss by its type, unweighted, and their weighted sum as ``"total"``."""
         output = self.output(image_BCHW)
-        losses = {name: loss(output, mos_B) for name, loss in self.losses.items()}
-        losses["total"] = sum((self.loss_weights[name] * loss for name, loss in losses.items()), output.score_B.new_zeros(()))
+        if mos_B.shape != output.score_B.shape:
+            raise InputError(
+                f"expected one label an image, shape {tuple(output.score_B.shape)}, got {tuple(mos_B.shape)}; "
+                "a label of another shape would be compared with every score of the batch"
+            )
+        label_B = mos_B if mos_B.is_floating_point() else mos_B.float()
+        losses = {name: loss(output, label_B) for name, loss in self.losses.items()}
+        weighted = (self.loss_weights[name] * loss for name, loss in losses.items())
+        losses["total"] = sum(weighted, output.score_B.new_zeros(()))
         return losses
 
     def details(self, image_BCHW: Tensor) -> QualityOutput:
@@ -91,19 +98,23 @@ class QualityModel(nn.Module):
         spec: FeatureSpec = self.backbone.spec
         if image_BCHW.ndim != 4 or image_BCHW.shape[1] != 3:
             raise InputError(
-                f"expected a batch of RGB images, (B, 3, height, width), got a tensor of shape {tuple(image_BCHW.shape)}; "
-                "add the batch dimension with image[None], and repeat a grey image over 3 channels"
+                f"expected a batch of RGB images, (B, 3, height, width), got a tensor of shape {tuple(image_BCHW.shape)}"
+                "; add the batch dimension with image[None], and repeat a grey image over 3 channels"
+            )
+        if not image_BCHW.is_floating_point():
+            raise InputError(
+                f"the image is {image_BCHW.dtype}; divide by 255, then normalise with model.backbone.spec.mean and .std"
             )
         height, width = image_BCHW.shape[-2:]
         size = spec.image_size
         if min(height, width) < size:
             raise InputError(
-                f"the image is {height}x{width} and this model's input is {size}x{size}: resize it so that its short side is "
-                f"at least {size} (factor {size / min(height, width):.3g}) and take {size}x{size} crops, "
+                f"the image is {height}x{width} and this model's input is {size}x{size}: resize it so that its short side "
+                f"is at least {size} (factor {size / min(height, width):.3g}) and take {size}x{size} crops, "
                 "or build the model with a smaller backbone.image_size"
             )
         if spec.fixed_size and (height, width) != (size, size):
             raise InputError(
-                f"the image is {height}x{width} and this model takes exactly {size}x{size}: take crops of that size and "
-                "average their scores, or build the model with another backbone.image_size"
+                f"the image is {height}x{width} and this model takes exactly {size}x{size}: take crops of that size "
+                "and average their scores, or build the model with another backbone.image_size"
             )

@@ -1,0 +1,207 @@
+import copy
+import pickle
+
+import pytest
+import torch
+from torch import nn
+
+from iqa_zoo.build import build_decoder, build_model
+from iqa_zoo.config import model_config
+from iqa_zoo.contracts import Features
+from iqa_zoo.errors import InputError
+from iqa_zoo.registry import MODELS
+
+SMALL = {  # overrides that make a zoo model small enough for a test
+    "timm_features": {"backbone.image_size": 64},
+    "swin": {"backbone.model_args": {"embed_dim": 12, "depths": (1, 1, 2, 1), "num_heads": (1, 2, 4, 8)}},
+    "deit3": {"backbone.model_args": {"embed_dim": 24, "depth": 2, "num_heads": 2}},
+}
+
+
+def small_model(name):
+    """A zoo model with its own decoder on a small backbone, every parameter moved off its start."""
+    torch.manual_seed(0)
+    backbone = model_config(name)["backbone"]["name"].split("_")[0]
+    overrides = {**SMALL["timm_features"], **SMALL.get(backbone, {})}
+    model = build_model(name, overrides=overrides).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return model
+
+
+@pytest.fixture(scope="module", params=MODELS.names())
+def zoo(request):
+    model = small_model(request.param)
+    return model, torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+
+
+def test_forward_output_and_details_agree(zoo):
+    model, image_BCHW = zoo
+    with torch.no_grad():
+        score_B, output, details = model(image_BCHW), model.output(image_BCHW), model.details(image_BCHW)
+    assert score_B.shape == (3,)
+    assert torch.equal(score_B, output.score_B)
+    assert torch.equal(score_B, details.score_B)
+    assert torch.equal(output.score_BN, details.score_BN)
+    assert torch.allclose(output.score_BN.mean(1), score_B, atol=1e-6)
+    assert output.attention == {}
+
+
+def test_score_is_recomputed_from_the_details(zoo):
+    model, image_BCHW = zoo
+    with torch.no_grad():
+        details = model.details(image_BCHW)
+        assert torch.allclose(model.head(details.queries_BND).score_B, details.score_B, atol=1e-6)
+    assert details.queries_BND.shape == (3, model.queries.num_queries, model.head.fc.in_features)
+
+
+def test_attention_is_named_by_config_path_and_sums_to_one(zoo):
+    model, image_BCHW = zoo
+    with torch.no_grad():
+        attention = model.details(image_BCHW).attention
+        memory_length = model.memory(model.backbone(image_BCHW)).shape[1] if model.memory is not None else 0
+    kinds = [block["type"] for block in model.config["interactions"]]
+    assert list(attention) == [f"interactions.{i}" for i, kind in enumerate(kinds) if kind == "cross_attention"]
+    for weights_BNL in attention.values():
+        assert weights_BNL.shape == (3, 6, memory_length)
+        assert torch.allclose(weights_BNL.sum(-1), torch.ones(3, 6), atol=1e-5)
+
+
+def test_attention_is_that_of_the_queries_entering_the_block(zoo):
+    model, image_BCHW = zoo
+    blocks = [i for i, block in enumerate(model.config["interactions"]) if block["type"] == "cross_attention"]
+    entered = {}
+    with torch.no_grad():
+        for i in blocks[-1:]:
+            handle = model.interactions[i].register_forward_pre_hook(lambda _, inputs, i=i: entered.update({i: inputs}))
+            attention = model.details(image_BCHW).attention
+            handle.remove()
+            block, (queries_BND, memory_BLD) = model.interactions[i], entered[i]
+            _, by_head = block.attn(block.norm(queries_BND), memory_BLD, memory_BLD, average_attn_weights=False)
+            assert torch.allclose(attention[f"interactions.{i}"], by_head.mean(1), atol=1e-6)
+
+
+def test_batch_and_order_do_not_matter(zoo):
+    model, image_BCHW = zoo
+    order = [2, 0, 1]
+    with torch.no_grad():
+        score_B = model(image_BCHW)
+        assert torch.allclose(model(image_BCHW[order]), score_B[order], atol=1e-5)
+        for i in range(3):
+            assert torch.allclose(model(image_BCHW[i : i + 1]), score_B[i : i + 1], atol=1e-5)
+
+
+def test_decoder_alone_scores_the_same_features(zoo):
+    model, image_BCHW = zoo
+    decoder = build_decoder(model.config, model.backbone.spec).eval()
+    state = {name: value for name, value in model.state_dict().items() if not name.startswith("backbone.")}
+    decoder.load_state_dict(state, strict=True)
+    with torch.no_grad():
+        features = model.backbone(image_BCHW)
+        assert torch.equal(decoder(features), model(image_BCHW))
+        details = decoder.details(features)
+        assert all(
+            torch.equal(a, b)
+            for a, b in zip(details.attention.values(), model.details(image_BCHW).attention.values(), strict=True)
+        )
+    assert all(
+        parameter.shape == dict(model.named_parameters())[name].shape for name, parameter in decoder.named_parameters()
+    )
+
+
+def test_loss_is_the_weighted_sum(zoo):
+    model, image_BCHW = zoo
+    mos_B = torch.tensor([0.3, -1.0, 2.0])
+    with torch.no_grad():
+        losses, output = model.loss(image_BCHW, mos_B), model.output(image_BCHW)
+    configured = {loss["type"]: loss["weight"] for loss in model.config["losses"]}
+    assert list(losses) == [*configured, "total"]
+    assert losses["total"].item() == pytest.approx(
+        sum(w * losses[name].item() for name, w in configured.items()), rel=1e-6
+    )
+    error_B = (output.score_B - mos_B).abs()
+    if "l1" in losses:
+        assert losses["l1"].item() == pytest.approx(error_B.mean().item(), rel=1e-6)
+
+
+def test_every_parameter_that_the_config_uses_learns(zoo):
+    model, image_BCHW = copy.deepcopy(zoo[0]).train(), zoo[1]
+    model.loss(image_BCHW, torch.tensor([0.3, -1.0, 2.0]))["total"].backward()
+    decoder = [(name, p) for name, p in model.named_parameters() if not name.startswith("backbone.")]
+    assert decoder
+    for name, parameter in decoder:
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+
+
+def test_copies_and_pickles(zoo):
+    model, image_BCHW = zoo
+    with torch.no_grad():
+        for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+            assert torch.equal(twin(image_BCHW), model(image_BCHW))
+            assert twin.config == model.config
+
+
+def test_loss_without_losses_is_zero(tiny):
+    model = build_model({**tiny, "losses": []})
+    losses = model.loss(torch.randn(2, 3, 160, 160), torch.zeros(2))
+    assert list(losses) == ["total"]
+    assert losses["total"] == 0
+
+
+@pytest.mark.parametrize("shape", [(2, 1), (1,), (3,), ()])
+def test_labels_of_another_shape(tiny, shape):
+    with pytest.raises(InputError, match=r"expected one label an image, shape \(2,\), got"):
+        build_model(tiny).loss(torch.randn(2, 3, 160, 160), torch.zeros(shape))
+
+
+def test_labels_of_any_precision(tiny):
+    tiny["losses"] = [{"type": name} for name in ("l1", "mse", "smooth_l1", "plcc", "load_balance", "router_z")]
+    model = build_model(tiny).eval()
+    image_BCHW, mos_B = torch.randn(3, 3, 160, 160), torch.tensor([3.0, 50.0, 80.0])
+    expected = model.loss(image_BCHW, mos_B)
+    for other in (mos_B.double(), mos_B.long()):
+        losses = model.loss(image_BCHW, other)
+        losses["total"].backward()
+        for name, value in losses.items():
+            assert value.item() == pytest.approx(expected[name].item(), rel=1e-5), name
+
+
+@pytest.mark.parametrize("shape", [(3, 160, 160), (2, 1, 160, 160), (2, 4, 160, 160), (160, 160), (1, 2, 3, 160, 160)])
+def test_image_of_another_shape(tiny, shape):
+    with pytest.raises(InputError, match=r"expected a batch of RGB images, \(B, 3, height, width\), got a tensor"):
+        build_model(tiny)(torch.randn(shape))
+
+
+def test_image_of_bytes(tiny):
+    with pytest.raises(InputError, match=r"the image is torch.uint8; divide by 255, then normalise"):
+        build_model(tiny)(torch.zeros(1, 3, 160, 160, dtype=torch.uint8))
+
+
+def test_image_smaller_than_the_input(tiny):
+    with pytest.raises(InputError, match=r"the image is 100x300 and this model's input is 160x160: .*factor 1\.6\)"):
+        build_model(tiny)(torch.randn(1, 3, 100, 300))
+
+
+def test_larger_image_where_the_backbone_takes_it(tiny):
+    assert build_model(tiny)(torch.randn(2, 3, 160, 224)).shape == (2,)
+
+
+def test_larger_image_where_the_backbone_does_not():
+    model = small_model("deiqt")
+    for height, width in ((64, 96), (96, 96)):
+        with pytest.raises(InputError, match=rf"is {height}x{width} and this model takes exactly 64x64: take crops"):
+            model(torch.randn(1, 3, height, width))
+
+
+def test_decoder_takes_features_of_another_backbone(tiny):
+    spec = build_model(tiny).backbone.spec
+    decoder = build_decoder(tiny, spec)
+    maps = {
+        stage: torch.randn(2, info.channels, 160 // info.stride, 160 // info.stride)
+        for stage, info in spec.stages.items()
+    }
+    features = Features(maps, torch.randn(2, 25, spec.token_channels), torch.randn(2, spec.global_channels))
+    assert decoder(features).shape == (2,)
+    assert not any(isinstance(module, nn.Conv2d) for module in decoder.modules())
