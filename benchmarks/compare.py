@@ -107,7 +107,7 @@ def compare(arguments: argparse.Namespace, console: Console) -> dict[str, Any] |
     backbone = backbone_config(arguments.backbone, list(configs.values()))
     placed = {name: {**cfg, "backbone": backbone} for name, cfg in configs.items()}
     carrier = build_model(placed[YARDSTICK], pretrained=arguments.pretrained, weights=arguments.weights)
-    spec: FeatureSpec = carrier.backbone.spec
+    spec = carrier.spec
     started = time.perf_counter()
 
     with progress_bars(console) as report:

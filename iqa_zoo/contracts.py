@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,6 +62,11 @@ class FeatureSpec:
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     available_stages: tuple[int, ...] = (1, 2, 3, 4)
     token_stage: int | None = None
+
+
+def spec_of(backbone: Any) -> FeatureSpec:
+    """What a backbone declares, with its type, which torch hides from type checkers."""
+    return backbone.spec
 
 
 @dataclass

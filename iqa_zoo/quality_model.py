@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import Features, FeatureSpec, Loss, QualityOutput
+from iqa_zoo.contracts import Features, FeatureSpec, QualityOutput, spec_of
 from iqa_zoo.errors import InputError
 
 
@@ -35,6 +35,8 @@ class QualityModel(nn.Module):
         loss_weights: how much each loss counts in the total, by its type.
     """
 
+    memory: nn.Module | None
+
     def __init__(
         self,
         *,
@@ -43,7 +45,7 @@ class QualityModel(nn.Module):
         memory: nn.Module | None,
         interactions: Iterable[nn.Module],
         head: nn.Module,
-        losses: dict[str, tuple[float, Loss]],
+        losses: dict[str, tuple[float, nn.Module]],
         config: dict[str, Any],
     ):
         super().__init__()
@@ -56,25 +58,31 @@ class QualityModel(nn.Module):
         self.loss_weights = {name: weight for name, (weight, _) in losses.items()}
         self.config = config
 
-    def forward(self, image_BCHW: Tensor) -> Tensor:
-        """Return score_B."""
+    @property
+    def spec(self) -> FeatureSpec:
+        """What the backbone declares: the image size it takes, how images are normalised, its stages."""
+        return spec_of(self.backbone)
+
+    def forward(self, image_BCHW: Tensor | Features) -> Tensor:
+        """Return score_B. A decoder built alone takes ``Features`` in the place of images, here and below."""
         return self.output(image_BCHW).score_B
 
-    def output(self, image_BCHW: Tensor, *, attention: bool = False) -> QualityOutput:
+    def output(self, image_BCHW: Tensor | Features, *, attention: bool = False) -> QualityOutput:
         """Return everything the forward pass produces on its way to the score, on request with the attention."""
         self._check(image_BCHW)
         features = self.backbone(image_BCHW)
         queries_BND = self.queries(features)
-        memory_BLD = self.memory(features) if self.memory is not None else None
+        memory_BLD = None if self.memory is None else self.memory(features)
         attended = {}
         for i, block in enumerate(self.interactions):
-            if attention and hasattr(block, "attention"):
-                attended[f"interactions.{i}"] = block.attention(queries_BND, memory_BLD)
+            attend = getattr(block, "attention", None)
+            if attention and attend is not None:
+                attended[f"interactions.{i}"] = attend(queries_BND, memory_BLD)
             queries_BND = block(queries_BND, memory_BLD)
         head = self.head(queries_BND)
         return QualityOutput(head.score_B, head.score_BN, queries_BND, head.routing, attended)
 
-    def loss(self, image_BCHW: Tensor, mos_B: Tensor) -> dict[str, Tensor]:
+    def loss(self, image_BCHW: Tensor | Features, mos_B: Tensor) -> dict[str, Tensor]:
         """Return each configured loss by its type, unweighted, and their weighted sum as ``"total"``."""
         output = self.output(image_BCHW)
         if mos_B.shape != output.score_B.shape:
@@ -88,18 +96,18 @@ class QualityModel(nn.Module):
         losses["total"] = sum(weighted, output.score_B.new_zeros(()))
         return losses
 
-    def details(self, image_BCHW: Tensor) -> QualityOutput:
+    def details(self, image_BCHW: Tensor | Features) -> QualityOutput:
         """Return the output with the attention of every block that attends to the memory, by its config path."""
         return self.output(image_BCHW, attention=True)
 
     def _check(self, image_BCHW: Tensor | Features) -> None:
         if isinstance(image_BCHW, Features):  # a decoder on features that were computed before
             return
-        spec: FeatureSpec = self.backbone.spec
+        spec = self.spec
         if image_BCHW.ndim != 4 or image_BCHW.shape[1] != 3:
             raise InputError(
-                f"expected a batch of RGB images, (B, 3, height, width), got a tensor of shape {tuple(image_BCHW.shape)}"
-                "; add the batch dimension with image[None], and repeat a grey image over 3 channels"
+                "expected a batch of RGB images, (B, 3, height, width), "
+                f"got a tensor of shape {tuple(image_BCHW.shape)}; add the batch dimension with image[None], and repeat a grey image over 3 channels"
             )
         if not image_BCHW.is_floating_point():
             raise InputError(
@@ -109,8 +117,8 @@ class QualityModel(nn.Module):
         size = spec.image_size
         if min(height, width) < size:
             raise InputError(
-                f"the image is {height}x{width} and this model's input is {size}x{size}: resize it so that its short side "
-                f"is at least {size} (factor {size / min(height, width):.3g}) and take {size}x{size} crops, "
+                f"the image is {height}x{width} and this model's input is {size}x{size}: resize it so that its short "
+                f"side is at least {size} (factor {size / min(height, width):.3g}) and take {size}x{size} crops, "
                 "or build the model with a smaller backbone.image_size"
             )
         if spec.fixed_size and (height, width) != (size, size):

@@ -19,19 +19,12 @@ import iqa_zoo
 from iqa_zoo.config import Config, config_hash, resolve_config
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
-from iqa_zoo.engine import metrics
 from iqa_zoo.engine.features import FeatureBank
 from iqa_zoo.engine.frozen import FrozenRecipe, train_frozen
+from iqa_zoo.engine.metrics import METRICS, srocc
 from iqa_zoo.engine.statistics import holm, median_iqr, paired_difference
 from iqa_zoo.registry import BACKBONES
 
-METRICS = {
-    "srocc": metrics.srocc,
-    "plcc": metrics.plcc,
-    "plcc_logistic4": metrics.plcc_logistic4,
-    "krocc": metrics.krocc,
-    "rmse": metrics.rmse,
-}
 Record = dict[str, Any]
 
 
@@ -119,7 +112,7 @@ def _by_distortion(data: RatedImages, split: Split, predictions: NDArray[np.floa
     kinds = np.array(data.distortions)[split.test]
     mos = data.mos[split.test]
     return {
-        str(kind): metrics.srocc(predictions[kinds == kind], mos[kinds == kind])
+        str(kind): srocc(predictions[kinds == kind], mos[kinds == kind])
         for kind in np.unique(kinds)
         if (kinds == kind).sum() >= 5
     }

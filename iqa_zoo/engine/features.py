@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from iqa_zoo.cache import cache_folder
-from iqa_zoo.contracts import Features, FeatureSpec
+from iqa_zoo.contracts import Features, FeatureSpec, spec_of
 from iqa_zoo.data.crops import load_crops
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
@@ -98,7 +98,7 @@ def extract_features(
         InputError: an image that cannot be read or is smaller than a crop; names the file.
     """
     backbone.eval()
-    spec: FeatureSpec = backbone.spec
+    spec = spec_of(backbone)
     key = _key(backbone, config, data, crops, seed)
     folder = (cache or cache_folder()) / "features" / key
     bank = _open(folder, spec, key)
@@ -122,7 +122,7 @@ def extract_features(
 
 def _key(backbone: nn.Module, config: dict[str, Any], data: RatedImages, crops: int, seed: int) -> str:
     digest = hashlib.sha256()
-    spec = asdict(backbone.spec)
+    spec = asdict(spec_of(backbone))
     digest.update(json.dumps([FORMAT, config, spec, crops, seed], sort_keys=True, default=str).encode())
     for name, tensor in sorted(backbone.state_dict().items()):
         digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
@@ -157,7 +157,7 @@ def _crops_of(data: RatedImages, size: int, crops: int, seed: int) -> Iterator[N
 def _compute(
     backbone: nn.Module, data: RatedImages, crops: int, seed: int, folder: Path, progress: Progress | None
 ) -> None:
-    spec: FeatureSpec = backbone.spec
+    spec = spec_of(backbone)
     mean, std = torch.tensor(spec.mean).view(3, 1, 1), torch.tensor(spec.std).view(3, 1, 1)
     arrays: dict[str, np.memmap[Any, Any]] = {}
     per_batch = max(1, BATCH // crops)

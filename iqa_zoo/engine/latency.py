@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+
+from iqa_zoo.quality_model import QualityModel
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Speed:
 
 
 def measure_speed(
-    models: Mapping[str, nn.Module], *, batch: int = 4, rounds: int = 5, progress: Callable[[int, int], None] | None = None
+    models: Mapping[str, QualityModel], *, batch: int = 4, rounds: int = 5, progress: Callable[[int, int], None] | None = None
 ) -> dict[str, Speed]:
     """Time the models on random images, one after the other in every round, after one warm-up round.
 
@@ -56,8 +57,8 @@ def measure_speed(
     }
 
 
-def _seconds(model: nn.Module, batch: int) -> float:
-    size = model.backbone.spec.image_size
+def _seconds(model: QualityModel, batch: int) -> float:
+    size = model.spec.image_size
     parameter = next(model.parameters(), None)
     image_BCHW = torch.rand(batch, 3, size, size, device=None if parameter is None else parameter.device)
     started = time.perf_counter()

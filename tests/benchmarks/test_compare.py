@@ -1,0 +1,110 @@
+"""compare.py as a user runs it, on a folder of noise with a table of scores."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    root = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    lines = ["image,mos"]
+    for i in range(20):
+        noise = rng.normal(128, 4 * (i + 1), (224, 224, 3)).clip(0, 255).astype(np.uint8)
+        Image.fromarray(noise).save(root / f"{i}.png")
+        lines.append(f"{i}.png,{100 - 4 * i}")
+    (root / "labels.csv").write_text("\n".join(lines) + "\n")
+    small = dict(
+        dim=24,
+        backbone=dict(type="timm_features", name="test_resnet", stages=[3, 4]),
+        queries=dict(type="guided"),
+        memory=dict(type="grid_pool", grid=2),
+        interactions=[dict(type="query_gcn", hidden=[8]), dict(type="cross_attention", num_heads=2)],
+        head=dict(type="moe", hidden=64),
+        losses=[dict(type="l1")],
+    )
+    (root / "gcn.yaml").write_text(yaml.safe_dump(small))
+    small["interactions"][0] = dict(type="self_attention", num_heads=2)
+    small["head"] = dict(type="ffn", hidden=16)
+    (root / "attention.json").write_text(json.dumps(small))
+    return root
+
+
+def run(folder, *arguments):
+    command = [sys.executable, str(ROOT / "benchmarks" / "compare.py"), *map(str, arguments)]
+    environment = {**__import__("os").environ, "IQA_ZOO_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
+
+
+def test_the_whole_comparison(folder):
+    first = run(
+        folder, "gcn.yaml", "attention.json", "--data", "table", "--root", folder, "--splits", 2, "--epochs", 2, "--crops", 1,
+        "--batch-size", 8, "--json", "r.json", "--csv", "r.csv", "--markdown", "r.md",
+    )  # fmt: skip
+    assert first.returncode == 0, first.stderr
+    results = json.loads((folder / "r.json").read_text())
+    assert results["compared"] == ["gcn", "attention"]
+    decoders = {row["model"]: row["budget"]["decoder"]["params"] for row in results["matched"]}
+    assert abs(decoders["gcn"] - decoders["attention"]) <= 0.01 * min(decoders["gcn"], decoders["attention"])
+    assert [row["model"] for row in results["matched"] if row["budget"]["moved"]]
+    assert len(results["runs"]) == 2 * 3
+    assert {run["model"] for run in results["runs"]} == {"gcn", "attention", "linear_probe"}
+    assert all(len(run["predictions"]) == 4 for run in results["runs"])
+    assert set(results["runs"][0]["predictions"]) <= set(results["data"]["mos"])
+    assert len(results["differences"]) == 3
+    with (folder / "r.csv").open() as file:
+        assert [row["model"] for row in csv.DictReader(file)] == [run["model"] for run in results["runs"]]
+    markdown = (folder / "r.md").read_text()
+    for text in ("(a) The models as published", "(b) The decoders on nss", "(c) Quality, measured", "Nadeau", "yardstick"):
+        assert text in markdown
+    assert "PROXY" not in markdown
+
+    again = run(
+        folder, "gcn.yaml", "attention.json", "--data", "table", "--root", folder, "--splits", 3, "--epochs", 2, "--crops", 1,
+        "--batch-size", 8, "--json", "again.json", "--no-latency",
+    )  # fmt: skip
+    assert again.returncode == 0, again.stderr
+    runs = json.loads((folder / "again.json").read_text())["runs"]
+    assert [run["resumed"] for run in runs] == [True] * 6 + [False] * 3
+    assert [run["srocc"] for run in runs[:6]] == [run["srocc"] for run in results["runs"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["lifeiqua", "deiqt"], "did you mean 'lifeiqa'"),
+        (["lifeiqa", "deiqt", "--data", "lvec"], "did you mean 'livec'"),
+        (["lifeiqa", "deiqt", "--data", "livec"], "--root"),
+        (["lifeiqa", "deiqt", "--backbone", "resnet81"], "did you mean 'resnet18'"),
+        (["lifeiqa", "deiqt", "--weights", "none.safetensors", "--backbone", "resnet18"], "none.safetensors"),
+        (["lifeiqa", "deiqt", "--json", "nowhere/r.json"], "no folder"),
+        (["deiqt", "deiqt"], "named twice"),
+    ],
+)
+def test_bad_input_is_one_clear_message_before_any_work(folder, arguments, says):
+    result = run(folder, *arguments)
+    assert result.returncode == 2
+    assert says in " ".join(result.stderr.split())
+    assert "Traceback" not in result.stderr
+
+
+def test_a_broken_image_is_named(folder, tmp_path):
+    (tmp_path / "broken.png").write_bytes((folder / "3.png").read_bytes()[:400])
+    lines = ["image,mos", f"{tmp_path}/broken.png,1"] + [f"{folder}/{i}.png,{i}" for i in range(9)]
+    (tmp_path / "labels.csv").write_text("\n".join(lines) + "\n")
+    result = run(
+        folder, "gcn.yaml", "attention.json", "--data", "table", "--root", tmp_path, "--splits", 1, "--epochs", 1, "--crops", 1,
+        "--no-latency",
+    )  # fmt: skip
+    assert result.returncode == 2
+    assert "broken.png" in "".join(result.stderr.split())

@@ -1,0 +1,65 @@
+"""Training on frozen features: it learns what can be learned, repeats itself, and stops on a loss that is not finite."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from iqa_zoo.contracts import FeatureSpec, StageInfo
+from iqa_zoo.data.splits import Split
+from iqa_zoo.engine.features import FeatureBank
+from iqa_zoo.engine.frozen import FrozenRecipe, train_frozen
+from iqa_zoo.engine.metrics import srocc
+from iqa_zoo.errors import IqaZooError
+
+SPEC = FeatureSpec({3: StageInfo(6, 16), 4: StageInfo(8, 32)}, 8, 8, 128, token_stage=4)
+SPLIT = Split(np.arange(96), np.arange(96, 120), np.arange(0), "made up")
+RECIPE = FrozenRecipe(epochs=8, batch_size=16, lr=3e-3)
+
+
+def planted(noise: float = 0.0) -> tuple[FeatureBank, np.ndarray]:
+    """Features in which one channel of the last stage carries the label."""
+    rng = np.random.default_rng(0)
+    mos = rng.uniform(20, 80, 120)
+    map4 = rng.standard_normal((120, 2, 8, 4, 4)) * 0.1
+    map4[:, :, 5] += ((mos - 50) / 15)[:, None, None, None] + noise * rng.standard_normal((120, 2, 1, 1))
+    arrays = {"map3": rng.standard_normal((120, 2, 6, 8, 8)), "map4": map4, "global": map4.mean((3, 4))}
+    return FeatureBank(SPEC, {k: v.astype(np.float16) for k, v in arrays.items()}, "planted", Path()), mos
+
+
+@pytest.fixture
+def decoder(tiny):
+    tiny["losses"] = [dict(type="smooth_l1"), *tiny["losses"][1:]]
+    return tiny
+
+
+def test_it_learns_a_planted_label_on_the_scale_of_the_labels(decoder):
+    bank, mos = planted()
+    run = train_frozen(decoder, bank, mos, SPLIT, recipe=RECIPE)
+    assert srocc(run.predictions, mos[SPLIT.test]) > 0.9
+    assert abs(run.predictions.mean() - mos[SPLIT.test].mean()) < 5
+
+
+def test_the_test_labels_are_never_read(decoder):
+    bank, mos = planted()
+    other = mos.copy()
+    other[SPLIT.test] = 50.0
+    runs = [train_frozen(decoder, bank, labels, SPLIT, recipe=RECIPE) for labels in (mos, other)]
+    np.testing.assert_array_equal(runs[0].predictions, runs[1].predictions)
+
+
+def test_a_seed_repeats_itself_and_leaves_the_global_generator_alone(decoder):
+    bank, mos = planted()
+    before = torch.get_rng_state()
+    first, again, other = (train_frozen(decoder, bank, mos, SPLIT, recipe=RECIPE, seed=s) for s in (1, 1, 2))
+    np.testing.assert_array_equal(first.predictions, again.predictions)
+    assert np.abs(first.predictions - other.predictions).max() > 1e-3
+    torch.testing.assert_close(torch.get_rng_state(), before)
+
+
+def test_a_loss_that_is_not_finite_stops_and_says_the_step(decoder):
+    bank, mos = planted()
+    bank.arrays["map4"][:, :, 0, 0, 0] = np.inf
+    with pytest.raises(IqaZooError, match=r"at step 1 of 48"):
+        train_frozen(decoder, bank, mos, SPLIT, recipe=RECIPE)
