@@ -1,8 +1,8 @@
 """Compare models: as published, at a matched decoder budget, and by their measured quality.
 
-    python benchmarks/compare.py lifeiqa deiqt
-    python benchmarks/compare.py lifeiqa deiqt --data livec --root ChallengeDB_release --backbone resnet18 --pretrained
-    python benchmarks/compare.py lifeiqa my_model.yaml --match macs --json results.json --markdown results.md
+python benchmarks/compare.py lifeiqa deiqt
+python benchmarks/compare.py lifeiqa deiqt --data livec --root ChallengeDB_release --backbone resnet18 --pretrained
+python benchmarks/compare.py lifeiqa my_model.yaml --match macs --json results.json --markdown results.md
 """
 
 from __future__ import annotations
@@ -62,19 +62,27 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     what = parser.add_argument_group("what is compared")
     what.add_argument("--data", default="demo", help="a dataset of the zoo (default: demo, whose labels are a proxy)")
     what.add_argument("--root", type=Path, help="where the dataset lies")
-    what.add_argument("--backbone", default="nss", help="the one backbone of (b) and (c): nss, or a timm name (default: nss)")
+    what.add_argument(
+        "--backbone", default="nss", help="the one backbone of (b) and (c): nss, or a timm name (default: nss)"
+    )
     what.add_argument("--weights", type=Path, help="the backbone's weights, a .safetensors file or a plain state dict")
     what.add_argument("--pretrained", action="store_true", help="fetch the backbone's ImageNet weights")
-    what.add_argument("--match", choices=("params", "macs", "none"), default="params", help="match decoders by (default: params)")
     what.add_argument(
-        "--budget", default="smallest", help="whose decoder sets the budget: a MODEL, or smallest (default: the smallest)"
+        "--match", choices=("params", "macs", "none"), default="params", help="match decoders by (default: params)"
+    )
+    what.add_argument(
+        "--budget",
+        default="smallest",
+        help="whose decoder sets the budget: a MODEL, or smallest (default: the smallest)",
     )
     how = parser.add_argument_group("how")
     how.add_argument("--splits", type=int, default=None, help="random 80/20 splits (default: 10; 5 for demo)")
     how.add_argument("--epochs", type=int, default=FrozenRecipe.epochs, help="default: %(default)s")
     how.add_argument("--batch-size", type=int, default=FrozenRecipe.batch_size, help="default: %(default)s")
     how.add_argument("--lr", type=float, default=FrozenRecipe.lr, help="peak learning rate (default: %(default)s)")
-    how.add_argument("--crops", type=int, default=None, help="crops an image (default: 4; 1 where images are of the input's size)")
+    how.add_argument(
+        "--crops", type=int, default=None, help="crops an image (default: 4; 1 where images are of the input's size)"
+    )
     how.add_argument("--seed", type=int, default=0, help="of splits, crops and weights (default: %(default)s)")
     how.add_argument("--images", type=int, help="use only so many images, for a quick look")
     how.add_argument("--no-train", action="store_true", help="stop after the budgets")
@@ -82,7 +90,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     how.add_argument("--fresh", action="store_true", help="train again what was trained before")
     how.add_argument("--dry-run", action="store_true", help="say what would be done and what it would cost, and stop")
     out = parser.add_argument_group("results")
-    out.add_argument("--json", type=Path, metavar="FILE", help="everything: configs, hashes, versions, splits, predictions")
+    out.add_argument(
+        "--json", type=Path, metavar="FILE", help="everything: configs, hashes, versions, splits, predictions"
+    )
     out.add_argument("--csv", type=Path, metavar="FILE", help="one row a model and split")
     out.add_argument("--markdown", type=Path, metavar="FILE", help="the tables, to paste")
     arguments = parser.parse_args(argv)
@@ -150,7 +160,11 @@ def progress_bars(console: Console) -> Any:
 
         def __enter__(self) -> Report:
             self.progress = Progress(
-                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
                 console=console,
             )
             self.progress.start()
@@ -211,10 +225,14 @@ def match_all(
     for i, name in enumerate(sizes):
         if name != owner:
             try:
-                matched[name], budgets[name] = match_budget(placed[name], placed[owner], by=arguments.match, scope="decoder")
+                matched[name], budgets[name] = match_budget(
+                    placed[name], placed[owner], by=arguments.match, scope="decoder"
+                )
             except BudgetError as error:
                 others = ", ".join(other for other in sizes if other != owner)
-                raise BudgetError(f"{name} cannot be brought to {owner}'s budget: {error}. Try --budget with {others}") from error
+                raise BudgetError(
+                    f"{name} cannot be brought to {owner}'s budget: {error}. Try --budget with {others}"
+                ) from error
         tick(len(placed) + i, 2 * len(placed))
     tick(1, 1)
     return matched, budgets, f"{owner}'s decoder"
@@ -258,7 +276,12 @@ def train_all(
     crops = crops_wanted(arguments)
     splits = make_splits(data, count, seed=arguments.seed)
     bank = extract_features(
-        carrier.backbone, carrier.config["backbone"], data, crops=crops, seed=arguments.seed, progress=report("features")
+        carrier.backbone,
+        carrier.config["backbone"],
+        data,
+        crops=crops,
+        seed=arguments.seed,
+        progress=report("features"),
     )
     tick = report("training")
     records = []
@@ -310,9 +333,13 @@ def say_cost(
     train = 0.8 * len(data) * arguments.epochs * 3 + 0.2 * len(data) * crops  # a backward pass costs two forward ones
     macs = sum(budget.decoder.macs for budget in budgets.values()) * train * count
     features = seconds * crops * len(data)
-    console.print(f"features: {crops * len(data)} crops, {2 * values / 1e9:.2f} GB in {cache_folder()}, about {features:.0f} s")
+    console.print(
+        f"features: {crops * len(data)} crops, {2 * values / 1e9:.2f} GB in {cache_folder()}, about {features:.0f} s"
+    )
     about = f", about {features * macs / (backbone_macs * crops * len(data)):.0f} s" if backbone_macs else ""
-    console.print(f"training: {len(budgets)} decoders x {count} splits x {arguments.epochs} epochs, {macs / 1e12:.1f} T MACs{about}")
+    console.print(
+        f"training: {len(budgets)} decoders x {count} splits x {arguments.epochs} epochs, {macs / 1e12:.1f} T MACs{about}"
+    )
 
 
 def show(results: dict[str, Any], arguments: argparse.Namespace) -> None:

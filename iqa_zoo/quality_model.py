@@ -75,7 +75,7 @@ class QualityModel(nn.Module):
         memory_BLD = None if self.memory is None else self.memory(features)
         attended = {}
         for i, block in enumerate(self.interactions):
-            attend = getattr(block, "attention", None)
+            attend: Any = getattr(block, "attention", None)
             if attention and attend is not None:
                 attended[f"interactions.{i}"] = attend(queries_BND, memory_BLD)
             queries_BND = block(queries_BND, memory_BLD)
@@ -107,7 +107,8 @@ class QualityModel(nn.Module):
         if image_BCHW.ndim != 4 or image_BCHW.shape[1] != 3:
             raise InputError(
                 "expected a batch of RGB images, (B, 3, height, width), "
-                f"got a tensor of shape {tuple(image_BCHW.shape)}; add the batch dimension with image[None], and repeat a grey image over 3 channels"
+                f"got a tensor of shape {tuple(image_BCHW.shape)}; "
+                "add the batch dimension with image[None], and repeat a grey image over 3 channels"
             )
         if not image_BCHW.is_floating_point():
             raise InputError(

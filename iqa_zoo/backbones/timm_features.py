@@ -62,7 +62,9 @@ class TimmFeatures(nn.Module):
         super().__init__()
         base = name.split(".")[0]
         if not timm.is_model(base):
-            raise PartError(f"timm has no model {name!r}{closest(base, timm.list_models())}; timm.list_models() lists all")
+            raise PartError(
+                f"timm has no model {name!r}{closest(base, timm.list_models())}; timm.list_models() lists all"
+            )
         try:
             made_for = timm.get_pretrained_cfg(name)
         except RuntimeError as error:  # timm's way to say that it has no weights of this tag
@@ -101,7 +103,7 @@ class TimmFeatures(nn.Module):
             mean=tuple(config["mean"]),
             std=tuple(config["std"]),
             available_stages=available,
-            token_stage=available[-1] if _ends_in_a_map(self.model, info) else None,
+            token_stage=available[-1] if _ends_in_a_map(self.model) else None,
         )
 
     def forward(self, image_BCHW: Tensor) -> Features:
@@ -123,11 +125,14 @@ class TimmFeatures(nn.Module):
         return Features(stage_maps, tokens_BLC, tokens_BLC.mean(1))
 
 
-def _ends_in_a_map(model: nn.Module, info: Any) -> bool:
-    """Whether the final output is the deepest stage map itself: no tokens, no norm, no layer after it."""
-    has_norm = not isinstance(getattr(model, "norm", None), nn.Identity | None)
-    plain = len({entry["reduction"] for entry in info}) == 1
-    return not has_norm and not plain and info[-1]["num_chs"] == model.num_features
+def _ends_in_a_map(model: nn.Module) -> bool:
+    """Whether the final output is the deepest stage map itself.
+
+    Said only of the families that are known to add nothing; NFNet, LeViT and others end in one layer more.
+    """
+    if isinstance(model, timm.models.ConvNeXt):
+        return isinstance(model.norm_pre, nn.Identity)
+    return isinstance(model, timm.models.ResNet)
 
 
 def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:

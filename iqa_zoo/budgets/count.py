@@ -140,7 +140,7 @@ def _refuse_unknown(analysis: FlopCountAnalysis) -> None:
     for operator, times in sorted(unknown.items()):
         # Modules come parents first, so the last that saw it is the innermost.
         where = [name for name in analysis.by_module() if operator in analysis.unsupported_ops(name)]
-        problems.append(f"  - {operator}, met {times} times, in {_relative(where[-1]) or 'the module itself'}")
+        problems.append(f"  - {operator} ({times}x), in {_relative(where[-1]) or 'the module itself'}")
     first = min(unknown)
     advice = (
         f"Say what one costs with iqa_zoo.budgets.add_formula({first!r}, formula), with None where it holds no product."

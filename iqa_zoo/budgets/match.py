@@ -84,7 +84,7 @@ def match_budget(
 
     >>> cfg, budget = match_budget("deiqt", to=3_000_000)
     >>> budget.moved
-    {'interactions.2.hidden': (1536, 2358)}
+    {'interactions.2.hidden': (1536, 2356)}
     """
     if by not in get_args(By):
         raise BudgetError(not_one_of(by, get_args(By), "by"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -100,7 +100,7 @@ def measure_parameters(cfg: Config, spec: FeatureSpec) -> Budget:
                 decoder = build_decoder(cfg, spec)
         except (NotImplementedError, RuntimeError):  # a part that reads values while it is made
             decoder = build_decoder(cfg, spec)
-    return _budget(decoder, defaultdict(lambda: OperatorCount(Counter(), Counter())))
+    return _budget(decoder, {})
 
 
 @dataclass(frozen=True)
@@ -164,10 +164,12 @@ class _Zeros(TorchFunctionMode):
     """Zeros in the place of random initial weights, which would take longer than the count."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if args and getattr(func, "__name__", "").endswith(("uniform_", "normal_", "erfinv_")):
+        kwargs = kwargs or {}
+        tensor = args[0] if args else kwargs.get("tensor")
+        if isinstance(tensor, Tensor) and getattr(func, "__name__", "").endswith(("uniform_", "normal_", "erfinv_")):
             with torch.no_grad():
-                return args[0].zero_()
-        return func(*args, **(kwargs or {}))
+                return tensor.zero_()
+        return func(*args, **kwargs)
 
 
 @contextmanager
@@ -191,17 +193,18 @@ def _image(size: int, module: nn.Module) -> Tensor:
 def _budget(model: QualityModel, counts: Mapping[str, OperatorCount], image_size: int | None = None) -> Budget:
     parameters = _Parameters()
     by_slot, by_block = {}, {}
+    nothing = OperatorCount(Counter(), Counter())  # of a part that is there twice: it counts where it stands first
     for slot in SLOTS:
         part = getattr(model, slot)
         if slot == "interactions":
             for i, block in enumerate(part):
-                by_block[f"interactions.{i}"] = parameters.part(block, counts[f"interactions.{i}"])
+                by_block[f"interactions.{i}"] = parameters.part(block, counts.get(f"interactions.{i}", nothing))
             if by_block:
                 by_slot[slot] = replace(add_up(by_block), by_slot={})
         elif part is None or isinstance(part, GivenFeatures) or (slot == "losses" and not any(part.parameters())):
             continue  # an empty slot; a loss counts where it is trained along
         else:
-            by_slot[slot] = parameters.part(part, counts[slot])
+            by_slot[slot] = parameters.part(part, counts.get(slot, nothing))
     return add_up(by_slot, by_block=by_block, image_size=image_size)
 
 

@@ -28,7 +28,9 @@ from iqa_zoo.registry import BACKBONES
 Record = dict[str, Any]
 
 
-def backbone_config(name: str, configs: Sequence[Mapping[str, Any]], options: Mapping[str, Any] | None = None) -> Config:
+def backbone_config(
+    name: str, configs: Sequence[Mapping[str, Any]], options: Mapping[str, Any] | None = None
+) -> Config:
     """Return one backbone that serves all configs: a registered backbone or a timm model, with every stage they read."""
     stages = sorted({stage for cfg in configs for stage in _stages_read(cfg)})
     if name in BACKBONES.names() and name != "timm_features":
@@ -129,7 +131,9 @@ def summarise(records: Sequence[Record]) -> dict[str, Record]:
         kinds = {kind for record in mine for kind in record.get("srocc_by_distortion", {})}
         if kinds:
             summary[model]["srocc_by_distortion"] = {
-                kind: float(np.median([r["srocc_by_distortion"][kind] for r in mine if kind in r["srocc_by_distortion"]]))
+                kind: float(
+                    np.median([r["srocc_by_distortion"][kind] for r in mine if kind in r["srocc_by_distortion"]])
+                )
                 for kind in sorted(kinds)
             }
     return summary

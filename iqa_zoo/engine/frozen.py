@@ -107,7 +107,9 @@ def _fit(
             loss = model.loss(bank.take(image_B, crop_B), target_B)["total"]
             if not torch.isfinite(loss):
                 step = epoch * steps_an_epoch + i + 1
-                raise IqaZooError(f"the loss is {loss.item()} at step {step} of {total}; lower the learning rate ({recipe.lr})")
+                raise IqaZooError(
+                    f"the loss is {loss.item()} at step {step} of {total}; lower the learning rate ({recipe.lr})"
+                )
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)

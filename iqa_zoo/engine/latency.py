@@ -23,7 +23,11 @@ class Speed:
 
 
 def measure_speed(
-    models: Mapping[str, QualityModel], *, batch: int = 4, rounds: int = 5, progress: Callable[[int, int], None] | None = None
+    models: Mapping[str, QualityModel],
+    *,
+    batch: int = 4,
+    rounds: int = 5,
+    progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Speed]:
     """Time the models on random images, one after the other in every round, after one warm-up round.
 

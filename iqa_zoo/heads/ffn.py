@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from iqa_zoo.contracts import HeadOutput
@@ -21,6 +20,8 @@ class FFNHead(PostPosed):
         residual: ``"paper"``: Y = FFN(X) + gamma X; ``"released"``: Y = X + gamma FFN(X).
         gamma: where the learned scalar starts.
         dropout: inside the block and before the linear layer.
+
+    >>> import torch
 
     >>> FFNHead(dim=8, hidden=16)(torch.zeros(2, 6, 8)).score_B.shape
     torch.Size([2])

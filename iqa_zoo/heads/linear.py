@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from iqa_zoo.contracts import HeadOutput
@@ -18,6 +17,8 @@ class LinearHead(nn.Module):
         bias: of the linear layer.
         norm: LayerNorm before it.
         dropout: before it.
+
+    >>> import torch
 
     >>> LinearHead(dim=8)(torch.zeros(2, 6, 8)).score_BN.shape
     torch.Size([2, 6])

@@ -53,7 +53,8 @@ def attend_few(attn: nn.MultiheadAttention, queries_BND: Tensor, memory_BLD: Ten
     multiply-accumulates. The key bias adds the same to all keys of a query and drops out of the softmax. Budgets
     are counted in the usual order, as papers count.
     """
-    assert attn.in_proj_bias is not None and attn.batch_first
+    assert attn.in_proj_bias is not None
+    assert attn.batch_first
     head_dim = attn.head_dim
     w_query, w_key, w_value = attn.in_proj_weight.chunk(3)
     b_query, _, b_value = attn.in_proj_bias.chunk(3)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
 from iqa_zoo.activations import activation_layer
@@ -21,6 +20,8 @@ class FeedForward(nn.Module):
         hidden: width of the hidden layer.
         activation: between the layers.
         dropout: after each layer.
+
+    >>> import torch
 
     >>> FeedForward(dim=8, hidden=32)(torch.zeros(2, 6, 8), None).shape
     torch.Size([2, 6, 8])

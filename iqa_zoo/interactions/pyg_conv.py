@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from itertools import pairwise
+from itertools import pairwise
 from typing import Any, Literal
 
 import torch
@@ -59,7 +61,7 @@ class PyGConv(nn.Module):
         super().__init__()
         require_positive(hidden=hidden, heads=heads)
         widths = [dim, *hidden, dim]
-        self.layers = nn.ModuleList(_layer(conv, a, b, heads) for a, b in zip(widths[:-1], widths[1:], strict=True))
+        self.layers = nn.ModuleList(_layer(conv, a, b, heads) for a, b in pairwise(widths))
         self.activate_last = activate_last
 
     def forward(self, queries_BND: Tensor, memory_BLD: Tensor | None) -> Tensor:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -74,8 +76,7 @@ class QueryGCN(nn.Module):
         require_positive(hidden=hidden)
         widths = [dim, *hidden, dim]
         self.layers = nn.ModuleList(
-            GraphConv(wide, narrow, num_queries, adjacency == "learned")
-            for wide, narrow in zip(widths[:-1], widths[1:], strict=True)
+            GraphConv(wide, narrow, num_queries, adjacency == "learned") for wide, narrow in pairwise(widths)
         )
         self.activate_last = activate_last
 

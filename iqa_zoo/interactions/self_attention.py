@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from iqa_zoo.interactions.attention import ResidualAttention
@@ -18,6 +17,8 @@ class SelfAttention(ResidualAttention):
         num_heads: attention heads; divides ``dim``.
         dropout: on the attention weights.
         norm: LayerNorm before the attention.
+
+    >>> import torch
 
     >>> SelfAttention(dim=8, num_heads=2)(torch.zeros(2, 6, 8), None).shape
     torch.Size([2, 6, 8])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -13,6 +12,8 @@ from iqa_zoo.registry import register_loss
 @register_loss("l1")
 class L1(nn.Module):
     """Mean absolute error between score and MOS, in the units of the labels; 0 is best (Life-IQA's paper).
+
+    >>> import torch
 
     >>> scores = torch.tensor([1.0, 4.0])
     >>> L1()(QualityOutput(scores, scores[:, None], scores), torch.tensor([1.5, 2.0]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -13,6 +12,8 @@ from iqa_zoo.registry import register_loss
 @register_loss("mse")
 class MSE(nn.Module):
     """Mean squared error between score and MOS, in the squared units of the labels; 0 is best.
+
+    >>> import torch
 
     >>> scores = torch.tensor([1.0, 4.0])
     >>> MSE()(QualityOutput(scores, scores[:, None], scores), torch.tensor([1.5, 2.0]))

@@ -26,7 +26,9 @@ class PLCC(nn.Module):
 
     def forward(self, output: QualityOutput, mos_B: Tensor) -> Tensor:
         if len(mos_B) < 2:
-            raise InputError("losses 'plcc' needs at least two images in a batch; set batch_size >= 2 or drop the last one")
+            raise InputError(
+                "losses 'plcc' needs at least two images in a batch; set batch_size >= 2 or drop the last one"
+            )
         score_B, label_B = output.score_B - output.score_B.mean(), mos_B - mos_B.mean()
         spread = score_B.norm() * label_B.norm()
         if _constant(output.score_B, score_B) or _constant(mos_B, label_B):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -16,6 +15,8 @@ class SmoothL1(nn.Module):
 
     Args:
         beta: where the quadratic part ends, in the units of the labels.
+
+    >>> import torch
 
     >>> scores = torch.tensor([1.0, 4.0])
     >>> SmoothL1()(QualityOutput(scores, scores[:, None], scores), torch.tensor([1.5, 2.0]))

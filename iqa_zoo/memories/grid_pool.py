@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -26,6 +25,8 @@ class GridPool(nn.Module):
         features: what the backbone gives. Handed down.
         stage: the stage to read.
         grid: cells per side.
+
+    >>> import torch
 
     >>> from iqa_zoo.contracts import StageInfo
     >>> spec = FeatureSpec({3: StageInfo(256, 16)}, 512, 512, 224)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from iqa_zoo.contracts import Features, FeatureSpec
@@ -19,6 +18,8 @@ class Tokens(nn.Module):
     Args:
         dim: model width D. Handed down.
         features: what the backbone gives. Handed down.
+
+    >>> import torch
 
     >>> memory = Tokens(dim=8, features=FeatureSpec({}, 8, 8, 224))
     >>> memory(Features({}, torch.zeros(2, 196, 8), None)).shape

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from iqa_zoo.contracts import Features, FeatureSpec
@@ -16,6 +15,8 @@ class GlobalVector(nn.Module):
     Args:
         dim: model width D. Handed down.
         features: what the backbone gives. Handed down.
+
+    >>> import torch
 
     >>> queries = GlobalVector(dim=8, features=FeatureSpec({}, 8, 8, 224))
     >>> queries(Features({}, None, torch.zeros(2, 8))).shape

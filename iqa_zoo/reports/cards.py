@@ -15,7 +15,7 @@ def load_cards(folder: Path) -> dict[str, Card]:
     cards = {}
     for path in sorted(folder.glob("*.yaml")):
         card = yaml.safe_load(path.read_text(encoding="utf-8"))
-        cards.update({name: card for name in card["models"]})
+        cards.update(dict.fromkeys(card["models"], card))
     return cards
 
 

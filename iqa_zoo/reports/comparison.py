@@ -93,10 +93,14 @@ def _matched(results: Results) -> Table:
             moved = "yardstick, not matched"
         elif not moved:
             moved = "as it is"
-        rows.append([row["model"], count(decoder["params"]), count(decoder["active_params"]), count(decoder["macs"]), moved])
+        rows.append(
+            [row["model"], count(decoder["params"]), count(decoder["active_params"]), count(decoder["macs"]), moved]
+        )
     by = results["match"]
-    note = "Each decoder as its authors size it; the budgets differ." if by == "none" else (
-        f"Matched by {by} to {results['target']}, within 1 %. The decoder is everything but the backbone."
+    note = (
+        "Each decoder as its authors size it; the budgets differ."
+        if by == "none"
+        else (f"Matched by {by} to {results['target']}, within 1 %. The decoder is everything but the backbone.")
     )
     columns = ["model", "decoder params", "active", "MACs", "moved"]
     return Table(f"(b) The decoders on {results['backbone']}", columns, rows, [note], left=["model", "moved"])
@@ -120,7 +124,12 @@ def _quality(results: Results) -> Table:
         for model, row in results["summary"].items()
     ]
     columns = ["model", "SROCC [quartiles]", "PLCC [quartiles]", "PLCC logistic-4", "KROCC", "RMSE", "s/split"]
-    return Table(f"(c) Quality, measured: {results['data']['name']} on {results['backbone']}", columns, rows, protocol_notes(results))
+    return Table(
+        f"(c) Quality, measured: {results['data']['name']} on {results['backbone']}",
+        columns,
+        rows,
+        protocol_notes(results),
+    )
 
 
 def protocol_notes(results: Results) -> list[str]:
@@ -145,7 +154,8 @@ def _by_distortion(results: Results) -> Table | None:
     if not kinds:
         return None
     rows = [
-        [model, *(f"{row['srocc_by_distortion'][kind]:.3f}" for kind in kinds)] for model, row in results["summary"].items()
+        [model, *(f"{row['srocc_by_distortion'][kind]:.3f}" for kind in kinds)]
+        for model, row in results["summary"].items()
     ]
     return Table("Median SROCC by distortion", ["model", *kinds], rows)
 

@@ -245,3 +245,15 @@ def test_model_args_reach_timm_and_stay_as_given():
     assert arguments == {"drop_path_rate": 0.5}
     rates = [module.drop_prob for module in backbone.modules() if type(module).__name__ == "DropPath"]
     assert max(rates) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "stage"),
+    [("test_resnet", 4), ("test_convnext", 4), ("test_nfnet", None), ("test_efficientnet", None), ("test_vit", None)],
+)
+def test_tokens_are_a_stages_cells_only_where_nothing_follows(name, stage):
+    backbone, _, features = features_of(name=name, stages=(4,))
+    cells_BLC = features.maps[4].flatten(2).mT
+    same = cells_BLC.shape == features.tokens_BLC.shape and torch.equal(cells_BLC, features.tokens_BLC)
+    assert backbone.spec.token_stage == stage
+    assert same == (stage is not None)

@@ -65,7 +65,13 @@ def test_the_whole_comparison(folder):
     with (folder / "r.csv").open() as file:
         assert [row["model"] for row in csv.DictReader(file)] == [run["model"] for run in results["runs"]]
     markdown = (folder / "r.md").read_text()
-    for text in ("(a) The models as published", "(b) The decoders on nss", "(c) Quality, measured", "Nadeau", "yardstick"):
+    for text in (
+        "(a) The models as published",
+        "(b) The decoders on nss",
+        "(c) Quality, measured",
+        "Nadeau",
+        "yardstick",
+    ):
         assert text in markdown
     assert "PROXY" not in markdown
 

@@ -25,7 +25,12 @@ def dataset(folder: Path, count: int = 5, size: int = 200) -> RatedImages:
     for path in paths:
         Image.fromarray(rng.integers(0, 256, (size, size, 3), dtype=np.uint8)).save(path)
     return RatedImages(
-        "noise", tuple(paths), np.arange(count, dtype=float), score_range=(0, 100), licence="CC0", source="drawn by chance"
+        "noise",
+        tuple(paths),
+        np.arange(count, dtype=float),
+        score_range=(0, 100),
+        licence="CC0",
+        source="drawn by chance",
     )
 
 
