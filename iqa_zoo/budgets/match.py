@@ -127,7 +127,7 @@ class _Search:
                 raise BudgetError(not_one_of(name, known, "knob"))
         if names is not None:
             self.knobs = [knob for knob in self.knobs if knob.name in names]
-        self.values = {knob: self._values(knob) for knob in self.knobs if knob.kind != "width"}
+        self.values: dict[Knob, list[int]] = {}
 
     def run(self) -> Setting:
         """Return the setting, empty where nothing has to move."""
@@ -199,17 +199,21 @@ class _Search:
 
     def _values(self, knob: Knob) -> list[int]:
         """Where a coarse knob may be turned to."""
+        if knob in self.values:
+            return self.values[knob]
         if knob.kind == "dim" and any(k.kind == "width" for k in self.knobs):  # a width does the rest
             values = {round(knob.now * 2 ** (eighth / 8) / knob.step) * knob.step for eighth in range(-16, 17)}
         else:
             values = set(range(knob.step, COARSE * knob.now + 1, knob.step))
-        return [value for value in sorted(values - {0, knob.now}) if self._possible(((knob, value),))]
+        possible = [value for value in sorted(values - {0, knob.now}) if self._possible(((knob, value),))]
+        self.values[knob] = possible
+        return possible
 
     def _best(self, coarse_stage: list[Knobs], fine_stage: list[Knobs], reach: tuple[int, int]) -> Setting | None:
         """The gentlest setting that meets the target and moves one group of each stage."""
         moves: list[tuple[Setting, Knobs]] = []
         for coarse, fine in itertools.product(coarse_stage, fine_stage):
-            values = [self.values[knob] for knob in coarse]
+            values = [self._values(knob) for knob in coarse]
             if not all(values) or not self._within(coarse, fine, values, reach):
                 continue
             if len(coarse) == 1 and not fine:

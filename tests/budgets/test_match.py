@@ -1,0 +1,178 @@
+"""A matched config meets its target, moves little, and says what it moved."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from iqa_zoo import build_model, match_budget, measure_budget, model_config
+from iqa_zoo.budgets import Budget
+from iqa_zoo.budgets.match import _nearest, _period
+from iqa_zoo.build import build_backbone, build_decoder
+from iqa_zoo.config import load_config
+from iqa_zoo.errors import BudgetError
+
+
+def on_resnet(name: str):
+    cfg = model_config(name)
+    cfg["backbone"] = dict(type="timm_features", name="resnet18", stages=[3, 4], image_size=64)
+    return cfg
+
+
+LIFEIQA, DEIQT = on_resnet("lifeiqa"), on_resnet("deiqt")
+SPEC = build_backbone(DEIQT).spec
+
+
+def decoder_params(cfg) -> int:
+    """Counted on the built decoder, without this package's budgets."""
+    return sum(p.numel() for p in build_decoder(cfg, SPEC).parameters())
+
+
+@pytest.mark.parametrize("by", ["params", "active_params", "macs"])
+@pytest.mark.parametrize(("cfg", "to"), [(DEIQT, LIFEIQA), (LIFEIQA, DEIQT)], ids=["wider", "narrower"])
+def test_each_meets_the_other(cfg, to, by):
+    matched, budget = match_budget(cfg, to, by=by)
+    target = getattr(measure_budget(to).decoder, by)
+    assert getattr(budget.decoder, by) == pytest.approx(target, rel=0.01)
+    assert budget.params == measure_budget(matched).params
+    if by == "params":
+        assert decoder_params(matched) == pytest.approx(target, rel=0.01)
+    assert matched["backbone"] == cfg["backbone"]
+    assert budget.moved
+    if by == "params":
+        assert matched == match_budget(cfg, to)[0]
+
+
+def test_one_width_is_enough_and_exact():
+    matched, budget = match_budget(DEIQT, 4_000_000)
+    assert list(budget.moved) == ["interactions.2.hidden"]
+    before, after = budget.moved["interactions.2.hidden"]
+    unit = 2 * 384 + 1  # parameters a hidden unit brings
+    assert (before, after) == (1536, 1536 + round((4_000_000 - decoder_params(DEIQT)) / unit))
+    assert matched["interactions"][2]["hidden"] == after
+    assert on_resnet("lifeiqa") == LIFEIQA  # nothing given is changed
+
+
+def test_depth_comes_in_where_a_width_is_not_enough():
+    matched, budget = match_budget(LIFEIQA, DEIQT)
+    assert set(budget.moved) == {"depth", "head.hidden"}
+    depth = budget.moved["depth"][1]
+    assert matched["interactions"] == LIFEIQA["interactions"][:2] * depth
+
+
+@pytest.mark.parametrize("by", ["params", "macs"])
+def test_itself_needs_no_move(by):
+    matched, budget = match_budget(LIFEIQA, LIFEIQA, by=by)
+    assert matched == load_config(LIFEIQA)
+    assert budget.moved == {}
+
+
+def test_whole_model():
+    whole = measure_budget(LIFEIQA)
+    _, budget = match_budget(DEIQT, whole, scope="model", tolerance=0.001)
+    assert budget.params == pytest.approx(whole.params, rel=0.001)
+    _, budget = match_budget(DEIQT, whole.macs, scope="model", by="macs")
+    assert budget.macs == pytest.approx(whole.macs, rel=0.01)
+
+
+def test_targets_of_every_kind_are_one():
+    by_cfg = match_budget(DEIQT, LIFEIQA)[0]
+    budget = measure_budget(LIFEIQA)
+    assert isinstance(budget, Budget)
+    for to in (budget, budget.decoder, budget.decoder.params, build_model(LIFEIQA)):
+        assert match_budget(DEIQT, to, knobs=["interactions.*.hidden"])[0] == by_cfg
+
+
+def test_chosen_knobs_only():
+    _, budget = match_budget(LIFEIQA, 12_000_000, knobs=["dim", "head.hidden"])
+    assert set(budget.moved) <= {"dim", "head.hidden"}
+    _, budget = match_budget(LIFEIQA, 10_000_000, knobs=["head.num_experts", "interactions.*.hidden"])
+    assert set(budget.moved) <= {"head.num_experts", *(f"interactions.{i}.hidden" for i in range(8))}
+    with pytest.raises(BudgetError, match="unknown knob 'dept'; did you mean 'depth'"):
+        match_budget(LIFEIQA, DEIQT, knobs=["dept"])
+
+
+def test_dim_alone_keeps_the_heads():
+    matched, budget = match_budget(DEIQT, 5_000_000, knobs=["dim"], tolerance=0.03)
+    assert list(budget.moved) == ["dim"]
+    assert matched["dim"] % 6 == 0
+    assert budget.decoder.params == pytest.approx(5_000_000, rel=0.03)
+
+
+def test_widths_of_a_stack_keep_their_ratio():
+    _, budget = match_budget(LIFEIQA, 9_500_000, knobs=["interactions.*.hidden"])
+    assert list(budget.moved) == [f"interactions.{i}.hidden" for i in (0, 2, 4, 6)]
+    for before, (wide, narrow) in budget.moved.values():
+        assert before == [192, 96]
+        assert abs(wide - 2 * narrow) <= 1
+
+
+def test_out_of_reach_says_how_near_it_came():
+    with pytest.raises(BudgetError, match=r"within 1\.00% of 1,000 params.*closest is [\d,]+ \(\+[\d.]+%\) with .*dim"):
+        match_budget(LIFEIQA, 1000)
+    with pytest.raises(BudgetError, match=r"depth comes within .* with depth 1 -> 2"):
+        match_budget(DEIQT, int(1.8 * decoder_params(DEIQT)), knobs=["depth"])
+
+
+def test_nothing_to_move():
+    with pytest.raises(BudgetError, match=r"nothing can be moved to reach .* params"):
+        match_budget(on_resnet("linear_probe"), DEIQT)
+
+
+def test_bad_arguments():
+    with pytest.raises(BudgetError, match="unknown by 'flops'"):
+        match_budget(DEIQT, LIFEIQA, by="flops")
+    with pytest.raises(BudgetError, match="unknown scope 'head'"):
+        match_budget(DEIQT, LIFEIQA, scope="head")
+    with pytest.raises(BudgetError, match="between 0 and 1"):
+        match_budget(DEIQT, LIFEIQA, tolerance=1)
+    with pytest.raises(BudgetError, match="positive number of params, got -3"):
+        match_budget(DEIQT, -3)
+
+
+def test_the_backbone_is_counted_once(monkeypatch):
+    match_budget(DEIQT, LIFEIQA)
+
+    def again(*_, **__):
+        raise AssertionError("the backbone was built again")
+
+    monkeypatch.setattr("iqa_zoo.budgets.measure.build_backbone", again)
+    match_budget(DEIQT, LIFEIQA, scope="model")
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(
+    cfg=st.sampled_from([LIFEIQA, DEIQT]), ratio=st.floats(0.15, 10), by=st.sampled_from(["params", "active_params"])
+)
+def test_any_target_in_range_is_met(cfg, ratio, by):
+    target = int(ratio * decoder_params(cfg))
+    matched, budget = match_budget(cfg, target, by=by)
+    assert getattr(budget.decoder, by) == pytest.approx(target, rel=0.01)
+    if by == "params":
+        assert decoder_params(matched) == budget.decoder.params
+
+
+@given(st.integers(1, 4), st.integers(1, 400), st.integers(0, 10**6))
+def test_nearest_is_the_nearest(power, high, target):
+    def size(n: int) -> int:
+        return 7 * n**power + 3
+
+    found = _nearest(size, target, 1, high)
+    assert abs(size(found) - target) == min(abs(size(n) - target) for n in range(1, high + 1))
+
+
+def test_period():
+    assert _period([]) == 0
+    assert _period(["a"]) == 1
+    assert _period(["a", "b"] * 4) == 2
+    assert _period(["a", "a", "b"]) == 3
+    assert _period(["a"] * 5) == 1
+
+
+def test_a_knob_must_be_a_key(monkeypatch):
+    from iqa_zoo.interactions.feed_forward import FeedForward
+
+    monkeypatch.setattr(FeedForward, "knobs", ("width",))
+    with pytest.raises(BudgetError, match=r"interactions\.2: 'feed_forward' declares the knob 'width'"):
+        match_budget(DEIQT, LIFEIQA)
