@@ -37,6 +37,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from iqa_zoo.cache import cache_folder
 from iqa_zoo.data.proxy import mdsi, proxy_scores
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
@@ -222,11 +223,6 @@ def read_manifest(folder: Path) -> list[dict[str, Any]] | None:
     except (OSError, ValueError, KeyError, TypeError):  # whatever a partial or damaged cache can show
         return None
     return rows if whole and rows else None
-
-
-def cache_folder() -> Path:
-    """Where made data is kept: ``$IQA_ZOO_CACHE``, else ``~/.cache/iqa_zoo``."""
-    return Path(os.environ.get("IQA_ZOO_CACHE") or Path.home() / ".cache" / "iqa_zoo").expanduser()
 
 
 @register_dataset("demo")

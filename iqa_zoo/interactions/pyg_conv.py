@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from itertools import pairwise
-from itertools import pairwise
 from typing import Any, Literal
 
 import torch

@@ -1,0 +1,119 @@
+"""Write the model cards: YAML facts, counted budgets and measured results, as Markdown.
+
+    python model_cards/generate.py            # write model_cards/*.md
+    python model_cards/generate.py --check    # exit 1 where a file is not what would be written
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from iqa_zoo.budgets import measure_budget
+from iqa_zoo.config import config_hash, model_config
+from iqa_zoo.reports.comparison import protocol_notes
+from iqa_zoo.reports.table import Table, count
+
+HERE = Path(__file__).resolve().parent
+RESULTS = HERE.parent / "benchmarks" / "results"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where a card is out of date")
+    check = parser.parse_args().check
+    stale = []
+    for path in sorted(HERE.glob("*.yaml")):
+        text = render(yaml.safe_load(path.read_text(encoding="utf-8")))
+        target = path.with_suffix(".md")
+        if check:
+            if not target.is_file() or target.read_text(encoding="utf-8") != text:
+                stale.append(target.name)
+        else:
+            target.write_text(text, encoding="utf-8")
+    if stale:
+        print(f"out of date: {', '.join(stale)}; run python model_cards/generate.py", file=sys.stderr)
+    return 1 if stale else 0
+
+
+def render(card: dict[str, Any]) -> str:
+    sections = [
+        f"# {card['title']}",
+        "<!-- Written by model_cards/generate.py from the YAML beside it; edit that. -->",
+        card["summary"].strip(),
+        f"Paper: {card['paper']}",
+        "## Budget",
+        budgets(card["models"]).markdown(),
+        "## Published",
+        published(card),
+        "## Measured here",
+        measured(card["models"]),
+        "## Parity",
+        card["parity"].strip(),
+    ]
+    if card["decisions"]:
+        sections += ["## Decisions", "\n".join(f"- {decision}" for decision in card["decisions"])]
+    sections += ["## Licence", "\n".join(f"- {what}: {terms}" for what, terms in card["licence"].items())]
+    return "\n\n".join(sections) + "\n"
+
+
+def budgets(models: list[str]) -> Table:
+    rows = []
+    for name in models:
+        budget, cfg = measure_budget(name), model_config(name)
+        rows.append(
+            [
+                f"`{name}`",
+                f"`{cfg['backbone']['name']}`",
+                f"{budget.params:,}",
+                f"{budget.active_params:,}",
+                f"{budget.decoder.params:,}",
+                count(budget.macs),
+                count(budget.decoder.macs),
+                f"`{config_hash(cfg)}`",
+            ]
+        )
+    size = measure_budget(models[0]).image_size
+    columns = ["model", "backbone", "params", "active", "decoder params", "MACs", "decoder MACs", "config"]
+    note = "MACs: multiply-accumulates of matrix products and convolutions for one image; active: parameters one token meets."
+    return Table(f"Counted, one image of {size} x {size}", columns, rows, [note], left=["model", "backbone", "config"])
+
+
+def published(card: dict[str, Any]) -> str:
+    if not card["published"]:
+        return card["published_note"].strip()
+    rows = [[f"`{r['model']}`", r["dataset"], f"{r['srocc']:.3f}", f"{r['plcc']:.3f}"] for r in card["published"]]
+    table = Table("As published, not measured here", ["model", "dataset", "SROCC", "PLCC"], rows, left=["model", "dataset"])
+    return f"{table.markdown()}\n\n{card['published_note'].strip()}"
+
+
+def measured(models: list[str]) -> str:
+    """Every stored result that has one of the models in it, with its conditions."""
+    parts = []
+    for path in sorted(RESULTS.glob("*.json")):
+        results = json.loads(path.read_text(encoding="utf-8"))
+        if not set(models) & set(results.get("summary", {})):
+            continue
+        sizes = {row["model"]: row["budget"]["decoder"]["params"] for row in results["matched"]}
+        rows = [
+            [
+                f"`{name}`",
+                count(sizes[name]),
+                *(f"{row[m]['median']:.3f} [{row[m]['q1']:.3f}, {row[m]['q3']:.3f}]" for m in ("srocc", "plcc")),
+            ]
+            for name, row in results["summary"].items()
+            if name in models
+        ]
+        columns = ["model", "decoder params", "SROCC [quartiles]", "PLCC [quartiles]"]
+        title = f"The decoder alone: {results['data']['name']} on frozen {results['backbone']}"
+        parts.append(Table(title, columns, rows, [" ".join(protocol_notes(results)), f"Record: benchmarks/results/{path.name}"]))
+    return "\n\n".join(part.markdown() for part in parts) or "Nothing yet."
+
+
+if __name__ == "__main__":
+    sys.exit(main())
