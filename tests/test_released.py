@@ -4,6 +4,7 @@ tests/golden holds names and shapes of the released parameters and the outputs o
 (torch and timm versions inside). Every tensor is a function of its name and shape, so no weights are stored.
 """
 
+import functools
 import json
 import math
 from pathlib import Path
@@ -45,11 +46,17 @@ def noise(*shape, seed=0):
     return torch.from_numpy(np.random.RandomState(seed).standard_normal(shape).astype(np.float32))
 
 
+@pytest.fixture(scope="module")
+def cached_fill():
+    """The three Life-IQAs have one backbone, 87 million numbers of it."""
+    return functools.cache(fill)
+
+
 @pytest.fixture(scope="module", params=["life_iqa_e2_d2", "life_iqa_e4_d4", "life_iqa_e8_d4", "deiqt"])
-def golden(request):
+def golden(request, cached_fill):
     """What the authors' code gave, and the imported model."""
     told = json.loads((GOLDEN / f"{request.param}.json").read_text())
-    state = {name: fill(name, shape) for name, shape in told["manifest"].items()}
+    state = {name: cached_fill(name, tuple(shape)) for name, shape in told["manifest"].items()}
     return told, import_released(request.param.split("_e")[0].replace("life_iqa", "lifeiqa"), state)
 
 

@@ -175,7 +175,7 @@ def test_two_processes_train_every_expert(tmp_path):
     ]
     try:
         for rank in ranks:
-            out, err = rank.communicate(timeout=120)
+            out, err = rank.communicate(timeout=300)
             assert rank.returncode == 0, err
             assert "equal" in out
     finally:

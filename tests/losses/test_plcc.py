@@ -48,5 +48,5 @@ def test_gradient_is_that_of_differences():
 
 
 def test_one_image():
-    with pytest.raises(InputError, match="two images or more"):
+    with pytest.raises(InputError, match="at least two images"):
         loss(torch.zeros(1), torch.zeros(1))
