@@ -1,7 +1,7 @@
 """Write the model cards: YAML facts, counted budgets and measured results, as Markdown.
 
-    python model_cards/generate.py            # write model_cards/*.md
-    python model_cards/generate.py --check    # exit 1 where a file is not what would be written
+python model_cards/generate.py            # write model_cards/*.md
+python model_cards/generate.py --check    # exit 1 where a file is not what would be written
 """
 
 from __future__ import annotations
@@ -88,7 +88,9 @@ def published(card: dict[str, Any]) -> str:
     if not card["published"]:
         return card["published_note"].strip()
     rows = [[f"`{r['model']}`", r["dataset"], f"{r['srocc']:.3f}", f"{r['plcc']:.3f}"] for r in card["published"]]
-    table = Table("As published, not measured here", ["model", "dataset", "SROCC", "PLCC"], rows, left=["model", "dataset"])
+    table = Table(
+        "As published, not measured here", ["model", "dataset", "SROCC", "PLCC"], rows, left=["model", "dataset"]
+    )
     return f"{table.markdown()}\n\n{card['published_note'].strip()}"
 
 
@@ -111,7 +113,9 @@ def measured(models: list[str]) -> str:
         ]
         columns = ["model", "decoder params", "SROCC [quartiles]", "PLCC [quartiles]"]
         title = f"The decoder alone: {results['data']['name']} on frozen {results['backbone']}"
-        parts.append(Table(title, columns, rows, [" ".join(protocol_notes(results)), f"Record: benchmarks/results/{path.name}"]))
+        parts.append(
+            Table(title, columns, rows, [" ".join(protocol_notes(results)), f"Record: benchmarks/results/{path.name}"])
+        )
     return "\n\n".join(part.markdown() for part in parts) or "Nothing yet."
 
 

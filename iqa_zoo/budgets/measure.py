@@ -44,7 +44,7 @@ def measure_budget(cfg_or_model: Model, image_size: int | None = None) -> Budget
 
     >>> budget = measure_budget("deiqt")
     >>> budget.params, budget.by_slot["backbone"].macs, budget.decoder.macs
-    (24043776, 4598498304, 71121408)
+    (24043776, 4598498304, 71122176)
     """
     if image_size is not None and (not isinstance(image_size, int) or image_size < 1):
         raise BudgetError(f"image_size is a positive number of pixels, got {image_size!r}")
@@ -78,7 +78,7 @@ def measure_decoder(cfg: str | Path | Mapping[str, Any], spec: FeatureSpec, feat
     >>> from iqa_zoo.contracts import StageInfo
     >>> features = Features({}, torch.zeros(1, 196, 384), torch.zeros(1, 384))
     >>> measure_decoder("deiqt", FeatureSpec({}, 384, 384, 224), features).macs
-    71121408
+    71122176
     """
     with _blank():
         decoder = build_decoder(cfg, spec)

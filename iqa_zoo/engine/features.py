@@ -8,7 +8,7 @@ import shutil
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -34,21 +34,46 @@ class FeatureBank:
     """Features of every crop of every image, memory-mapped in half precision.
 
     ``arrays`` holds ``map3``, ``map4``, ... and, where they are not a stage's cells, ``tokens``; and ``global``: each
-    (images, crops, ...). ``key`` names what they were computed from.
+    (images, crops, ...). ``key`` names what they were computed from. ``scales`` are what :meth:`standardised` divides by.
     """
 
     spec: FeatureSpec
     arrays: dict[str, NDArray[np.float16]]
     key: str
     path: Path
+    scales: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     @property
     def crops(self) -> int:
         return self.arrays["global"].shape[1]
 
+    def standardised(self, images: NDArray[np.int64]) -> FeatureBank:
+        """Return the same bank with every channel brought to mean 0 and deviation 1 over the first crop of some images.
+
+        Backbones differ in the scale of their features by orders of magnitude, and decoders in how much they mind.
+        With the training images this is what a frozen normalisation layer would learn. A channel that is constant
+        over these images is only centred.
+        """
+        scales = {}
+        for name, array in self.arrays.items():
+            total, squares, cells = torch.zeros(()), torch.zeros(()), 0
+            for chosen in np.array_split(images, -(-len(images) // 64)):  # a few megabytes at a time
+                values = torch.from_numpy(array[chosen, 0]).double()
+                channels_last = values if values.ndim < 4 else values.permute(0, 2, 3, 1)
+                flat = channels_last.reshape(-1, channels_last.shape[-1])
+                total, squares, cells = total + flat.sum(0), squares + flat.square().sum(0), cells + len(flat)
+            mean = total / cells
+            deviation = (squares / cells - mean.square()).clamp_min(0).sqrt()
+            deviation = torch.where(deviation > 1e-6, deviation, torch.ones_like(deviation))
+            shape = (-1, 1, 1) if array.ndim == 5 else (-1,)
+            scales[name] = (mean.float().view(shape), deviation.float().view(shape))
+        return replace(self, scales=scales)
+
     def take(self, image_B: NDArray[np.int64], crop_B: NDArray[np.int64]) -> Features:
         """Return the features of one crop each of some images, in single precision."""
         taken = {name: torch.from_numpy(array[image_B, crop_B]).float() for name, array in self.arrays.items()}
+        for name, (mean, deviation) in self.scales.items():
+            taken[name] = taken[name].sub_(mean).div_(deviation)
         maps = {int(name[3:]): tensor for name, tensor in taken.items() if name.startswith("map")}
         tokens_BLC = taken["tokens"] if "tokens" in taken else _cells(maps[self._token_stage])
         return Features(maps, tokens_BLC, taken["global"])

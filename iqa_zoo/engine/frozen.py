@@ -63,13 +63,14 @@ def train_frozen(
 ) -> FrozenRun:
     """Train the decoder of a config on a split's training part and predict its test part.
 
-    Labels are standardised by the training part and predictions put back on their scale. The seed sets the
+    Labels and features (each channel) are standardised by the training part, predictions put back on the labels' scale. The seed sets the
     initial weights, the order of the images and the crops met; two decoders with equal seeds meet the same.
 
     Raises:
         IqaZooError: the loss is not finite; says the step.
     """
     started = time.perf_counter()
+    bank = bank.standardised(split.train)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = build_decoder(cfg, bank.spec)
@@ -93,7 +94,7 @@ def _fit(
     batch = min(recipe.batch_size, len(train))
     steps_an_epoch = len(train) // batch
     total = recipe.epochs * steps_an_epoch
-    optimizer = torch.optim.AdamW(_groups(model, recipe.weight_decay), lr=recipe.lr)
+    optimizer = torch.optim.AdamW(_groups(model, recipe.weight_decay), lr=recipe.lr, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, total))
     model.train()
     mean_loss = math.nan

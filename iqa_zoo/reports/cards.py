@@ -12,10 +12,11 @@ Card = dict[str, Any]
 
 def load_cards(folder: Path) -> dict[str, Card]:
     """Return the cards of a folder by the model they describe (a card may describe several)."""
-    cards = {}
+    cards: dict[str, Card] = {}
     for path in sorted(folder.glob("*.yaml")):
-        card = yaml.safe_load(path.read_text(encoding="utf-8"))
-        cards.update(dict.fromkeys(card["models"], card))
+        card: Card = yaml.safe_load(path.read_text(encoding="utf-8"))
+        for name in card["models"]:
+            cards[name] = card
     return cards
 
 

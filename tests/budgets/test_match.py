@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iqa_zoo import build_model, match_budget, measure_budget, model_config
-from iqa_zoo.budgets import Budget
 from iqa_zoo.budgets.match import _nearest, _period
 from iqa_zoo.build import build_backbone, build_decoder
 from iqa_zoo.config import load_config
@@ -16,7 +17,8 @@ from iqa_zoo.errors import BudgetError
 
 def on_resnet(name: str):
     cfg = model_config(name)
-    cfg["backbone"] = dict(type="timm_features", name="resnet18", stages=[3, 4], image_size=64)
+    cfg["backbone"] = dict(type="timm_features", name="resnet18", stages=[3, 4], image_size=32)
+    cfg["dim"] = cfg["dim"] and 96
     return cfg
 
 
@@ -29,33 +31,38 @@ def decoder_params(cfg) -> int:
     return sum(p.numel() for p in build_decoder(cfg, SPEC).parameters())
 
 
-@pytest.mark.parametrize("by", ["params", "active_params", "macs"])
-@pytest.mark.parametrize(("cfg", "to"), [(DEIQT, LIFEIQA), (LIFEIQA, DEIQT)], ids=["wider", "narrower"])
+@pytest.mark.parametrize(
+    ("cfg", "to", "by"),
+    [
+        (DEIQT, LIFEIQA, "params"),
+        (LIFEIQA, DEIQT, "params"),
+        (LIFEIQA, DEIQT, "active_params"),
+        (DEIQT, LIFEIQA, "macs"),
+    ],
+)
 def test_each_meets_the_other(cfg, to, by):
     matched, budget = match_budget(cfg, to, by=by)
     target = getattr(measure_budget(to).decoder, by)
     assert getattr(budget.decoder, by) == pytest.approx(target, rel=0.01)
-    assert budget.params == measure_budget(matched).params
     if by == "params":
         assert decoder_params(matched) == pytest.approx(target, rel=0.01)
+    assert budget == replace(measure_budget(matched), moved=budget.moved)
     assert matched["backbone"] == cfg["backbone"]
     assert budget.moved
-    if by == "params":
-        assert matched == match_budget(cfg, to)[0]
 
 
 def test_one_width_is_enough_and_exact():
-    matched, budget = match_budget(DEIQT, 4_000_000)
+    matched, budget = match_budget(DEIQT, 1_000_000)
     assert list(budget.moved) == ["interactions.2.hidden"]
     before, after = budget.moved["interactions.2.hidden"]
-    unit = 2 * 384 + 1  # parameters a hidden unit brings
-    assert (before, after) == (1536, 1536 + round((4_000_000 - decoder_params(DEIQT)) / unit))
+    unit = 2 * 96 + 1  # parameters a hidden unit brings
+    assert (before, after) == (1536, 1536 + round((1_000_000 - decoder_params(DEIQT)) / unit))
     assert matched["interactions"][2]["hidden"] == after
     assert on_resnet("lifeiqa") == LIFEIQA  # nothing given is changed
 
 
 def test_depth_comes_in_where_a_width_is_not_enough():
-    matched, budget = match_budget(LIFEIQA, DEIQT)
+    matched, budget = match_budget(LIFEIQA, decoder_params(LIFEIQA) // 5, knobs=["depth", "head.hidden"])
     assert set(budget.moved) == {"depth", "head.hidden"}
     depth = budget.moved["depth"][1]
     assert matched["interactions"] == LIFEIQA["interactions"][:2] * depth
@@ -79,29 +86,28 @@ def test_whole_model():
 def test_targets_of_every_kind_are_one():
     by_cfg = match_budget(DEIQT, LIFEIQA)[0]
     budget = measure_budget(LIFEIQA)
-    assert isinstance(budget, Budget)
     for to in (budget, budget.decoder, budget.decoder.params, build_model(LIFEIQA)):
         assert match_budget(DEIQT, to, knobs=["interactions.*.hidden"])[0] == by_cfg
 
 
 def test_chosen_knobs_only():
-    _, budget = match_budget(LIFEIQA, 12_000_000, knobs=["dim", "head.hidden"])
+    _, budget = match_budget(LIFEIQA, 4_000_000, knobs=["dim", "head.hidden"])
     assert set(budget.moved) <= {"dim", "head.hidden"}
-    _, budget = match_budget(LIFEIQA, 10_000_000, knobs=["head.num_experts", "interactions.*.hidden"])
+    _, budget = match_budget(LIFEIQA, 3_000_000, knobs=["head.num_experts", "interactions.*.hidden"])
     assert set(budget.moved) <= {"head.num_experts", *(f"interactions.{i}.hidden" for i in range(8))}
     with pytest.raises(BudgetError, match="unknown knob 'dept'; did you mean 'depth'"):
         match_budget(LIFEIQA, DEIQT, knobs=["dept"])
 
 
 def test_dim_alone_keeps_the_heads():
-    matched, budget = match_budget(DEIQT, 5_000_000, knobs=["dim"], tolerance=0.03)
+    matched, budget = match_budget(DEIQT, 800_000, knobs=["dim"], tolerance=0.06)
     assert list(budget.moved) == ["dim"]
     assert matched["dim"] % 6 == 0
-    assert budget.decoder.params == pytest.approx(5_000_000, rel=0.03)
+    assert budget.decoder.params == pytest.approx(800_000, rel=0.06)
 
 
 def test_widths_of_a_stack_keep_their_ratio():
-    _, budget = match_budget(LIFEIQA, 9_500_000, knobs=["interactions.*.hidden"])
+    _, budget = match_budget(LIFEIQA, 2_100_000, knobs=["interactions.*.hidden"])
     assert list(budget.moved) == [f"interactions.{i}.hidden" for i in (0, 2, 4, 6)]
     for before, (wide, narrow) in budget.moved.values():
         assert before == [192, 96]

@@ -8,9 +8,10 @@ import torch
 from PIL import Image
 
 from iqa_zoo.build import build_backbone
+from iqa_zoo.contracts import FeatureSpec, StageInfo
 from iqa_zoo.data.crops import load_crops
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.engine.features import bank_shapes, extract_features
+from iqa_zoo.engine.features import FeatureBank, bank_shapes, extract_features
 from iqa_zoo.errors import InputError
 
 BACKBONES = {
@@ -111,3 +112,20 @@ def test_features_that_are_not_finite_are_refused(data, tmp_path):
         next(backbone.parameters()).fill_(torch.nan)
     with pytest.raises(InputError, match="not finite"):
         extract_features(backbone, BACKBONES["map"], data, crops=1, cache=tmp_path)
+
+
+def test_standardised_channels_have_mean_zero_and_deviation_one_over_the_chosen_images():
+    rng = np.random.default_rng(0)
+    scale, offset = 10.0 ** rng.uniform(-2, 2, 6), rng.uniform(-5, 5, 6)
+    map4 = (rng.standard_normal((100, 2, 6, 3, 3)) * scale[:, None, None] + offset[:, None, None]).astype(np.float16)
+    map4[:, :, 5] = 7.0  # a dead channel
+    spec = FeatureSpec({4: StageInfo(6, 32)}, 6, 6, 96, token_stage=4)
+    bank = FeatureBank(spec, {"map4": map4, "global": map4.astype(np.float32).mean((3, 4))}, "made up", Path())
+    chosen = np.arange(10, 90)
+    taken = bank.standardised(chosen).take(chosen, np.zeros(80, dtype=int))
+    flat = taken.maps[4].permute(0, 2, 3, 1).reshape(-1, 6)
+    torch.testing.assert_close(flat.mean(0), torch.zeros(6), atol=1e-2, rtol=0)
+    torch.testing.assert_close(flat.std(0)[:5], torch.ones(5), atol=1e-2, rtol=0)
+    assert flat[:, 5].abs().max() < 1e-3
+    torch.testing.assert_close(taken.tokens_BLC.reshape(-1, 6), flat)
+    torch.testing.assert_close(taken.global_BC[:, :5].std(0), torch.ones(5), atol=2e-2, rtol=0)
