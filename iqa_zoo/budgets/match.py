@@ -31,8 +31,8 @@ from iqa_zoo.registry import SLOTS
 
 By = Literal["params", "active_params", "macs"]
 Scope = Literal["decoder", "model"]
-# How far a width may go: 1/16 to 16 times what it was, and only where that leads nowhere down to 1 and up to 64 times.
-REACH = ((16, 16), (10**9, 64))
+# How far a width may go: 1/8 to 8 times what it was, and only where that leads nowhere down to 1 and up to 64 times.
+REACH = ((8, 8), (10**9, 64))
 COARSE = 4  # times as many experts or layers or as wide a model, at most
 HUGE = 300_000_000  # parameters above which a decoder is not run to count its MACs
 

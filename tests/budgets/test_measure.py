@@ -79,15 +79,15 @@ def test_lifeiqa():
 
 @pytest.mark.parametrize("name", sorted(set(list_models()) - {"deiqt", "lifeiqa"}))
 def test_zoo_on_a_small_backbone(name):
-    agrees_with_torch(small(name))
+    agrees_with_torch(small(name, image_size=64), 64)
 
 
 @pytest.mark.parametrize("backbone", ["mobilenetv3_small_050", "nss"])
 def test_backbones_of_other_kinds(backbone):
-    cfg = small("lifeiqa", backbone)  # mobilenet's head convolution is run and not used
+    cfg = small("lifeiqa", backbone, image_size=96)  # mobilenet's head convolution is run and not used
     if backbone == "nss":
-        cfg["backbone"] = dict(type="nss", stages=(3, 4))
-    agrees_with_torch(cfg)
+        cfg["backbone"] = dict(type="nss", stages=(3, 4), image_size=96)
+    agrees_with_torch(cfg, 96)
 
 
 TINY = dict(backbone="deit_tiny_patch16_224", image_size=64)
@@ -132,11 +132,11 @@ def test_counting_a_config_leaves_the_random_state():
 
 
 def test_image_size():
-    cfg = small("deiqt")
-    budget = measure_budget(cfg, image_size=448)
-    assert budget.image_size == 448
+    cfg = small("deiqt", image_size=64)
+    budget = measure_budget(cfg, image_size=128)
+    assert budget.image_size == 128
     assert budget.by_slot["backbone"].macs == 4 * measure_budget(cfg).by_slot["backbone"].macs
-    assert measure_budget(build_model(cfg), image_size=448).macs == budget.macs
+    assert measure_budget(build_model(cfg), image_size=128).macs == budget.macs
     vit = measure_budget(small("deiqt", "deit_tiny_patch16_224"), image_size=64)
     assert vit == measure_budget(small("deiqt", **TINY))
     with pytest.raises(InputError, match="takes exactly 64x64"):

@@ -7,7 +7,7 @@ import json
 
 from rich.console import Console
 
-from iqa_zoo.budgets import budget_rows, match_budget, measure_budgets, print_budgets
+from iqa_zoo.budgets import budget_rows, match_budget, measure_budget, measure_budgets, print_budgets
 
 CFG = dict(
     dim=24,
@@ -32,19 +32,19 @@ def test_rows_add_up():
 
 
 def test_the_printed_report_says_what_was_counted_and_what_was_not():
-    matched, budget = match_budget(CFG, 30_000)
+    matched, budget = match_budget(CFG, int(1.1 * measure_budget(CFG).decoder.params))
     out = io.StringIO()
     print_budgets(Console(file=out, width=140), {"ours": budget})
     text = out.getvalue()
     assert "MACs" in text
     assert "convolution" in text
     assert "kernel area" in text
-    assert "apart from the MACs: adaptive_avg_pool2d" in text or "apart from the MACs: batch_norm" in text
+    assert "apart from the MACs: batch_norm" in text
     assert f"moved interactions.*.hidden 48 -> {matched['interactions'][1]['hidden']}" in text
 
 
 def test_to_dict_is_json_and_complete():
-    _, budget = match_budget(CFG, 30_000)
+    _, budget = match_budget(CFG, int(1.1 * measure_budget(CFG).decoder.params))
     plain = json.loads(json.dumps(budget.to_dict()))
     assert plain["params"] == budget.params
     assert plain["by_slot"]["head"]["macs"] == 6 * 24
