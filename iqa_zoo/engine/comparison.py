@@ -6,13 +6,16 @@ import hashlib
 import itertools
 import json
 import platform
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 import iqa_zoo
@@ -65,6 +68,37 @@ def versions() -> dict[str, str]:
     """The versions a number depends on."""
     packages = {name: version(name) for name in ("torch", "timm", "numpy", "scipy", "scikit-image")}
     return {"iqa_zoo": iqa_zoo.__version__, "python": platform.python_version(), **packages}
+
+
+@dataclass(frozen=True)
+class Training:
+    """One decoder on one split: what :func:`train_one` is called with."""
+
+    model: str
+    cfg: Config
+    split: Split
+    recipe: FrozenRecipe
+    seed: int
+
+
+def train_many(
+    trainings: Sequence[Training], bank: FeatureBank, data: RatedImages, cache: Path | None, jobs: int
+) -> Iterator[tuple[int, Record]]:
+    """Yield (position in ``trainings``, record) as trainings finish, ``jobs`` of them at a time.
+
+    Each runs on one thread in a process of its own, so that the results do not depend on ``jobs``, and is kept as soon
+    as it is done, so that what is interrupted goes on where it stopped.
+    """
+    with ProcessPoolExecutor(jobs, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+        futures = {
+            pool.submit(train_one, t.model, t.cfg, bank, data, t.split, t.recipe, t.seed, cache): i
+            for i, t in enumerate(trainings)
+        }
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def train_one(

@@ -43,6 +43,10 @@ class FeatureBank:
     path: Path
     scales: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the files again rather than being sent gigabytes."""
+        return _reopen, (self.spec, self.key, self.path, self.scales)
+
     @property
     def crops(self) -> int:
         return self.arrays["global"].shape[1]
@@ -82,6 +86,12 @@ class FeatureBank:
     def _token_stage(self) -> int:
         assert self.spec.token_stage is not None
         return self.spec.token_stage
+
+
+def _reopen(spec: FeatureSpec, key: str, path: Path, scales: dict[str, tuple[Tensor, Tensor]]) -> FeatureBank:
+    return FeatureBank(
+        spec, {file.stem: np.load(file, mmap_mode="r") for file in path.glob("*.npy")}, key, path, scales
+    )
 
 
 def _cells(map_BCHW: Tensor) -> Tensor:
@@ -235,5 +245,4 @@ def _open(folder: Path, spec: FeatureSpec, key: str) -> FeatureBank | None:
         return None
     if any(not (folder / name).is_file() or _checksum(folder / name) != crc for name, crc in files.items()):
         return None
-    arrays = {Path(name).stem: np.load(folder / name, mmap_mode="r") for name in files}
-    return FeatureBank(spec, arrays, key, folder)
+    return _reopen(spec, key, folder, {})

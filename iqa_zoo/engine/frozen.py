@@ -35,9 +35,9 @@ class FrozenRecipe:
     The last epoch is what is tested: nothing is selected, so nothing is held out to select by.
     """
 
-    epochs: int = 20
-    batch_size: int = 64
-    lr: float = 1e-3
+    epochs: int = 8
+    batch_size: int = 16
+    lr: float = 3e-4
     weight_decay: float = 0.05
     clip: float = 1.0
 

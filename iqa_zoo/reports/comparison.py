@@ -144,7 +144,8 @@ def protocol_notes(results: Results) -> list[str]:
     )
     notes.append(
         f"Decoders on frozen {results['backbone']} features ({results['weights']}), {results['crops']} crops an image; {recipe['epochs']} epochs, "
-        f"batch {recipe['batch_size']}, AdamW {recipe['lr']:g}, the same splits, seeds and steps for all; last epoch tested, nothing selected."
+        f"batch {recipe['batch_size']}, AdamW {recipe['lr']:g}, the same splits, seeds and steps for all; last epoch tested, nothing selected. "
+        f"The yardstick, one linear layer, learns at {results['yardstick_lr']:g}."
     )
     return notes
 

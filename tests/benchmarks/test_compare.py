@@ -19,10 +19,10 @@ def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("photos")
     rng = np.random.default_rng(0)
     lines = ["image,mos"]
-    for i in range(20):
-        noise = rng.normal(128, 4 * (i + 1), (224, 224, 3)).clip(0, 255).astype(np.uint8)
+    for i in range(30):
+        noise = rng.normal(128, 3 * (i + 1), (224, 224, 3)).clip(0, 255).astype(np.uint8)
         Image.fromarray(noise).save(root / f"{i}.png")
-        lines.append(f"{i}.png,{100 - 4 * i}")
+        lines.append(f"{i}.png,{100 - 3 * i}")
     (root / "labels.csv").write_text("\n".join(lines) + "\n")
     small = dict(
         dim=24,
@@ -48,7 +48,7 @@ def run(folder, *arguments):
 
 def test_the_whole_comparison(folder):
     first = run(
-        folder, "gcn.yaml", "attention.json", "--data", "table", "--root", folder, "--splits", 2, "--epochs", 2, "--crops", 1,
+        folder, "gcn.yaml", "attention.json", "--data", "table", "--root", folder / "labels.csv", "--splits", 2, "--epochs", 2, "--crops", 1,
         "--batch-size", 8, "--json", "r.json", "--csv", "r.csv", "--markdown", "r.md",
     )  # fmt: skip
     assert first.returncode == 0, first.stderr
@@ -59,7 +59,7 @@ def test_the_whole_comparison(folder):
     assert [row["model"] for row in results["matched"] if row["budget"]["moved"]]
     assert len(results["runs"]) == 2 * 3
     assert {run["model"] for run in results["runs"]} == {"gcn", "attention", "linear_probe"}
-    assert all(len(run["predictions"]) == 4 for run in results["runs"])
+    assert all(len(run["predictions"]) == 6 for run in results["runs"])
     assert set(results["runs"][0]["predictions"]) <= set(results["data"]["mos"])
     assert len(results["differences"]) == 3
     with (folder / "r.csv").open() as file:
@@ -76,7 +76,7 @@ def test_the_whole_comparison(folder):
     assert "PROXY" not in markdown
 
     again = run(
-        folder, "gcn.yaml", "attention.json", "--data", "table", "--root", folder, "--splits", 3, "--epochs", 2, "--crops", 1,
+        folder, "gcn.yaml", "attention.json", "--data", "table", "--root", folder / "labels.csv", "--splits", 3, "--epochs", 2, "--crops", 1,
         "--batch-size", 8, "--json", "again.json", "--no-latency",
     )  # fmt: skip
     assert again.returncode == 0, again.stderr
