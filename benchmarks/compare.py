@@ -46,7 +46,7 @@ from iqa_zoo.reports.cards import load_cards, published
 from iqa_zoo.reports.comparison import comparison_tables, verdict
 
 YARDSTICK = "linear_probe"
-YARDSTICK_RATE = 30  # times the learning rate: one linear layer is far from its optimum after the same steps otherwise
+YARDSTICK_RATE = 10  # times the learning rate: one linear layer is far from its optimum after the same steps otherwise
 CARDS = Path(__file__).resolve().parent.parent / "model_cards"
 Report = Callable[[str], Callable[[int, int], None]]
 
@@ -131,7 +131,7 @@ def compare(arguments: argparse.Namespace, console: Console) -> dict[str, Any] |
     spec = carrier.spec
     started = time.perf_counter()
 
-    with progress_bars(console) as report:
+    with Bars(console) as report:
         data = None if arguments.no_train and not arguments.dry_run else load_data(arguments, report)
         results: dict[str, Any] = {
             "command": ["compare.py", *sys.argv[1:]],
@@ -165,30 +165,43 @@ def _label(name: str) -> str:
     return Path(name).stem if Path(name).suffix else name
 
 
-def progress_bars(console: Console) -> Any:
-    class Bars:
-        """Progress bars on stderr, one for each stage of the work."""
+class Bars:
+    """Progress on stderr: a bar for each stage of the work, or, where nobody watches, a line now and then."""
 
-        def __enter__(self) -> Report:
-            self.progress = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeElapsedColumn(),
-                TimeRemainingColumn(),
-                console=console,
-            )
-            self.progress.start()
-            return self.report
+    def __init__(self, console: Console):
+        self.console = console
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
 
-        def report(self, text: str) -> Callable[[int, int], None]:
-            task = self.progress.add_task(text, total=None)
-            return lambda done, total: self.progress.update(task, completed=done, total=total)
+    def __enter__(self) -> Report:
+        self.progress.start()
+        return self.report
 
-        def __exit__(self, *_: object) -> None:
-            self.progress.stop()
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
 
-    return Bars()
+    def report(self, text: str) -> Callable[[int, int], None]:
+        task = self.progress.add_task(text, total=None)
+        started = time.perf_counter()
+        said = -1
+
+        def tick(done: int, total: int) -> None:
+            nonlocal said
+            self.progress.update(task, completed=done, total=total)
+            quarter = 4 * done // max(total, 1)
+            if not self.console.is_terminal and quarter > said:
+                said = quarter
+                seconds = time.perf_counter() - started
+                self.console.print(f"{text}: {done} of {total}, {seconds:.0f} s", highlight=False, soft_wrap=True)
+
+        return tick
 
 
 def load_data(arguments: argparse.Namespace, report: Report) -> RatedImages:

@@ -25,7 +25,7 @@ from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
 
 FORMAT = 1  # part of every key: raise it when what is stored changes
-BATCH = 24  # crops a forward pass; a few megabytes of activations each
+BATCH = 8  # crops a forward pass: activations that stay near the processor are faster than larger batches
 Progress = Callable[[int, int], None]
 
 
@@ -75,27 +75,38 @@ class FeatureBank:
 
     def take(self, image_B: NDArray[np.int64], crop_B: NDArray[np.int64]) -> Features:
         """Return the features of one crop each of some images, in single precision."""
-        taken = {name: torch.from_numpy(array[image_B, crop_B]).float() for name, array in self.arrays.items()}
-        for name, (mean, deviation) in self.scales.items():
-            taken[name] = taken[name].sub_(mean).div_(deviation)
-        maps = {int(name[3:]): tensor for name, tensor in taken.items() if name.startswith("map")}
-        tokens_BLC = taken["tokens"] if "tokens" in taken else _cells(maps[self._token_stage])
-        return Features(maps, tokens_BLC, taken["global"])
+        maps = _MapsOnDemand(self, image_B, crop_B)
+        if "tokens" in self.arrays:
+            tokens_BLC = self._read("tokens", image_B, crop_B)
+        else:
+            assert self.spec.token_stage is not None
+            tokens_BLC = maps[self.spec.token_stage].flatten(2).transpose(1, 2)
+        return Features(maps, tokens_BLC, self._read("global", image_B, crop_B))
 
-    @property
-    def _token_stage(self) -> int:
-        assert self.spec.token_stage is not None
-        return self.spec.token_stage
+    def _read(self, name: str, image_B: NDArray[np.int64], crop_B: NDArray[np.int64]) -> Tensor:
+        tensor = torch.from_numpy(self.arrays[name][image_B, crop_B]).float()
+        if name in self.scales:
+            mean, deviation = self.scales[name]
+            tensor = tensor.sub_(mean).div_(deviation)
+        return tensor
+
+
+class _MapsOnDemand(dict[int, Tensor]):
+    """The stage maps of a batch, each read from disk when it is first asked for: decoders differ in what they read."""
+
+    def __init__(self, bank: FeatureBank, image_B: NDArray[np.int64], crop_B: NDArray[np.int64]):
+        super().__init__()
+        self._read = lambda stage: bank._read(f"map{stage}", image_B, crop_B)
+
+    def __missing__(self, stage: int) -> Tensor:
+        self[stage] = self._read(stage)
+        return self[stage]
 
 
 def _reopen(spec: FeatureSpec, key: str, path: Path, scales: dict[str, tuple[Tensor, Tensor]]) -> FeatureBank:
     return FeatureBank(
         spec, {file.stem: np.load(file, mmap_mode="r") for file in path.glob("*.npy")}, key, path, scales
     )
-
-
-def _cells(map_BCHW: Tensor) -> Tensor:
-    return map_BCHW.flatten(2).transpose(1, 2)
 
 
 def bank_shapes(spec: FeatureSpec, images: int, crops: int) -> dict[str, tuple[int, ...]]:
@@ -194,13 +205,14 @@ def _compute(
 ) -> None:
     spec = spec_of(backbone)
     mean, std = torch.tensor(spec.mean).view(3, 1, 1), torch.tensor(spec.std).view(3, 1, 1)
+    backbone.to(memory_format=torch.channels_last)  # the faster layout for convolutions on CPUs
     arrays: dict[str, np.memmap[Any, Any]] = {}
     per_batch = max(1, BATCH // crops)
     loaded = _crops_of(data, spec.image_size, crops, seed)
     for start in range(0, len(data), per_batch):
         images = min(per_batch, len(data) - start)
         pixels = np.concatenate([next(loaded) for _ in range(images)])
-        image_BCHW = (torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255 - mean) / std
+        image_BCHW = (torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255 - mean) / std  # still channels last
         with torch.inference_mode():
             features = backbone(image_BCHW)
         named = {f"map{stage}": stage_map for stage, stage_map in features.maps.items()}

@@ -35,7 +35,7 @@ class FrozenRecipe:
     The last epoch is what is tested: nothing is selected, so nothing is held out to select by.
     """
 
-    epochs: int = 8
+    epochs: int = 9
     batch_size: int = 16
     lr: float = 3e-4
     weight_decay: float = 0.05

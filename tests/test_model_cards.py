@@ -1,0 +1,30 @@
+"""The cards: every number that can be computed is computed again, every model has a card."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from iqa_zoo.registry import MODELS
+from iqa_zoo.reports.cards import load_cards
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_the_markdown_is_what_the_data_and_the_code_say():
+    command = [sys.executable, str(ROOT / "model_cards" / "generate.py"), "--check"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert result.returncode == 0, result.stderr
+
+
+def test_every_built_in_model_has_one_card_and_every_card_models():
+    cards = load_cards(ROOT / "model_cards")
+    assert set(cards) == {name for name in MODELS.names() if MODELS.origin(name) == "iqa_zoo"}
+
+
+def test_published_numbers_are_correlations_of_models_on_the_card():
+    for name, card in load_cards(ROOT / "model_cards").items():
+        assert name in card["models"]
+        for row in card["published"]:
+            assert row["model"] in card["models"]
+            assert 0 < row["srocc"] <= 1
+            assert 0 < row["plcc"] <= 1
