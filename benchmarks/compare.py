@@ -134,7 +134,7 @@ def compare(arguments: argparse.Namespace, console: Console) -> dict[str, Any] |
     with Bars(console) as report:
         data = None if arguments.no_train and not arguments.dry_run else load_data(arguments, report)
         results: dict[str, Any] = {
-            "command": ["compare.py", *sys.argv[1:]],
+            "command": ["compare.py", *(Path(word).name if "/" in word else word for word in sys.argv[1:])],
             "versions": versions(),
             "source": source_hash(),
             "threads": torch.get_num_threads(),

@@ -106,7 +106,7 @@ def test_bad_input_is_one_clear_message_before_any_work(folder, arguments, says)
 
 def test_a_broken_image_is_named(folder, tmp_path):
     (tmp_path / "broken.png").write_bytes((folder / "3.png").read_bytes()[:400])
-    lines = ["image,mos", f"{tmp_path}/broken.png,1"] + [f"{folder}/{i}.png,{i}" for i in range(9)]
+    lines = ["image,mos", f"{tmp_path}/broken.png,1"] + [f"{folder}/{i}.png,{i}" for i in range(29)]
     (tmp_path / "labels.csv").write_text("\n".join(lines) + "\n")
     result = run(
         folder, "gcn.yaml", "attention.json", "--data", "table", "--root", tmp_path, "--splits", 1, "--epochs", 1, "--crops", 1,

@@ -6,13 +6,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.flop_counter import FlopCounterMode
 
 from iqa_zoo.budgets import add_formula, count_macs
 from iqa_zoo.budgets.formulas import FORMULAS, STANDS_APART, ZERO_COST
 from iqa_zoo.errors import BudgetError
 from iqa_zoo.heads.moe import MoEHead
 from iqa_zoo.interactions.pyg_conv import PyGConv
+
+from .torch_counter import count_by_torch
 
 
 class Call(nn.Module):
@@ -27,9 +28,7 @@ class Call(nn.Module):
 
 
 def by_torch(module: nn.Module, *inputs: Tensor) -> float:
-    with FlopCounterMode(display=False) as counter:
-        module.eval()(*inputs)
-    return counter.get_total_flops() / 2
+    return count_by_torch(module, *inputs).get_total_flops() / 2
 
 
 IMAGE = torch.rand(2, 8, 12, 10)

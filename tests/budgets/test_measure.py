@@ -6,7 +6,6 @@ import pytest
 import timm.layers
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from iqa_zoo import build_model, measure_budget, model_config
 from iqa_zoo.budgets import measure_decoder
@@ -14,6 +13,8 @@ from iqa_zoo.build import build_decoder
 from iqa_zoo.contracts import Features, FeatureSpec, StageInfo
 from iqa_zoo.errors import BudgetError, ConfigError, InputError
 from iqa_zoo.registry import list_models
+
+from .torch_counter import count_by_torch
 
 SLOTS = ("backbone", "queries", "memory", "head")  # the slots that are one module
 
@@ -28,8 +29,7 @@ def small(name: str, backbone: str = "resnet18", **more):
 
 def by_torch(model, size: int) -> dict[str, float]:
     """torch's count with gradients on, halved: it counts two operations a MAC."""
-    with FlopCounterMode(display=False) as counter:
-        model.eval()(torch.rand(1, 3, size, size))
+    counter = count_by_torch(model, torch.rand(1, 3, size, size))
     counts = counter.get_flop_counts()  # by module; those without products are absent
     slots = {
         slot: sum(counts[f"QualityModel.{slot}"].values()) / 2 for slot in SLOTS if f"QualityModel.{slot}" in counts
