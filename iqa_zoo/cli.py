@@ -18,7 +18,17 @@ from typing import TextIO
 from iqa_zoo import __version__
 from iqa_zoo.errors import IqaZooError
 
-COMMANDS = ("list", "describe", "validate", "config", "budget", "plugins")  # in the order of --help
+COMMANDS = (
+    "list",
+    "describe",
+    "validate",
+    "config",
+    "budget",
+    "data",
+    "splits",
+    "power",
+    "plugins",
+)  # in the order of --help
 
 EXAMPLES = """\
 examples:
@@ -28,6 +38,9 @@ examples:
   iqa-zoo config lifeiqa -o mine.yaml               a model as a file to edit
   iqa-zoo validate mine.yaml --set head.top_k=1     every problem at once, or the hash
   iqa-zoo budget lifeiqa deiqt                      parameters and MACs, per slot
+  iqa-zoo data check livec --root LIVEC             what is there, missing, unreadable and duplicated
+  iqa-zoo splits livec --root LIVEC -o splits.json  ten splits, by content, in a file for others
+  iqa-zoo power --data livec --data koniq10k        what SROCC gap can be detected, before training
 
 Exit codes: 0 done, 1 a check found problems, 2 a wrong argument, name or file.
 """

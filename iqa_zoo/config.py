@@ -108,7 +108,16 @@ def load_config(cfg: str | Path | Mapping[str, Any]) -> Config:
         if str(cfg) not in MODELS.names():
             raise UnknownName(f"{not_one_of(str(cfg), MODELS.names(), 'model')}; or give a .yaml or .json file")
         return model_config(str(cfg))
-    path = Path(cfg)
+    return read_mapping(cfg)
+
+
+def read_mapping(path: str | Path) -> Config:
+    """Read the mapping that a .yaml or .json file holds.
+
+    Raises:
+        ConfigError: no such file, not valid YAML, JSON or UTF-8, or not a mapping; names the file.
+    """
+    path = Path(path)
     if not path.is_file():
         raise ConfigError([f"there is no such file{closest(path.name, _siblings(path))}"], title=str(path))
     try:
@@ -121,7 +130,7 @@ def load_config(cfg: str | Path | Mapping[str, Any]) -> Config:
     except UnicodeDecodeError as error:
         raise ConfigError([f"not a text file in UTF-8: {error}"], title=str(path)) from error
     if not isinstance(loaded, dict):
-        raise ConfigError([f"expected a mapping of slots, got {type(loaded).__name__}"], title=str(path))
+        raise ConfigError([f"expected a mapping of names to values, got {type(loaded).__name__}"], title=str(path))
     return _fresh(loaded)
 
 
@@ -178,6 +187,18 @@ def _fits(value: Any, hint: Any) -> bool:
     return True
 
 
+def value_problem(value: Any, hint: Any) -> str | None:
+    """What is wrong with a config value under an annotation, or None.
+
+    >>> value_problem("adam", Literal["adam", "adamw"]), value_problem(1.5, int)
+    (None, 'expected int, got 1.5')
+    """
+    if _fits(value, hint):
+        return None
+    near = closest(value, typing.get_args(hint)) if typing.get_origin(hint) is Literal else ""
+    return f"expected {annotation_in_words(hint)}, got {value!r}{near}"
+
+
 def annotation_in_words(hint: Any) -> str:
     """An annotation in words."""
     if typing.get_origin(hint) is Literal:
@@ -202,10 +223,8 @@ def _check_part(slot: str, path: str, part: Any) -> list[str]:
             problems.append(f"{path}.{key}: is handed down to every part and not written here; leave it out")
         elif key not in keys:
             problems.append(f"{path}.{key}: {not_one_of(key, keys, 'key')} (of {part['type']!r})")
-        elif not _fits(value, keys[key].annotation):
-            hint = keys[key].annotation
-            near = closest(value, typing.get_args(hint)) if typing.get_origin(hint) is Literal else ""
-            problems.append(f"{path}.{key}: expected {annotation_in_words(hint)}, got {value!r}{near}")
+        elif problem := value_problem(value, keys[key].annotation):
+            problems.append(f"{path}.{key}: {problem}")
     for key, parameter in keys.items():
         if parameter.default is parameter.empty and key not in part:
             problems.append(f"{path}.{key}: is required by {part['type']!r} and missing")

@@ -536,9 +536,9 @@ def test_values_written_as_text(text, value):
     [
         ("x.yaml", "dim: [1", "not valid YAML or JSON"),
         ("x.json", '{"dim": 1,}', "not valid JSON"),
-        ("x.yaml", "- 1\n- 2\n", "expected a mapping of slots, got list"),
-        ("x.yaml", "", "expected a mapping of slots, got NoneType"),
-        ("x.json", "3", "expected a mapping of slots, got int"),
+        ("x.yaml", "- 1\n- 2\n", "expected a mapping of names to values, got list"),
+        ("x.yaml", "", "expected a mapping of names to values, got NoneType"),
+        ("x.json", "3", "expected a mapping of names to values, got int"),
         ("x.yaml", "dim: 1\nhead: {}\ndim: 2\n", "the key 'dim' is given twice"),
         ("x.yaml", "x: !!python/object/apply:os.getcwd []", "could not determine a constructor"),
         ("x.yaml", b"\xff\xfe\x00", "not a text file in UTF-8"),

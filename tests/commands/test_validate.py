@@ -47,4 +47,4 @@ def test_a_file_that_holds_no_config(capsys, tmp_path):
     path = tmp_path / "list.yaml"
     path.write_text("[1]")
     assert main(["validate", str(path)]) == 1
-    assert "expected a mapping of slots, got list" in capsys.readouterr().err
+    assert "expected a mapping of names to values, got list" in capsys.readouterr().err

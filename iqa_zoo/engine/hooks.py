@@ -1,0 +1,227 @@
+"""What happens around the steps and epochs of a training, as hooks of mmengine's Runner."""
+
+from __future__ import annotations
+
+import math
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.model import ExponentialMovingAverage
+from mmengine.runner import Runner
+from torch import nn
+
+from iqa_zoo.engine.recipe import Recipe
+from iqa_zoo.engine.run_folder import RunFolder
+from iqa_zoo.engine.schedule import rate_factor
+from iqa_zoo.engine.selection import choose
+from iqa_zoo.engine.state import (
+    latest_checkpoint,
+    load_checkpoint,
+    optimizer_tensors,
+    restore_optimizer,
+    save_checkpoint,
+    save_tensors,
+)
+from iqa_zoo.errors import InputError
+
+Measure = Callable[[str], Mapping[str, float] | None]  # part -> metrics
+Progress = Callable[[str, int, int], None]
+History = list[dict[str, Any]]
+
+
+class Steps(Hook):
+    """Each step: its seed, its learning rate, the moving average, a loss that must be finite, and checkpoints.
+
+    Args:
+        recipe: of the training.
+        seed: of the run; a step's randomness depends on it, the step and the process, and on nothing before.
+        steps_an_epoch: forward passes an epoch (accumulated parts count).
+        kept: where checkpoints go.
+        names: ``id(parameter)`` -> name.
+        save_steps: a checkpoint every so many steps besides that of each epoch.
+        progress: called after each step.
+    """
+
+    priority = "NORMAL"
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        seed: int,
+        steps_an_epoch: int,
+        kept: RunFolder,
+        names: Mapping[int, str],
+        save_steps: int | None,
+        progress: Progress | None,
+    ):
+        self.recipe, self.seed, self.steps_an_epoch = recipe, seed, steps_an_epoch
+        self.kept, self.names, self.save_steps, self.progress = kept, names, save_steps, progress
+        self.history: History = []
+        self.losses: list[float] = []  # of the epoch so far
+        self.average: ExponentialMovingAverage | None = None
+        self.started = time.perf_counter()
+
+    def before_run(self, runner: Runner) -> None:
+        if self.recipe.ema is not None:
+            self.average = ExponentialMovingAverage(model_of(runner), momentum=1 - self.recipe.ema)
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        runner.train_dataloader.begin(runner.epoch, len(self.losses))
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        step = f"{self.seed}/{runner.iter}/{runner.rank}"
+        torch.manual_seed(zlib.crc32(step.encode()))
+        factor = rate_factor(self.recipe, runner.iter, self.steps_an_epoch)
+        for group in runner.optim_wrapper.optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * factor
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Mapping[str, Any] | None = None
+    ) -> None:
+        assert outputs is not None
+        done, total = runner.iter + 1, self.recipe.epochs * self.steps_an_epoch
+        loss = float(outputs["loss"])
+        if not math.isfinite(loss):
+            last = latest_checkpoint(self.kept.checkpoints)
+            raise InputError(
+                f"the loss is {loss} at step {done} of {total} (epoch {runner.epoch + 1}); "
+                + (f"the last good checkpoint is {last}" if last else "no epoch was finished before")
+                + f". Lower the rate (lr {self.recipe.lr:g}), clip the gradient (clip: 1.0) or use precision: float32"
+            )
+        self.losses.append(loss)
+        whole = done % self.recipe.accumulate == 0
+        if self.average is not None and whole:
+            self.average.update_parameters(model_of(runner))
+        if self.progress and runner.rank == 0:
+            self.progress(f"epoch {runner.epoch + 1} of {self.recipe.epochs}, loss {self.mean_loss:.4f}", done, total)
+        if self.save_steps and done % self.save_steps == 0 and whole and done % self.steps_an_epoch:
+            self.save(runner, epoch=runner.epoch, step=done)
+
+    @property
+    def mean_loss(self) -> float:
+        return sum(self.losses) / max(1, len(self.losses))
+
+    @contextmanager
+    def averaged(self, runner: Runner) -> Iterator[None]:
+        """The model with its averaged weights, if there are any, put back afterwards."""
+        if self.average is None:
+            yield
+            return
+        model = model_of(runner)
+        live = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        model.load_state_dict(self.average.module.state_dict())
+        try:
+            yield
+        finally:
+            model.load_state_dict(live)
+
+    def save(self, runner: Runner, *, epoch: int, step: int) -> None:
+        """Keep what is needed to go on exactly from here: so many epochs and steps done."""
+        if runner.rank == 0:
+            tensors = {
+                "model": model_of(runner).state_dict(),
+                "optimizer": optimizer_tensors(runner.optim_wrapper.optimizer, self.names),
+            }
+            if self.average is not None:
+                tensors["ema"] = self.average.state_dict()
+            scaler = getattr(runner.optim_wrapper, "loss_scaler", None)
+            state = {
+                "epoch": epoch,
+                "step": step,
+                "losses": self.losses,
+                "history": self.history,
+                "scaler": scaler.state_dict() if scaler is not None else None,
+            }
+            save_checkpoint(self.kept.checkpoints, step, tensors, state)
+
+    def restore(self, runner: Runner) -> None:
+        """Go on from the last checkpoint, if there is one."""
+        last = latest_checkpoint(self.kept.checkpoints)
+        if last is None:
+            return
+        tensors, state = load_checkpoint(last)
+        model_of(runner).load_state_dict(tensors["model"])
+        restore_optimizer(runner.optim_wrapper.optimizer, self.names, tensors.get("optimizer", {}))
+        if self.average is not None:
+            self.average.load_state_dict(tensors["ema"])
+        if state["scaler"] is not None:
+            runner.optim_wrapper.loss_scaler.load_state_dict(state["scaler"])
+        self.history, self.losses = state["history"], state["losses"]
+        loop = runner.train_loop
+        loop._epoch, loop._iter = state["epoch"], state["step"]
+        loop.stop_training = stops_early(self.history, self.recipe.patience)
+
+
+class Epochs(Hook):
+    """After each epoch: metrics, the history, the weights if the rule selects them, a checkpoint, an early stop.
+
+    Args:
+        recipe: of the training.
+        rule: which epoch's weights are kept.
+        kept: where.
+        steps: the hook of the steps.
+        measure: part -> its metrics, or None where the part is not to be measured.
+    """
+
+    priority = "LOW"  # after the last step's own hooks
+
+    def __init__(self, recipe: Recipe, rule: str, kept: RunFolder, steps: Steps, measure: Measure):
+        self.recipe, self.rule, self.kept, self.steps, self.measure = recipe, rule, kept, steps, measure
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        steps = self.steps
+        epoch: dict[str, Any] = {
+            "epoch": runner.epoch + 1,
+            "loss": steps.mean_loss,
+            "lr": [group["lr"] for group in runner.optim_wrapper.optimizer.param_groups],
+        }
+        with steps.averaged(runner):
+            epoch |= {part: self.measure(part) for part in ("validation", "test")}
+            epoch["seconds"] = time.perf_counter() - steps.started
+            steps.started = time.perf_counter()
+            steps.history.append(epoch)
+            chosen = choose(steps.history, self.rule)
+            for i, each in enumerate(steps.history):
+                each["selected"] = i == chosen
+            if runner.rank == 0 and chosen == len(steps.history) - 1:
+                about = {"epoch": str(runner.epoch + 1), "selection": self.rule}
+                self._write(lambda: save_tensors(model_of(runner).state_dict(), self.kept.weights, about))
+        steps.losses = []
+        if runner.rank == 0:
+            self._write(lambda: self.kept.write("history", steps.history))
+        runner.visualizer.add_scalars(
+            {f"{part}/{name}": value for part in ("validation", "test") for name, value in (epoch[part] or {}).items()},
+            step=runner.epoch + 1,
+        )
+        steps.save(runner, epoch=runner.epoch + 1, step=runner.iter)
+        runner.train_loop.stop_training = stops_early(steps.history, self.recipe.patience)
+
+    def _write(self, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except OSError as error:
+            last = latest_checkpoint(self.kept.checkpoints)
+            kept = f"; the last good checkpoint is {last}: make room and go on with --resume" if last else ""
+            raise InputError(f"{self.kept.path}: cannot be written ({error.strerror or error}){kept}") from error
+
+
+def stops_early(history: History, patience: int | None) -> bool:
+    """Whether the best validation SROCC is ``patience`` epochs old.
+
+    >>> stops_early([dict(validation=dict(srocc=0.7)), dict(validation=dict(srocc=0.6))], patience=1)
+    True
+    """
+    if patience is None or not history:
+        return False
+    return len(history) - 1 - choose(history, "validation") >= patience
+
+
+def model_of(runner: Runner) -> nn.Module:
+    """The quality model inside whatever wraps it."""
+    trainable: Any = getattr(runner.model, "module", runner.model)
+    return trainable.model

@@ -1,0 +1,85 @@
+"""Scores of images by a trained model, the same whatever is scored beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import distributed
+
+from iqa_zoo.data.loader import CropLoader, DecodedImages
+from iqa_zoo.data.rated import RatedImages
+from iqa_zoo.engine.trainable import Trainable
+
+CROP_SEED = 0  # of test crops: they depend on the image's name and on nothing else
+
+
+def predict(
+    trainable: Trainable,
+    data: RatedImages,
+    indices: Sequence[int] | NDArray[np.int64],
+    *,
+    crops: int,
+    images: DecodedImages | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> NDArray[np.float64]:
+    """Return one score an image: the mean over its crops, on the labels' scale.
+
+    A forward pass holds the crops of one image and no others, so that a score depends on nothing else in the data, nor on
+    the order. Several processes share the images and all get all scores.
+
+    Raises:
+        InputError: an image that cannot be read or is smaller than a crop; names the file.
+    """
+    indices = np.asarray(indices, dtype=np.int64)
+    rank, world = (distributed.get_rank(), distributed.get_world_size()) if distributed.is_initialized() else (0, 1)
+    mine = indices[rank::world]
+    device = next(trainable.parameters()).device
+    was_training = trainable.training
+    trainable.eval()
+    scores = []
+    if len(mine):
+        loader = CropLoader(
+            data,
+            mine,
+            size=trainable.model.spec.image_size,
+            crops=crops,
+            batch_size=crops,
+            seed=CROP_SEED,
+            shuffle=False,
+            images=images,
+        )
+        for batch in loader:
+            scores.append(trainable.score(batch.image_BCHW.to(device)).mean().item())
+            if progress:
+                progress(min(len(scores) * world, len(indices)), len(indices))
+    trainable.train(was_training)
+    if world == 1:
+        return np.array(scores)
+    shared: list[list[float]] = [[] for _ in range(world)]
+    distributed.all_gather_object(shared, scores)
+    result = np.empty(len(indices))
+    for other, theirs in enumerate(shared):
+        result[other::world] = theirs
+    return result
+
+
+def torch_device(name: str | None) -> torch.device:
+    """The device of a name; CUDA where there is one, else the CPU, for None.
+
+    Raises:
+        InputError: no such device here.
+    """
+    from iqa_zoo.errors import InputError
+
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except RuntimeError as error:
+        raise InputError(f"{name!r} is no device: use cpu, cuda or cuda:N") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"{name!r} was asked for, and torch finds no CUDA device here; use --device cpu")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise InputError(f"{name!r} was asked for; there are {torch.cuda.device_count()} CUDA devices, from cuda:0 on")
+    return device

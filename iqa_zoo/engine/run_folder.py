@@ -1,0 +1,115 @@
+"""A training on disk: what was trained on what, how far it is, and what came of it.
+
+run.json             what the numbers depend on: configs, recipe, data, split, seed, versions
+split.json           the split, as a file that others can use
+history.json         every epoch: loss, validation metrics, rate, seconds
+checkpoints/         the state to go on from (iqa_zoo.engine.state)
+weights.safetensors  the weights of the selected epoch
+result.json          test metrics and predictions, once it is finished
+log/                 what mmengine's backends write
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from iqa_zoo.errors import CheckpointError, InputError
+
+FORMAT = "iqa_zoo run, version 1"
+# What may differ between a run and its resumption: where things are, and what is only watched.
+FREE = ("versions", "source", "device", "world")
+
+
+class RunFolder:
+    """The files of one training.
+
+    Args:
+        path: the folder; it need not exist.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def weights(self) -> Path:
+        return self.path / "weights.safetensors"
+
+    def exists(self) -> bool:
+        return (self.path / "run.json").is_file()
+
+    def begin(self, run: Mapping[str, Any], *, resume: bool) -> None:
+        """Write ``run.json``, or check that the run that is there is the same.
+
+        Raises:
+            InputError: a run is there and is not to be resumed, or the folder cannot be written.
+            CheckpointError: the run that is there differs; says in which keys.
+        """
+        if self.exists():
+            if not resume:
+                raise InputError(f"{self.path} holds a run already; go on with --resume, or name another folder")
+            if differing := differences(self.read("run"), {"format": FORMAT, **run}):
+                lines = "\n".join(f"  - {line}" for line in differing)
+                raise CheckpointError(f"{self.path} holds a run that differs from what was asked for:\n{lines}")
+            return
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.write("run", {"format": FORMAT, **run})
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be written ({error.strerror}); name another folder") from error
+
+    def read(self, name: str) -> Any:
+        """Read ``name.json``.
+
+        Raises:
+            CheckpointError: it is missing or damaged; says what of a run is there.
+        """
+        file = self.path / f"{name}.json"
+        try:
+            return json.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            there = ", ".join(sorted(path.name for path in self.path.glob("*"))) if self.path.is_dir() else ""
+            said = f"it holds {there}" if there else "there is nothing"
+            raise CheckpointError(f"{self.path} is not a run of iqa-zoo train: no {file.name}; {said}") from None
+        except (OSError, json.JSONDecodeError) as error:
+            raise CheckpointError(f"{file} cannot be read: {error}") from error
+
+    def write(self, name: str, content: Any) -> None:
+        """Write ``name.json``, beside and renamed."""
+        partial = self.path / f"{name}.json.partial"
+        partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        os.replace(partial, self.path / f"{name}.json")
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any], path: str = "") -> list[str]:
+    """In which keys two runs differ, one line each.
+
+    >>> differences({"recipe": {"lr": 1.0, "epochs": 3}}, {"recipe": {"lr": 2.0, "epochs": 3}})
+    ['recipe.lr: 1.0 there, 2.0 asked for']
+    """
+    lines = []
+    for key in dict.fromkeys([*before, *now]):
+        if not path and key in FREE:
+            continue
+        there, asked = before.get(key, "nothing"), now.get(key, "nothing")
+        if isinstance(there, Mapping) and isinstance(asked, Mapping):
+            lines += differences(there, asked, f"{path}{key}.")
+        elif isinstance(there, list) and isinstance(asked, list | tuple) and len(there) == len(asked):
+            lines += differences(
+                dict(enumerate(map(_plain, there))), dict(enumerate(map(_plain, asked))), f"{path}{key}."
+            )
+        elif _plain(there) != _plain(asked):
+            lines.append(f"{path}{key}: {there!r} there, {asked!r} asked for")
+    return lines
+
+
+def _plain(value: Any) -> Any:
+    """What JSON makes of a value: tuples are lists."""
+    return json.loads(json.dumps(value, default=str))

@@ -1,0 +1,27 @@
+"""The learning rate as a function of the step alone: nothing to keep, so resuming cannot go wrong."""
+
+from __future__ import annotations
+
+import math
+
+from iqa_zoo.engine.recipe import Recipe
+
+
+def rate_factor(recipe: Recipe, step: int, steps_an_epoch: int) -> float:
+    """What the peak learning rate is multiplied by at a step, counted from 0.
+
+    >>> recipe = Recipe(summary="", epochs=20, schedule="step", step_epochs=10, step_factor=0.1, warmup_epochs=2)
+    >>> [round(rate_factor(recipe, epoch * 100, 100), 3) for epoch in (0, 1, 2, 9, 10)]
+    [0.005, 0.505, 1.0, 1.0, 0.1]
+    """
+    warmup = recipe.warmup_epochs * steps_an_epoch
+    if step < warmup:
+        start = recipe.warmup_lr / recipe.lr if recipe.lr else 0.0
+        return start + (1 - start) * min(1.0, (step + 1) / warmup)
+    if recipe.schedule == "step":
+        return recipe.step_factor ** (step // (recipe.step_epochs * steps_an_epoch))
+    if recipe.schedule == "cosine":
+        end = recipe.final_lr / recipe.lr if recipe.lr else 0.0
+        progress = (step - warmup) / max(1, recipe.epochs * steps_an_epoch - warmup)
+        return end + (1 - end) * 0.5 * (1 + math.cos(math.pi * progress))
+    return 1.0

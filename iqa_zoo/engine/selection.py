@@ -1,0 +1,69 @@
+"""Which epoch of a training is reported, and what the other rules would have reported."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from iqa_zoo.errors import InputError, not_one_of
+
+RULES = {
+    "validation": "the epoch of the best validation SROCC; the test part is read once, at the end",
+    "last": "the last epoch",
+    "test-oracle": "the epoch of the best test SROCC: peeks at the test part, as the released codes of both papers do",
+}
+
+
+def check_rule(rule: str) -> str:
+    """Return the name of a selection rule.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    if rule not in RULES:
+        raise InputError(not_one_of(rule, RULES, "selection rule"))
+    return rule
+
+
+def choose(history: Sequence[Mapping[str, Any]], rule: str) -> int:
+    """Return the position in the history of the epoch that a rule reports; of equals, the first.
+
+    Args:
+        history: an epoch each, in order, with ``validation`` and ``test`` (metrics by name) where they were measured.
+        rule: of ``RULES``.
+
+    Raises:
+        InputError: the part that the rule reads was not measured.
+
+    >>> history = [dict(validation=dict(srocc=v), test=dict(srocc=t)) for v, t in [(0.6, 0.5), (0.8, 0.6), (0.7, 0.7)]]
+    >>> [choose(history, rule) for rule in ("validation", "last", "test-oracle")]
+    [1, 2, 2]
+    """
+    if not history:
+        raise InputError("no epoch was finished; there is nothing to choose from")
+    if check_rule(rule) == "last":
+        return len(history) - 1
+    part = "validation" if rule == "validation" else "test"
+    if any(epoch.get(part) is None for epoch in history):
+        raise InputError(f"the rule {rule!r} needs the {part} part measured after every epoch, and it was not")
+    # A constant prediction has no SROCC; any number is better.
+    sroccs = [epoch[part]["srocc"] for epoch in history]
+    return max(range(len(sroccs)), key=lambda i: (-math.inf if math.isnan(sroccs[i]) else sroccs[i], -i))
+
+
+def every_rule(history: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    """What each rule reports: the epoch, counted from 1, and its test metrics, where the history has what it reads.
+
+    >>> every_rule([dict(validation=None, test=dict(srocc=0.5)), dict(validation=None, test=dict(srocc=0.4))])
+    {'last': {'epoch': 2, 'srocc': 0.4}, 'test-oracle': {'epoch': 1, 'srocc': 0.5}}
+    """
+    reported = {}
+    for rule in RULES:
+        try:
+            chosen = choose(history, rule)
+        except InputError:
+            continue
+        if history[chosen].get("test") is not None:
+            reported[rule] = {"epoch": chosen + 1, **history[chosen]["test"]}
+    return reported

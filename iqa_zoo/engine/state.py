@@ -1,0 +1,119 @@
+"""The state of a training on disk: safetensors and JSON, never a pickle; written beside and renamed, never half.
+
+A checkpoint is a folder ``step-00000120`` with ``model.safetensors``, ``optimizer.safetensors``, with a moving average
+``ema.safetensors``, and ``state.json``. No random state is kept: every step seeds itself from the run's seed and its number.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from iqa_zoo.errors import CheckpointError, InputError
+
+PREFIX = "step-"
+
+
+def save_checkpoint(
+    folder: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]
+) -> None:
+    """Keep a checkpoint as ``folder/step-...`` and remove the older ones.
+
+    Args:
+        folder: of the checkpoints.
+        step: steps done.
+        tensors: file stem -> name -> tensor.
+        state: whatever else, as JSON.
+
+    Raises:
+        InputError: the disk is full or the folder cannot be written; says which checkpoint is still there.
+    """
+    target = folder / f"{PREFIX}{step:08d}"
+    partial = folder / f"{target.name}.partial"
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        for stem, named in tensors.items():
+            save_tensors(named, partial / f"{stem}.safetensors")
+        (partial / "state.json").write_text(json.dumps(state), encoding="utf-8")
+        shutil.rmtree(target, ignore_errors=True)
+        partial.rename(target)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        last = latest_checkpoint(folder)
+        kept = f"the last good one is {last}; make room and go on with --resume" if last else "there is no earlier one"
+        raise InputError(f"{target}: the checkpoint cannot be written ({_reason(error)}); {kept}") from error
+    for other in folder.glob(f"{PREFIX}*"):
+        if other != target:
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def latest_checkpoint(folder: Path) -> Path | None:
+    """The checkpoint of the most steps, or None where there is none."""
+    found = sorted(path for path in folder.glob(f"{PREFIX}*") if path.suffix != ".partial")
+    return found[-1] if found else None
+
+
+def load_checkpoint(checkpoint: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
+    """Return (file stem -> name -> tensor, state) of a checkpoint.
+
+    Raises:
+        CheckpointError: a file is missing or damaged.
+    """
+    try:
+        tensors = {path.stem: load_file(path) for path in sorted(checkpoint.glob("*.safetensors"))}
+        return tensors, json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
+    except (OSError, SafetensorError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{checkpoint}: damaged ({error}); remove this folder to begin anew") from error
+
+
+def save_tensors(named: Mapping[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
+    """Write tensors as safetensors, beside and renamed."""
+    partial = path.with_suffix(".partial")
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in named.items()}, partial, metadata)
+    os.replace(partial, path)
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer, names: Mapping[int, str]) -> dict[str, Tensor]:
+    """The optimizer's moments by parameter name and kind: ``head.fc.weight/exp_avg``.
+
+    Args:
+        optimizer: any whose state of a parameter is tensors.
+        names: ``id(parameter)`` -> name.
+    """
+    return {
+        f"{names[id(parameter)]}/{kind}": value
+        for parameter, state in optimizer.state.items()
+        for kind, value in state.items()
+    }
+
+
+def restore_optimizer(
+    optimizer: torch.optim.Optimizer, names: Mapping[int, str], tensors: Mapping[str, Tensor]
+) -> None:
+    """Put back what :func:`optimizer_tensors` gave."""
+    by_name: dict[str, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        name, _, kind = key.rpartition("/")
+        by_name.setdefault(name, {})[kind] = value
+    packed: dict[str, Any] = optimizer.state_dict()
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    packed["state"] = {
+        index: by_name[names[id(parameter)]]
+        for index, parameter in enumerate(parameters)
+        if names[id(parameter)] in by_name
+    }
+    optimizer.load_state_dict(packed)
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
