@@ -26,13 +26,21 @@ NOT_OPTIONS = ("root", "progress")  # arguments of a dataset that a command give
 
 
 def add_dataset_options(
-    parser: argparse.ArgumentParser, flag: str | None = None, *, several: bool = False, skip_unreadable: bool = True
+    parser: argparse._ActionsContainer,
+    flag: str | None = None,
+    *,
+    also: str | None = None,
+    default: str | None = None,
+    several: bool = False,
+    skip_unreadable: bool = True,
 ) -> None:
     """Add the dataset's name, ``--root``, ``--option`` and ``--skip-unreadable``, for :func:`load_dataset`.
 
     Args:
         parser: of the subcommand.
         flag: gives the name, for example ``"--data"``; a positional NAME where left out.
+        also: another spelling of the flag.
+        default: the dataset where the flag is left out; without one the flag is required.
         several: the flag may be given several times; ``args.data`` is a list then.
         skip_unreadable: leave out ``--skip-unreadable`` where False.
     """
@@ -42,7 +50,9 @@ def add_dataset_options(
     elif several:
         parser.add_argument(flag, dest="data", metavar="NAME", action="append", required=True, help=words)
     else:
-        parser.add_argument(flag, dest="data", metavar="NAME", required=True, help=words)
+        flags = [flag] + ([also] if also else [])
+        words += f" (default: {default})" if default else ""
+        parser.add_argument(*flags, dest="data", metavar="NAME", required=default is None, default=default, help=words)
     parser.add_argument("--root", type=Path, metavar="PATH", help="the folder with the dataset; demo needs none")
     parser.add_argument(
         "--option",

@@ -38,15 +38,12 @@ def _override(text: str) -> tuple[str, Any]:
         raise argparse.ArgumentTypeError(f"{path}: {'; '.join(error.problems)}") from error
 
 
-def add_set_option(parser: argparse.ArgumentParser) -> None:
-    """Add ``--set KEY=VALUE ...``; ``dict(args.set)`` are the overrides."""
-    parser.add_argument(
-        "--set",
-        metavar="KEY=VALUE",
-        nargs="+",
-        action="extend",
-        default=[],
-        type=_override,
-        help="replace values of the config by dotted path, for example head.num_experts=8 "
-        "'interactions.*.num_heads=8' 'backbone.stages=[2, 3]' memory=null",
-    )
+SET = (
+    "replace values of the config by dotted path, for example head.num_experts=8 "
+    "'interactions.*.num_heads=8' 'backbone.stages=[2, 3]' memory=null"
+)
+
+
+def add_set_option(parser: argparse._ActionsContainer, flag: str = "--set", words: str = SET) -> None:
+    """Add ``--set KEY=VALUE ...`` or another flag like it; ``dict(args.set)`` are the overrides."""
+    parser.add_argument(flag, metavar="KEY=VALUE", nargs="+", action="extend", default=[], type=_override, help=words)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import platform
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -18,14 +17,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-import iqa_zoo
 from iqa_zoo.config import Config, config_hash, resolve_config
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
+from iqa_zoo.engine.evaluation import evaluate_scores
 from iqa_zoo.engine.features import FeatureBank
 from iqa_zoo.engine.frozen import FrozenRecipe, train_frozen
-from iqa_zoo.engine.metrics import METRICS, srocc
-from iqa_zoo.engine.statistics import holm, median_iqr, paired_difference
+from iqa_zoo.engine.metrics import METRICS
+from iqa_zoo.engine.provenance import source_hash, versions
+from iqa_zoo.engine.selection import every_rule
+from iqa_zoo.engine.statistics import (
+    Difference,
+    bootstrap_difference,
+    holm,
+    median_iqr,
+    paired_difference,
+    srocc_difference_p,
+)
 from iqa_zoo.registry import BACKBONES
 
 Record = dict[str, Any]
@@ -50,24 +58,20 @@ def _stages_read(cfg: Mapping[str, Any]) -> set[int]:
     return {*named, *several}
 
 
-def run_key(cfg: Config, bank: FeatureBank, split: Split, recipe: FrozenRecipe, seed: int) -> str:
+def run_key(training: Training, bank: FeatureBank, elsewhere: Mapping[str, Elsewhere]) -> str:
     """Name one training by everything that its result depends on, the source of this package included."""
-    what = [config_hash(cfg), bank.key, split.id, asdict(recipe), seed, source_hash(), versions()]
+    what = [
+        config_hash(training.cfg),
+        bank.key,
+        training.split.id,
+        asdict(training.recipe),
+        training.seed,
+        training.rule,
+        {name: other.bank.key for name, other in elsewhere.items()},
+        source_hash(),
+        versions(),
+    ]
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def source_hash() -> str:
-    """A hash of this package's source files: results of other code are not taken for results of this."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(iqa_zoo.__file__).parent.rglob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
-
-
-def versions() -> dict[str, str]:
-    """The versions a number depends on."""
-    packages = {name: version(name) for name in ("torch", "timm", "numpy", "scipy", "scikit-image")}
-    return {"iqa_zoo": iqa_zoo.__version__, "python": platform.python_version(), **packages}
 
 
 @dataclass(frozen=True)
@@ -79,10 +83,25 @@ class Training:
     split: Split
     recipe: FrozenRecipe
     seed: int
+    rule: str = "validation"
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """Another dataset that trained models are tested on, and its features from the same backbone."""
+
+    data: RatedImages
+    bank: FeatureBank
 
 
 def train_many(
-    trainings: Sequence[Training], bank: FeatureBank, data: RatedImages, cache: Path | None, jobs: int
+    trainings: Sequence[Training],
+    bank: FeatureBank,
+    data: RatedImages,
+    cache: Path | None,
+    jobs: int,
+    elsewhere: Mapping[str, Elsewhere] | None = None,
 ) -> Iterator[tuple[int, Record]]:
     """Yield (position in ``trainings``, record) as trainings finish, ``jobs`` of them at a time.
 
@@ -91,8 +110,7 @@ def train_many(
     """
     with ProcessPoolExecutor(jobs, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
         futures = {
-            pool.submit(train_one, t.model, t.cfg, bank, data, t.split, t.recipe, t.seed, cache): i
-            for i, t in enumerate(trainings)
+            pool.submit(train_one, training, bank, data, cache, elsewhere): i for i, training in enumerate(trainings)
         }
         try:
             for future in as_completed(futures):
@@ -102,39 +120,49 @@ def train_many(
 
 
 def train_one(
-    model: str,
-    cfg: Config,
+    training: Training,
     bank: FeatureBank,
     data: RatedImages,
-    split: Split,
-    recipe: FrozenRecipe,
-    seed: int,
     cache: Path | None,
+    elsewhere: Mapping[str, Elsewhere] | None = None,
 ) -> Record:
     """Train one decoder on one split and return its record; one that was trained before is read from the cache."""
-    kept = cache / "runs" / f"{run_key(cfg, bank, split, recipe, seed)}.json" if cache else None
+    others = dict(elsewhere or {})
+    kept = cache / "runs" / f"{run_key(training, bank, others)}.json" if cache else None
     if kept and kept.is_file():
         try:
-            return {**json.loads(kept.read_text(encoding="utf-8")), "model": model, "resumed": True}
+            return {**json.loads(kept.read_text(encoding="utf-8")), "model": training.model, "resumed": True}
         except json.JSONDecodeError:
             pass  # cut off while it was written: train again
-    run = train_frozen(cfg, bank, data.mos, split, recipe=recipe, seed=seed)
-    test_mos = data.mos[split.test]
-    record: Record = {
-        "model": model,
-        "config": config_hash(cfg),
+    split = training.split
+    run = train_frozen(
+        training.cfg,
+        bank,
+        data.mos,
+        split,
+        recipe=training.recipe,
+        seed=training.seed,
+        rule=training.rule,
+        elsewhere={name: other.bank for name, other in others.items()},
+        device=training.device,
+    )
+    selected = next(i for i, epoch in enumerate(run.history) if epoch["selected"])
+    record = {
+        "model": training.model,
+        "config": config_hash(training.cfg),
         "split": split.id,
-        "seed": seed,
-        **{name: metric(run.predictions, test_mos) for name, metric in METRICS.items()},
-        "last_loss": run.last_loss,
+        "seed": training.seed,
+        **flat(evaluate_scores(run.predictions, data, split.test)),
+        "elsewhere": {
+            name: evaluate_elsewhere(run.elsewhere[name], data, other.data) for name, other in others.items()
+        },
+        "epoch": selected + 1,
+        "epochs": len(run.history),
+        "last_loss": run.history[-1]["loss"],
+        "every_rule": every_rule(run.history),
         "seconds": run.seconds,
         "resumed": False,
-        "predictions": {
-            data.names[i]: round(float(score), 4) for i, score in zip(split.test, run.predictions, strict=True)
-        },
     }
-    if data.distortions is not None:
-        record["srocc_by_distortion"] = _by_distortion(data, split, run.predictions)
     if kept:
         kept.parent.mkdir(parents=True, exist_ok=True)
         partial = kept.with_suffix(".partial")
@@ -143,15 +171,15 @@ def train_one(
     return record
 
 
-def _by_distortion(data: RatedImages, split: Split, predictions: NDArray[np.float64]) -> dict[str, float]:
-    assert data.distortions is not None
-    kinds = np.array(data.distortions)[split.test]
-    mos = data.mos[split.test]
-    return {
-        str(kind): srocc(predictions[kinds == kind], mos[kinds == kind])
-        for kind in np.unique(kinds)
-        if (kinds == kind).sum() >= 5
-    }
+def evaluate_elsewhere(scores: NDArray[np.float64], trained_on: RatedImages, data: RatedImages) -> Record:
+    """Metrics of another dataset's images, whichever way its scores run; errors are in the units of the other scale."""
+    same = trained_on.higher_is_better == data.higher_is_better
+    return flat(evaluate_scores(scores, data, np.arange(len(data)), same_direction=same))
+
+
+def flat(evaluated: Record) -> Record:
+    """What :func:`evaluate_scores` returns, with the metrics beside the rest."""
+    return {**evaluated["metrics"], **{key: value for key, value in evaluated.items() if key != "metrics"}}
 
 
 def summarise(records: Sequence[Record]) -> dict[str, Record]:
@@ -173,21 +201,66 @@ def summarise(records: Sequence[Record]) -> dict[str, Record]:
     return summary
 
 
-def differences(records: Sequence[Record], test_train_ratio: float) -> list[Record]:
-    """Every pair of models on the same splits: mean SROCC difference, 95 % interval, wins, Holm-adjusted p."""
-    by_model: dict[str, dict[str, float]] = {}
+def summarise_rules(records: Sequence[Record]) -> dict[str, dict[str, Record]]:
+    """Per model and selection rule: what it would have reported (median SROCC) and the epoch (median)."""
+    summary: dict[str, dict[str, Record]] = {}
+    for model in dict.fromkeys(record["model"] for record in records):
+        mine = [record["every_rule"] for record in records if record["model"] == model]
+        rules = [rule for rule in mine[0] if all(rule in reported for reported in mine)]
+        summary[model] = {
+            rule: {
+                "srocc": float(np.median([reported[rule]["srocc"] for reported in mine])),
+                "plcc": float(np.median([reported[rule]["plcc"] for reported in mine])),
+                "epoch": float(np.median([reported[rule]["epoch"] for reported in mine])),
+            }
+            for rule in rules
+        }
+    return summary
+
+
+def differences(records: Sequence[Record], test_train_ratio: float, data: RatedImages) -> list[Record]:
+    """Every pair of models on the same splits: SROCC difference, 95 % interval, wins, Holm-adjusted p.
+
+    Over several splits the mean difference, the corrected interval and Wilcoxon's p; on a single split the difference
+    with a paired bootstrap over its images (whole contents, where images share them) and Williams' p.
+    """
+    by_model: dict[str, dict[str, Record]] = {}
     for record in records:
-        by_model.setdefault(record["model"], {})[record["split"]] = record["srocc"]
+        by_model.setdefault(record["model"], {})[record["split"]] = record
     pairs: list[Record] = []
     for first, second in itertools.combinations(by_model, 2):
         splits = [split for split in by_model[first] if split in by_model[second]]
-        if len(splits) < 2:
+        if not splits:
             continue
-        a = [by_model[first][split] for split in splits]
-        b = [by_model[second][split] for split in splits]
-        difference = paired_difference(a, b, test_train_ratio=test_train_ratio)
+        a, b = ([by_model[model][split]["srocc"] for split in splits] for model in (first, second))
+        if len(splits) > 1:
+            difference, test = paired_difference(a, b, test_train_ratio=test_train_ratio), "wilcoxon"
+        else:
+            difference = _on_one_split(by_model[first][splits[0]], by_model[second][splits[0]], data)
+            test = "williams"
         wins = sum(x > y for x, y in zip(a, b, strict=True))
-        pairs.append({"first": first, "second": second, "wins": wins, **asdict(difference), "tie": difference.is_tie})
+        pairs.append(
+            {
+                "first": first,
+                "second": second,
+                "wins": wins,
+                "splits": len(splits),
+                "test": test,
+                **asdict(difference),
+                "tie": difference.is_tie,
+            }
+        )
     for pair, p in zip(pairs, holm([pair["p"] for pair in pairs]), strict=True):
         pair["p_holm"] = p
     return pairs
+
+
+def _on_one_split(first: Record, second: Record, data: RatedImages) -> Difference:
+    index_of = {name: i for i, name in enumerate(data.names)}
+    names = list(first["predictions"])
+    chosen = [index_of[name] for name in names]
+    scores_a, scores_b = ([record["predictions"][name] for name in names] for record in (first, second))
+    groups = [data.contents[i] for i in chosen] if data.references is not None else None
+    difference = bootstrap_difference(scores_a, scores_b, data.mos[chosen], groups=groups)
+    p = srocc_difference_p(scores_a, scores_b, data.mos[chosen])
+    return replace(difference, p=1.0 if math.isnan(p) else p)

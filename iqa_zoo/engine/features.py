@@ -73,15 +73,21 @@ class FeatureBank:
             scales[name] = (mean.float().view(shape), deviation.float().view(shape))
         return replace(self, scales=scales)
 
-    def take(self, image_B: NDArray[np.int64], crop_B: NDArray[np.int64]) -> Features:
-        """Return the features of one crop each of some images, in single precision."""
-        maps = _MapsOnDemand(self, image_B, crop_B)
+    @property
+    def images(self) -> int:
+        return self.arrays["global"].shape[0]
+
+    def take(
+        self, image_B: NDArray[np.int64], crop_B: NDArray[np.int64], device: torch.device | str = "cpu"
+    ) -> Features:
+        """Return the features of one crop each of some images, in single precision, on a device."""
+        maps = _MapsOnDemand(self, image_B, crop_B, device)
         if "tokens" in self.arrays:
-            tokens_BLC = self._read("tokens", image_B, crop_B)
+            tokens_BLC = self._read("tokens", image_B, crop_B).to(device)
         else:
             assert self.spec.token_stage is not None
             tokens_BLC = maps[self.spec.token_stage].flatten(2).transpose(1, 2)
-        return Features(maps, tokens_BLC, self._read("global", image_B, crop_B))
+        return Features(maps, tokens_BLC, self._read("global", image_B, crop_B).to(device))
 
     def _read(self, name: str, image_B: NDArray[np.int64], crop_B: NDArray[np.int64]) -> Tensor:
         tensor = torch.from_numpy(self.arrays[name][image_B, crop_B]).float()
@@ -94,9 +100,11 @@ class FeatureBank:
 class _MapsOnDemand(dict[int, Tensor]):
     """The stage maps of a batch, each read from disk when it is first asked for: decoders differ in what they read."""
 
-    def __init__(self, bank: FeatureBank, image_B: NDArray[np.int64], crop_B: NDArray[np.int64]):
+    def __init__(
+        self, bank: FeatureBank, image_B: NDArray[np.int64], crop_B: NDArray[np.int64], device: torch.device | str
+    ):
         super().__init__()
-        self._read = lambda stage: bank._read(f"map{stage}", image_B, crop_B)
+        self._read = lambda stage: bank._read(f"map{stage}", image_B, crop_B).to(device)
 
     def __missing__(self, stage: int) -> Tensor:
         self[stage] = self._read(stage)
@@ -133,7 +141,7 @@ def extract_features(
     the seed; a cache that is partial or damaged is computed again.
 
     Args:
-        backbone: in any mode; it is put into eval mode.
+        backbone: in any mode, on any device; it is put into eval mode.
         config: the resolved backbone config, for the key.
         data: the images.
         crops: how many crops an image, of the backbone's input size.
@@ -205,6 +213,7 @@ def _compute(
 ) -> None:
     spec = spec_of(backbone)
     mean, std = torch.tensor(spec.mean).view(3, 1, 1), torch.tensor(spec.std).view(3, 1, 1)
+    device = next((tensor.device for tensor in backbone.state_dict().values()), torch.device("cpu"))
     backbone.to(memory_format=torch.channels_last)  # the faster layout for convolutions on CPUs
     arrays: dict[str, np.memmap[Any, Any]] = {}
     per_batch = max(1, BATCH // crops)
@@ -214,13 +223,13 @@ def _compute(
         pixels = np.concatenate([next(loaded) for _ in range(images)])
         image_BCHW = (torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255 - mean) / std  # still channels last
         with torch.inference_mode():
-            features = backbone(image_BCHW)
+            features = backbone(image_BCHW.to(device))
         named = {f"map{stage}": stage_map for stage, stage_map in features.maps.items()}
         if spec.token_stage not in features.maps:
             named["tokens"] = features.tokens_BLC
         named["global"] = features.global_BC
         for name, tensor in named.items():
-            values = tensor.reshape(images, crops, *tensor.shape[1:]).numpy()
+            values = tensor.reshape(images, crops, *tensor.shape[1:]).cpu().numpy()
             if not np.abs(values).max() < np.finfo(np.float16).max:
                 raise InputError(
                     f"{data.paths[start]}: the backbone's {name} is not finite or exceeds half precision; are these its weights?"

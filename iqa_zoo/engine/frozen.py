@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,8 @@ from torch import nn
 from iqa_zoo.build import build_decoder
 from iqa_zoo.data.splits import Split
 from iqa_zoo.engine.features import FeatureBank
+from iqa_zoo.engine.metrics import METRICS
+from iqa_zoo.engine.selection import choose
 from iqa_zoo.errors import IqaZooError
 from iqa_zoo.interactions.attention import compute_for_few_queries
 from iqa_zoo.quality_model import QualityModel
@@ -31,8 +33,6 @@ class FrozenRecipe:
         lr: peak learning rate of AdamW; warmed up over the first 5 % of the steps, then cosine to zero.
         weight_decay: on matrices; biases, norms, embeddings and scalars have none.
         clip: gradient norm at most.
-
-    The last epoch is what is tested: nothing is selected, so nothing is held out to select by.
     """
 
     epochs: int = 9
@@ -44,11 +44,19 @@ class FrozenRecipe:
 
 @dataclass(frozen=True)
 class FrozenRun:
-    """What one training gave: test predictions on the labels' scale (mean over the cached crops), the loss of the
-    last epoch on standardised labels, and wall-clock seconds."""
+    """What one training gave.
+
+    Attributes:
+        predictions: of the test part at the selected epoch, on the labels' scale (mean over the cached crops).
+        elsewhere: of all images of other datasets, by name, at the same epoch.
+        history: an epoch each: ``loss`` on standardised labels, metrics of the ``validation`` and the ``test`` part, and
+            which one is ``selected``.
+        seconds: wall clock.
+    """
 
     predictions: NDArray[np.float64]
-    last_loss: float
+    elsewhere: dict[str, NDArray[np.float64]]
+    history: list[dict[str, Any]]
     seconds: float
 
 
@@ -60,52 +68,90 @@ def train_frozen(
     *,
     recipe: FrozenRecipe,
     seed: int = 0,
+    rule: str = "validation",
+    elsewhere: Mapping[str, FeatureBank] | None = None,
+    device: str = "cpu",
 ) -> FrozenRun:
-    """Train the decoder of a config on a split's training part and predict its test part.
+    """Train the decoder of a config on a split's training part and predict its test part at the epoch a rule selects.
 
-    Labels and features (each channel) are standardised by the training part, predictions put back on the labels' scale. The seed sets the
-    initial weights, the order of the images and the crops met; two decoders with equal seeds meet the same.
+    Labels and features (each channel) are standardised by the training part, predictions put back on the labels' scale.
+    The seed sets the initial weights, the order of the images and the crops met; two decoders with equal seeds meet the same.
+    Test metrics are noted after every epoch, so that the rules can be compared; only ``test-oracle`` selects by them.
+
+    Args:
+        cfg: the model; its backbone is not built.
+        bank: the features of all images.
+        mos: their labels.
+        split: its validation part may be empty where the rule does not read it.
+        recipe: how.
+        seed: see above.
+        rule: of :data:`iqa_zoo.engine.selection.RULES`.
+        elsewhere: features of other datasets to predict, from the same backbone.
+        device: where the decoder is trained, as torch names it.
 
     Raises:
         IqaZooError: the loss is not finite; says the step.
+        InputError: the rule reads a validation part and there is none.
     """
     started = time.perf_counter()
     bank = bank.standardised(split.train)
+    center, spread = mos[split.train].mean(), mos[split.train].std()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = build_decoder(cfg, bank.spec)
+        model = build_decoder(cfg, bank.spec).to(device)
         compute_for_few_queries(model)
-        last_loss = _fit(model, bank, mos, split.train, recipe, np.random.default_rng(seed))
-    scores = predict_frozen(model, bank, split.test)
-    train_mos = mos[split.train]
-    predictions = scores * train_mos.std() + train_mos.mean()
-    return FrozenRun(predictions, last_loss, time.perf_counter() - started)
+        history: list[dict[str, Any]] = []
+        best: dict[str, Any] = {}
+        losses = _epochs(model, bank, (mos - center) / spread, split.train, recipe, np.random.default_rng(seed))
+        for loss in losses:
+            scores = {
+                part: predict_frozen(model, bank, getattr(split, part)) * spread + center
+                for part in ("validation", "test")
+            }
+            measured = {part: _measure(scores[part], mos[getattr(split, part)]) for part in scores}
+            history.append({"loss": loss, **measured})
+            if choose(history, rule) == len(history) - 1:
+                weights = {name: tensor.clone() for name, tensor in model.state_dict().items()} if elsewhere else {}
+                best = {"epoch": len(history) - 1, "scores": scores["test"], "weights": weights}
+    for i, epoch in enumerate(history):
+        epoch["selected"] = i == best["epoch"]
+    others = {}
+    if elsewhere:
+        model.load_state_dict(best["weights"])
+        for name, other in elsewhere.items():
+            there = replace(other, scales=bank.scales)
+            others[name] = predict_frozen(model, there, np.arange(there.images)) * spread + center
+    return FrozenRun(best["scores"], others, history, time.perf_counter() - started)
 
 
-def _fit(
+def _measure(scores: NDArray[np.float64], mos: NDArray[np.float64]) -> dict[str, float] | None:
+    return {name: metric(scores, mos) for name, metric in METRICS.items()} if len(mos) else None
+
+
+def _epochs(
     model: QualityModel,
     bank: FeatureBank,
-    mos: NDArray[np.float64],
+    targets: NDArray[np.float64],
     train: NDArray[np.int64],
     recipe: FrozenRecipe,
     rng: np.random.Generator,
-) -> float:
-    center, spread = mos[train].mean(), mos[train].std()
+) -> Iterator[float]:
+    """Train, yielding the mean loss after each epoch."""
+    device = next(model.parameters()).device
     batch = min(recipe.batch_size, len(train))
     steps_an_epoch = len(train) // batch
     total = recipe.epochs * steps_an_epoch
     optimizer = torch.optim.AdamW(_groups(model, recipe.weight_decay), lr=recipe.lr, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, total))
-    model.train()
-    mean_loss = math.nan
     for epoch in range(recipe.epochs):
+        model.train()
         order = rng.permutation(train)
         losses = []
         for i in range(steps_an_epoch):
             image_B = order[i * batch : (i + 1) * batch]
             crop_B = rng.integers(bank.crops, size=batch)
-            target_B = torch.from_numpy((mos[image_B] - center) / spread).float()
-            loss = model.loss(bank.take(image_B, crop_B), target_B)["total"]
+            target_B = torch.from_numpy(targets[image_B]).float().to(device)
+            loss = model.loss(bank.take(image_B, crop_B, device), target_B)["total"]
             if not torch.isfinite(loss):
                 step = epoch * steps_an_epoch + i + 1
                 raise IqaZooError(
@@ -117,8 +163,7 @@ def _fit(
             optimizer.step()
             schedule.step()
             losses.append(loss.item())
-        mean_loss = sum(losses) / len(losses)
-    return mean_loss
+        yield sum(losses) / len(losses)
 
 
 def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -138,12 +183,16 @@ def _rate(step: int, total: int) -> float:
 
 def predict_frozen(model: QualityModel, bank: FeatureBank, images: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return one score an image, the mean over its cached crops, on the model's own scale."""
+    if not len(images):
+        return np.empty(0)
+    device = next(model.parameters()).device
     model.eval()
     per_batch = max(1, 256 // bank.crops)
     scores = []
     with torch.inference_mode():
         for start in range(0, len(images), per_batch):
             chosen = images[start : start + per_batch]
-            features = bank.take(np.repeat(chosen, bank.crops), np.tile(np.arange(bank.crops), len(chosen)))
-            scores.append(model(features).double().view(len(chosen), bank.crops).mean(1).numpy())
+            repeated, crops = np.repeat(chosen, bank.crops), np.tile(np.arange(bank.crops), len(chosen))
+            score_B = model(bank.take(repeated, crops, device))
+            scores.append(score_B.double().view(len(chosen), bank.crops).mean(1).cpu().numpy())
     return np.concatenate(scores)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
-from iqa_zoo.engine.statistics import Difference
+from iqa_zoo.engine.selection import RULES
+from iqa_zoo.engine.statistics import Difference, median_iqr
 from iqa_zoo.reports.table import Table, count
 
 Results = dict[str, Any]
 HUMAN_LABELS = ("MOS", "DMOS")
+PROTOCOLS = {"frozen": "decoders", "end-to-end": "trained end to end"}
 
 
 def comparison_tables(results: Results) -> list[Table]:
@@ -24,6 +27,10 @@ def comparison_tables(results: Results) -> list[Table]:
         tables += [kinds] if kinds else []
     if results.get("differences"):
         tables.append(_differences(results))
+    if results.get("rules"):
+        tables.append(_rules(results))
+    if results.get("runs"):
+        tables += _elsewhere(results)
     return tables
 
 
@@ -33,8 +40,10 @@ def verdict(results: Results) -> str:
     for pair in results.get("differences", []):
         if results["yardstick"] in (pair["first"], pair["second"]):
             continue
-        splits = pair["count"]
-        if pair["tie"]:
+        splits = pair["splits"]
+        if splits == 1:
+            lines.append(_verdict_on_one(pair))
+        elif pair["tie"]:
             lines.append(
                 f"{pair['first']} and {pair['second']} tie: mean SROCC difference {pair['mean']:+.3f} "
                 f"[{pair['low']:+.3f}, {pair['high']:+.3f}], {pair['first']} ahead in {pair['wins']} of {splits} splits."
@@ -49,6 +58,13 @@ def verdict(results: Results) -> str:
                 f"ahead in {wins} of {splits} splits."
             )
     return "\n".join(lines)
+
+
+def _verdict_on_one(pair: Results) -> str:
+    """One split tells how much the choice of test images matters, and nothing of another training."""
+    difference = Difference(pair["mean"], pair["low"], pair["high"], pair["p"], pair["count"])
+    said = difference.verdict(pair["first"], pair["second"])
+    return f"On this one split, {pair['first']} and {pair['second']}: {said}."
 
 
 def _published(results: Results) -> Table:
@@ -103,7 +119,11 @@ def _matched(results: Results) -> Table:
         else (f"Matched by {by} to {results['target']}, within 1 %. The decoder is everything but the backbone.")
     )
     columns = ["model", "decoder params", "active", "MACs", "moved"]
-    return Table(f"(b) The decoders on {results['backbone']}", columns, rows, [note], left=["model", "moved"])
+    return Table(f"(b) The decoders {_where(results)}", columns, rows, [note], left=["model", "moved"])
+
+
+def _where(results: Results) -> str:
+    return "on their own backbones" if results["backbone"] == "own" else f"on {results['backbone']}"
 
 
 def _spread(values: dict[str, float], digits: int = 3) -> str:
@@ -125,7 +145,7 @@ def _quality(results: Results) -> Table:
     ]
     columns = ["model", "SROCC [quartiles]", "PLCC [quartiles]", "PLCC logistic-4", "KROCC", "RMSE", "s/split"]
     return Table(
-        f"(c) Quality, measured: {results['data']['name']} on {results['backbone']}",
+        f"(c) Quality, measured: {results['data']['name']}, {PROTOCOLS[results['protocol']]} {_where(results)}",
         columns,
         rows,
         protocol_notes(results),
@@ -139,14 +159,26 @@ def protocol_notes(results: Results) -> list[str]:
     notes = []
     if data["label"] not in HUMAN_LABELS:
         notes.append(f"LABELS ARE A {data['label'].upper().split(':')[0]}:{data['label'].partition(':')[2]}.")
+    parts, splits = results["parts"], len(results["splits"])
+    median = f"Median over {splits} random splits" if splits > 1 else "One random split"
     notes.append(
-        f"Median over {len(results['splits'])} random 80/20 splits {grouped} of {data['images']} images; labels: {data['label'].split(':')[0]}."
+        f"{median} {grouped} of {data['images']} images: {parts['train']} to train, {parts['validation']} to validate, "
+        f"{parts['test']} to test; labels: {data['label'].split(':')[0]}."
     )
-    notes.append(
-        f"Decoders on frozen {results['backbone']} features ({results['weights']}), {results['crops']} crops an image; {recipe['epochs']} epochs, "
-        f"batch {recipe['batch_size']}, AdamW {recipe['lr']:g}, the same splits, seeds and steps for all; last epoch tested, nothing selected. "
-        f"The yardstick, one linear layer, learns at {results['yardstick_lr']:g}."
-    )
+    if results["protocol"] == "frozen":
+        notes.append(
+            f"Decoders on frozen {results['backbone']} features ({results['weights']}), crops an image: {results['crops']}; "
+            f"{recipe['epochs']} epochs, batch {recipe['batch_size']}, AdamW {recipe['lr']:g}, the same splits, seeds and steps for all. "
+            f"The yardstick, one linear layer, learns at {results['yardstick_lr']:g}."
+        )
+    else:
+        backbone_lr = recipe["lr"] if recipe["backbone_lr"] is None else recipe["backbone_lr"]
+        notes.append(
+            f"Whole models trained from {results['weights']}; recipe {results['recipe_name']}: {recipe['epochs']} epochs, crops an image "
+            f"and epoch: {recipe['crops']}, batch {recipe['batch_size']}, {recipe['optimizer']} {recipe['lr']:g} (backbone "
+            f"{backbone_lr:g}), {recipe['precision']}; tested on {recipe['test_crops']} crops an image, the same for all."
+        )
+    notes.append(f"Reported: {RULES[results['selection']]}.")
     return notes
 
 
@@ -170,14 +202,54 @@ def _differences(results: Results) -> Table:
                 f"{pair['first']} - {pair['second']}",
                 f"{pair['mean']:+.3f}",
                 f"[{pair['low']:+.3f}, {pair['high']:+.3f}]",
-                f"{pair['wins']} of {pair['count']}",
+                f"{pair['wins']} of {pair['splits']}",
                 f"{pair['p_holm']:.3f}",
                 "a tie" if difference.is_tie else f"{pair['first'] if pair['mean'] > 0 else pair['second']} ahead",
             ]
         )
-    notes = [
+    several = results["differences"][0]["splits"] > 1
+    note = (
         "Interval: Student's t with the variance corrected for splits that share images (Nadeau and Bengio 2003); a pair whose "
         "interval contains 0 is a tie. p: Wilcoxon, Holm-adjusted; without that correction, so for comparison with other papers only."
-    ]
+        if several
+        else "One split: interval by a paired bootstrap over its test images (whole contents, where images share them), p by Williams' "
+        "test, Holm-adjusted; a pair whose interval contains 0 is a tie. Another split or another training may tell otherwise."
+    )
     columns = ["SROCC difference", "mean", "95 % interval", "ahead in", "p (Holm)", "verdict"]
-    return Table("Paired differences over the splits", columns, rows, notes, left=["SROCC difference", "verdict"])
+    title = "Paired differences over the splits" if several else "Paired differences on the split"
+    return Table(title, columns, rows, [note], left=["SROCC difference", "verdict"])
+
+
+def _rules(results: Results) -> Table:
+    """What each selection rule would have reported of the same trainings."""
+    rules = [rule for rule in RULES if all(rule in row for row in results["rules"].values())]
+    rows = []
+    for model, row in results["rules"].items():
+        cells = [f"{row[rule]['srocc']:.3f} (epoch {row[rule]['epoch']:g})" for rule in rules]
+        honest = results["selection"] if results["selection"] != "test-oracle" else rules[0]
+        peeking = row["test-oracle"]["srocc"] - row[honest]["srocc"]
+        rows.append([model, *cells, f"{peeking:+.3f}"])
+    notes = [
+        "Median test SROCC of the same trainings under each rule. test-oracle chooses the epoch by the test part itself, as the released "
+        "codes of both papers do: its number is not an estimate of anything, and the last column says by how much."
+    ]
+    return Table("What each selection rule would have reported", ["model", *rules, "peeking adds"], rows, notes)
+
+
+def _elsewhere(results: Results) -> list[Table]:
+    """One table for each other dataset that the trained models were tested on."""
+    tables = []
+    for name in results["runs"][0].get("elsewhere", {}):
+        rows = []
+        for model in results["summary"]:
+            mine = [run["elsewhere"][name] for run in results["runs"] if run["model"] == model]
+            spreads = [asdict(median_iqr([record[metric] for record in mine])) for metric in ("srocc", "plcc", "krocc")]
+            rows.append([model, *(_spread(spread) for spread in spreads)])
+        note = (
+            f"Trained on {results['data']['name']} as above, tested on all {len(results['runs'][0]['elsewhere'][name]['predictions'])} images "
+            f"of {name}, medians over the same trainings. Where its scores run the other way, predictions are negated first. "
+            "Errors are left out: the scales differ."
+        )
+        columns = ["model", "SROCC [quartiles]", "PLCC [quartiles]", "KROCC [quartiles]"]
+        tables.append(Table(f"Cross-dataset: {results['data']['name']} to {name}", columns, rows, [note]))
+    return tables

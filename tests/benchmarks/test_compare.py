@@ -49,7 +49,7 @@ def run(folder, *arguments):
 def test_the_whole_comparison(folder):
     first = run(
         folder, "gcn.yaml", "attention.json", "--data", "table", "--root", folder / "labels.csv", "--splits", 2, "--epochs", 2, "--crops", 1,
-        "--batch-size", 8, "--json", "r.json", "--csv", "r.csv", "--markdown", "r.md",
+        "--batch-size", 8, "--validation-fraction", 0.25, "--out", "run", "--json", "r.json", "--csv", "r.csv", "--markdown", "r.md",
     )  # fmt: skip
     assert first.returncode == 0, first.stderr
     results = json.loads((folder / "r.json").read_text())
@@ -77,12 +77,38 @@ def test_the_whole_comparison(folder):
 
     again = run(
         folder, "gcn.yaml", "attention.json", "--data", "table", "--root", folder / "labels.csv", "--splits", 3, "--epochs", 2, "--crops", 1,
-        "--batch-size", 8, "--json", "again.json", "--no-latency",
+        "--batch-size", 8, "--validation-fraction", 0.25, "--json", "again.json", "--no-latency",
     )  # fmt: skip
     assert again.returncode == 0, again.stderr
     runs = json.loads((folder / "again.json").read_text())["runs"]
     assert [run["resumed"] for run in runs] == [True] * 6 + [False] * 3
     assert [run["srocc"] for run in runs[:6]] == [run["srocc"] for run in results["runs"]]
+
+    assert json.loads((folder / "run" / "results.json").read_text()) == results
+    printed = run(folder, "--from", "run", "--markdown", "printed.md")
+    assert printed.returncode == 0, printed.stderr
+    assert (folder / "printed.md").read_text() == markdown == (folder / "run" / "tables.md").read_text()
+    assert "What each selection rule would have reported" in printed.stdout
+
+
+def test_end_to_end_and_on_another_dataset(folder, tmp_path):
+    arguments = [
+        "gcn.yaml", "attention.json", "--protocol", "end-to-end", "--train", "table", "--root", folder / "labels.csv", "--no-latency",
+        "--test", "table", "--test-root", folder / "labels.csv", "--validation-fraction", 0.25, "--out", tmp_path / "run",
+        "--recipe-set", "epochs=2", "batch_size=8", "test_crops=1", "--json", tmp_path / "r.json",
+    ]  # fmt: skip
+    first = run(folder, *arguments)
+    assert first.returncode == 0, first.stderr
+    results = json.loads((tmp_path / "r.json").read_text())
+    assert [record["model"] for record in results["runs"]] == ["gcn", "attention"]
+    assert results["yardstick"] is None
+    assert results["runs"][0]["epochs"] == 2
+    assert set(results["runs"][0]["every_rule"]) == {"validation", "last", "test-oracle"}
+    assert len(results["runs"][0]["elsewhere"]["table"]["predictions"]) == 30
+    assert "Cross-dataset" in first.stdout
+    assert "On this one split" in first.stdout
+    again = run(folder, *arguments)
+    assert json.loads((tmp_path / "r.json").read_text())["runs"] == results["runs"], again.stderr
 
 
 @pytest.mark.parametrize(
@@ -95,6 +121,11 @@ def test_the_whole_comparison(folder):
         (["lifeiqa", "deiqt", "--weights", "none.safetensors", "--backbone", "resnet18"], "none.safetensors"),
         (["lifeiqa", "deiqt", "--json", "nowhere/r.json"], "no folder"),
         (["deiqt", "deiqt"], "named twice"),
+        (["--from", "nowhere"], "nowhere is not a run"),
+        ([], "name the models"),
+        (["deiqt", "--protocol", "end-to-end", "--recipe", "dieqt"], "did you mean 'deiqt'"),
+        (["deiqt", "--protocol", "end-to-end", "--recipe-set", "epoch=3"], "did you mean 'epochs'"),
+        (["deiqt", "--test", "livec"], "one root to each"),
     ],
 )
 def test_bad_input_is_one_clear_message_before_any_work(folder, arguments, says):
@@ -110,7 +141,7 @@ def test_a_broken_image_is_named(folder, tmp_path):
     (tmp_path / "labels.csv").write_text("\n".join(lines) + "\n")
     result = run(
         folder, "gcn.yaml", "attention.json", "--data", "table", "--root", tmp_path, "--splits", 1, "--epochs", 1, "--crops", 1,
-        "--no-latency",
+        "--no-latency", "--selection", "last",
     )  # fmt: skip
     assert result.returncode == 2
     assert "broken.png" in "".join(result.stderr.split())

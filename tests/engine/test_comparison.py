@@ -8,6 +8,7 @@ import pytest
 from iqa_zoo.config import config_hash, model_config
 from iqa_zoo.data.splits import Split
 from iqa_zoo.engine import comparison
+from iqa_zoo.engine.comparison import Elsewhere, Training
 from iqa_zoo.engine.frozen import FrozenRecipe, FrozenRun
 from iqa_zoo.engine.metrics import METRICS
 
@@ -36,7 +37,7 @@ def test_differences_pair_the_same_splits_and_call_a_tie_a_tie():
     records = [record("a", str(i), base[i] + 0.05) for i in range(10)]
     records += [record("b", str(i), base[i] + 0.001 * rng.standard_normal()) for i in reversed(range(10))]
     records += [record("c", str(i), base[i] + 0.03 * rng.standard_normal()) for i in range(10)]
-    pairs = {(pair["first"], pair["second"]): pair for pair in comparison.differences(records, 0.25)}
+    pairs = {(pair["first"], pair["second"]): pair for pair in comparison.differences(records, 0.25, Data())}
     assert set(pairs) == {("a", "b"), ("a", "c"), ("b", "c")}
     assert pairs["a", "b"]["mean"] == pytest.approx(0.05, abs=0.002)
     assert pairs["a", "b"]["wins"] == 10
@@ -45,8 +46,12 @@ def test_differences_pair_the_same_splits_and_call_a_tie_a_tie():
     assert all(pair["p_holm"] >= pair["p"] for pair in pairs.values())
 
 
-def test_one_split_gives_no_interval():
-    assert comparison.differences([record("a", "0", 0.5), record("b", "0", 0.6)], 0.25) == []
+def history(*sroccs: tuple[float, float]) -> list[dict]:
+    best = max(range(len(sroccs)), key=lambda i: sroccs[i][0])
+    return [
+        dict(loss=0.1, validation=dict(srocc=v), test=dict(srocc=t, plcc=t), selected=i == best)
+        for i, (v, t) in enumerate(sroccs)
+    ]
 
 
 class Bank:
@@ -59,7 +64,8 @@ def trained(monkeypatch):
 
     def train(*arguments, **options):
         calls.append(options)
-        return FrozenRun(np.arange(5.0), 0.1, 1.0)
+        elsewhere = {name: np.arange(10.0) for name in options["elsewhere"]}
+        return FrozenRun(np.arange(5.0), elsewhere, history((0.6, 0.5), (0.7, 0.6)), 1.0)
 
     monkeypatch.setattr(comparison, "train_frozen", train)
     return calls
@@ -69,14 +75,24 @@ class Data:
     names = tuple(f"{i}.png" for i in range(10))
     mos = np.arange(10.0)
     distortions = None
+    references = None
+    higher_is_better = True
+
+    def __len__(self):
+        return 10
+
+
+class Reversed(Data):
+    mos = np.arange(10.0)[::-1]
+    higher_is_better = False
+
+
+SPLIT = Split(np.arange(5), np.arange(5, 10), np.arange(0), "split")
 
 
 def test_a_run_is_kept_and_found_again_until_anything_changes(trained, tmp_path, tiny):
-    split = Split(np.arange(5), np.arange(5, 10), np.arange(0), "split")
-    recipe = FrozenRecipe(epochs=1)
-
-    def run(cfg=tiny, recipe=recipe, seed=0):
-        return comparison.train_one("m", cfg, Bank(), Data(), split, recipe, seed, tmp_path)
+    def run(cfg=tiny, recipe=FrozenRecipe(epochs=1), seed=0, rule="last", elsewhere=None):  # noqa: B008
+        return comparison.train_one(Training("m", cfg, SPLIT, recipe, seed, rule), Bank(), Data(), tmp_path, elsewhere)
 
     first, again = run(), run()
     assert len(trained) == 1
@@ -84,18 +100,57 @@ def test_a_run_is_kept_and_found_again_until_anything_changes(trained, tmp_path,
     assert {**again, "resumed": False} == first
     assert first["srocc"] == pytest.approx(1)
     assert first["config"] == config_hash(tiny)
+    assert first["epoch"] == 2
+    assert first["every_rule"]["test-oracle"] == dict(epoch=2, srocc=0.6, plcc=0.6)
     run(recipe=FrozenRecipe(epochs=2))
     run(seed=1)
+    run(rule="validation")
     run(cfg={**tiny, "dim": 64})
-    assert len(trained) == 4
+    run(elsewhere={"other": Elsewhere(Data(), Bank())})
+    assert len(trained) == 6
+
+
+def test_another_dataset_is_judged_in_its_own_direction(trained, tmp_path, tiny):
+    others = {"same": Elsewhere(Data(), Bank()), "reversed": Elsewhere(Reversed(), Bank())}
+    record = comparison.train_one(Training("m", tiny, SPLIT, FrozenRecipe(), 0), Bank(), Data(), None, others)
+    assert [record["elsewhere"][name]["srocc"] for name in others] == pytest.approx([1, 1])
+    assert record["elsewhere"]["reversed"]["predictions"]["9.png"] == 9.0
 
 
 def test_a_record_cut_off_while_written_is_made_again(trained, tmp_path, tiny):
-    split = Split(np.arange(5), np.arange(5, 10), np.arange(0), "split")
-    arguments = ("m", tiny, Bank(), Data(), split, FrozenRecipe(), 0, tmp_path)
-    comparison.train_one(*arguments)
+    training = Training("m", tiny, SPLIT, FrozenRecipe(), 0)
+    comparison.train_one(training, Bank(), Data(), tmp_path)
     (kept,) = (tmp_path / "runs").iterdir()
     kept.write_text(kept.read_text()[:40])
-    comparison.train_one(*arguments)
+    comparison.train_one(training, Bank(), Data(), tmp_path)
     assert len(trained) == 2
     assert json.loads(kept.read_text())["model"] == "m"
+
+
+def test_every_rule_is_summed_up_by_its_median():
+    reports = [
+        dict(validation=dict(srocc=v, plcc=v, epoch=1), last=dict(srocc=v + 0.1, plcc=v, epoch=3))
+        for v in (0.5, 0.6, 0.9)
+    ]
+    records = [dict(model="a", every_rule=reported) for reported in reports]
+    assert comparison.summarise_rules(records)["a"]["last"] == dict(srocc=pytest.approx(0.7), plcc=0.6, epoch=3)
+
+
+def test_one_split_is_judged_over_its_images():
+    rng = np.random.default_rng(0)
+    data = Data()
+    data.names = tuple(f"{i}.png" for i in range(80))
+    data.mos = rng.uniform(0, 100, 80)
+    noise = dict(good=5, bad=80, same=5.001)
+
+    def predicted(model):
+        scores = data.mos + noise[model] * np.random.default_rng(1).standard_normal(80)
+        return dict(zip(data.names, scores.tolist(), strict=True))
+
+    records = [{**record(model, "s", 0.5), "predictions": predicted(model)} for model in noise]
+    pairs = {(p["first"], p["second"]): p for p in comparison.differences(records, 0.25, data)}
+    assert pairs["good", "bad"]["test"] == "williams"
+    assert not pairs["good", "bad"]["tie"]
+    assert pairs["good", "bad"]["p_holm"] < 0.01
+    assert pairs["good", "same"]["tie"]
+    assert pairs["good", "bad"]["count"] == 80

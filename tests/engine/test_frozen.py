@@ -11,10 +11,11 @@ from iqa_zoo.data.splits import Split
 from iqa_zoo.engine.features import FeatureBank
 from iqa_zoo.engine.frozen import FrozenRecipe, train_frozen
 from iqa_zoo.engine.metrics import srocc
-from iqa_zoo.errors import IqaZooError
+from iqa_zoo.engine.selection import RULES, choose
+from iqa_zoo.errors import InputError, IqaZooError
 
 SPEC = FeatureSpec({3: StageInfo(6, 16), 4: StageInfo(8, 32)}, 8, 8, 128, token_stage=4)
-SPLIT = Split(np.arange(96), np.arange(96, 120), np.arange(0), "made up")
+SPLIT = Split(np.arange(80), np.arange(96, 120), np.arange(80, 96), "made up")
 RECIPE = FrozenRecipe(epochs=8, batch_size=16, lr=3e-3)
 
 
@@ -61,5 +62,31 @@ def test_a_seed_repeats_itself_and_leaves_the_global_generator_alone(decoder):
 def test_a_loss_that_is_not_finite_stops_and_says_the_step(decoder):
     bank, mos = planted()
     bank.arrays["map4"][:, :, 0, 0, 0] = np.inf
-    with pytest.raises(IqaZooError, match=r"at step 1 of 48"):
+    with pytest.raises(IqaZooError, match=r"at step 1 of 40"):
         train_frozen(decoder, bank, mos, SPLIT, recipe=RECIPE)
+
+
+def test_the_rule_chooses_the_epoch_and_only_the_oracle_looks_at_the_test_part(decoder):
+    bank, mos = planted(noise=0.5)
+    runs = {rule: train_frozen(decoder, bank, mos, SPLIT, recipe=RECIPE, rule=rule) for rule in RULES}
+    histories = [[{k: v for k, v in e.items() if k != "selected"} for e in run.history] for run in runs.values()]
+    assert histories[0] == histories[1] == histories[2]
+    for rule, run in runs.items():
+        (chosen,) = (i for i, epoch in enumerate(run.history) if epoch["selected"])
+        assert chosen == choose(run.history, rule)
+        assert srocc(run.predictions, mos[SPLIT.test]) == run.history[chosen]["test"]["srocc"]
+
+
+def test_a_split_without_a_validation_part_is_for_the_last_epoch(decoder):
+    bank, mos = planted()
+    split = Split(np.arange(80), np.arange(96, 120), np.arange(0), "made up")
+    assert train_frozen(decoder, bank, mos, split, recipe=RECIPE, rule="last").history[0]["validation"] is None
+    with pytest.raises(InputError, match="validation"):
+        train_frozen(decoder, bank, mos, split, recipe=RECIPE)
+
+
+def test_another_dataset_is_predicted_at_the_selected_epoch_in_the_scale_of_the_first(decoder):
+    bank, mos = planted()
+    run = train_frozen(decoder, bank, mos, SPLIT, recipe=RECIPE, elsewhere={"again": bank})
+    np.testing.assert_allclose(run.elsewhere["again"][SPLIT.test], run.predictions, rtol=1e-6)
+    assert run.elsewhere["again"].shape == (120,)

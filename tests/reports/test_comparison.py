@@ -8,7 +8,17 @@ from iqa_zoo.reports.comparison import comparison_tables, verdict
 def pair(first, second, mean, low, high, wins):
     tie = low <= 0 <= high
     return dict(
-        first=first, second=second, mean=mean, low=low, high=high, wins=wins, count=10, p=0.01, p_holm=0.02, tie=tie
+        first=first,
+        second=second,
+        mean=mean,
+        low=low,
+        high=high,
+        wins=wins,
+        splits=10,
+        count=10,
+        p=0.01,
+        p_holm=0.02,
+        tie=tie,
     )
 
 
@@ -24,6 +34,9 @@ def results():
         backbone="nss",
         weights="no weights to load",
         match="params",
+        protocol="frozen",
+        selection="validation",
+        parts=dict(train=70, validation=10, test=20),
         summary=dict(a=row(0.8), b=row(0.7), probe=row(0.6)),
         differences=[pair("a", "b", 0.1, 0.05, 0.15, 10), pair("a", "probe", 0.2, 0.1, 0.3, 10)],
         data=dict(name="demo", label="proxy: not human opinion", images=100, contents=5),
@@ -64,3 +77,25 @@ def test_there_is_a_table_only_for_what_there_are_numbers_for(results):
 
 def test_quality_is_the_median_with_quartiles(results):
     assert "| a | 0.800 [0.790, 0.810] |" in text(results)
+
+
+def test_peeking_has_its_price_in_a_column(results):
+    rules = dict(validation=0.8, last=0.79, **{"test-oracle": 0.83})
+    results["rules"] = {"a": {rule: dict(srocc=value, epoch=3.0) for rule, value in rules.items()}}
+    assert "| a | 0.800 (epoch 3) | 0.790 (epoch 3) | 0.830 (epoch 3) | +0.030 |" in text(results)
+    assert "not an estimate of anything" in text(results)
+
+
+def test_one_split_is_called_one_split(results):
+    results["splits"] = ["x"]
+    results["differences"] = [{**pair("a", "b", 0.1, 0.05, 0.15, 1), "splits": 1, "count": 232}]
+    assert verdict(results) == "On this one split, a and b: a ahead by 0.100 [0.050, 0.150]."
+    assert "One random split" in text(results)
+    assert "bootstrap" in text(results)
+
+
+def test_other_datasets_have_tables_of_their_own(results):
+    metrics = dict(srocc=0.7, plcc=0.71, krocc=0.5, predictions={"x.png": 1.0})
+    results["runs"] = [dict(model=model, elsewhere=dict(koniq10k=metrics)) for model in results["summary"]]
+    assert "**Cross-dataset: demo to koniq10k**" in text(results)
+    assert "| b | 0.700 [0.700, 0.700] |" in text(results)
