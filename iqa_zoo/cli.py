@@ -27,6 +27,9 @@ COMMANDS = (
     "data",
     "splits",
     "power",
+    "train",
+    "evaluate",
+    "score",
     "plugins",
 )  # in the order of --help
 
@@ -41,6 +44,9 @@ examples:
   iqa-zoo data check livec --root LIVEC             what is there, missing, unreadable and duplicated
   iqa-zoo splits livec --root LIVEC -o splits.json  ten splits, by content, in a file for others
   iqa-zoo power --data livec --data koniq10k        what SROCC gap can be detected, before training
+  iqa-zoo train deiqt --data demo --work-dir run    end to end, resumable; with --dry-run, what it would cost
+  iqa-zoo evaluate run --data livec --root LIVEC    on its own test part, or on another dataset
+  iqa-zoo score photos/ --weights run -o s.csv      any images of any size
 
 Exit codes: 0 done, 1 a check found problems, 2 a wrong argument, name or file.
 """

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import Features, FeatureSpec, QualityOutput, spec_of
+from iqa_zoo.contracts import Features, FeatureSpec, HeadOutput, QualityOutput, spec_of
 from iqa_zoo.errors import InputError
 
 
@@ -79,8 +80,16 @@ class QualityModel(nn.Module):
             if attention and attend is not None:
                 attended[f"interactions.{i}"] = attend(queries_BND, memory_BLD)
             queries_BND = block(queries_BND, memory_BLD)
-        head = self.head(queries_BND)
+        head = self._in_single_precision(queries_BND)
         return QualityOutput(head.score_B, head.score_BN, queries_BND, head.routing, attended)
+
+    def _in_single_precision(self, queries_BND: Tensor) -> HeadOutput:
+        """The head's output; under autocast too in single precision, as bfloat16 has 8 bits and would make scores tie."""
+        kind = queries_BND.device.type
+        if not torch.is_autocast_enabled(kind):
+            return self.head(queries_BND)
+        with torch.autocast(kind, enabled=False):
+            return self.head(queries_BND.float())
 
     def loss(self, image_BCHW: Tensor | Features, mos_B: Tensor) -> dict[str, Tensor]:
         """Return each configured loss by its type, unweighted, and their weighted sum as ``"total"``."""

@@ -205,3 +205,14 @@ def test_decoder_takes_features_of_another_backbone(tiny):
     features = Features(maps, torch.randn(2, 25, spec.token_channels), torch.randn(2, spec.global_channels))
     assert decoder(features).shape == (2,)
     assert not any(isinstance(module, nn.Conv2d) for module in decoder.modules())
+
+
+def test_scores_keep_single_precision_under_autocast(tiny):
+    model = build_model(tiny).eval()
+    image_BCHW = torch.rand(8, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        score_B = model(image_BCHW)
+    assert score_B.dtype == torch.float32
+    assert (score_B != score_B.bfloat16().float()).any()
+    with torch.inference_mode():
+        torch.testing.assert_close(score_B, model(image_BCHW), rtol=0.05, atol=0.05)

@@ -7,13 +7,13 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from mmengine.hooks import Hook
 from mmengine.model import ExponentialMovingAverage
 from mmengine.runner import Runner
-from torch import nn
+from torch import Tensor, distributed, nn
 
 from iqa_zoo.engine.recipe import Recipe
 from iqa_zoo.engine.run_folder import RunFolder
@@ -85,22 +85,35 @@ class Steps(Hook):
     ) -> None:
         assert outputs is not None
         done, total = runner.iter + 1, self.recipe.epochs * self.steps_an_epoch
-        loss = float(outputs["loss"])
+        loss = _over_processes(outputs["loss"])
         if not math.isfinite(loss):
-            last = latest_checkpoint(self.kept.checkpoints)
-            raise InputError(
-                f"the loss is {loss} at step {done} of {total} (epoch {runner.epoch + 1}); "
-                + (f"the last good checkpoint is {last}" if last else "no epoch was finished before")
-                + f". Lower the rate (lr {self.recipe.lr:g}), clip the gradient (clip: 1.0) or use precision: float32"
-            )
+            self._stop(f"the loss is {loss}", runner, done)
         self.losses.append(loss)
         whole = done % self.recipe.accumulate == 0
+        epoch_ends = done % self.steps_an_epoch == 0
+        keep = bool(self.save_steps) and done % (self.save_steps or 1) == 0 and whole and not epoch_ends
+        if keep or epoch_ends:  # a finite loss can have a gradient that is not; its weights must not be kept
+            for name, parameter in model_of(runner).named_parameters():
+                if not parameter.isfinite().all():
+                    self._stop(f"the weights {name} are not finite", runner, done)
         if self.average is not None and whole:
             self.average.update_parameters(model_of(runner))
         if self.progress and runner.rank == 0:
             self.progress(f"epoch {runner.epoch + 1} of {self.recipe.epochs}, loss {self.mean_loss:.4f}", done, total)
-        if self.save_steps and done % self.save_steps == 0 and whole and done % self.steps_an_epoch:
+        if keep:
             self.save(runner, epoch=runner.epoch, step=done)
+
+    def _stop(self, why: str, runner: Runner, done: int) -> NoReturn:
+        last = latest_checkpoint(self.kept.checkpoints)
+        remedies = [f"a lower rate (lr is {self.recipe.lr:g})"]
+        remedies += ["a clipped gradient (clip: 1.0)"] if self.recipe.clip is None else []
+        remedies += ["precision: float32"] if self.recipe.precision != "float32" else []
+        raise InputError(
+            f"{why} at step {done} of {self.recipe.epochs * self.steps_an_epoch} (epoch {runner.epoch + 1}); "
+            + (f"the last good checkpoint is {last}" if last else "there is no checkpoint yet")
+            + f". Begin in another folder with {' or '.join(remedies)}"
+            + (f"; --weights {last / 'model.safetensors'} starts from the last good weights" if last else "")
+        )
 
     @property
     def mean_loss(self) -> float:
@@ -108,13 +121,14 @@ class Steps(Hook):
 
     @contextmanager
     def averaged(self, runner: Runner) -> Iterator[None]:
-        """The model with its averaged weights, if there are any, put back afterwards."""
-        if self.average is None:
-            yield
-            return
+        """The model as it is tested and kept, the same in every process: averaged weights, if there are any."""
         model = model_of(runner)
         live = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-        model.load_state_dict(self.average.module.state_dict())
+        if self.average is not None:
+            model.load_state_dict(self.average.module.state_dict())
+        if distributed.is_initialized():  # running statistics are each process's own
+            for buffer in model.buffers():
+                distributed.broadcast(buffer, 0)
         try:
             yield
         finally:
@@ -190,24 +204,18 @@ class Epochs(Hook):
                 each["selected"] = i == chosen
             if runner.rank == 0 and chosen == len(steps.history) - 1:
                 about = {"epoch": str(runner.epoch + 1), "selection": self.rule}
-                self._write(lambda: save_tensors(model_of(runner).state_dict(), self.kept.weights, about))
+                with self.kept.writing():
+                    save_tensors(model_of(runner).state_dict(), self.kept.weights, about)
         steps.losses = []
         if runner.rank == 0:
-            self._write(lambda: self.kept.write("history", steps.history))
+            with self.kept.writing():
+                self.kept.write("history", steps.history)
         runner.visualizer.add_scalars(
             {f"{part}/{name}": value for part in ("validation", "test") for name, value in (epoch[part] or {}).items()},
             step=runner.epoch + 1,
         )
         steps.save(runner, epoch=runner.epoch + 1, step=runner.iter)
         runner.train_loop.stop_training = stops_early(steps.history, self.recipe.patience)
-
-    def _write(self, write: Callable[[], None]) -> None:
-        try:
-            write()
-        except OSError as error:
-            last = latest_checkpoint(self.kept.checkpoints)
-            kept = f"; the last good checkpoint is {last}: make room and go on with --resume" if last else ""
-            raise InputError(f"{self.kept.path}: cannot be written ({error.strerror or error}){kept}") from error
 
 
 def stops_early(history: History, patience: int | None) -> bool:
@@ -219,6 +227,14 @@ def stops_early(history: History, patience: int | None) -> bool:
     if patience is None or not history:
         return False
     return len(history) - 1 - choose(history, "validation") >= patience
+
+
+def _over_processes(loss: Tensor) -> float:
+    """The mean over the processes, so that all of them stop where one has to."""
+    if distributed.is_initialized():
+        loss = loss / distributed.get_world_size()
+        distributed.all_reduce(loss)
+    return loss.item()
 
 
 def model_of(runner: Runner) -> nn.Module:

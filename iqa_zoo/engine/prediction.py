@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import distributed
 
@@ -37,10 +36,10 @@ def predict(
     rank, world = (distributed.get_rank(), distributed.get_world_size()) if distributed.is_initialized() else (0, 1)
     mine = indices[rank::world]
     device = next(trainable.parameters()).device
-    was_training = trainable.training
-    trainable.eval()
     scores = []
     if len(mine):
+        was_training = trainable.training
+        trainable.eval()
         loader = CropLoader(
             data,
             mine,
@@ -51,11 +50,13 @@ def predict(
             shuffle=False,
             images=images,
         )
-        for batch in loader:
-            scores.append(trainable.score(batch.image_BCHW.to(device)).mean().item())
-            if progress:
-                progress(min(len(scores) * world, len(indices)), len(indices))
-    trainable.train(was_training)
+        try:
+            for batch in loader:
+                scores.append(trainable.score(batch.image_BCHW.to(device)).mean().item())
+                if progress:
+                    progress(min(len(scores) * world, len(indices)), len(indices))
+        finally:
+            trainable.train(was_training)
     if world == 1:
         return np.array(scores)
     shared: list[list[float]] = [[] for _ in range(world)]
@@ -64,22 +65,3 @@ def predict(
     for other, theirs in enumerate(shared):
         result[other::world] = theirs
     return result
-
-
-def torch_device(name: str | None) -> torch.device:
-    """The device of a name; CUDA where there is one, else the CPU, for None.
-
-    Raises:
-        InputError: no such device here.
-    """
-    from iqa_zoo.errors import InputError
-
-    try:
-        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
-    except RuntimeError as error:
-        raise InputError(f"{name!r} is no device: use cpu, cuda or cuda:N") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"{name!r} was asked for, and torch finds no CUDA device here; use --device cpu")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise InputError(f"{name!r} was asked for; there are {torch.cuda.device_count()} CUDA devices, from cuda:0 on")
-    return device

@@ -39,7 +39,8 @@ class Recipe:
         warmup_epochs: the rate rises in a straight line from ``warmup_lr`` (or falls from it, if it is higher).
         warmup_lr: where the warm-up starts.
         clip: largest gradient norm; None for any.
-        accumulate: parts a batch is computed in, one after the other, where memory is short.
+        accumulate: parts a batch is computed in, one after the other, where memory is short. A loss over the batch, such
+            as ``plcc``, sees one part at a time.
         precision: of matrix products: ``float32``, ``bfloat16`` (CPU or CUDA), ``float16`` (CUDA, with loss scaling).
         ema: weight of the past in a moving average of the weights, which is then what is tested; None for none.
         patience: stop after so many epochs without a better validation SROCC; None for never.
@@ -80,7 +81,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for name in ("freeze", "notes"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+            if isinstance(getattr(self, name), list):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
         if problems := _problems(asdict(self)):
             raise ConfigError(problems, title="the recipe")
 
@@ -151,4 +153,4 @@ def _problems(content: Mapping[str, Any]) -> list[str]:
 _RANGES = {
     name: (1.0, float("inf")) for name in ("epochs", "batch_size", "crops", "test_crops", "step_epochs", "accumulate")
 }
-_RANGES |= {"ema": (0.0, 0.999999), "patience": (1.0, float("inf"))}
+_RANGES |= {"ema": (0.001, 0.999999), "patience": (1.0, float("inf"))}

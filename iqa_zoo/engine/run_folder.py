@@ -13,10 +13,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
+from iqa_zoo.engine.state import not_written
 from iqa_zoo.errors import CheckpointError, InputError
 
 FORMAT = "iqa_zoo run, version 1"
@@ -52,18 +56,32 @@ class RunFolder:
             InputError: a run is there and is not to be resumed, or the folder cannot be written.
             CheckpointError: the run that is there differs; says in which keys.
         """
-        if self.exists():
-            if not resume:
-                raise InputError(f"{self.path} holds a run already; go on with --resume, or name another folder")
-            if differing := differences(self.read("run"), {"format": FORMAT, **run}):
-                lines = "\n".join(f"  - {line}" for line in differing)
-                raise CheckpointError(f"{self.path} holds a run that differs from what was asked for:\n{lines}")
-            return
+        with self.writing():
+            if not self.exists():
+                self.path.mkdir(parents=True, exist_ok=True)
+                self.write("run", {"format": FORMAT, **run})
+                return
+        if not resume:
+            raise InputError(f"{self.path} holds a run already; go on with --resume, or name another folder")
+        if differing := differences(self.read("run"), {"format": FORMAT, **run}):
+            lines = "\n".join(f"  - {line}" for line in differing)
+            raise CheckpointError(
+                f"{self.path} holds a run that differs from what was asked for:\n{lines}\n"
+                "Go on as it was begun, or name another folder for the other run"
+                f" (--weights {self.weights} starts it from these weights)"
+            )
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Around whatever writes into the folder: a full disk or no permission says what is left to go on from.
+
+        Raises:
+            InputError: it cannot be written.
+        """
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            self.write("run", {"format": FORMAT, **run})
-        except OSError as error:
-            raise InputError(f"{self.path}: cannot be written ({error.strerror}); name another folder") from error
+            yield
+        except (OSError, SafetensorError) as error:
+            raise not_written(self.path, error, self.checkpoints) from error
 
     def read(self, name: str) -> Any:
         """Read ``name.json``.
@@ -102,12 +120,14 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], path: str = "
         if isinstance(there, Mapping) and isinstance(asked, Mapping):
             lines += differences(there, asked, f"{path}{key}.")
         elif isinstance(there, list) and isinstance(asked, list | tuple) and len(there) == len(asked):
-            lines += differences(
-                dict(enumerate(map(_plain, there))), dict(enumerate(map(_plain, asked))), f"{path}{key}."
-            )
+            lines += differences(_numbered(there), _numbered(asked), f"{path}{key}.")
         elif _plain(there) != _plain(asked):
             lines.append(f"{path}{key}: {there!r} there, {asked!r} asked for")
     return lines
+
+
+def _numbered(values: Sequence[Any]) -> dict[str, Any]:
+    return {str(i): _plain(value) for i, value in enumerate(values)}
 
 
 def _plain(value: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 from iqa_zoo.errors import InputError, not_one_of
 
 RULES = {
-    "validation": "the epoch of the best validation SROCC; the test part is read once, at the end",
+    "validation": "the epoch of the best validation SROCC; the test part has no say in it",
     "last": "the last epoch",
     "test-oracle": "the epoch of the best test SROCC: peeks at the test part, as the released codes of both papers do",
 }

@@ -44,14 +44,12 @@ def save_checkpoint(
         partial.mkdir(parents=True)
         for stem, named in tensors.items():
             save_tensors(named, partial / f"{stem}.safetensors")
-        (partial / "state.json").write_text(json.dumps(state), encoding="utf-8")
+        (partial / "state.json").write_text(json.dumps({**state, "files": sorted(tensors)}), encoding="utf-8")
         shutil.rmtree(target, ignore_errors=True)
         partial.rename(target)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
-        last = latest_checkpoint(folder)
-        kept = f"the last good one is {last}; make room and go on with --resume" if last else "there is no earlier one"
-        raise InputError(f"{target}: the checkpoint cannot be written ({_reason(error)}); {kept}") from error
+        raise not_written(target, error, folder) from error
     for other in folder.glob(f"{PREFIX}*"):
         if other != target:
             shutil.rmtree(other, ignore_errors=True)
@@ -70,9 +68,9 @@ def load_checkpoint(checkpoint: Path) -> tuple[dict[str, dict[str, Tensor]], dic
         CheckpointError: a file is missing or damaged.
     """
     try:
-        tensors = {path.stem: load_file(path) for path in sorted(checkpoint.glob("*.safetensors"))}
-        return tensors, json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
-    except (OSError, SafetensorError, json.JSONDecodeError) as error:
+        state = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
+        return {stem: load_file(checkpoint / f"{stem}.safetensors") for stem in state["files"]}, state
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{checkpoint}: damaged ({error}); remove this folder to begin anew") from error
 
 
@@ -101,12 +99,15 @@ def restore_optimizer(
     optimizer: torch.optim.Optimizer, names: Mapping[int, str], tensors: Mapping[str, Tensor]
 ) -> None:
     """Put back what :func:`optimizer_tensors` gave."""
+    packed: dict[str, Any] = optimizer.state_dict()
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    named = {names[id(parameter)]: parameter for parameter in parameters}
     by_name: dict[str, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         name, _, kind = key.rpartition("/")
+        if value.shape == named[name].shape:  # in the memory layout of its parameter: another one rounds differently
+            value = torch.empty_like(named[name], dtype=value.dtype).copy_(value)
         by_name.setdefault(name, {})[kind] = value
-    packed: dict[str, Any] = optimizer.state_dict()
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     packed["state"] = {
         index: by_name[names[id(parameter)]]
         for index, parameter in enumerate(parameters)
@@ -115,5 +116,12 @@ def restore_optimizer(
     optimizer.load_state_dict(packed)
 
 
-def _reason(error: Exception) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+def not_written(path: Path, error: Exception, checkpoints: Path) -> InputError:
+    """The error of a disk that is full or a folder that cannot be written, with what is left to go on from."""
+    reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+    last = latest_checkpoint(checkpoints)
+    if last is None:
+        return InputError(f"{path}: cannot be written ({reason}); there is no checkpoint yet: name another folder")
+    return InputError(
+        f"{path}: cannot be written ({reason}); the last good checkpoint is {last}: make room and go on with --resume"
+    )

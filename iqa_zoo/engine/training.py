@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import atexit
+import errno
 import hashlib
+import logging
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import torch
+from mmengine.logging import MessageHub, MMLogger
 from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
+from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
+from mmengine.visualization import Visualizer
 from numpy.typing import NDArray
 from torch import distributed, nn
 
@@ -26,15 +33,17 @@ from iqa_zoo.config import config_hash
 from iqa_zoo.data.loader import CropLoader, DecodedImages
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split, save_splits
+from iqa_zoo.engine.devices import torch_device
 from iqa_zoo.engine.evaluation import evaluate_scores
 from iqa_zoo.engine.hooks import Epochs, Steps
-from iqa_zoo.engine.prediction import predict, torch_device
+from iqa_zoo.engine.prediction import predict
 from iqa_zoo.engine.provenance import source_hash, versions
 from iqa_zoo.engine.recipe import Recipe
 from iqa_zoo.engine.run_folder import RunFolder
 from iqa_zoo.engine.selection import check_rule, every_rule
+from iqa_zoo.engine.state import latest_checkpoint
 from iqa_zoo.engine.trainable import LabelScale, Trainable
-from iqa_zoo.errors import ConfigError, InputError, closest
+from iqa_zoo.errors import CheckpointError, ConfigError, InputError, closest, not_one_of
 from iqa_zoo.quality_model import QualityModel
 from iqa_zoo.weights import load_weights, read_state_dict
 
@@ -48,6 +57,8 @@ TRACKERS = {
     "dvclive": "DVCLiveVisBackend",
     "aim": "AimVisBackend",
 }
+_PACKAGES = {"dvclive": ("dvclive", "pygit2")}  # where it is not one of the tracker's name
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 Progress = Callable[[str, int, int], None]  # (what is said, steps done, steps in all)
 
 
@@ -116,8 +127,9 @@ def train_model(
     _check_parts(data, split, recipe, options)
     device = _begin_processes(torch_device(options.device))
     _check_precision(recipe, device)
-    torch.manual_seed(seed)
-    model = build_model(cfg, pretrained=pretrained, weights=weights)
+    with torch.random.fork_rng(_cuda_devices(device)):
+        torch.manual_seed(seed)
+        model = build_model(cfg, pretrained=pretrained, weights=weights)
     run = {
         "model": model.config,
         "model_hash": config_hash(model.config),
@@ -128,6 +140,7 @@ def train_model(
             "label": data.label,
             "higher_is_better": data.higher_is_better,
             "score_range": list(data.score_range),
+            "labels_hash": _labels_hash(data),
         },
         "split": split.id,
         "seed": seed,
@@ -143,16 +156,21 @@ def train_model(
     kept = RunFolder(folder)
     if _rank() == 0:
         kept.begin(run, resume=options.resume)
-        save_splits(kept.path / "split.json", data, [split])
+        with kept.writing():
+            save_splits(kept.path / "split.json", data, [split])
     _wait()
     if (kept.path / "result.json").is_file():
         finished: dict[str, Any] = kept.read("result")
         return finished
     images = DecodedImages(data, memory_bytes=options.memory_bytes)
-    trainable = _fit(model, data, split, recipe, kept, seed, options, device, images, progress)
+    trainable = _placed(_trainable(model, _scale(data, split, recipe), recipe), device)
+    with torch.random.fork_rng(_cuda_devices(device)):
+        _fit(trainable, data, split, recipe, kept, seed, options, device, images, progress)
+    _wait()  # for what the first process writes
     result = _report(trainable, data, split, recipe, kept, options, images)
     if _rank() == 0:
-        kept.write("result", result)
+        with kept.writing():
+            kept.write("result", result)
     _wait()
     return result
 
@@ -166,8 +184,6 @@ def load_run(folder: str | Path, device: str | None = None) -> tuple[Trainable, 
     kept = RunFolder(folder)
     run: dict[str, Any] = kept.read("run")
     if not kept.weights.is_file():
-        from iqa_zoo.errors import CheckpointError
-
         raise CheckpointError(
             f"{kept.path} has no weights yet: no epoch was finished; go on with iqa-zoo train --resume"
         )
@@ -175,11 +191,11 @@ def load_run(folder: str | Path, device: str | None = None) -> tuple[Trainable, 
     load_weights(model, read_state_dict(kept.weights))
     recipe = Recipe(**run["recipe"])
     trainable = _trainable(model, LabelScale(**run["scale"]), recipe)
-    return trainable.to(torch_device(device)).eval(), run
+    return _placed(trainable, torch_device(device)).eval(), run
 
 
 def _fit(
-    model: QualityModel,
+    trainable: Trainable,
     data: RatedImages,
     split: Split,
     recipe: Recipe,
@@ -189,11 +205,9 @@ def _fit(
     device: torch.device,
     images: DecodedImages,
     progress: Progress | None,
-) -> Trainable:
-    trainable = _trainable(model, _scale(data, split, recipe), recipe)
+) -> None:
+    model = trainable.model
     freeze(model, recipe.freeze)
-    if device.type == "cpu":
-        model.to(memory_format=torch.channels_last)  # the faster layout for convolutions
     batches = _Batches(data, split.train, recipe, model.spec.image_size, seed, images)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     optimizer = _optimizer(model, recipe)
@@ -208,7 +222,9 @@ def _fit(
         return evaluate_scores(scores, data, indices)["metrics"]
 
     epochs = Epochs(recipe, options.selection, kept, steps, measure)
-    with _quietly():
+    last = latest_checkpoint(kept.checkpoints)
+    part = f"from-{last.name if last else 'the-start'}"
+    with _alone(part, kept):
         runner = _ZooRunner(
             model=trainable,
             work_dir=str(kept.path / "log"),
@@ -218,16 +234,16 @@ def _fit(
             default_hooks=dict(sampler_seed=None, param_scheduler=None, checkpoint=None),
             custom_hooks=[epochs, steps],
             launcher="pytorch" if _world() > 1 else "none",
-            log_level="ERROR",  # progress is shown elsewhere
             visualizer=dict(type="Visualizer", vis_backends=_backends(options.trackers)),
-            experiment_name=uuid4().hex,
-            env_cfg=dict(mp_cfg=dict(mp_start_method=torch.multiprocessing.get_start_method())),
-            randomness=dict(seed=seed),
             device=device,
+            part=part,
             restore=lambda runner: steps.restore(runner) if options.resume else None,
         )
-        runner.train()
-    return trainable
+        try:
+            runner.train()
+        except BaseException:
+            runner.visualizer.close()  # as mmengine does at the end
+            raise
 
 
 def _report(
@@ -306,18 +322,42 @@ class _NoMeta:
 
 
 class _ZooRunner(Runner):
-    """mmengine's Runner on a device of our choice, resumed from our checkpoints."""
+    """mmengine's Runner on a device of our choice, resumed from our checkpoints, that leaves the process as it is.
 
-    def __init__(self, *, device: torch.device, restore: Callable[[Runner], None], **settings: Any):
-        self.device, self._restore = device, restore
+    Args:
+        device: to train on.
+        part: folder of this part of the run's log.
+        restore: called before the first step.
+        settings: mmengine's.
+    """
+
+    def __init__(self, *, device: torch.device, part: str, restore: Callable[[Runner], None], **settings: Any):
+        self.device, self._part, self._restore = device, part, restore
         super().__init__(**settings)
+
+    def setup_env(self, env_cfg: dict[str, Any]) -> None:
+        """Only what the Runner reads: mmengine's sets threads, file limits and how processes start for all."""
+        self._rank, self._world_size, self._timestamp = _rank(), _world(), self._part
+
+    def set_randomness(self, seed: Any, **_: Any) -> None:
+        """Nothing: each step seeds itself."""
+        self._seed, self._deterministic = seed, False
+
+    def build_logger(self, log_level: int | str = "ERROR", **_: Any) -> MMLogger:
+        """One that writes no file: progress is shown elsewhere."""
+        logger: MMLogger = MMLogger.get_instance(self._experiment_name, log_level="ERROR")
+        return logger
+
+    def _log_env(self, env_cfg: dict[str, Any]) -> None:
+        """Nothing: ``run.json`` has the versions."""
 
     def wrap_model(self, model_wrapper_cfg: Any, model: nn.Module) -> nn.Module:
         model = model.to(self.device)
         if not self.distributed:
             return model
         devices = [self.device.index] if self.device.type == "cuda" else None
-        return MMDistributedDataParallel(model, device_ids=devices, broadcast_buffers=False)
+        # A backbone may have parameters that no stage in use reads.
+        return MMDistributedDataParallel(model, device_ids=devices, find_unused_parameters=True)
 
     def load_or_resume(self) -> None:
         self._restore(self)
@@ -329,6 +369,14 @@ class _ZooRunner(Runner):
 def _trainable(model: QualityModel, scale: LabelScale, recipe: Recipe) -> Trainable:
     autocast = torch.bfloat16 if recipe.precision == "bfloat16" else None  # float16 is the optimiser wrapper's
     return Trainable(model, scale=scale, autocast=autocast, freeze_batch_norm=recipe.freeze_batch_norm)
+
+
+def _placed(trainable: Trainable, device: torch.device) -> Trainable:
+    """On its device, in the layout that is faster there for convolutions: scores can depend on it in the last bits."""
+    trainable.to(device)
+    if device.type == "cpu":
+        trainable.model.to(memory_format=torch.channels_last)
+    return trainable
 
 
 def _scale(data: RatedImages, split: Split, recipe: Recipe) -> LabelScale:
@@ -418,9 +466,10 @@ def _check_parts(data: RatedImages, split: Split, recipe: Recipe, options: Train
                 )
     for tracker in options.trackers:
         if tracker not in TRACKERS:
-            from iqa_zoo.errors import not_one_of
-
             raise InputError(not_one_of(tracker, TRACKERS, "tracker"))
+        packages = _PACKAGES.get(tracker, (tracker,))
+        if not all(map(find_spec, packages)):
+            raise InputError(f"the tracker {tracker!r} needs a package: pip install {' '.join(packages)}")
 
 
 def _backends(trackers: Sequence[str]) -> list[dict[str, str]]:
@@ -435,6 +484,16 @@ def _fingerprint(model: nn.Module) -> str:
     return digest.hexdigest()[:16]
 
 
+def _labels_hash(data: RatedImages) -> str:
+    """A hash of every image's name and score, in any order."""
+    labels = sorted(zip(data.names, data.mos.tolist(), strict=True))
+    return hashlib.sha256(repr(labels).encode()).hexdigest()[:16]
+
+
+def _cuda_devices(device: torch.device) -> list[torch.device]:
+    return [device] if device.type == "cuda" else []
+
+
 def _begin_processes(device: torch.device) -> torch.device:
     """Join the other processes of ``torchrun``, if there are any; each takes a CUDA device of its own."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
@@ -443,6 +502,7 @@ def _begin_processes(device: torch.device) -> torch.device:
             torch.cuda.set_device(device)
         if not distributed.is_initialized():
             distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+            atexit.register(distributed.destroy_process_group)  # more trainings may follow in these processes
     return device
 
 
@@ -460,13 +520,21 @@ def _wait() -> None:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
-    """mmengine announces itself on the root logger's level; what it has to say is shown elsewhere."""
-    import logging
-
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+def _alone(part: str, kept: RunFolder) -> Iterator[None]:
+    """mmengine's Runner without its messages and, afterwards, without what it leaves in the process."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)  # it announces itself on the root logger's level
     try:
-        yield
+        with warnings.catch_warnings():
+            # The usual case of the unused parameters that may be there.
+            warnings.filterwarnings("ignore", message="find_unused_parameters=True was specified")
+            yield
+    except OSError as error:
+        if error.errno in _FULL:  # in a log or a tracker's file
+            with kept.writing():
+                raise
+        raise
     finally:
-        logging.disable(before)
+        logging.disable(disabled)
+        for kind in (MMLogger, MessageHub, Visualizer, DefaultScope):
+            kind._instance_dict.pop(part, None)

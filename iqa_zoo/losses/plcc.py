@@ -7,12 +7,15 @@ from torch import Tensor, nn
 
 from iqa_zoo.contracts import QualityOutput
 from iqa_zoo.errors import InputError
+from iqa_zoo.losses._processes import over_processes
 from iqa_zoo.registry import register_loss
 
 
 @register_loss("plcc")
 class PLCC(nn.Module):
     """(1 - PLCC) / 2 over the batch: 0 where score and MOS agree up to scale and offset, 1 where they are reversed.
+
+    Where processes share a batch, it is the whole batch.
 
     A batch whose scores or labels are all equal has no correlation and gives 0.5 with a zero gradient.
 
@@ -25,13 +28,14 @@ class PLCC(nn.Module):
     """
 
     def forward(self, output: QualityOutput, mos_B: Tensor) -> Tensor:
+        given_B, mos_B = over_processes(output.score_B), over_processes(mos_B)
         if len(mos_B) < 2:
             raise InputError(
                 "losses 'plcc' needs at least two images in a batch; set batch_size >= 2 or drop the last one"
             )
-        score_B, label_B = output.score_B - output.score_B.mean(), mos_B - mos_B.mean()
+        score_B, label_B = given_B - given_B.mean(), mos_B - mos_B.mean()
         spread = score_B.norm() * label_B.norm()
-        if _constant(output.score_B, score_B) or _constant(mos_B, label_B):
+        if _constant(given_B, score_B) or _constant(mos_B, label_B):
             return 0.5 + 0 * spread  # with a graph, so that it can stand alone
         return (1 - (score_B * label_B).sum() / spread) / 2
 

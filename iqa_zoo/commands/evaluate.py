@@ -1,0 +1,253 @@
+"""``iqa-zoo evaluate``: how well a trained model ranks rated images, of its own dataset or of another."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import math
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from iqa_zoo.commands.dataset_options import add_dataset_options, load_dataset, progress_bar
+from iqa_zoo.commands.score import check_new, check_run, whole
+from iqa_zoo.commands.shared import console, print_json
+from iqa_zoo.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from iqa_zoo.data.rated import RatedImages
+    from iqa_zoo.data.splits import Split
+
+FEWEST_CONTENTS = 5  # that an interval over contents can rest on
+PARTS = ("test", "validation", "train", "all")
+WORDS = {
+    "srocc": "SROCC",
+    "plcc": "PLCC, raw scores",
+    "plcc_logistic4": "PLCC, after a 4-parameter logistic",
+    "krocc": "KROCC",
+    "rmse": "RMSE, raw scores",
+    "rmse_logistic4": "RMSE, after a 4-parameter logistic",
+}  # in the order of the table
+
+
+def add(commands: Any) -> None:
+    parser = commands.add_parser(
+        "evaluate",
+        help="measure a trained model on rated images",
+        description="Measure a model that iqa-zoo train trained: on the test part of its own split, or on any other "
+        "dataset. Scores are turned where the other dataset's labels run the other way.",
+    )
+    parser.add_argument("model", metavar="RUN", type=Path, help="the folder of a training")
+    add_dataset_options(parser, "--data")
+    parser.add_argument(
+        "--part",
+        choices=PARTS,
+        help="of a split; test where left out, or all images of a dataset that the model was not trained on",
+    )
+    parser.add_argument(
+        "--splits",
+        metavar="FILE",
+        type=Path,
+        help="that iqa-zoo splits wrote, in the place of the training's own split",
+    )
+    parser.add_argument("--split", type=whole, metavar="N", help="of the file, counted from 1 (default: 1)")
+    parser.add_argument(
+        "--crops", type=whole, metavar="N", help="crops an image; as many as in the training's test where left out"
+    )
+    parser.add_argument("--csv", metavar="FILE", type=Path, help="write label and score of each image to a new file")
+    parser.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:N; CUDA where there is one")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.split is not None and args.splits is None:
+        raise InputError("--split is of a file of splits; give --splits FILE as well")
+    if args.csv is not None:
+        check_new(args.csv)
+    check_run(args.model)
+    from iqa_zoo.engine.evaluation import evaluate_scores
+    from iqa_zoo.engine.prediction import predict
+    from iqa_zoo.engine.training import load_run
+
+    with progress_bar(f"reading {args.data}") as progress:
+        data = load_dataset(args, progress)
+    trainable, trained = load_run(args.model, args.device)
+    own = _own_split(args, data, trained)
+    part, split, indices = _part(args, data, own)
+    notes = _overlap(data, trained, own, indices)
+    for note in notes:
+        print(f"iqa-zoo: warning: {note}", file=sys.stderr)
+    crops = args.crops or trained["recipe"]["test_crops"]
+    with progress_bar("scoring") as progress:
+        scores = predict(trainable, data, indices, crops=crops, progress=progress)
+    same_direction = trained["data"]["higher_is_better"] == data.higher_is_better
+    found = evaluate_scores(scores, data, indices, same_direction=same_direction)
+    if own is None:  # an error on another scale means nothing; after a fit it is in the labels' units
+        del found["metrics"]["rmse"]
+    result = {
+        "run": str(args.model),
+        "trained_on": trained["data"]["name"],
+        "dataset": data.name,
+        "part": part,
+        "split": split.id if split is not None else None,
+        "images": len(indices),
+        "crops": crops,
+        "direction": _direction(trained, data),
+        "warnings": notes,
+        **found,
+        "srocc_interval": _interval(scores if same_direction else -scores, data, indices),
+    }
+    if args.csv is not None:
+        _write_csv(args.csv, data, indices, scores)
+    if args.json:
+        print_json(without_nan(result))
+    else:
+        _print(args, result, own is not None)
+    return 0
+
+
+def without_nan(value: Any) -> Any:
+    """The same, with None where there is no number: JSON has no nan."""
+    if isinstance(value, Mapping):
+        return {key: without_nan(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def read_split(path: Path, data: RatedImages, number: int) -> Split:
+    """Split ``number`` of a file, counted from 1 as ``iqa-zoo splits`` prints them.
+
+    Raises:
+        InputError: not a split file of this data, or it has no such split.
+    """
+    from iqa_zoo.data.splits import load_splits
+
+    splits = load_splits(path, data)
+    if number > len(splits):
+        raise InputError(f"{path} has {len(splits)} splits, from 1 to {len(splits)}; there is no split {number}")
+    return splits[number - 1]
+
+
+def _own_split(args: argparse.Namespace, data: RatedImages, trained: Mapping[str, Any]) -> Split | None:
+    """The split that the model was trained on, if this is the dataset it was trained on."""
+    if trained["data"]["name"] != data.name:
+        return None
+    try:
+        return read_split(args.model / "split.json", data, 1)
+    except InputError as error:
+        raise InputError(
+            f"{error}. The model was trained on a dataset called {data.name}, and these images are not the same; "
+            "another dataset needs another name (for a table: --option name=NAME)"
+        ) from error
+
+
+def _part(
+    args: argparse.Namespace, data: RatedImages, own: Split | None
+) -> tuple[str, Split | None, NDArray[np.int64]]:
+    import numpy as np
+
+    split = read_split(args.splits, data, args.split or 1) if args.splits is not None else own
+    part = args.part or ("test" if split is not None else "all")
+    if part == "all":
+        return part, split, np.arange(len(data))
+    if split is None:
+        raise InputError(
+            f"--part {part}: the model was trained on another dataset, so that {data.name} has no parts here; give "
+            "--splits FILE, or leave --part out for all images"
+        )
+    indices: NDArray[np.int64] = getattr(split, part)
+    if not len(indices):
+        raise InputError(f"{data.name}: the {part} part of split {split.id} is empty")
+    return part, split, indices
+
+
+def _overlap(data: RatedImages, trained: Mapping[str, Any], own: Split | None, indices: NDArray[np.int64]) -> list[str]:
+    """What of these images the training has met."""
+    import numpy as np
+
+    if own is None:
+        return []
+    notes = []
+    if seen := len(np.intersect1d(indices, own.train)):
+        notes.append(f"{seen} of {len(indices)} images were trained on: these numbers say nothing of new images")
+    contents = {data.contents[i] for i in own.train}
+    alike = sum(data.contents[i] in contents for i in np.setdiff1d(indices, own.train))
+    if alike:
+        notes.append(f"{alike} of {len(indices)} images show contents that were trained on")
+    rule = trained["selection"]
+    peeked = {"validation": own.validation, "test-oracle": own.test}.get(rule, indices[:0])
+    if chosen := len(np.intersect1d(indices, peeked)):
+        notes.append(f"{chosen} of {len(indices)} images chose the epoch (--selection {rule}): the numbers flatter it")
+    return notes
+
+
+def _direction(trained: Mapping[str, Any], data: RatedImages) -> str:
+    ways = {True: "higher is better", False: "lower is better"}
+    model, labels = trained["data"]["higher_is_better"], data.higher_is_better
+    words = f"{ways[model]} in the model's scores ({trained['data']['label']}) and in the labels ({data.label})"
+    if model != labels:
+        words = (
+            f"{ways[model]} in the model's scores ({trained['data']['label']}), {ways[labels]} in the labels "
+            f"({data.label}): the scores were turned (negated) before they were compared"
+        )
+    return words
+
+
+def _interval(scores: NDArray[np.float64], data: RatedImages, indices: NDArray[np.int64]) -> dict[str, Any] | None:
+    from iqa_zoo.engine.interval import bootstrap_interval
+
+    groups = [data.contents[i] for i in indices]
+    if len(set(groups)) < FEWEST_CONTENTS:
+        return None
+    grouped = data.references is not None
+    interval = bootstrap_interval(scores, data.mos[indices], groups=groups if grouped else None)
+    resampled = "contents" if grouped else "images"
+    return {"low": interval.low, "high": interval.high, "confidence": 0.95, "of": resampled, "count": interval.count}
+
+
+def _write_csv(path: Path, data: RatedImages, indices: NDArray[np.int64], scores: NDArray[np.float64]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(("image", "mos", "score"))
+        table.writerows((data.names[i], float(data.mos[i]), float(s)) for i, s in zip(indices, scores, strict=True))
+
+
+def _print(args: argparse.Namespace, result: Mapping[str, Any], own: bool) -> None:
+    of = "all images" if result["part"] == "all" else f"the {result['part']} part of split {result['split']}"
+    print(f"{result['dataset']}: {of}, {result['images']} images, {result['crops']} crops each")
+    print(f"{args.model}: trained on {result['trained_on']}; {result['direction']}")
+    console().print(metrics_table({result["part"]: result["metrics"]}))
+    if interval := result["srocc_interval"]:
+        print(
+            f"SROCC {result['metrics']['srocc']:.4f}, 95 % interval {interval['low']:.4f} to {interval['high']:.4f} "
+            f"(bootstrap over {interval['count']} {interval['of']}; what differs from training to training is not in it)"
+        )
+    else:
+        print(f"No interval: these images show fewer than {FEWEST_CONTENTS} contents.")
+    if not own:
+        print("No RMSE of raw scores: the labels of the two datasets are on different scales.")
+    if kinds := result.get("srocc_by_distortion"):
+        table = Table("distortion", "SROCC")
+        for kind, value in kinds.items():
+            table.add_row(kind or "none named", f"{value:.4f}")
+        console().print(table)
+    if args.csv is not None:
+        print(f"written to {args.csv}")
+
+
+def metrics_table(columns: Mapping[str, Mapping[str, float]]) -> Table:
+    """Metrics below each other, a column for each set of them."""
+    table = Table("metric", *columns)
+    for name, words in WORDS.items():
+        if any(name in metrics for metrics in columns.values()):
+            cells = [f"{metrics[name]:.4f}" if name in metrics else "" for metrics in columns.values()]
+            table.add_row(words, *cells)
+    return table

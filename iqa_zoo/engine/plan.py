@@ -1,0 +1,99 @@
+"""What a training would do and cost, before anything is trained."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from iqa_zoo.build import build_model
+from iqa_zoo.config import Config, config_hash
+from iqa_zoo.data.rated import RatedImages
+from iqa_zoo.data.splits import Split
+from iqa_zoo.engine.devices import torch_device
+from iqa_zoo.engine.recipe import Recipe
+from iqa_zoo.engine.trainable import LabelScale, Trainable
+from iqa_zoo.engine.training import TrainingOptions, freeze
+from iqa_zoo.errors import InputError
+from iqa_zoo.quality_model import QualityModel
+
+TIMED = 8  # crops, at most, in the step that is timed
+
+
+def plan_training(
+    cfg: Config, data: RatedImages, split: Split, recipe: Recipe, weights: Path | None, options: TrainingOptions
+) -> dict[str, Any]:
+    """Return parameters, steps, bytes on disk and seconds of a training, from one timed step of the model.
+
+    Raises:
+        InputError: the training crops do not fill a batch.
+    """
+    model = build_model(cfg, weights=weights)  # pretrained weights cost nothing and are not fetched for this
+    freeze(model, recipe.freeze)
+    sizes = {part: len(getattr(split, part)) for part in ("train", "validation", "test")}
+    passes = sizes["train"] * recipe.crops // (recipe.batch_size // recipe.accumulate)
+    passes -= passes % recipe.accumulate  # as many as accumulate to whole steps
+    if not passes:
+        crops = sizes["train"] * recipe.crops
+        raise InputError(f"{data.name}: {crops} training crops do not fill a batch of {recipe.batch_size}")
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    state = sum(tensor.nbytes for tensor in model.state_dict().values())
+    moments = 2 * sum(parameter.nbytes for parameter in trained)
+    measured = sizes["validation"] + (sizes["test"] if options.peek or options.selection == "test-oracle" else 0)
+    device = torch_device(options.device)
+    crop_seconds, image_seconds = _time(model, recipe, device)
+    epoch_seconds = passes // recipe.accumulate * recipe.batch_size * crop_seconds + measured * image_seconds
+    return {
+        "model_hash": config_hash(model.config),
+        "image_size": model.spec.image_size,
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "trainable": sum(parameter.numel() for parameter in trained),
+        "recipe_values": recipe.to_dict(),
+        "dataset": data.name,
+        "split": split.id,
+        "images": sizes,
+        "epochs": recipe.epochs,
+        "steps_an_epoch": passes // recipe.accumulate,
+        "steps": recipe.epochs * (passes // recipe.accumulate),
+        "crops_a_step": recipe.batch_size,
+        "crops_an_image": recipe.crops,
+        "checkpoint_bytes": state + moments + (state if recipe.ema is not None else 0),
+        "weights_bytes": state,
+        "seconds": recipe.epochs * epoch_seconds + sizes["test"] * image_seconds,
+        "device": device.type,
+    }
+
+
+def _time(model: QualityModel, recipe: Recipe, device: torch.device) -> tuple[float, float]:
+    """Seconds to train on one crop and to test one image, each timed once after a first time that warms up."""
+    autocast = None if recipe.precision == "float32" else getattr(torch, recipe.precision)
+    trainable = Trainable(model, scale=LabelScale(), autocast=autocast, freeze_batch_norm=recipe.freeze_batch_norm)
+    trainable.to(device).train()
+    if device.type == "cpu":
+        model.to(memory_format=torch.channels_last)  # as in training
+    size = model.spec.image_size
+    batch = min(recipe.batch_size // recipe.accumulate, TIMED)
+
+    def crops(count: int) -> torch.Tensor:
+        return torch.randint(256, (count, 3, size, size), dtype=torch.uint8).to(device)
+
+    def step() -> None:
+        trainable(crops(batch), torch.rand(batch, device=device))["total"].backward()
+        trainable.zero_grad()
+
+    def test() -> None:
+        trainable.score(crops(recipe.test_crops)).sum().item()
+
+    seconds = []
+    for work in (step, test):
+        for _ in range(2):
+            started = time.perf_counter()
+            work()
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            elapsed = time.perf_counter() - started
+        seconds.append(elapsed)
+        trainable.eval()
+    return seconds[0] / batch, seconds[1]

@@ -1,0 +1,77 @@
+"""A score depends on its image and the model: not on order, company, threads or what was scored before."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from iqa_zoo.build import build_model
+from iqa_zoo.data.loader import DecodedImages
+from iqa_zoo.engine.prediction import predict
+from iqa_zoo.engine.trainable import LabelScale, Trainable
+from iqa_zoo.errors import InputError
+
+
+@pytest.fixture
+def trainable(model, one_thread):
+    torch.manual_seed(0)
+    return Trainable(build_model(model), scale=LabelScale(50, 20), autocast=None, freeze_batch_norm=True).eval()
+
+
+def test_order_and_company_do_not_matter(trainable, data):
+    everything = predict(trainable, data, np.arange(12), crops=2)
+    assert len(set(everything.tolist())) == 12
+
+    @settings(max_examples=10)
+    @given(st.lists(st.integers(0, 11), min_size=1, max_size=6, unique=True))
+    def any_of_them(indices):
+        np.testing.assert_array_equal(predict(trainable, data, indices, crops=2), everything[indices])
+
+    any_of_them()
+
+
+def test_it_is_the_mean_over_the_crops_of_the_image_alone(trainable, data, monkeypatch):
+    seen, score = [], Trainable.score
+    monkeypatch.setattr(Trainable, "score", lambda self, crops: (seen.append(crops), score(self, crops))[1])
+    scores = predict(trainable, data, [4, 2], crops=3)
+    assert [tuple(crops.shape) for crops in seen] == [(3, 3, 48, 48)] * 2
+    by_hand = [np.mean([score(trainable, crop[None]).item() for crop in crops]) for crops in seen]
+    np.testing.assert_allclose(scores, by_hand, rtol=1e-5)
+    assert len({crop.numpy().tobytes() for crop in seen[0]}) == 3
+
+
+def test_threads_change_no_more_than_rounding(trainable, data):
+    one = predict(trainable, data, np.arange(3), crops=2)
+    torch.set_num_threads(2)
+    np.testing.assert_allclose(predict(trainable, data, np.arange(3), crops=2), one, rtol=1e-6)
+
+
+def test_twice_the_same_and_the_model_is_left_as_it_was(trainable, data):
+    images = DecodedImages(data)
+    trainable.train()
+    generator = torch.get_rng_state()
+    first = predict(trainable, data, np.arange(4), crops=2, images=images)
+    assert trainable.training
+    torch.testing.assert_close(torch.get_rng_state(), generator)
+    assert all(parameter.grad is None for parameter in trainable.parameters())
+    np.testing.assert_array_equal(predict(trainable.eval(), data, np.arange(4), crops=2), first)
+    assert not trainable.training
+
+
+def test_progress_counts_images(trainable, data):
+    seen = []
+    predict(trainable, data, np.arange(3), crops=1, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_no_image_no_score(trainable, data):
+    assert predict(trainable, data, [], crops=2).shape == (0,)
+
+
+def test_a_broken_image_is_named_and_the_model_trains_on(trainable, data):
+    data.paths[2].write_bytes(data.paths[2].read_bytes()[:600])
+    trainable.train()
+    with pytest.raises(InputError, match=r"2\.png is truncated"):
+        predict(trainable, data, np.arange(4), crops=1)
+    assert trainable.training

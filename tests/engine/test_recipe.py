@@ -1,0 +1,117 @@
+"""Recipes: those of the package say what their sources say, and what cannot be is listed."""
+
+import json
+import math
+from dataclasses import fields
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iqa_zoo.engine.recipe import FOLDER, Recipe, list_recipes, load_recipe
+from iqa_zoo.errors import ConfigError, UnknownName
+
+# The papers, and what their released codes do instead.
+SOURCES = {
+    "deiqt": dict(epochs=9, batch_size=16, crops=10, optimizer="adamw", lr=2e-4, weight_decay=0.05)
+    | dict(schedule="step", step_epochs=3, step_factor=0.1, warmup_epochs=3),
+    "lifeiqa_synthetic": dict(epochs=30, optimizer="adam", lr=2e-4, schedule="step", step_epochs=10, step_factor=0.01),
+    "lifeiqa_authentic": dict(epochs=30, optimizer="adam", lr=2e-5, schedule="step", step_epochs=10, step_factor=0.01),
+    "lifeiqa_released_synthetic": dict(epochs=30, batch_size=4 * 128, crops=25, optimizer="adamw", lr=2e-4)
+    | dict(weight_decay=0.01, decay_vectors=False, clip=5.0, schedule="step", step_epochs=10, step_factor=0.1)
+    | dict(warmup_epochs=2, labels="raw"),
+    "lifeiqa_released_authentic": dict(epochs=30, optimizer="adamw", lr=3e-5, weight_decay=0.01, decay_vectors=False)
+    | dict(clip=5.0, schedule="cosine", final_lr=1e-6, warmup_epochs=2, labels="raw"),
+}
+SOURCES["deiqt_released"] = {**SOURCES["deiqt"], "labels": "raw"}
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_it_loads_and_comes_back(name, tmp_path):
+    recipe = load_recipe(name)
+    assert load_recipe(recipe.to_dict()) == recipe
+    for file in (tmp_path / "own.json", tmp_path / "own.yaml"):
+        content = json.dumps(recipe.to_dict()) if file.suffix == ".json" else yaml.safe_dump(recipe.to_dict())
+        file.write_text(content)
+        assert load_recipe(file) == load_recipe(str(file)) == recipe
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_it_says_what_its_source_says(name):
+    recipe = load_recipe(name)
+    assert {key: getattr(recipe, key) for key in SOURCES[name]} == SOURCES[name]
+
+
+def test_all_of_a_paper_are_checked_and_none_is_left_over():
+    assert set(list_recipes()) == {*SOURCES, "quick"} == {path.stem for path in FOLDER.iterdir()}
+
+
+def test_the_order_of_keys_and_a_second_load_change_nothing():
+    given = load_recipe("quick").to_dict()
+    assert load_recipe(dict(reversed(given.items()))) == load_recipe("quick")
+
+
+def test_overrides():
+    assert load_recipe("quick", {"lr": 1.0, "freeze": ["backbone"]}).freeze == ("backbone",)
+    assert load_recipe("quick", {"lr": 1.0}) != load_recipe("quick")
+    assert load_recipe("quick", {}) == load_recipe("quick", None) == load_recipe("quick")
+
+
+def test_an_unknown_name_and_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(UnknownName, match="unknown recipe 'quik'; did you mean 'quick'"):
+        load_recipe("quik")
+    (tmp_path / "mine.yaml").touch()
+    with pytest.raises(ConfigError, match=r"there is no such file; did you mean 'mine\.yaml'"):
+        load_recipe(tmp_path / "mines.yaml")
+
+
+def test_every_problem_is_listed_with_the_file(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("epoch: 3\nlr: fast\nclip: -1\npatience: 0\nfreeze: backbone\nschedule: cosin\n")
+    with pytest.raises(ConfigError, match=r"mine\.yaml") as error:
+        load_recipe(file)
+    assert error.value.problems == [
+        "unknown key 'epoch'; did you mean 'epochs'?",
+        "summary: missing",
+        "epochs: missing",
+        "lr: expected float, got 'fast'",
+        "clip: -1 is not from 0 upwards",
+        "patience: 0 is not from 1 upwards",
+        "freeze: expected tuple[str, ...], got 'backbone'",
+        "schedule: expected one of 'constant', 'step', 'cosine', got 'cosin'; did you mean 'cosine'?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (dict(epochs=0), "epochs: 0 is not from 1 upwards"),
+        (dict(epochs=2.5), "epochs: expected int, got 2.5"),
+        (dict(epochs=True), "epochs: expected int, got True"),
+        (dict(lr=math.nan), "lr: expected float, got nan"),
+        (dict(lr=math.inf), "lr: expected float, got inf"),
+        (dict(ema=1.0), "ema: 1 is not from 0.001 to 0.999999"),
+        (dict(ema=0.0), "ema: 0 is not from"),
+        (dict(batch_size=16, accumulate=3), "batch_size 16 cannot be accumulated in 3 equal parts"),
+        (dict(accumulate=0), "accumulate: 0 is not from 1 upwards"),
+        (dict(precision="fp16"), "precision: expected one of .* got 'fp16'; did you mean 'float16'"),
+        (dict(freeze="backbone"), r"freeze: expected tuple\[str, \.\.\.\], got 'backbone'"),
+    ],
+)
+def test_what_cannot_be(changes, said):
+    with pytest.raises(ConfigError, match=said):
+        load_recipe("quick", changes)
+    with pytest.raises(ConfigError, match=said):
+        Recipe(**{"summary": "", "epochs": 1, **changes})
+
+
+@given(
+    st.dictionaries(st.sampled_from([each.name for each in fields(Recipe)]), st.integers(-3, 3) | st.text() | st.none())
+)
+def test_whatever_is_given_it_is_a_recipe_or_a_list_of_problems(content):
+    try:
+        recipe = load_recipe(content)
+    except ConfigError:
+        return
+    assert json.loads(json.dumps(recipe.to_dict())) == recipe.to_dict()

@@ -1,0 +1,70 @@
+"""The rate of a step: where it starts, its peak, its end, and that it never jumps upwards."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iqa_zoo.engine.recipe import Recipe, load_recipe
+from iqa_zoo.engine.schedule import rate_factor
+
+
+def rates(steps_an_epoch=100, **settings):
+    recipe = Recipe(**{"summary": "", "lr": 1e-3, **settings})
+    return [recipe.lr * rate_factor(recipe, step, steps_an_epoch) for step in range(recipe.epochs * steps_an_epoch)]
+
+
+def test_cosine_without_warmup_is_torchs():
+    found = rates(epochs=3, schedule="cosine", final_lr=1e-4)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1e-3)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=300, eta_min=1e-4)
+    for rate in found:
+        assert rate == pytest.approx(scheduler.get_last_lr()[0], rel=1e-9)
+        optimizer.step()
+        scheduler.step()
+
+
+def test_step_is_that_of_the_papers():
+    found = rates(epochs=30, schedule="step", step_epochs=10, step_factor=0.01)
+    assert [found[epoch * 100] for epoch in (0, 9, 10, 19, 20, 29)] == pytest.approx(
+        [1e-3, 1e-3, 1e-5, 1e-5, 1e-7, 1e-7]
+    )
+    assert found[999] == 1e-3
+    assert found[1000] == pytest.approx(1e-5)
+
+
+def test_warmup_rises_to_the_peak_or_falls_to_it():
+    up = rates(epochs=4, schedule="constant", warmup_epochs=1.5)
+    assert up[:150] == pytest.approx([1e-3 * (step + 1) / 150 for step in range(150)])
+    assert set(up[150:]) == {1e-3}
+    down = rates(epochs=4, schedule="constant", warmup_epochs=2, warmup_lr=1e-2)
+    assert down[0] == pytest.approx(1e-2, rel=0.01)
+    assert all(later < earlier for earlier, later in pairwise(down[:200]))
+    assert down[199] == pytest.approx(1e-3)
+
+
+def test_deiqt_reaches_its_rate_at_the_end_of_the_warmup_and_goes_on_at_a_tenth():
+    recipe = load_recipe("deiqt")
+    factors = [rate_factor(recipe, step, 10) for step in range(90)]
+    assert factors[29] == 1.0
+    assert [factors[30], factors[60]] == pytest.approx([0.1, 0.01])
+
+
+@given(
+    epochs=st.integers(1, 5),
+    steps=st.integers(1, 20),
+    schedule=st.sampled_from(["constant", "step", "cosine"]),
+    warmup=st.floats(0, 6),
+    final=st.floats(0, 1e-3),
+)
+def test_rates_stay_between_nothing_and_the_peak(epochs, steps, schedule, warmup, final):
+    found = rates(steps, epochs=epochs, schedule=schedule, warmup_epochs=warmup, final_lr=final, step_epochs=2)
+    assert all(0 <= rate <= 1e-3 * (1 + 1e-9) for rate in found)
+    peak = min(len(found), int(warmup * steps))
+    assert all(later <= earlier * (1 + 1e-9) for earlier, later in pairwise(found[peak:]))
+
+
+def test_a_rate_of_nothing_stays_nothing():
+    assert set(rates(epochs=2, lr=0.0, warmup_epochs=1, warmup_lr=1e-3, final_lr=1e-3)) == {0.0}

@@ -1,0 +1,74 @@
+"""Crops and labels in, losses out; scores come back on the labels' scale."""
+
+import pytest
+import torch
+
+from iqa_zoo.build import build_model
+from iqa_zoo.data.loader import normalise
+from iqa_zoo.engine.trainable import LabelScale, Trainable
+
+
+@pytest.fixture
+def trainable(model, one_thread):
+    torch.manual_seed(0)
+    built = build_model(model)
+
+    def make(scale=LabelScale(), autocast=None, freeze_batch_norm=True):  # noqa: B008  # frozen
+        return Trainable(built, scale=scale, autocast=autocast, freeze_batch_norm=freeze_batch_norm)
+
+    return make
+
+
+IMAGES = torch.randint(0, 256, (4, 3, 48, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+MOS = torch.tensor([20.0, 40.0, 60.0, 80.0])
+
+
+def test_labels_are_standardised_and_scores_put_back(trainable):
+    raw, scaled = trainable().eval(), trainable(LabelScale(50.0, 20.0)).eval()
+    torch.testing.assert_close(scaled.score(IMAGES), raw.score(IMAGES) * 20 + 50)
+    assert scaled.score(IMAGES).dtype == torch.float64
+    torch.testing.assert_close(scaled(IMAGES, MOS)["total"], raw(IMAGES, (MOS - 50) / 20)["total"])
+
+
+def test_images_are_normalised_as_the_backbone_wants(trainable):
+    made = trainable().eval()
+    spec = made.model.spec
+    torch.testing.assert_close(made.enter(IMAGES), normalise(IMAGES, spec.mean, spec.std))
+
+
+def test_the_total_alone_is_minimised(trainable):
+    losses = trainable().eval()(IMAGES, MOS)
+    total, shown = trainable().parse_losses(losses)
+    assert total is losses["total"]
+    assert total.requires_grad
+    assert set(shown) == {"l1", "load_balance", "router_z", "loss"}
+    assert not any(value.requires_grad for value in shown.values())
+    assert shown["loss"] == total
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_batch_norm_trains_only_if_it_is_not_frozen(frozen, trainable):
+    made = trainable(freeze_batch_norm=frozen).train()
+    norms = [module for module in made.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    assert norms
+    assert made.training
+    assert made.model.head.training
+    assert all(norm.training != frozen for norm in norms)
+    assert not any(module.training for module in made.eval().modules())
+
+
+def test_autocast_is_of_the_products_and_not_of_the_weights(trainable):
+    made = trainable(autocast=torch.bfloat16).eval()
+    full = trainable().eval().score(IMAGES)
+    half = made.score(IMAGES)
+    assert not torch.equal(half, full)
+    torch.testing.assert_close(half, full, rtol=0.05, atol=0.05)
+    made(IMAGES, MOS)["total"].backward()
+    assert {parameter.grad.dtype for parameter in made.parameters() if parameter.grad is not None} == {torch.float32}
+
+
+def test_the_weights_are_those_it_was_given(trainable):
+    made = trainable()
+    before = {name: tensor.clone() for name, tensor in made.state_dict().items()}
+    made.init_weights()
+    assert all(torch.equal(tensor, before[name]) for name, tensor in made.state_dict().items())
