@@ -431,6 +431,7 @@ class Work:
     def results(self, records: list[dict[str, Any]]) -> dict[str, Any]:
         """What the records say, whichever protocol they are of."""
         data, split = self.data, self.splits[0]
+        trained = len(split.train) + (len(split.validation) if self.arguments.protocol == "frozen" else 0)
         return {
             "data": {
                 "name": data.name,
@@ -446,7 +447,7 @@ class Work:
             "runs": records,
             "summary": summarise(records),
             "rules": summarise_rules(records),
-            "differences": differences(records, len(split.test) / len(split.train), data),
+            "differences": differences(records, len(split.test) / trained, data),
         }
 
 
@@ -548,8 +549,8 @@ def say_cost(
     values = sum(torch.Size(shape).numel() for shape in bank_shapes(spec, len(data), crops).values())
     seconds = 1 / measure_speed({"backbone": carrier}, batch=8, rounds=1)["backbone"].images_per_second
     backbone_macs = budgets[YARDSTICK].by_slot["backbone"].macs
-    # A backward pass costs two forward ones; what is held out is measured after every epoch.
-    train = arguments.epochs * (0.8 * len(data) * 3 + 0.3 * len(data) * crops)
+    # Trained twice; a backward pass costs two forward ones; what is held out is measured after every epoch.
+    train = arguments.epochs * (1.5 * len(data) * 3 + 0.3 * len(data) * crops)
     macs = sum(budget.decoder.macs for budget in budgets.values()) * train * count
     features = seconds * crops * len(data)
     console.print(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmengine.model import ExponentialMovingAverage
 from numpy.typing import NDArray
 from torch import nn
 
@@ -33,13 +34,16 @@ class FrozenRecipe:
         lr: peak learning rate of AdamW; warmed up over the first 5 % of the steps, then cosine to zero.
         weight_decay: on matrices; biases, norms, embeddings and scalars have none.
         clip: gradient norm at most.
+        ema: weight of the past in the moving average of the weights, a step at a time; the average is what is measured
+            and kept. It takes most of the noise out of the metrics of an epoch, and so out of the selection.
     """
 
-    epochs: int = 9
+    epochs: int = 8
     batch_size: int = 16
     lr: float = 3e-4
     weight_decay: float = 0.05
     clip: float = 1.0
+    ema: float = 0.98
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,8 @@ class FrozenRun:
     Attributes:
         predictions: of the test part at the selected epoch, on the labels' scale (mean over the cached crops).
         elsewhere: of all images of other datasets, by name, at the same epoch.
-        history: an epoch each: ``loss`` on standardised labels, metrics of the ``validation`` and the ``test`` part, and
-            which one is ``selected``.
+        history: an epoch each: ``loss`` on standardised labels; metrics of the ``validation`` part, by the decoder that was
+            trained without it, and of the ``test`` part, by the one that was trained again with it; which is ``selected``.
         seconds: wall clock.
     """
 
@@ -72,9 +76,13 @@ def train_frozen(
     elsewhere: Mapping[str, FeatureBank] | None = None,
     device: str = "cpu",
 ) -> FrozenRun:
-    """Train the decoder of a config on a split's training part and predict its test part at the epoch a rule selects.
+    """Train the decoder of a config and predict the test part of a split at the epoch a rule selects.
 
-    Labels and features (each channel) are standardised by the training part, predictions put back on the labels' scale.
+    First on the training part alone, to measure the validation part after every epoch; then again, with the same seed and
+    schedule, on both together. So validation decides how long to train, and no rated image goes unused: a part held out for
+    good would cost each decoder more than most decoders differ by. A split without a validation part is trained once.
+
+    Labels and features (each channel) are standardised by what is trained on, predictions put back on the labels' scale.
     The seed sets the initial weights, the order of the images and the crops met; two decoders with equal seeds meet the same.
     Test metrics are noted after every epoch, so that the rules can be compared; only ``test-oracle`` selects by them.
 
@@ -94,76 +102,95 @@ def train_frozen(
         InputError: the rule reads a validation part and there is none.
     """
     started = time.perf_counter()
-    bank = bank.standardised(split.train)
-    center, spread = mos[split.train].mean(), mos[split.train].std()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = build_decoder(cfg, bank.spec).to(device)
-        compute_for_few_queries(model)
-        history: list[dict[str, Any]] = []
-        best: dict[str, Any] = {}
-        losses = _epochs(model, bank, (mos - center) / spread, split.train, recipe, np.random.default_rng(seed))
-        for loss in losses:
-            scores = {
-                part: predict_frozen(model, bank, getattr(split, part)) * spread + center
-                for part in ("validation", "test")
-            }
-            measured = {part: _measure(scores[part], mos[getattr(split, part)]) for part in scores}
-            history.append({"loss": loss, **measured})
-            if choose(history, rule) == len(history) - 1:
-                weights = {name: tensor.clone() for name, tensor in model.state_dict().items()} if elsewhere else {}
-                best = {"epoch": len(history) - 1, "scores": scores["test"], "weights": weights}
-    for i, epoch in enumerate(history):
-        epoch["selected"] = i == best["epoch"]
-    others = {}
-    if elsewhere:
-        model.load_state_dict(best["weights"])
-        for name, other in elsewhere.items():
-            there = replace(other, scales=bank.scales)
-            others[name] = predict_frozen(model, there, np.arange(there.images)) * spread + center
-    return FrozenRun(best["scores"], others, history, time.perf_counter() - started)
+    decoder = _Decoder(cfg, bank, mos, recipe, seed, device)
+    validated: list[dict[str, float] | None] = [None] * recipe.epochs
+    if len(split.validation):
+        first = decoder.train(split.train)
+        validated = [_measure(fitted.predict(bank, split.validation), mos[split.validation]) for fitted in first]
+    history: list[dict[str, Any]] = []
+    predictions, others = np.empty(0), {}
+    for epoch, fitted in enumerate(decoder.train(np.sort(np.concatenate([split.train, split.validation])))):
+        scores = fitted.predict(bank, split.test)
+        test = _measure(scores, mos[split.test])
+        history.append({"loss": fitted.loss, "validation": validated[epoch], "test": test})
+        if choose(history, rule) == epoch:
+            predictions = scores
+            others = {name: fitted.predict(other, np.arange(other.images)) for name, other in (elsewhere or {}).items()}
+    chosen = choose(history, rule)
+    for i, past in enumerate(history):
+        past["selected"] = i == chosen
+    return FrozenRun(predictions, others, history, time.perf_counter() - started)
 
 
 def _measure(scores: NDArray[np.float64], mos: NDArray[np.float64]) -> dict[str, float] | None:
     return {name: metric(scores, mos) for name, metric in METRICS.items()} if len(mos) else None
 
 
-def _epochs(
-    model: QualityModel,
-    bank: FeatureBank,
-    targets: NDArray[np.float64],
-    train: NDArray[np.int64],
-    recipe: FrozenRecipe,
-    rng: np.random.Generator,
-) -> Iterator[float]:
-    """Train, yielding the mean loss after each epoch."""
-    device = next(model.parameters()).device
-    batch = min(recipe.batch_size, len(train))
-    steps_an_epoch = len(train) // batch
-    total = recipe.epochs * steps_an_epoch
-    optimizer = torch.optim.AdamW(_groups(model, recipe.weight_decay), lr=recipe.lr, fused=True)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, total))
-    for epoch in range(recipe.epochs):
-        model.train()
-        order = rng.permutation(train)
-        losses = []
-        for i in range(steps_an_epoch):
-            image_B = order[i * batch : (i + 1) * batch]
-            crop_B = rng.integers(bank.crops, size=batch)
-            target_B = torch.from_numpy(targets[image_B]).float().to(device)
-            loss = model.loss(bank.take(image_B, crop_B, device), target_B)["total"]
-            if not torch.isfinite(loss):
-                step = epoch * steps_an_epoch + i + 1
-                raise IqaZooError(
-                    f"the loss is {loss.item()} at step {step} of {total}; lower the learning rate ({recipe.lr})"
-                )
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
-            optimizer.step()
-            schedule.step()
-            losses.append(loss.item())
-        yield sum(losses) / len(losses)
+@dataclass(frozen=True)
+class _Fitted:
+    """A decoder after an epoch: its averaged weights, its mean loss, and the scales that it was trained in."""
+
+    model: QualityModel
+    loss: float
+    scales: dict[str, tuple[torch.Tensor, torch.Tensor]]
+    center: float
+    spread: float
+
+    def predict(self, bank: FeatureBank, images: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Scores on the labels' scale."""
+        return predict_frozen(self.model, replace(bank, scales=self.scales), images) * self.spread + self.center
+
+
+@dataclass(frozen=True)
+class _Decoder:
+    """All that two trainings of one decoder share."""
+
+    cfg: Mapping[str, Any]
+    bank: FeatureBank
+    mos: NDArray[np.float64]
+    recipe: FrozenRecipe
+    seed: int
+    device: str
+
+    def train(self, images: NDArray[np.int64]) -> Iterator[_Fitted]:
+        """Train on some images from the start, yielding the decoder after each epoch."""
+        recipe, bank = self.recipe, self.bank.standardised(images)
+        center, spread = float(self.mos[images].mean()), float(self.mos[images].std())
+        targets = (self.mos - center) / spread
+        rng = np.random.default_rng(self.seed)
+        batch = min(recipe.batch_size, len(images))
+        steps_an_epoch = len(images) // batch
+        total = recipe.epochs * steps_an_epoch
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            model = build_decoder(self.cfg, bank.spec).to(self.device)
+            compute_for_few_queries(model)
+            average = ExponentialMovingAverage(model, momentum=1 - recipe.ema)
+            optimizer = torch.optim.AdamW(_groups(model, recipe.weight_decay), lr=recipe.lr, fused=True)
+            schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, total))
+            for epoch in range(recipe.epochs):
+                model.train()
+                order = rng.permutation(images)
+                losses = []
+                for i in range(steps_an_epoch):
+                    image_B = order[i * batch : (i + 1) * batch]
+                    crop_B = rng.integers(bank.crops, size=batch)
+                    target_B = torch.from_numpy(targets[image_B]).float().to(self.device)
+                    loss = model.loss(bank.take(image_B, crop_B, self.device), target_B)["total"]
+                    if not torch.isfinite(loss):
+                        step = epoch * steps_an_epoch + i + 1
+                        raise IqaZooError(
+                            f"the loss is {loss.item()} at step {step} of {total}; lower the learning rate ({recipe.lr})"
+                        )
+                    optimizer.zero_grad()
+                    loss.backward()
+                    nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
+                    optimizer.step()
+                    schedule.step()
+                    average.update_parameters(model)
+                    losses.append(loss.item())
+                averaged: Any = average.module
+                yield _Fitted(averaged, sum(losses) / len(losses), bank.scales, center, spread)
 
 
 def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

@@ -169,7 +169,8 @@ def protocol_notes(results: Results) -> list[str]:
         notes.append(
             f"Decoders on frozen {results['backbone']} features ({results['weights']}), crops an image: {results['crops']}; "
             f"{recipe['epochs']} epochs, batch {recipe['batch_size']}, AdamW {recipe['lr']:g}, the same splits, seeds and steps for all. "
-            f"The yardstick, one linear layer, learns at {results['yardstick_lr']:g}."
+            f"The yardstick, one linear layer, learns at {results['yardstick_lr']:g}. Validation decides how many epochs; then each is "
+            "trained again on the training and validation parts together, and tested."
         )
     else:
         backbone_lr = recipe["lr"] if recipe["backbone_lr"] is None else recipe["backbone_lr"]

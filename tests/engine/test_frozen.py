@@ -90,3 +90,18 @@ def test_another_dataset_is_predicted_at_the_selected_epoch_in_the_scale_of_the_
     run = train_frozen(decoder, bank, mos, SPLIT, recipe=RECIPE, elsewhere={"again": bank})
     np.testing.assert_allclose(run.elsewhere["again"][SPLIT.test], run.predictions, rtol=1e-6)
     assert run.elsewhere["again"].shape == (120,)
+
+
+def test_validation_is_measured_without_and_the_test_part_with_the_validation_labels(decoder):
+    bank, mos = planted()
+    other = mos.copy()
+    other[SPLIT.validation] = mos[SPLIT.validation][::-1]
+    a, b = (train_frozen(decoder, bank, labels, SPLIT, recipe=RECIPE, rule="last") for labels in (mos, other))
+    whole = Split(np.arange(96), SPLIT.test, np.arange(0), "made up")
+    c = train_frozen(decoder, bank, mos, whole, recipe=RECIPE, rule="last")
+    np.testing.assert_array_equal(a.predictions, c.predictions)
+    assert not np.array_equal(a.predictions, b.predictions)
+    assert [e["test"] for e in a.history] == [e["test"] for e in c.history]
+    ranks = [e["validation"]["srocc"] for e in a.history]
+    assert ranks[-1] > 0.8
+    assert b.history[-1]["validation"]["srocc"] < 0.5  # the labels that were swapped took no part in that training
