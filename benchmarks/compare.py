@@ -121,7 +121,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         help="decoders on frozen features, or whole models (default: frozen)",
     )
     how.add_argument(
-        "--selection", choices=tuple(RULES), default="validation", help="which epoch is reported (default: validation)"
+        "--selection",
+        choices=tuple(RULES),
+        help="which epoch is reported (default: validation; frozen: last, as the schedule of a decoder has a fixed end, and all of the "
+        "80 %% train)",
     )
     how.add_argument(
         "--splits", type=int, default=None, help="random 80/20 splits (default: 10; 5 for demo; 1 end to end)"
@@ -132,9 +135,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     how.add_argument(
         "--validation-fraction",
         type=float,
-        default=0.1,
         metavar="SHARE",
-        help="of the training part, held out of it to validate (default: %(default)s)",
+        help="of the training part, held out of it to validate (default: 0.1; 0 with --selection last)",
     )
     how.add_argument("--crops", type=int, default=None, help="frozen: crops an image (default: 4; 1 for demo)")
     how.add_argument("--epochs", type=int, default=FrozenRecipe.epochs, help="frozen (default: %(default)s)")
@@ -185,6 +187,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         path = getattr(arguments, flag)
         if path is not None and not path.resolve().parent.is_dir():  # before the work, not after it
             parser.error(f"--{flag}: there is no folder {path.resolve().parent}")
+    if arguments.selection is None:
+        arguments.selection = "last" if arguments.protocol == "frozen" else "validation"
+    if arguments.validation_fraction is None:
+        arguments.validation_fraction = 0.0 if arguments.selection == "last" else 0.1
     if arguments.backbone is None:
         arguments.backbone = "nss" if arguments.protocol == "frozen" else OWN
     if arguments.backbone == OWN:

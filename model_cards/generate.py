@@ -112,7 +112,8 @@ def measured(models: list[str]) -> str:
             if name in models
         ]
         columns = ["model", "decoder params", "SROCC [quartiles]", "PLCC [quartiles]"]
-        title = f"The decoder alone: {results['data']['name']} on frozen {results['backbone']}"
+        frozen = results["protocol"] == "frozen"
+        title = f"{results['data']['name']}, {'decoder alone on frozen' if frozen else 'end to end on'} {results['backbone']}"
         parts.append(
             Table(title, columns, rows, [" ".join(protocol_notes(results)), f"Record: benchmarks/results/{path.name}"])
         )

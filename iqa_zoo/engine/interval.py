@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from iqa_zoo.engine.metrics import srocc
-from iqa_zoo.errors import InputError
+from iqa_zoo.engine.statistics import members_of
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,7 @@ def bootstrap_interval(
     """
     value = metric(scores, mos)
     predicted, labels = np.asarray(scores, dtype=np.float64), np.asarray(mos, dtype=np.float64)
-    names = [str(index) for index in range(len(labels))] if groups is None else [str(group) for group in groups]
-    if len(names) != len(labels):
-        raise InputError(f"{len(labels)} images and {len(names)} contents; give one to each image")
-    found, group_of = np.unique(np.array(names), return_inverse=True)
-    if len(found) < 2:
-        raise InputError("all images are of one content; there is nothing to resample")
-    members = np.split(np.argsort(group_of, kind="stable"), np.cumsum(np.bincount(group_of))[:-1])
+    members = members_of(groups, len(labels))
     rng = np.random.default_rng(seed)
     resampled = []
     for _ in range(count):
@@ -79,6 +73,6 @@ def bootstrap_interval(
         resampled.append(metric(predicted[chosen], labels[chosen]) if len(chosen) > 2 else np.nan)
     defined = np.array(resampled)[np.isfinite(resampled)]
     if not np.isfinite(value) or not len(defined):
-        return Interval(float("nan"), float("nan"), float("nan"), len(found), confidence)
+        return Interval(float("nan"), float("nan"), float("nan"), len(members), confidence)
     low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(float(value), float(low), float(high), len(found), confidence)
+    return Interval(float(value), float(low), float(high), len(members), confidence)

@@ -165,7 +165,7 @@ def bootstrap_difference(
     a, labels = _paired(scores_a, mos, "image")
     b, _ = _paired(scores_b, mos, "image")
     observed = metric(a, labels) - metric(b, labels)
-    members = _members(groups, len(labels))
+    members = members_of(groups, len(labels))
     rng = np.random.default_rng(seed)
     resampled = []
     for _ in range(count):
@@ -292,12 +292,17 @@ def _share_detected(
     return float(np.mean(np.array(p) < level))
 
 
-def _members(groups: Sequence[str] | None, count: int) -> list[NDArray[np.int64]]:
+def members_of(groups: Sequence[str] | None, count: int) -> list[NDArray[np.int64]]:
+    """The images of each content, by position; each image alone where no contents are given.
+
+    Raises:
+        InputError: lengths that differ, or fewer than two contents.
+    """
     if groups is None:
         return [np.array([index]) for index in range(count)]
     if len(groups) != count:
         raise InputError(f"{count} images and {len(groups)} contents; give one to each image")
-    names, group_of = np.unique(np.array(groups), return_inverse=True)
+    names, group_of = np.unique(np.array([str(group) for group in groups]), return_inverse=True)
     if len(names) < 2:
         raise InputError("all images are of one content; there is nothing to resample")
     return [np.flatnonzero(group_of == group) for group in range(len(names))]

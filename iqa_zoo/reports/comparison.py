@@ -160,18 +160,22 @@ def protocol_notes(results: Results) -> list[str]:
     if data["label"] not in HUMAN_LABELS:
         notes.append(f"LABELS ARE A {data['label'].upper().split(':')[0]}:{data['label'].partition(':')[2]}.")
     parts, splits = results["parts"], len(results["splits"])
+    held = f"{parts['validation']} to validate, " if parts["validation"] else ""
     median = f"Median over {splits} random splits" if splits > 1 else "One random split"
     notes.append(
-        f"{median} {grouped} of {data['images']} images: {parts['train']} to train, {parts['validation']} to validate, "
+        f"{median} {grouped} of {data['images']} images: {parts['train']} to train, {held}"
         f"{parts['test']} to test; labels: {data['label'].split(':')[0]}."
     )
     if results["protocol"] == "frozen":
         notes.append(
             f"Decoders on frozen {results['backbone']} features ({results['weights']}), crops an image: {results['crops']}; "
             f"{recipe['epochs']} epochs, batch {recipe['batch_size']}, AdamW {recipe['lr']:g}, the same splits, seeds and steps for all. "
-            f"The yardstick, one linear layer, learns at {results['yardstick_lr']:g}. Validation decides how many epochs; then each is "
-            "trained again on the training and validation parts together, and tested."
+            f"The yardstick, one linear layer, learns at {results['yardstick_lr']:g}."
         )
+        if parts["validation"]:
+            notes.append(
+                "Validation is measured by decoders trained without that part; then each is trained again, as long, on both parts."
+            )
     else:
         backbone_lr = recipe["lr"] if recipe["backbone_lr"] is None else recipe["backbone_lr"]
         notes.append(
@@ -234,6 +238,10 @@ def _rules(results: Results) -> Table:
         "Median test SROCC of the same trainings under each rule. test-oracle chooses the epoch by the test part itself, as the released "
         "codes of both papers do: its number is not an estimate of anything, and the last column says by how much."
     ]
+    if "validation" not in rules:
+        notes.append(
+            "No validation part was held out here: --selection validation holds one out, and tells that rule's report as well."
+        )
     return Table("What each selection rule would have reported", ["model", *rules, "peeking adds"], rows, notes)
 
 

@@ -49,7 +49,8 @@ def run(folder, *arguments):
 def test_the_whole_comparison(folder):
     first = run(
         folder, "gcn.yaml", "attention.json", "--data", "table", "--root", folder / "labels.csv", "--splits", 2, "--epochs", 2, "--crops", 1,
-        "--batch-size", 8, "--validation-fraction", 0.25, "--out", "run", "--json", "r.json", "--csv", "r.csv", "--markdown", "r.md",
+        "--batch-size", 8, "--validation-fraction", 0.25, "--selection", "validation", "--out", "run",
+        "--json", "r.json", "--csv", "r.csv", "--markdown", "r.md",
     )  # fmt: skip
     assert first.returncode == 0, first.stderr
     results = json.loads((folder / "r.json").read_text())
@@ -77,7 +78,7 @@ def test_the_whole_comparison(folder):
 
     again = run(
         folder, "gcn.yaml", "attention.json", "--data", "table", "--root", folder / "labels.csv", "--splits", 3, "--epochs", 2, "--crops", 1,
-        "--batch-size", 8, "--validation-fraction", 0.25, "--json", "again.json", "--no-latency",
+        "--batch-size", 8, "--validation-fraction", 0.25, "--selection", "validation", "--json", "again.json", "--no-latency",
     )  # fmt: skip
     assert again.returncode == 0, again.stderr
     runs = json.loads((folder / "again.json").read_text())["runs"]
@@ -141,7 +142,7 @@ def test_a_broken_image_is_named(folder, tmp_path):
     (tmp_path / "labels.csv").write_text("\n".join(lines) + "\n")
     result = run(
         folder, "gcn.yaml", "attention.json", "--data", "table", "--root", tmp_path, "--splits", 1, "--epochs", 1, "--crops", 1,
-        "--no-latency", "--selection", "last",
+        "--no-latency",
     )  # fmt: skip
     assert result.returncode == 2
     assert "broken.png" in "".join(result.stderr.split())

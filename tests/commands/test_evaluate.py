@@ -6,7 +6,6 @@ import shutil
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from iqa_zoo.cli import main
@@ -39,15 +38,6 @@ def _folder(root, *, turned=False, references=True):
         lines.append(row + (f",r{index // 3}" if references else ""))
     (root / "scores.csv").write_text("\n".join(lines))
     return root
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Small models on a busy machine are far faster without threads that wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import shutil
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from iqa_zoo.cli import main
@@ -23,15 +22,6 @@ TINY = {
     "losses": [{"type": "l1"}],
 }
 MEANING = "Scores predict the labels of holiday (DMOS), 0 to 59, lower is better; the model was trained on split "
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Small models on a busy machine are far faster without threads that wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

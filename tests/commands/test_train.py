@@ -5,7 +5,6 @@ from argparse import Namespace
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from iqa_zoo.cli import main
@@ -16,15 +15,6 @@ from iqa_zoo.data.table import table
 from iqa_zoo.engine.metrics import METRICS
 
 QUICK = ["--recipe-set", "epochs=2", "test_crops=2"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Small models on a busy machine are far faster without threads that wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
