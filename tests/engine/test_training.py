@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import random
-import signal
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -673,8 +672,12 @@ def test_what_is_no_run_or_has_no_weights_yet(train, tmp_path):
         load_run(tmp_path / "other")
     with pytest.raises(CheckpointError, match=r"no run\.json; there is nothing"):
         load_run(tmp_path / "nowhere")
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
     with pytest.raises(KeyboardInterrupt):
-        train(progress=lambda *_: os.kill(os.getpid(), signal.SIGINT))
+        train(progress=interrupt)
     with pytest.raises(CheckpointError, match="no weights yet.*--resume"):
         load_run(tmp_path / "run")
 
