@@ -69,3 +69,14 @@ def install(tmp_path, monkeypatch, scratch_registry):
     for name in set(sys.modules) - modules_before:
         if str(getattr(sys.modules[name], "__file__", None)).startswith(str(tmp_path)):
             del sys.modules[name]
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Small models on a busy machine are far faster without threads that wait for each other."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

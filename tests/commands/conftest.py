@@ -1,7 +1,6 @@
 """Output as in a pipe, whatever the terminal that runs the tests; small models on one thread."""
 
 import pytest
-import torch
 
 
 @pytest.fixture(autouse=True)
@@ -10,9 +9,19 @@ def without_a_terminal(monkeypatch):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Small models on a busy machine are far faster without threads that wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def on_one_thread(one_thread):
+    pass
+
+
+@pytest.fixture(scope="module")
+def small():
+    """The smallest model that can be trained, as a config."""
+    return {
+        "dim": 16,
+        "backbone": {"type": "timm_features", "name": "test_resnet", "stages": [4], "image_size": 32},
+        "queries": {"type": "learned", "num_queries": 2},
+        "memory": {"type": "tokens"},
+        "interactions": [{"type": "cross_attention", "num_heads": 2}],
+        "head": {"type": "linear"},
+        "losses": [{"type": "l1"}],
+    }

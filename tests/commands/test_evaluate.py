@@ -15,16 +15,6 @@ from iqa_zoo.data.splits import load_splits, make_splits, save_splits
 from iqa_zoo.data.table import table
 from iqa_zoo.engine.metrics import METRICS, srocc
 
-TINY = {
-    "dim": 16,
-    "backbone": {"type": "timm_features", "name": "test_resnet", "stages": [4], "image_size": 32},
-    "queries": {"type": "learned", "num_queries": 2},
-    "memory": {"type": "tokens"},
-    "interactions": [{"type": "cross_attention", "num_heads": 2}],
-    "head": {"type": "linear"},
-    "losses": [{"type": "l1"}],
-}
-
 
 def _folder(root, *, turned=False, references=True):
     """Sixty images of twenty contents in three distortions; with ``turned``, DMOS in the place of MOS."""
@@ -41,11 +31,11 @@ def _folder(root, *, turned=False, references=True):
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(tmp_path_factory, small):
     """The folder of a data set and that of a run on it."""
     folder = tmp_path_factory.mktemp("trained")
     root = _folder(folder / "holiday")
-    dump_config(TINY, folder / "tiny.yaml")
+    dump_config(small, folder / "tiny.yaml")
     options = ["--recipe-set", "epochs=2", "test_crops=2"]
     place = ["--data", "table", "--root", str(root), "--work-dir", str(folder / "run")]
     assert main(["train", str(folder / "tiny.yaml"), *place, *options]) == 0

@@ -12,20 +12,11 @@ from iqa_zoo.cli import main
 from iqa_zoo.config import dump_config
 from iqa_zoo.engine import scoring
 
-TINY = {
-    "dim": 16,
-    "backbone": {"type": "timm_features", "name": "test_resnet", "stages": [4], "image_size": 32},
-    "queries": {"type": "learned", "num_queries": 2},
-    "memory": {"type": "tokens"},
-    "interactions": [{"type": "cross_attention", "num_heads": 2}],
-    "head": {"type": "linear"},
-    "losses": [{"type": "l1"}],
-}
 MEANING = "Scores predict the labels of holiday (DMOS), 0 to 59, lower is better; the model was trained on split "
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
+def model(tmp_path_factory, small):
     """The folder of a run on DMOS."""
     folder = tmp_path_factory.mktemp("trained")
     root = folder / "holiday"
@@ -34,7 +25,7 @@ def model(tmp_path_factory):
     for index in range(60):
         Image.fromarray(rng.integers(0, 256, (40, 48, 3), dtype=np.uint8)).save(root / f"{index}.png")
     (root / "scores.csv").write_text("\n".join(["image,mos", *(f"{index}.png,{index}" for index in range(60))]))
-    dump_config(TINY, folder / "tiny.yaml")
+    dump_config(small, folder / "tiny.yaml")
     place = ["--data", "table", "--root", str(root), "--work-dir", str(folder / "run")]
     options = ["--option", "higher_is_better=false", "--recipe-set", "epochs=1", "test_crops=2"]
     assert main(["train", str(folder / "tiny.yaml"), *place, *options]) == 0

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from iqa_zoo.data.rated import RatedImages
@@ -41,15 +40,6 @@ def data(tmp_path):
 @pytest.fixture
 def split(data):
     return parted(data)
-
-
-@pytest.fixture
-def one_thread():
-    """Many threads on tiny images only wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

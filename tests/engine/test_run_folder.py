@@ -49,6 +49,7 @@ def test_where_it_runs_may_differ(tmp_path):
     folder = RunFolder(tmp_path)
     folder.begin({**RUN, **dict.fromkeys(FREE, "here")}, resume=False)
     folder.begin({**RUN, **dict.fromkeys(FREE, "there")}, resume=True)
+    assert {folder.read("run")[key] for key in FREE} == {"here"}  # as it was begun
 
 
 @given(st.dictionaries(st.text(max_size=3), VALUES, max_size=4))

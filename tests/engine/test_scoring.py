@@ -17,14 +17,7 @@ from iqa_zoo.errors import InputError
 
 SIZE = 32
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Small models on a busy machine are far faster without threads that wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture
