@@ -105,7 +105,8 @@ class HeadOutput:
 @dataclass
 class QualityOutput:
     """Everything one forward pass produced. Scores are on the scale and in the direction of the labels
-    the model was trained on. ``queries_BND`` enters the head. ``attention`` holds, by config path of
+    the model was trained on. ``queries_BND`` enters the head. ``routing`` has one entry a mixture of experts, in
+    their order, the head's last. ``attention`` holds, by config path of
     the block, the weights of each query over the memory (BNL, mean over heads), and is filled by
     ``QualityModel.details`` only.
     """
@@ -145,7 +146,8 @@ class Memory(Protocol):
 @runtime_checkable
 class Interaction(Protocol):
     """(queries_BND, memory_BLD) -> queries_BND. A block that attends to the memory may also offer
-    ``attention(queries_BND, memory_BLD) -> weights_BNL`` for ``QualityModel.details``."""
+    ``attention(queries_BND, memory_BLD) -> weights_BNL`` for ``QualityModel.details``. One with a mixture of experts has
+    ``routes = True`` and offers ``routed(queries_BND, memory_BLD) -> (queries_BND, Routing)``, called in its place."""
 
     def __call__(self, queries_BND: Tensor, memory_BLD: Tensor) -> Tensor: ...
 

@@ -75,13 +75,19 @@ class QualityModel(nn.Module):
         queries_BND = self.queries(features)
         memory_BLD = None if self.memory is None else self.memory(features)
         attended = {}
+        routings = []
         for i, block in enumerate(self.interactions):
             attend: Any = getattr(block, "attention", None)
             if attention and attend is not None:
                 attended[f"interactions.{i}"] = attend(queries_BND, memory_BLD)
-            queries_BND = block(queries_BND, memory_BLD)
+            routed: Any = getattr(block, "routed", None)
+            if routed is None:
+                queries_BND = block(queries_BND, memory_BLD)
+            else:
+                queries_BND, routing = routed(queries_BND, memory_BLD)
+                routings.append(routing)
         head = self._in_single_precision(queries_BND)
-        return QualityOutput(head.score_B, head.score_BN, queries_BND, head.routing, attended)
+        return QualityOutput(head.score_B, head.score_BN, queries_BND, [*routings, *head.routing], attended)
 
     def _in_single_precision(self, queries_BND: Tensor) -> HeadOutput:
         """The head's output; under autocast too in single precision, as bfloat16 has 8 bits and would make scores tie."""

@@ -4,10 +4,33 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 SIZES = ("params", "trainable_params", "active_params", "macs")
+
+
+@dataclass(frozen=True)
+class Latency:
+    """How long a decoder takes for one image, measured on this machine.
+
+    Attributes:
+        seconds: the median of the timed forward passes.
+        spread: the middle half of them, first to third quartile, in seconds.
+        target: what it was matched to in seconds, as given or measured in turn with it; None where nothing was.
+        rounds: how many forward passes were timed.
+        tried: how many settings were timed to find it.
+        threads: the threads torch computed with.
+        device: what it ran on, ``"cpu"``.
+    """
+
+    seconds: float
+    spread: tuple[float, float]
+    rounds: int
+    threads: int
+    target: float | None = None
+    tried: int = 1
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -25,6 +48,7 @@ class Budget:
         other_ops: operations that fvcore also counts (norms, resampling), by operator; in no MACs.
         image_size: height and width of the image in pixels.
         moved: what :func:`iqa_zoo.match_budget` changed: config path -> (from, to).
+        latency: what was measured where it was matched by latency, of the decoder alone.
     """
 
     params: int
@@ -37,6 +61,7 @@ class Budget:
     other_ops: dict[str, int] = field(default_factory=dict)
     image_size: int | None = None
     moved: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    latency: Latency | None = None
 
     @property
     def decoder(self) -> Budget:
@@ -49,6 +74,7 @@ class Budget:
             **self._numbers(),
             "image_size": self.image_size,
             "moved": {path: list(change) for path, change in self.moved.items()},
+            **({} if self.latency is None else {"latency": asdict(self.latency)}),
             "decoder": self.decoder._numbers(),
             "by_slot": {slot: part._numbers() for slot, part in self.by_slot.items()},
             "by_block": {path: part._numbers() for path, part in self.by_block.items()},
@@ -86,3 +112,17 @@ def in_words(moved: dict[str, tuple[Any, Any]]) -> str:
         short = f"{slot}.*.{rest.partition('.')[2]}" if slot == "interactions" else path
         lines.append(f"{short} {before} -> {after}")
     return ", ".join(dict.fromkeys(lines))
+
+
+def latency_in_words(latency: Latency) -> str:
+    """What was measured, on one line.
+
+    >>> latency_in_words(Latency(seconds=0.0051, spread=(0.005, 0.0053), rounds=41, threads=2, target=0.005))
+    '5.1 ms (middle half 5 to 5.3 ms, 41 passes, 2 threads, cpu), to be 5 ms'
+    """
+    low, high = latency.spread
+    target = "" if latency.target is None else f", to be {1000 * latency.target:.3g} ms"
+    return (
+        f"{1000 * latency.seconds:.3g} ms (middle half {1000 * low:.3g} to {1000 * high:.3g} ms, {latency.rounds} passes, "
+        f"{latency.threads} threads, {latency.device}){target}"
+    )

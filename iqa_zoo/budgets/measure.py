@@ -24,6 +24,8 @@ from iqa_zoo.errors import BudgetError
 from iqa_zoo.quality_model import GivenFeatures, QualityModel
 from iqa_zoo.registry import SLOTS
 
+REMEMBERED = 64  # backbones whose counts are kept in a process
+
 Model = str | Path | Mapping[str, Any] | QualityModel
 
 
@@ -104,10 +106,9 @@ def measure_parameters(cfg: Config, spec: FeatureSpec) -> Budget:
 
 
 @dataclass(frozen=True)
-class MeasuredBackbone:
-    """A backbone's budget, its spec, and the shapes of what it gives for one image."""
+class BackboneShapes:
+    """A backbone's spec, and the shapes of what it gives for one image."""
 
-    budget: Budget
     spec: FeatureSpec
     image_size: int
     tokens: tuple[int, ...]
@@ -126,17 +127,81 @@ class MeasuredBackbone:
         )
 
 
+@dataclass(frozen=True)
+class MeasuredBackbone(BackboneShapes):
+    """The same with the backbone's budget."""
+
+    budget: Budget
+
+
+BackboneKey = tuple[Any, str, int | None]
+_COUNTED: dict[BackboneKey, MeasuredBackbone] = {}  # in a process, the latest last
+
+
 def measure_backbone(cfg: Config, image_size: int | None = None) -> MeasuredBackbone:
     """Count the backbone of a config, once in a process for each."""
+    key = _backbone_key(cfg, image_size)
+    if key not in _COUNTED:
+        while len(_COUNTED) >= REMEMBERED:
+            del _COUNTED[next(iter(_COUNTED))]
+        _COUNTED[key] = _count_backbone(*key[1:])
+    return _COUNTED[key]
+
+
+def backbone_spec(cfg: Config) -> FeatureSpec:
+    """What the backbone of a config declares: it is made once in a process, and neither counted nor run."""
+    key = _backbone_key(cfg, None)
+    return _COUNTED[key].spec if key in _COUNTED else _made_empty(*key)[1]
+
+
+def backbone_shapes(cfg: Config) -> BackboneShapes:
+    """What the backbone of a config hands to a decoder; nothing is counted and, if the backbone allows, computed."""
+    key = _backbone_key(cfg, None)
+    return _COUNTED[key] if key in _COUNTED else _shapes_of(*key)
+
+
+def _backbone_key(cfg: Config, image_size: int | None) -> BackboneKey:
+    """What a backbone is remembered by. What its name stands for now belongs to it: a name can be registered anew."""
     part = resolve_config(cfg)["backbone"]
     if image_size is not None and "image_size" in part_parameters("backbone", part["type"]):
         part["image_size"] = image_size
-    return _measure_backbone(SLOTS["backbone"].get(part["type"]), json.dumps(part, sort_keys=True), image_size)
+    return SLOTS["backbone"].get(part["type"]), json.dumps(part, sort_keys=True), image_size
 
 
-@functools.lru_cache(maxsize=64)
-def _measure_backbone(kind: Any, part: str, image_size: int | None) -> MeasuredBackbone:
-    # ``kind`` is what the name stands for now; it belongs to the key because a name can be registered anew.
+@functools.lru_cache(maxsize=2)  # of the two that are compared, between a look at the spec and one at the shapes
+def _made_empty(kind: Any, part: str, image_size: int | None) -> tuple[nn.Module, FeatureSpec]:
+    """A backbone without memory for its weights, where it can be made so, and what it declares."""
+    cfg = {"backbone": json.loads(part)}
+    with _blank():
+        try:
+            with torch.device("meta"):
+                backbone = build_backbone(cfg)
+        except (NotImplementedError, RuntimeError):  # a part that reads values while it is made
+            backbone = build_backbone(cfg)
+    return backbone, backbone.spec  # type: ignore[return-value]
+
+
+@functools.lru_cache(maxsize=REMEMBERED)
+def _shapes_of(kind: Any, part: str, image_size: int | None) -> BackboneShapes:
+    backbone, spec = _made_empty(kind, part, image_size)
+    size = spec.image_size
+    try:
+        with torch.no_grad():
+            given = backbone.eval()(torch.empty(1, 3, size, size, device=_like(backbone).device))
+    except (NotImplementedError, RuntimeError, TypeError):  # it reads values, or makes tensors that have some
+        return _count_backbone(part, image_size)
+    return BackboneShapes(spec, size, *_shapes(given))
+
+
+def _shapes(features: Features) -> tuple[tuple[int, ...], tuple[int, ...], dict[int, tuple[int, ...]]]:
+    def shape(tensor: Tensor) -> tuple[int, ...]:
+        return tuple(map(int, tensor.shape))
+
+    maps = {stage: shape(map_BCHW) for stage, map_BCHW in features.maps.items()}
+    return shape(features.tokens_BLC), shape(features.global_BC), maps
+
+
+def _count_backbone(part: str, image_size: int | None) -> MeasuredBackbone:
     with _blank():
         backbone = build_backbone({"backbone": json.loads(part)})
     spec: FeatureSpec = backbone.spec  # type: ignore[assignment]
@@ -145,19 +210,7 @@ def _measure_backbone(kind: Any, part: str, image_size: int | None) -> MeasuredB
     counts = count_operators(
         backbone, _image(size, backbone), call=lambda backbone, image: given.append(backbone(image))
     )
-
-    def shape(tensor: Tensor) -> tuple[int, ...]:
-        return tuple(map(int, tensor.shape))
-
-    features = given[0]
-    return MeasuredBackbone(
-        budget=_Parameters().part(backbone, counts[""]),
-        spec=spec,
-        image_size=size,
-        tokens=shape(features.tokens_BLC),
-        vector=shape(features.global_BC),
-        maps={stage: shape(map_BCHW) for stage, map_BCHW in features.maps.items()},
-    )
+    return MeasuredBackbone(spec, size, *_shapes(given[0]), budget=_Parameters().part(backbone, counts[""]))
 
 
 class _Zeros(TorchFunctionMode):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,9 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from iqa_zoo.budgets.budget import Budget, in_words
+from iqa_zoo.budgets.budget import Budget, in_words, latency_in_words
 from iqa_zoo.budgets.formulas import FORMULAS, label
+from iqa_zoo.budgets.front import FrontPoint
 from iqa_zoo.budgets.measure import measure_budget
 
 
@@ -77,6 +78,28 @@ def operator_table(budgets: Mapping[str, Budget]) -> Table:
     return table
 
 
+def front_table(name: str, front: Sequence[FrontPoint], by: Sequence[str]) -> Table:
+    """The settings of a front, the cheapest first: where each knob stands, and the decoder's sizes in millions.
+
+    >>> from iqa_zoo.budgets import pareto_front
+    >>> front = pareto_front("deiqt", by=("depth", "params"), grid={"depth": [1, 2]})
+    >>> front_table("deiqt", front, ("depth", "params")).row_count
+    2
+    """
+    table = Table(title=f"{name}: no setting has more {by[0]} at no more {' and '.join(by[1:])} (decoder, millions)")
+    for knob in front[0].values if front else ():
+        table.add_column(knob, justify="right")
+    for heading in ("parameters", "active", "MACs"):
+        table.add_column(heading, justify="right")
+    table.add_column("")
+    for point in front:
+        decoder = point.budget.decoder
+        sizes = (decoder.params, decoder.active_params, decoder.macs)
+        as_it_is = "" if point.budget.moved else "as it is"
+        table.add_row(*map(str, point.values.values()), *(f"{size / 1e6:,.3f}" for size in sizes), as_it_is)
+    return table
+
+
 def notes(budgets: Mapping[str, Budget]) -> str:
     """What the numbers stand for, and what stands apart from them."""
     lines = ["MACs: matrix products and convolutions, in evaluation mode. Active: what one token meets of the experts."]
@@ -86,6 +109,8 @@ def notes(budgets: Mapping[str, Budget]) -> str:
         lines.append(f"{name}: {size}; apart from the MACs: {apart or 'nothing'}")
         if budget.moved:
             lines.append(f"{name}: moved {in_words(budget.moved)}")
+        if budget.latency:
+            lines.append(f"{name}: decoder {latency_in_words(budget.latency)}")
     return "\n".join(lines)
 
 

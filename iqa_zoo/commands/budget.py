@@ -7,7 +7,7 @@ from typing import Any
 
 from iqa_zoo.commands.shared import add_set_option, console, print_json
 from iqa_zoo.config import Config, apply_overrides, load_config
-from iqa_zoo.errors import ConfigError
+from iqa_zoo.errors import BudgetError, ConfigError
 
 
 def add(commands: Any) -> None:
@@ -22,12 +22,30 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--image-size", type=int, metavar="N", help="input height and width; the model's where left out"
     )
+    parser.add_argument(
+        "--front",
+        metavar="NAME",
+        nargs="+",
+        help="instead turn the model's knobs and show the settings that none beats: what is to be had, then what it "
+        "costs, of params, active_params and macs of the decoder; the first may be a knob, such as depth",
+    )
+    add_set_option(
+        parser,
+        "--grid",
+        "for --front: the values of a knob, for example 'depth=[1, 2, 4]'; the knobs not "
+        "named stay. Where left out, every knob at half, once and twice what it is",
+    )
+    add_set_option(parser, "--at", "for --front: only settings of this size, for example 'params=[3000000, 4000000]'")
     parser.add_argument("--json", action="store_true", help="print JSON, with the MACs by operator")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     configs = {name: _config(name, dict(args.set)) for name in args.models}
+    if args.front:
+        return _fronts(args, configs)
+    if args.grid or args.at:
+        raise BudgetError("--grid and --at belong to --front, for example --front params macs --grid 'depth=[1, 2, 4]'")
     from iqa_zoo.budgets import measure_budget
     from iqa_zoo.budgets.report import print_budgets
 
@@ -36,6 +54,21 @@ def run(args: argparse.Namespace) -> int:
         print_json({name: budget.to_dict() for name, budget in budgets.items()})
     else:
         print_budgets(console(), budgets)
+    return 0
+
+
+def _fronts(args: argparse.Namespace, configs: dict[str, Config]) -> int:
+    if args.image_size is not None:
+        raise BudgetError("--image-size is not for --front: give it as --set backbone.image_size=N")
+    from iqa_zoo.budgets import front_table, pareto_front
+
+    grid, at = dict(args.grid) or None, dict(args.at)
+    fronts = {name: pareto_front(cfg, by=args.front, grid=grid, at=at) for name, cfg in configs.items()}
+    if args.json:
+        print_json({name: [point.to_dict() for point in front] for name, front in fronts.items()})
+    else:
+        for name, front in fronts.items():
+            console().print(front_table(name, front, args.front))
     return 0
 
 

@@ -7,14 +7,11 @@ import itertools
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from iqa_zoo.config import Config, config_hash, resolve_config
@@ -34,6 +31,7 @@ from iqa_zoo.engine.statistics import (
     paired_difference,
     srocc_difference_p,
 )
+from iqa_zoo.engine.workers import Failure, run_all
 from iqa_zoo.registry import BACKBONES
 
 Record = dict[str, Any]
@@ -64,9 +62,10 @@ def run_key(training: Training, bank: FeatureBank, elsewhere: Mapping[str, Elsew
         config_hash(training.cfg),
         bank.key,
         training.split.id,
-        asdict(training.recipe),
+        asdict(training.recipe.on(training.device)),
         training.seed,
         training.rule,
+        training.every_rule,
         {name: other.bank.key for name, other in elsewhere.items()},
         source_hash(),
         versions(),
@@ -84,6 +83,7 @@ class Training:
     recipe: FrozenRecipe
     seed: int
     rule: str = "validation"
+    every_rule: bool = True
     device: str = "cpu"
 
 
@@ -100,23 +100,22 @@ def train_many(
     bank: FeatureBank,
     data: RatedImages,
     cache: Path | None,
-    jobs: int,
     elsewhere: Mapping[str, Elsewhere] | None = None,
+    *,
+    jobs: int = 1,
+    ray: str | None = None,
 ) -> Iterator[tuple[int, Record]]:
-    """Yield (position in ``trainings``, record) as trainings finish, ``jobs`` of them at a time.
+    """Yield (position in ``trainings``, record) as trainings finish.
 
-    Each runs on one thread in a process of its own, so that the results do not depend on ``jobs``, and is kept as soon
-    as it is done, so that what is interrupted goes on where it stopped.
+    Each is kept as soon as it is done, so that what is interrupted goes on where it stopped. One that fails, tried twice,
+    has a record of its ``model``, ``split`` and ``error`` only. Where and how many at a time: :func:`run_all`.
     """
-    with ProcessPoolExecutor(jobs, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
-        futures = {
-            pool.submit(train_one, training, bank, data, cache, elsewhere): i for i, training in enumerate(trainings)
-        }
-        try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    calls = [(training, bank, data, cache, elsewhere) for training in trainings]
+    for i, record in run_all(train_one, calls, jobs=jobs, ray=ray):
+        if isinstance(record, Failure):
+            training = trainings[i]
+            record = {"model": training.model, "split": training.split.id, "error": record.error, "trace": record.trace}
+        yield i, record
 
 
 def train_one(
@@ -143,6 +142,7 @@ def train_one(
         recipe=training.recipe,
         seed=training.seed,
         rule=training.rule,
+        every_rule=training.every_rule,
         elsewhere={name: other.bank for name, other in others.items()},
         device=training.device,
     )
@@ -159,7 +159,7 @@ def train_one(
         "epoch": selected + 1,
         "epochs": len(run.history),
         "last_loss": run.history[-1]["loss"],
-        "every_rule": every_rule(run.history),
+        "every_rule": every_rule(run.history) if training.every_rule else {},
         "seconds": run.seconds,
         "resumed": False,
     }
@@ -218,8 +218,13 @@ def summarise_rules(records: Sequence[Record]) -> dict[str, dict[str, Record]]:
     return summary
 
 
-def differences(records: Sequence[Record], test_train_ratio: float, data: RatedImages) -> list[Record]:
-    """Every pair of models on the same splits: SROCC difference, 95 % interval, wins, Holm-adjusted p.
+def differences(
+    records: Sequence[Record],
+    test_train_ratio: float,
+    data: RatedImages,
+    pairs: Sequence[tuple[str, str]] | None = None,
+) -> list[Record]:
+    """Every pair of models (or these) on the same splits: SROCC difference, 95 % interval, wins, Holm-adjusted p.
 
     Over several splits the mean difference, the corrected interval and Wilcoxon's p; on a single split the difference
     with a paired bootstrap over its images (whole contents, where images share them) and Williams' p.
@@ -227,9 +232,9 @@ def differences(records: Sequence[Record], test_train_ratio: float, data: RatedI
     by_model: dict[str, dict[str, Record]] = {}
     for record in records:
         by_model.setdefault(record["model"], {})[record["split"]] = record
-    pairs: list[Record] = []
-    for first, second in itertools.combinations(by_model, 2):
-        splits = [split for split in by_model[first] if split in by_model[second]]
+    found: list[Record] = []
+    for first, second in itertools.combinations(by_model, 2) if pairs is None else pairs:
+        splits = [split for split in by_model.get(first, {}) if split in by_model.get(second, {})]
         if not splits:
             continue
         a, b = ([by_model[model][split]["srocc"] for split in splits] for model in (first, second))
@@ -239,7 +244,7 @@ def differences(records: Sequence[Record], test_train_ratio: float, data: RatedI
             difference = _on_one_split(by_model[first][splits[0]], by_model[second][splits[0]], data)
             test = "williams"
         wins = sum(x > y for x, y in zip(a, b, strict=True))
-        pairs.append(
+        found.append(
             {
                 "first": first,
                 "second": second,
@@ -250,9 +255,9 @@ def differences(records: Sequence[Record], test_train_ratio: float, data: RatedI
                 "tie": difference.is_tie,
             }
         )
-    for pair, p in zip(pairs, holm([pair["p"] for pair in pairs]), strict=True):
+    for pair, p in zip(found, holm([pair["p"] for pair in found]), strict=True):
         pair["p_holm"] = p
-    return pairs
+    return found
 
 
 def _on_one_split(first: Record, second: Record, data: RatedImages) -> Difference:

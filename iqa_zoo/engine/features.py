@@ -24,7 +24,7 @@ from iqa_zoo.data.crops import load_crops
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
 
-FORMAT = 1  # part of every key: raise it when what is stored changes
+FORMAT = 2  # part of every key: raise it when what is stored changes
 BATCH = 8  # crops a forward pass: activations that stay near the processor are faster than larger batches
 Progress = Callable[[int, int], None]
 
@@ -33,8 +33,9 @@ Progress = Callable[[int, int], None]
 class FeatureBank:
     """Features of every crop of every image, memory-mapped in half precision.
 
-    ``arrays`` holds ``map3``, ``map4``, ... and, where they are not a stage's cells, ``tokens``; and ``global``: each
-    (images, crops, ...). ``key`` names what they were computed from. ``scales`` are what :meth:`standardised` divides by.
+    ``arrays`` holds ``map3``, ``map4``, ... (images, crops, height, width, channels) and, where they are not a stage's
+    cells, ``tokens`` (images, crops, tokens, channels); and ``global`` (images, crops, channels).
+    ``key`` names what they were computed from. ``scales`` are what :meth:`standardised` divides by.
     """
 
     spec: FeatureSpec
@@ -62,15 +63,12 @@ class FeatureBank:
         for name, array in self.arrays.items():
             total, squares, cells = torch.zeros(()), torch.zeros(()), 0
             for chosen in np.array_split(images, -(-len(images) // 64)):  # a few megabytes at a time
-                values = torch.from_numpy(array[chosen, 0]).double()
-                channels_last = values if values.ndim < 4 else values.permute(0, 2, 3, 1)
-                flat = channels_last.reshape(-1, channels_last.shape[-1])
+                flat = torch.from_numpy(array[chosen, 0]).double().flatten(0, -2)
                 total, squares, cells = total + flat.sum(0), squares + flat.square().sum(0), cells + len(flat)
             mean = total / cells
             deviation = (squares / cells - mean.square()).clamp_min(0).sqrt()
             deviation = torch.where(deviation > 1e-6, deviation, torch.ones_like(deviation))
-            shape = (-1, 1, 1) if array.ndim == 5 else (-1,)
-            scales[name] = (mean.float().view(shape), deviation.float().view(shape))
+            scales[name] = (mean.float(), deviation.float())
         return replace(self, scales=scales)
 
     @property
@@ -86,7 +84,7 @@ class FeatureBank:
             tokens_BLC = self._read("tokens", image_B, crop_B).to(device)
         else:
             assert self.spec.token_stage is not None
-            tokens_BLC = maps[self.spec.token_stage].flatten(2).transpose(1, 2)
+            tokens_BLC = maps[self.spec.token_stage].permute(0, 2, 3, 1).flatten(1, 2)
         return Features(maps, tokens_BLC, self._read("global", image_B, crop_B).to(device))
 
     def _read(self, name: str, image_B: NDArray[np.int64], crop_B: NDArray[np.int64]) -> Tensor:
@@ -104,7 +102,7 @@ class _MapsOnDemand(dict[int, Tensor]):
         self, bank: FeatureBank, image_B: NDArray[np.int64], crop_B: NDArray[np.int64], device: torch.device | str
     ):
         super().__init__()
-        self._read = lambda stage: bank._read(f"map{stage}", image_B, crop_B).to(device)
+        self._read = lambda stage: bank._read(f"map{stage}", image_B, crop_B).to(device).permute(0, 3, 1, 2)
 
     def __missing__(self, stage: int) -> Tensor:
         self[stage] = self._read(stage)
@@ -120,7 +118,7 @@ def _reopen(spec: FeatureSpec, key: str, path: Path, scales: dict[str, tuple[Ten
 def bank_shapes(spec: FeatureSpec, images: int, crops: int) -> dict[str, tuple[int, ...]]:
     """The arrays a bank will hold, by name, from what a backbone declares (the tokens' count is not declared: 0)."""
     side = {stage: -(-spec.image_size // info.stride) for stage, info in spec.stages.items()}
-    shapes = {f"map{s}": (images, crops, info.channels, side[s], side[s]) for s, info in spec.stages.items()}
+    shapes = {f"map{s}": (images, crops, side[s], side[s], info.channels) for s, info in spec.stages.items()}
     return {**shapes, "global": (images, crops, spec.global_channels)}
 
 
@@ -224,7 +222,7 @@ def _compute(
         image_BCHW = (torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255 - mean) / std  # still channels last
         with torch.inference_mode():
             features = backbone(image_BCHW.to(device))
-        named = {f"map{stage}": stage_map for stage, stage_map in features.maps.items()}
+        named = {f"map{stage}": stage_map.permute(0, 2, 3, 1) for stage, stage_map in features.maps.items()}
         if spec.token_stage not in features.maps:
             named["tokens"] = features.tokens_BLC
         named["global"] = features.global_BC

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from iqa_zoo.build import build_decoder
 from iqa_zoo.data.splits import Split
+from iqa_zoo.engine.devices import fast_precision, in_precision
 from iqa_zoo.engine.features import FeatureBank
 from iqa_zoo.engine.metrics import METRICS
 from iqa_zoo.engine.selection import choose
-from iqa_zoo.errors import IqaZooError
+from iqa_zoo.errors import InputError, IqaZooError
 from iqa_zoo.interactions.attention import compute_for_few_queries
-from iqa_zoo.quality_model import QualityModel
 
 
 @dataclass(frozen=True)
@@ -33,13 +35,22 @@ class FrozenRecipe:
         lr: peak learning rate of AdamW; warmed up over the first 5 % of the steps, then cosine to zero.
         weight_decay: on matrices; biases, norms, embeddings and scalars have none.
         clip: gradient norm at most.
+        average: weight of the past in a moving average of the weights, which is then what predicts; 0 for none.
+        precision: of the matrix products, in training and in prediction; the head, the losses and the optimizer stay in
+            float32. ``auto`` is bfloat16 where the processor or the GPU multiplies it natively, float32 elsewhere.
     """
 
-    epochs: int = 9
-    batch_size: int = 16
-    lr: float = 3e-4
+    epochs: int = 12
+    batch_size: int = 32
+    lr: float = 6e-4
     weight_decay: float = 0.05
     clip: float = 1.0
+    average: float = 0.98
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+
+    def on(self, device: torch.device | str) -> FrozenRecipe:
+        """The recipe with its precision decided for a device."""
+        return replace(self, precision=fast_precision(device)) if self.precision == "auto" else self
 
 
 @dataclass(frozen=True)
@@ -49,8 +60,8 @@ class FrozenRun:
     Attributes:
         predictions: of the test part at the selected epoch, on the labels' scale (mean over the cached crops).
         elsewhere: of all images of other datasets, by name, at the same epoch.
-        history: an epoch each: ``loss`` on standardised labels; metrics of the ``validation`` part, by the decoder that was
-            trained without it, and of the ``test`` part, by the one that was trained again with it; which is ``selected``.
+        history: an epoch each: ``loss`` on standardised labels; metrics of the ``validation`` and the ``test`` part, None
+            where they were not measured; which is ``selected``.
         seconds: wall clock.
     """
 
@@ -69,18 +80,15 @@ def train_frozen(
     recipe: FrozenRecipe,
     seed: int = 0,
     rule: str = "validation",
+    every_rule: bool = True,
     elsewhere: Mapping[str, FeatureBank] | None = None,
     device: str = "cpu",
 ) -> FrozenRun:
-    """Train the decoder of a config and predict the test part of a split at the epoch a rule selects.
+    """Train the decoder of a config on the training part and predict the test part at the epoch a rule selects.
 
-    First on the training part alone, to measure the validation part after every epoch; then again, with the same seed and
-    schedule, on both together. So validation decides how long to train, and no rated image goes unused: a part held out for
-    good would cost each decoder more than most decoders differ by. A split without a validation part is trained once.
-
-    Labels and features (each channel) are standardised by what is trained on, predictions put back on the labels' scale.
+    Labels and features (each channel) are standardised by the training part, predictions put back on the labels' scale.
     The seed sets the initial weights, the order of the images and the crops met; two decoders with equal seeds meet the same.
-    Test metrics are noted after every epoch, so that the rules can be compared; only ``test-oracle`` selects by them.
+    Only ``test-oracle`` selects by the test part, whatever is noted of it.
 
     Args:
         cfg: the model; its backbone is not built.
@@ -90,6 +98,7 @@ def train_frozen(
         recipe: how.
         seed: see above.
         rule: of :data:`iqa_zoo.engine.selection.RULES`.
+        every_rule: note the test metrics after every epoch, so that the rules can be compared.
         elsewhere: features of other datasets to predict, from the same backbone.
         device: where the decoder is trained, as torch names it.
 
@@ -98,92 +107,102 @@ def train_frozen(
         InputError: the rule reads a validation part and there is none.
     """
     started = time.perf_counter()
-    decoder = _Decoder(cfg, bank, mos, recipe, seed, device)
-    validated: list[dict[str, float] | None] = [None] * recipe.epochs
-    if len(split.validation):
-        first = decoder.train(split.train)
-        validated = [_measure(fitted.predict(bank, split.validation), mos[split.validation]) for fitted in first]
+    if rule == "validation" and not len(split.validation):
+        raise InputError("the rule 'validation' needs a validation part, and this split has none")
     history: list[dict[str, Any]] = []
-    predictions, others = np.empty(0), {}
-    for epoch, fitted in enumerate(decoder.train(np.sort(np.concatenate([split.train, split.validation])))):
-        scores = fitted.predict(bank, split.test)
-        test = _measure(scores, mos[split.test])
-        history.append({"loss": fitted.loss, "validation": validated[epoch], "test": test})
-        if choose(history, rule) == epoch:
-            predictions = scores
-            others = {name: fitted.predict(other, np.arange(other.images)) for name, other in (elsewhere or {}).items()}
+    best: _Fitted | None = None
+    for fitted in _epochs(cfg, bank, mos[split.train], split.train, recipe.on(device), seed, device):
+        parts = {
+            "validation": split.validation,
+            "test": split.test if every_rule or rule == "test-oracle" else split.test[:0],
+        }
+        measured = {
+            part: _measure(fitted.predict(bank, images), mos[images]) for part, images in parts.items() if len(images)
+        }
+        history.append({"loss": fitted.loss, **dict.fromkeys(parts), **measured})
+        if choose(history, rule) == len(history) - 1:
+            best = fitted.kept()
     chosen = choose(history, rule)
     for i, past in enumerate(history):
         past["selected"] = i == chosen
-    return FrozenRun(predictions, others, history, time.perf_counter() - started)
+    assert best is not None
+    others = {name: best.predict(other, np.arange(other.images)) for name, other in (elsewhere or {}).items()}
+    return FrozenRun(best.predict(bank, split.test), others, history, time.perf_counter() - started)
 
 
-def _measure(scores: NDArray[np.float64], mos: NDArray[np.float64]) -> dict[str, float] | None:
-    return {name: metric(scores, mos) for name, metric in METRICS.items()} if len(mos) else None
+def _measure(scores: NDArray[np.float64], mos: NDArray[np.float64]) -> dict[str, float]:
+    return {name: metric(scores, mos) for name, metric in METRICS.items()}
 
 
 @dataclass(frozen=True)
 class _Fitted:
     """A decoder after an epoch (it goes on training), its mean loss, and the scales that it was trained in."""
 
-    model: QualityModel
+    model: nn.Module
     loss: float
     scales: dict[str, tuple[torch.Tensor, torch.Tensor]]
     center: float
     spread: float
+    precision: str
 
     def predict(self, bank: FeatureBank, images: NDArray[np.int64]) -> NDArray[np.float64]:
         """Scores on the labels' scale."""
-        return predict_frozen(self.model, replace(bank, scales=self.scales), images) * self.spread + self.center
+        with in_precision(self.precision, next(self.model.parameters()).device):
+            scores = predict_frozen(self.model, replace(bank, scales=self.scales), images)
+        return scores * self.spread + self.center
+
+    def kept(self) -> _Fitted:
+        """The same with a copy of the decoder, as it is now."""
+        return replace(self, model=copy.deepcopy(self.model))
 
 
-@dataclass(frozen=True)
-class _Decoder:
-    """All that two trainings of one decoder share."""
-
-    cfg: Mapping[str, Any]
-    bank: FeatureBank
-    mos: NDArray[np.float64]
-    recipe: FrozenRecipe
-    seed: int
-    device: str
-
-    def train(self, images: NDArray[np.int64]) -> Iterator[_Fitted]:
-        """Train on some images from the start, yielding the decoder after each epoch."""
-        recipe, bank = self.recipe, self.bank.standardised(images)
-        center, spread = float(self.mos[images].mean()), float(self.mos[images].std())
-        targets = (self.mos - center) / spread
-        rng = np.random.default_rng(self.seed)
-        batch = min(recipe.batch_size, len(images))
-        steps_an_epoch = len(images) // batch
-        total = recipe.epochs * steps_an_epoch
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            model = build_decoder(self.cfg, bank.spec).to(self.device)
-            compute_for_few_queries(model)
-            optimizer = torch.optim.AdamW(_groups(model, recipe.weight_decay), lr=recipe.lr, fused=True)
-            schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, total))
-            for epoch in range(recipe.epochs):
-                model.train()
-                order = rng.permutation(images)
-                losses = []
-                for i in range(steps_an_epoch):
-                    image_B = order[i * batch : (i + 1) * batch]
-                    crop_B = rng.integers(bank.crops, size=batch)
-                    target_B = torch.from_numpy(targets[image_B]).float().to(self.device)
-                    loss = model.loss(bank.take(image_B, crop_B, self.device), target_B)["total"]
-                    if not torch.isfinite(loss):
-                        step = epoch * steps_an_epoch + i + 1
-                        raise IqaZooError(
-                            f"the loss is {loss.item()} at step {step} of {total}; lower the learning rate ({recipe.lr})"
-                        )
-                    optimizer.zero_grad()
-                    loss.backward()
-                    nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
-                    optimizer.step()
-                    schedule.step()
-                    losses.append(loss.item())
-                yield _Fitted(model, sum(losses) / len(losses), bank.scales, center, spread)
+def _epochs(
+    cfg: Mapping[str, Any],
+    bank: FeatureBank,
+    mos: NDArray[np.float64],
+    images: NDArray[np.int64],
+    recipe: FrozenRecipe,
+    seed: int,
+    device: str,
+) -> Iterator[_Fitted]:
+    """Train a decoder on some images and their labels, yielding it after each epoch."""
+    bank = bank.standardised(images)
+    center, spread = float(mos.mean()), float(mos.std())
+    target_of = dict(zip(images.tolist(), ((mos - center) / spread).tolist(), strict=True))
+    rng = np.random.default_rng(seed)
+    batch = min(recipe.batch_size, len(images))
+    steps_an_epoch = len(images) // batch
+    total = recipe.epochs * steps_an_epoch
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = build_decoder(cfg, bank.spec).to(device)
+        compute_for_few_queries(model)
+        optimizer = torch.optim.AdamW(_groups(model, recipe.weight_decay), lr=recipe.lr, fused=True)
+        averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.average), use_buffers=True)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, total))
+        for epoch in range(recipe.epochs):
+            model.train()
+            order = rng.permutation(images)
+            losses = []
+            for i in range(steps_an_epoch):
+                image_B = order[i * batch : (i + 1) * batch]
+                crop_B = rng.integers(bank.crops, size=batch)
+                target_B = torch.tensor([target_of[image] for image in image_B.tolist()], device=device)
+                with in_precision(recipe.precision, device):
+                    loss = model.loss(bank.take(image_B, crop_B, device), target_B)["total"]
+                if not torch.isfinite(loss):
+                    step = epoch * steps_an_epoch + i + 1
+                    raise IqaZooError(
+                        f"the loss is {loss.item()} at step {step} of {total}; lower the learning rate ({recipe.lr})"
+                    )
+                optimizer.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
+                optimizer.step()
+                schedule.step()
+                averaged.update_parameters(model)
+                losses.append(loss.item())
+            yield _Fitted(averaged.module, sum(losses) / len(losses), bank.scales, center, spread, recipe.precision)
 
 
 def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -201,13 +220,13 @@ def _rate(step: int, total: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
 
 
-def predict_frozen(model: QualityModel, bank: FeatureBank, images: NDArray[np.int64]) -> NDArray[np.float64]:
+def predict_frozen(model: nn.Module, bank: FeatureBank, images: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return one score an image, the mean over its cached crops, on the model's own scale."""
     if not len(images):
         return np.empty(0)
     device = next(model.parameters()).device
     model.eval()
-    per_batch = max(1, 256 // bank.crops)
+    per_batch = max(1, 128 // bank.crops)
     scores = []
     with torch.inference_mode():
         for start in range(0, len(images), per_batch):

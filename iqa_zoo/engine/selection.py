@@ -8,8 +8,9 @@ from typing import Any
 
 from iqa_zoo.errors import InputError, not_one_of
 
+TIE = 0.01  # far below what a hundred validation images can tell apart
 RULES = {
-    "validation": "the epoch of the best validation SROCC; the test part has no say in it",
+    "validation": f"the last epoch whose validation SROCC is within {TIE} of the best; the test part has no say in it",
     "last": "the last epoch",
     "test-oracle": "the epoch of the best test SROCC: peeks at the test part, as the released codes of both papers do",
 }
@@ -27,7 +28,10 @@ def check_rule(rule: str) -> str:
 
 
 def choose(history: Sequence[Mapping[str, Any]], rule: str) -> int:
-    """Return the position in the history of the epoch that a rule reports; of equals, the first.
+    """Return the position in the history of the epoch that a rule reports.
+
+    Validation SROCCs closer than ``TIE`` count as equal, and of equals the last is taken: a schedule is built to end, and
+    a validation part of a hundred images would rather pick its own luck. The test oracle takes the best, of equals the first.
 
     Args:
         history: an epoch each, in order, with ``validation`` and ``test`` (metrics by name) where they were measured.
@@ -48,8 +52,10 @@ def choose(history: Sequence[Mapping[str, Any]], rule: str) -> int:
     if any(epoch.get(part) is None for epoch in history):
         raise InputError(f"the rule {rule!r} needs the {part} part measured after every epoch, and it was not")
     # A constant prediction has no SROCC; any number is better.
-    sroccs = [epoch[part]["srocc"] for epoch in history]
-    return max(range(len(sroccs)), key=lambda i: (-math.inf if math.isnan(sroccs[i]) else sroccs[i], -i))
+    sroccs = [-math.inf if math.isnan(epoch[part]["srocc"]) else epoch[part]["srocc"] for epoch in history]
+    enough = max(sroccs) - (TIE if rule == "validation" else 0)
+    good = [i for i, srocc in enumerate(sroccs) if srocc >= enough]
+    return good[-1] if rule == "validation" else good[0]
 
 
 def every_rule(history: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:

@@ -42,4 +42,5 @@ class GridPool(nn.Module):
 
     def forward(self, features: Features) -> Tensor:
         pooled_BCHW = F.adaptive_avg_pool2d(features.maps[self.stage], self.grid)
-        return self.proj(rearrange(pooled_BCHW, "b c h w -> b (h w) c"))
+        # A linear layer of strided tokens would copy its weights for every image.
+        return self.proj(rearrange(pooled_BCHW, "b c h w -> b (h w) c").contiguous())

@@ -32,4 +32,4 @@ class Tokens(nn.Module):
         self.proj = nn.Identity() if width == dim else nn.Linear(width, dim)
 
     def forward(self, features: Features) -> Tensor:
-        return self.proj(features.tokens_BLC)
+        return self.proj(features.tokens_BLC.contiguous())  # a linear layer of strided tokens would copy its weights

@@ -169,13 +169,10 @@ def protocol_notes(results: Results) -> list[str]:
     if results["protocol"] == "frozen":
         notes.append(
             f"Decoders on frozen {results['backbone']} features ({results['weights']}), crops an image: {results['crops']}; "
-            f"{recipe['epochs']} epochs, batch {recipe['batch_size']}, AdamW {recipe['lr']:g}, the same splits, seeds and steps for all. "
+            f"{recipe['epochs']} epochs, batch {recipe['batch_size']}, AdamW {recipe['lr']:g}, averaged weights, "
+            f"{recipe.get('precision', 'float32')}, the same splits, seeds and steps for all. "
             f"The yardstick, one linear layer, learns at {results['yardstick_lr']:g}."
         )
-        if parts["validation"]:
-            notes.append(
-                "Validation is measured by decoders trained without that part; then each is trained again, as long, on both parts."
-            )
     else:
         backbone_lr = recipe["lr"] if recipe["backbone_lr"] is None else recipe["backbone_lr"]
         notes.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iqa_zoo import build_model, match_budget, measure_budget, model_config
-from iqa_zoo.budgets.match import _nearest, _period
+from iqa_zoo.budgets import measure
+from iqa_zoo.budgets.decoder_costs import DecoderCosts
+from iqa_zoo.budgets.knobs import _period
+from iqa_zoo.budgets.match import _nearest
+from iqa_zoo.budgets.measure import measure_backbone
 from iqa_zoo.build import build_backbone, build_decoder
 from iqa_zoo.config import load_config
 from iqa_zoo.errors import BudgetError
@@ -133,18 +138,71 @@ def test_bad_arguments():
         match_budget(DEIQT, LIFEIQA, scope="head")
     with pytest.raises(BudgetError, match="between 0 and 1"):
         match_budget(DEIQT, LIFEIQA, tolerance=1)
-    with pytest.raises(BudgetError, match="positive number of params, got -3"):
+    with pytest.raises(BudgetError, match="positive whole number of params, got -3"):
         match_budget(DEIQT, -3)
 
 
-def test_the_backbone_is_counted_once(monkeypatch):
-    match_budget(DEIQT, LIFEIQA)
+@pytest.fixture
+def counted(monkeypatch):
+    """The backbones that are counted and those that are made, with nothing remembered from before."""
+    counted, made = [], []
+    count, make = measure._count_backbone, measure.build_backbone
 
-    def again(*_, **__):
-        raise AssertionError("the backbone was built again")
+    def count_backbone(part, image_size):
+        counted.append(json.loads(part).get("name"))
+        return count(part, image_size)
 
-    monkeypatch.setattr("iqa_zoo.budgets.measure.build_backbone", again)
-    match_budget(DEIQT, LIFEIQA, scope="model")
+    def build(cfg):
+        made.append(cfg["backbone"].get("name"))
+        return make(cfg)
+
+    monkeypatch.setattr(measure, "_count_backbone", count_backbone)
+    monkeypatch.setattr(measure, "build_backbone", build)
+    measure._COUNTED.clear()
+    measure._made_empty.cache_clear()
+    measure._shapes_of.cache_clear()
+    return counted, made
+
+
+@pytest.mark.parametrize("by", ["params", "active_params", "macs"])
+@pytest.mark.parametrize("scope", ["decoder", "model"])
+def test_one_backbone_is_counted_and_made_once(counted, by, scope):
+    match_budget(LIFEIQA, LIFEIQA | {"head": dict(type="linear"), "losses": []}, by=by, scope=scope, tolerance=0.05)
+    match_budget(LIFEIQA, LIFEIQA, by=by, scope=scope)
+    assert counted == (["resnet18"], ["resnet18"])
+
+
+@pytest.mark.parametrize("by", ["params", "macs"])
+def test_of_two_backbones_only_the_one_that_stays_is_counted(counted, by):
+    to = DEIQT | {"backbone": dict(type="timm_features", name="test_resnet")}
+    match_budget(LIFEIQA, to, by=by)
+    assert counted == (["resnet18"], ["resnet18", "test_resnet"])
+
+
+@pytest.mark.parametrize("cfg", [LIFEIQA, DEIQT, on_resnet("vanilla_decoder"), on_resnet("linear_probe")])
+def test_parts_add_up_to_the_decoder(cfg):
+    """Also where the parts were counted in other decoders before."""
+    costs = DecoderCosts(measure_backbone(cfg))
+    others = [cfg | {"dim": cfg["dim"] and 192}, cfg | {"interactions": cfg["interactions"][:1]}, cfg]
+    for other in others:
+        decoder = measure_budget(other).decoder
+        for by in ("params", "active_params", "macs"):
+            assert costs.size(other, by) == getattr(decoder, by)
+    assert costs.size(cfg | {"dim": 97}, "params") is None or cfg["dim"] is None
+
+
+def test_shapes_without_a_count_are_those_of_a_count(counted):
+    cfg = DEIQT | {"backbone": dict(type="timm_features", name="test_resnet", stages=[3, 4])}
+    shapes = measure.backbone_shapes(cfg)
+    assert counted[0] == []
+    found = measure_backbone(cfg)
+    for name in ("spec", "image_size", "tokens", "vector", "maps"):
+        assert getattr(shapes, name) == getattr(found, name)
+
+
+def test_a_backbone_that_reads_values_is_run(counted):
+    cfg = DEIQT | {"backbone": dict(type="nss", stages=[3, 4], image_size=96)}
+    assert measure.backbone_shapes(cfg).maps == measure_backbone(cfg).maps
 
 
 @settings(max_examples=15, deadline=None, derandomize=True)

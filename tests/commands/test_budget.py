@@ -48,3 +48,26 @@ def test_an_override_that_does_not_fit_names_the_model(capsys, files):
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith(f"iqa-zoo: 1 problem in {files[1]}, the overrides:\n  - head.num_experts: unknown key")
+
+
+def test_a_front(capsys, files):
+    grid = ["--grid", "head.num_experts=[2, 4, 8]", "interactions.*.hidden=[16]"]
+    assert main(["budget", files[0], "--front", "params", "macs", *grid]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines]
+    assert [row[:2] for row in rows] == [["2", "16"], ["4", "16"], ["8", "16"]]
+    assert [row[-1] for row in rows] == ["", "as it is", ""]
+
+    at = ["--at", "params=[0, 100000]", "--json"]
+    assert main(["budget", files[0], "--front", "params", "macs", *grid, *at]) == 0
+    front = json.loads(capsys.readouterr().out)[files[0]]
+    assert [point["values"]["head.num_experts"] for point in front] == [2, 4, 8]
+    for point in front:
+        assert iqa_zoo.measure_budget(point["config"]).params == point["budget"]["params"]
+
+
+def test_front_options_alone_say_where_they_belong(capsys, files):
+    assert main(["budget", files[0], "--grid", "depth=[1, 2]"]) == 2
+    assert "--grid and --at belong to --front" in capsys.readouterr().err
+    assert main(["budget", files[0], "--front", "params", "mac"]) == 2
+    assert "unknown cost 'mac'; did you mean 'macs'" in capsys.readouterr().err

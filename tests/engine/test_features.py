@@ -117,10 +117,10 @@ def test_features_that_are_not_finite_are_refused(data, tmp_path):
 def test_standardised_channels_have_mean_zero_and_deviation_one_over_the_chosen_images():
     rng = np.random.default_rng(0)
     scale, offset = 10.0 ** rng.uniform(-2, 2, 6), rng.uniform(-5, 5, 6)
-    map4 = (rng.standard_normal((100, 2, 6, 3, 3)) * scale[:, None, None] + offset[:, None, None]).astype(np.float16)
-    map4[:, :, 5] = 7.0  # a dead channel
+    map4 = (rng.standard_normal((100, 2, 3, 3, 6)) * scale + offset).astype(np.float16)
+    map4[..., 5] = 7.0  # a dead channel
     spec = FeatureSpec({4: StageInfo(6, 32)}, 6, 6, 96, token_stage=4)
-    bank = FeatureBank(spec, {"map4": map4, "global": map4.astype(np.float32).mean((3, 4))}, "made up", Path())
+    bank = FeatureBank(spec, {"map4": map4, "global": map4.astype(np.float32).mean((2, 3))}, "made up", Path())
     chosen = np.arange(10, 90)
     taken = bank.standardised(chosen).take(chosen, np.zeros(80, dtype=int))
     flat = taken.maps[4].permute(0, 2, 3, 1).reshape(-1, 6)

@@ -20,16 +20,28 @@ def history(validation, test):
 
 
 @given(st.lists(st.tuples(SROCC, SROCC), min_size=1, max_size=8))
-def test_the_first_of_the_best_by_a_loop(pairs):
+def test_the_oracle_takes_the_first_of_the_best_by_a_loop(pairs):
     found = history(*zip(*pairs, strict=True))
-    for rule, column in (("validation", 0), ("test-oracle", 1)):
-        best = 0
-        for i, pair in enumerate(pairs):
-            here, there = pair[column], pairs[best][column]
-            if here > there or (math.isnan(there) and not math.isnan(here)):
-                best = i
-        assert choose(found, rule) == best
+    best = 0
+    for i, (_, here) in enumerate(pairs):
+        there = pairs[best][1]
+        if here > there or (math.isnan(there) and not math.isnan(here)):
+            best = i
+    assert choose(found, "test-oracle") == best
     assert choose(found, "last") == len(pairs) - 1
+
+
+def test_validation_takes_the_last_that_it_cannot_tell_from_the_best():
+    assert choose(history([0.70, 0.80, 0.795, 0.785], [0.1] * 4), "validation") == 2
+    assert choose(history([0.70, 0.80, 0.789, math.nan], [0.1] * 4), "validation") == 1
+
+
+@given(st.lists(SROCC, min_size=1, max_size=12))
+def test_choosing_on_the_way_ends_where_choosing_at_the_end_does(sroccs):
+    """A training keeps an epoch when it is chosen among those so far; that is the one chosen of all."""
+    found = history(sroccs, [None] * len(sroccs))
+    kept = [i for i in range(len(found)) if choose(found[: i + 1], "validation") == i]
+    assert kept[-1] == choose(found, "validation")
 
 
 @given(st.lists(st.tuples(SROCC, SROCC), min_size=1, max_size=8), st.lists(SROCC, min_size=8, max_size=8))

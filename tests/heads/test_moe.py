@@ -117,6 +117,33 @@ def test_compiled_equals_eager_at_changing_batch_sizes():
             assert torch.allclose(ours, theirs, atol=1e-5)
 
 
+@pytest.mark.parametrize("routing", ["spread", "two experts only"])
+def test_one_graph_with_the_gradients_of_the_sparse_dispatch(routing):
+    head = head_of(dropout=0.0) if routing == "spread" else no_tokens_for_the_last_two(head_of(dropout=0.0))
+    graphs = []
+
+    def keep(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    torch.compiler.reset()
+    queries_BND = torch.randn(3, 6, D)
+    results = []
+    for model in (head, torch.compile(head, backend=keep)):
+        head.zero_grad(set_to_none=True)
+        output = model(queries_BND)
+        output.score_B.square().sum().backward()
+        results.append((output, [p.grad for p in head.parameters()]))
+    assert len(graphs) == 1
+    (sparse, sparse_gradients), (all_experts, gradients) = results
+    assert torch.allclose(sparse.score_BN, all_experts.score_BN, atol=1e-5)
+    assert torch.equal(sparse.routing[0].choice_TK, all_experts.routing[0].choice_TK)
+    assert torch.allclose(sparse.routing[0].weights_TE, all_experts.routing[0].weights_TE, atol=1e-6)
+    for (name, _), ours, theirs in zip(head.named_parameters(), gradients, sparse_gradients, strict=True):
+        assert ours is not None, name
+        assert torch.allclose(ours, theirs, atol=1e-4), name
+
+
 WORKER = """
 import sys
 

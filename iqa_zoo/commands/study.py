@@ -1,0 +1,544 @@
+"""What the benchmark scripts that train decoders on frozen features share: options, progress, features, trainings."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from iqa_zoo.budgets import Budget, match_budget, measure_budget
+from iqa_zoo.build import build_model
+from iqa_zoo.cache import cache_folder
+from iqa_zoo.commands.dataset_options import add_dataset_options, load_dataset
+from iqa_zoo.config import Config, config_hash, load_config, resolve_config
+from iqa_zoo.contracts import FeatureSpec
+from iqa_zoo.data.rated import RatedImages
+from iqa_zoo.data.splits import Split, load_splits, make_splits
+from iqa_zoo.engine.comparison import Elsewhere, Training, backbone_config, train_many
+from iqa_zoo.engine.devices import torch_device
+from iqa_zoo.engine.features import FeatureBank, bank_shapes, extract_features
+from iqa_zoo.engine.frozen import FrozenRecipe
+from iqa_zoo.engine.latency import measure_speed
+from iqa_zoo.engine.provenance import source_hash, versions
+from iqa_zoo.engine.selection import RULES
+from iqa_zoo.errors import BudgetError, IqaZooError
+from iqa_zoo.quality_model import QualityModel
+from iqa_zoo.registry import BACKBONES
+
+Tick = Callable[[int, int], None]
+Report = Callable[[str], Tick]
+Record = dict[str, Any]
+YARDSTICK = "linear_probe"
+YARDSTICK_RATE = 10  # times the learning rate: one linear layer is far from its optimum after the same steps otherwise
+
+
+class Bars:
+    """Progress on stderr: a bar for each stage of the work, or, where nobody watches, a line now and then."""
+
+    def __init__(self, console: Console):
+        self.console = console
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+
+    def __enter__(self) -> Report:
+        self.progress.start()
+        return self.report
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def report(self, text: str) -> Tick:
+        task = self.progress.add_task(text, total=None)
+        started = time.perf_counter()
+        said = -1
+
+        def tick(done: int, total: int) -> None:
+            nonlocal said
+            self.progress.update(task, completed=done, total=total)
+            quarter = 4 * done // max(total, 1)
+            if not self.console.is_terminal and quarter > said:
+                said = quarter
+                seconds = time.perf_counter() - started
+                self.console.print(f"{text}: {done} of {total}, {seconds:.0f} s", highlight=False, soft_wrap=True)
+
+        return tick
+
+
+def add_data_options(what: argparse._ActionsContainer, default: str = "demo") -> None:
+    """The dataset, ``--images`` and the splits."""
+    add_dataset_options(what, "--data", default=default, also="--train")
+    what.add_argument("--images", type=int, help="use only so many images, for a quick look")
+    what.add_argument(
+        "--splits", type=int, default=None, help="random 80/20 splits (default: 10; 5 for demo; 1 end to end)"
+    )
+    what.add_argument(
+        "--split-file", type=Path, metavar="FILE", help="splits that iqa-zoo splits wrote, not random ones"
+    )
+    what.add_argument(
+        "--validation-fraction",
+        type=float,
+        metavar="SHARE",
+        help="of the training part, held out of it to validate (default: 0.1; 0 with --selection last)",
+    )
+
+
+def add_backbone_options(what: argparse._ActionsContainer) -> None:
+    """The one backbone that all decoders stand on."""
+    what.add_argument(
+        "--backbone",
+        help="the one backbone of all decoders: nss, or a timm name (default: nss); own with --protocol end-to-end: each model's own",
+    )
+    what.add_argument("--weights", type=Path, help="the backbone's weights, a .safetensors file or a plain state dict")
+    what.add_argument("--pretrained", action="store_true", help="fetch the backbone's ImageNet weights")
+
+
+def add_match_options(what: argparse._ActionsContainer) -> None:
+    """How decoders are brought to one budget, for :func:`match_all`."""
+    what.add_argument(
+        "--match", choices=("params", "macs", "none"), default="params", help="match decoders by (default: params)"
+    )
+    what.add_argument(
+        "--budget",
+        default="smallest",
+        help="whose decoder sets the budget: a MODEL, or smallest (default: the smallest)",
+    )
+
+
+def add_training_options(how: argparse._ActionsContainer) -> None:
+    """How decoders are trained on frozen features, and where."""
+    how.add_argument("--selection", choices=tuple(RULES), default="validation", help="which epoch is reported")
+    how.add_argument("--crops", type=int, default=None, help="frozen: crops an image (default: 4; 1 for demo)")
+    how.add_argument("--epochs", type=int, default=FrozenRecipe.epochs, help="frozen (default: %(default)s)")
+    how.add_argument("--batch-size", type=int, default=FrozenRecipe.batch_size, help="frozen (default: %(default)s)")
+    how.add_argument(
+        "--lr", type=float, default=FrozenRecipe.lr, help="frozen: peak learning rate (default: %(default)s)"
+    )
+    how.add_argument(
+        "--precision",
+        choices=("auto", "float32", "bfloat16"),
+        default="auto",
+        help="frozen: of matrix products (default: bfloat16 where the processor multiplies it natively)",
+    )
+    how.add_argument("--seed", type=int, default=0, help="of splits, crops and weights (default: %(default)s)")
+    how.add_argument("--device", default=None, help="cpu, cuda or cuda:N (default: cuda where there is one)")
+    how.add_argument(
+        "--jobs",
+        type=int,
+        default=os.cpu_count() or 1,
+        help="frozen: trainings at a time, a process and a thread each; 1 is this process (default: %(default)s)",
+    )
+    how.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="frozen: train on a Ray cluster instead (auto, local, or ray://HOST:PORT), whose machines share this environment and "
+        "the folder IQA_ZOO_CACHE",
+    )
+    how.add_argument("--fresh", action="store_true", help="frozen: train again what was trained before")
+    how.add_argument(
+        "--max-cache-gb", type=float, default=50.0, metavar="GB", help="do not start where the features need more disk"
+    )
+    how.add_argument("--dry-run", action="store_true", help="say what would be done and what it would cost, and stop")
+
+
+def add_result_options(out: argparse._ActionsContainer) -> None:
+    """Where results go."""
+    out.add_argument(
+        "--out",
+        type=Path,
+        metavar="RUN",
+        help="the run folder, which --from reads (default: runs/ and what is compared)",
+    )
+    out.add_argument(
+        "--json", type=Path, metavar="FILE", help="everything: configs, hashes, versions, splits, predictions"
+    )
+    out.add_argument("--csv", type=Path, metavar="FILE", help="one row a model and split")
+    out.add_argument("--markdown", type=Path, metavar="FILE", help="the tables, to paste")
+
+
+def check_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    """Fill in defaults that hang on others; stop with a usage error before the work rather than after it."""
+    for flag in ("json", "csv", "markdown"):
+        path = getattr(arguments, flag)
+        if path is not None and not path.resolve().parent.is_dir():
+            parser.error(f"--{flag}: there is no folder {path.resolve().parent}")
+    for flag in ("splits", "epochs", "batch_size", "crops", "images", "jobs"):
+        value = getattr(arguments, flag, None)
+        if value is not None and value < 1:
+            parser.error(f"--{flag.replace('_', '-')} is a positive number, got {value}")
+    if arguments.validation_fraction is None:
+        arguments.validation_fraction = 0.0 if arguments.selection == "last" else 0.1
+    if arguments.backbone is None:
+        arguments.backbone = "nss"
+
+
+def load_data(arguments: argparse.Namespace, report: Report) -> RatedImages:
+    data = load_dataset(arguments, report(f"reading {arguments.data}"))
+    if arguments.images is not None and arguments.images < len(data):
+        step = len(data) / arguments.images
+        data = data.select(int(i * step) for i in range(arguments.images))
+    return data
+
+
+def splits_of(arguments: argparse.Namespace, data: RatedImages, usual: int | None = None) -> list[Split]:
+    """The splits that serve every model.
+
+    Raises:
+        IqaZooError: a test part that is too small, or no validation part where the selection reads one.
+    """
+    if arguments.split_file:
+        splits = load_splits(arguments.split_file, data)[: arguments.splits]
+    else:
+        count = arguments.splits or usual or (5 if arguments.data == "demo" else 10)
+        splits = make_splits(data, count, seed=arguments.seed, validation_fraction=arguments.validation_fraction)
+    smallest = min(len(split.test) for split in splits)
+    if smallest < 5:
+        raise IqaZooError(
+            f"{data.name}: a test part of {smallest} images is too small for a correlation; use at least 30 images"
+        )
+    fewest = min(len(split.validation) for split in splits)
+    if fewest < 5 and arguments.selection == "validation":
+        raise IqaZooError(
+            f"{data.name}: a validation part of {fewest} images is too small to select an epoch by; raise "
+            "--validation-fraction, or use --selection last"
+        )
+    return splits
+
+
+def weights_in_words(arguments: argparse.Namespace) -> str:
+    if arguments.weights:
+        return f"weights from {arguments.weights.name}"
+    if arguments.pretrained:
+        return "ImageNet weights"
+    return "no weights to load" if arguments.backbone in BACKBONES.names() else "random weights"
+
+
+def crops_wanted(arguments: argparse.Namespace) -> int:
+    return arguments.crops or (1 if arguments.data == "demo" else 4)
+
+
+def recipe_wanted(arguments: argparse.Namespace) -> FrozenRecipe:
+    recipe = FrozenRecipe(
+        epochs=arguments.epochs, batch_size=arguments.batch_size, lr=arguments.lr, precision=arguments.precision
+    )
+    return recipe.on(torch_device(arguments.device))
+
+
+@dataclass
+class Bench:
+    """One backbone that serves many decoders, and its features of a dataset, computed when they are first needed."""
+
+    arguments: argparse.Namespace
+    report: Report
+    console: Console
+    carrier: QualityModel
+    backbone: Config
+    banks: dict[str, FeatureBank] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, arguments: argparse.Namespace, configs: Sequence[Mapping[str, Any]], report: Report, console: Console
+    ) -> Bench:
+        """The backbone that the arguments name, with every stage that the configs read.
+
+        Raises:
+            ConfigError, CheckpointError: no such backbone, or no such weights.
+        """
+        backbone = backbone_config(arguments.backbone, configs)
+        placed = {**configs[0], "backbone": backbone}
+        carrier = build_model(placed, pretrained=arguments.pretrained, weights=arguments.weights)
+        return cls(arguments, report, console, carrier, backbone)
+
+    def placed(self, cfg: Mapping[str, Any]) -> Config:
+        """A config on this backbone."""
+        return {**cfg, "backbone": self.backbone}
+
+    def bank(self, data: RatedImages) -> FeatureBank:
+        """The features of a dataset's crops, from the cache or computed.
+
+        Raises:
+            IqaZooError: they need more disk than ``--max-cache-gb``.
+        """
+        if data.name not in self.banks:
+            crops = crops_wanted(self.arguments)
+            size = 2 * feature_values(self.carrier.spec, len(data), crops) / 1e9
+            if size > self.arguments.max_cache_gb:
+                raise IqaZooError(
+                    f"the features of {data.name} need {size:.1f} GB in {cache_folder()}, more than --max-cache-gb "
+                    f"{self.arguments.max_cache_gb:g}; raise it, or use fewer --crops"
+                )
+            self.banks[data.name] = extract_features(
+                self.carrier.backbone.to(torch_device(self.arguments.device)),
+                self.carrier.config["backbone"],
+                data,
+                crops=crops,
+                seed=self.arguments.seed,
+                progress=self.report(f"features of {data.name}"),
+            )
+        return self.banks[data.name]
+
+    def train(
+        self,
+        models: Mapping[str, Mapping[str, Any]],
+        data: RatedImages,
+        splits: Sequence[Split],
+        *,
+        every_rule: bool = False,
+        elsewhere: Mapping[str, RatedImages] | None = None,
+        words: str = "training",
+    ) -> list[Record]:
+        """Train every model on every split and return the records, split by split; those that failed have an ``error``."""
+        trainings = [
+            self.training(name, cfg, split, number, every_rule=every_rule)
+            for number, split in enumerate(splits)
+            for name, cfg in models.items()
+        ]
+        return self.run(trainings, data, list(models), splits, elsewhere=elsewhere, words=words)
+
+    def training(
+        self,
+        model: str,
+        cfg: Mapping[str, Any],
+        split: Split,
+        number: int,
+        *,
+        every_rule: bool = False,
+        epochs: int | None = None,
+    ) -> Training:
+        """One training as the arguments ask for it, on the split of this number; ``epochs`` in the place of theirs."""
+        arguments, recipe = self.arguments, recipe_wanted(self.arguments)
+        if model == YARDSTICK:
+            recipe = replace(recipe, lr=YARDSTICK_RATE * recipe.lr)
+        if epochs is not None:
+            recipe = replace(recipe, epochs=epochs)
+        device = str(torch_device(arguments.device))
+        seed = arguments.seed + number
+        return Training(model, dict(cfg), split, recipe, seed, arguments.selection, every_rule, device)
+
+    def run(
+        self,
+        trainings: Sequence[Training],
+        data: RatedImages,
+        models: Sequence[str],
+        splits: Sequence[Split],
+        *,
+        elsewhere: Mapping[str, RatedImages] | None = None,
+        words: str = "training",
+    ) -> list[Record]:
+        """The records of trainings that stand in order split by split, and within a split model by model."""
+        arguments = self.arguments
+        cache = None if arguments.fresh else cache_folder()
+        others = {name: Elsewhere(other, self.bank(other)) for name, other in (elsewhere or {}).items()}
+        jobs = min(arguments.jobs, len(trainings))
+        records = train_many(trainings, self.bank(data), data, cache, others, jobs=jobs, ray=arguments.ray)
+        where = "on Ray" if arguments.ray else f"{jobs} at a time"
+        return gather(records, models, splits, self.report(f"{words}, {where}"), self.console)
+
+    def feature_cost(self, data: RatedImages) -> float:
+        """Print the time, guessed from a timed batch, and the disk that the features take; return the seconds."""
+        crops = crops_wanted(self.arguments)
+        values = feature_values(self.carrier.spec, len(data), crops)
+        speed = measure_speed({"backbone": self.carrier}, batch=8, rounds=1)["backbone"]
+        seconds = crops * len(data) / speed.images_per_second
+        self.console.print(
+            f"features: {crops * len(data)} crops, {2 * values / 1e9:.2f} GB in {cache_folder()}, about {seconds:.0f} s "
+            "unless they are there",
+            highlight=False,
+            soft_wrap=True,
+        )
+        return seconds
+
+    def say_cost(
+        self, models: Mapping[str, Mapping[str, Any]], data: RatedImages, count: int, every_rule: bool = False
+    ) -> None:
+        """Print what features and trainings would cost. The time is a guess: backbone and decoder at the same speed."""
+        features = self.feature_cost(data)
+        crops, epochs = crops_wanted(self.arguments), self.arguments.epochs
+        # A backward pass costs two forward ones; validation, and with every_rule the test part, is measured every epoch.
+        train = epochs * len(data) * (0.8 * 3 + crops * (0.3 if every_rule else 0.1))
+        budgets = [measure_budget(dict(cfg)) for cfg in models.values()]
+        macs = sum(budget.decoder.macs for budget in budgets) * train * count
+        backbone = budgets[0].by_slot["backbone"].macs * crops * len(data)
+        about = f", about {features * macs / backbone:.0f} s" if backbone else ""
+        self.console.print(
+            f"training: {len(models)} decoders x {count} splits x {epochs} epochs, {macs / 1e12:.1f} T MACs{about}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def feature_values(spec: FeatureSpec, images: int, crops: int) -> int:
+    """How many numbers a bank holds."""
+    return sum(torch.Size(shape).numel() for shape in bank_shapes(spec, images, crops).values())
+
+
+def gather(
+    records: Iterator[tuple[int, Record]], models: Sequence[str], splits: Sequence[Split], tick: Tick, console: Console
+) -> list[Record]:
+    """All records in order, with progress, a line when a split is done by every model, and one for each that failed."""
+    done: dict[int, Record] = {}
+    total = len(models) * len(splits)
+    for i, record in records:
+        done[i] = record
+        tick(len(done), total)
+        if "error" in record:
+            console.print(
+                f"{record['model']} on split {record['split']} failed twice: {record['error']}",
+                style="red",
+                markup=False,
+                highlight=False,
+            )
+        number, first = i // len(models), i // len(models) * len(models)
+        row = [done.get(first + k) for k in range(len(models))]
+        if all(row) and len(models) <= 6:
+            told = (f"{r['model']} {r['srocc']:.3f}" if "srocc" in r else f"{r['model']} failed" for r in row if r)
+            console.print(
+                f"split {number + 1} ({splits[number].id}): SROCC {', '.join(told)}", style="dim", highlight=False
+            )
+    return [done[i] for i in range(total)]
+
+
+def succeeded(records: Sequence[Record]) -> list[Record]:
+    """The records of trainings that did not fail.
+
+    Raises:
+        IqaZooError: all failed; says why the first did.
+    """
+    good = [record for record in records if "error" not in record]
+    if records and not good:
+        raise IqaZooError(f"every training failed, the first with: {records[0]['error']}\n{records[0]['trace']}")
+    return good
+
+
+def conditions(arguments: argparse.Namespace, data: RatedImages, splits: Sequence[Split]) -> dict[str, Any]:
+    """What a reader must know about any study's numbers, for its results."""
+    recipe = recipe_wanted(arguments)
+    split = splits[0]
+    return {
+        "command": [Path(sys.argv[0]).name, *(Path(word).name if "/" in word else word for word in sys.argv[1:])],
+        "versions": versions(),
+        "source": source_hash(),
+        "threads": torch.get_num_threads(),
+        "protocol": "frozen",
+        "backbone": arguments.backbone,
+        "weights": weights_in_words(arguments),
+        "data": describe_data(data),
+        "selection": arguments.selection,
+        "parts": {part: len(getattr(split, part)) for part in ("train", "validation", "test")},
+        "splits": [split.id for split in splits],
+        "recipe": asdict(recipe),
+        "yardstick_lr": YARDSTICK_RATE * recipe.lr,
+        "crops": crops_wanted(arguments),
+    }
+
+
+def describe_data(data: RatedImages) -> dict[str, Any]:
+    return {
+        "name": data.name,
+        "images": len(data),
+        "contents": len(set(data.contents)),
+        "label": data.label,
+        "higher_is_better": data.higher_is_better,
+        "mos": {name: float(mos) for name, mos in zip(data.names, data.mos, strict=True)},
+    }
+
+
+def parts_ratio(split: Split) -> float:
+    """Test images a training image, for intervals that know that splits overlap."""
+    return len(split.test) / len(split.train)
+
+
+def matched_to(cfg: Config, to: Any, **options: Any) -> tuple[Config, Budget] | str:
+    """``match_budget``'s answer, or, where no setting of the knobs meets the budget, the reason."""
+    try:
+        return match_budget(cfg, to, **options)
+    except BudgetError as error:
+        return str(error)
+
+
+def label_of(name: str) -> str:
+    """How tables call a model: its zoo name, or its file's."""
+    return Path(name).stem if Path(name).suffix else name
+
+
+def load_models(names: Sequence[str]) -> tuple[dict[str, Config], list[str]]:
+    """The configs of models by their labels, checked, with the yardstick as the last; and the labels without it.
+
+    Raises:
+        UnknownName, ConfigError: no such model, or a config with problems.
+    """
+    configs = {label_of(name): load_config(name) for name in names}
+    compared = list(configs)
+    if YARDSTICK not in configs:
+        configs[YARDSTICK] = load_config(YARDSTICK)
+    for cfg in configs.values():
+        resolve_config(cfg)
+    return configs, compared
+
+
+def matched_rows(matched: Mapping[str, Config], budgets: Mapping[str, Budget]) -> list[Record]:
+    """What was trained, for the results: each model's config, its hash and its budget."""
+    return [
+        {"model": name, "config": resolve_config(cfg), "hash": config_hash(cfg), "budget": budgets[name].to_dict()}
+        for name, cfg in matched.items()
+    ]
+
+
+def match_all(
+    placed: dict[str, Config], compared: list[str], arguments: argparse.Namespace, report: Report
+) -> tuple[dict[str, Config], dict[str, Budget], str]:
+    """The decoders on the one backbone, matched to the budget; the yardstick stays as it is."""
+    tick = report("matching budgets")
+    budgets = {}
+    for i, (name, cfg) in enumerate(placed.items()):
+        budgets[name] = measure_budget(cfg)
+        tick(i, 2 * len(placed))
+    if arguments.match == "none":
+        tick(1, 1)
+        return placed, budgets, ""
+    sizes = {name: getattr(budgets[name].decoder, arguments.match) for name in compared if name != YARDSTICK}
+    if arguments.budget == "smallest":
+        owner = min(sizes, key=sizes.__getitem__) if sizes else YARDSTICK
+    elif arguments.budget in sizes:
+        owner = arguments.budget
+    else:
+        raise BudgetError(f"--budget {arguments.budget!r} is not one of the models: {', '.join(sizes)}, or smallest")
+    matched = dict(placed)
+    for i, name in enumerate(sizes):
+        if name != owner:
+            try:
+                matched[name], budgets[name] = match_budget(
+                    placed[name], placed[owner], by=arguments.match, scope="decoder"
+                )
+            except BudgetError as error:
+                others = ", ".join(other for other in sizes if other != owner)
+                raise BudgetError(
+                    f"{name} cannot be brought to {owner}'s budget: {error}. Try --budget with {others}"
+                ) from error
+        tick(len(placed) + i, 2 * len(placed))
+    tick(1, 1)
+    return matched, budgets, f"{owner}'s decoder"
+
+
+def run_folder(arguments: argparse.Namespace, *names: str) -> Path:
+    """Where a study is kept unless told: named by what it is of and a hash of everything asked for."""
+    asked = {key: str(value) for key, value in vars(arguments).items() if key not in ("out", "json", "csv", "markdown")}
+    digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
+    return Path("runs") / "-".join([*names, arguments.data, digest])

@@ -1,0 +1,63 @@
+"""A mixture of experts in the place of a layer's feed-forward block."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+from iqa_zoo.contracts import Routing
+from iqa_zoo.mixture import Mixture
+from iqa_zoo.registry import register_interaction
+
+
+@register_interaction("moe_feed_forward")
+class MoEFeedForward(nn.Module, Mixture):
+    """A sparse mixture of experts on each query: x + MoE(LN(x)), as in Switch Transformers. The memory is not read.
+
+    What Life-IQA (CVPR 2026) puts after its decoder, here inside every layer: the alternative that the paper's ablation
+    compares its post-posed mixture with. The losses read its routing as they read the head's.
+
+    Args:
+        dim: model width D. Handed down.
+        num_experts: E.
+        top_k: K, experts a query meets.
+        hidden: width of an expert's hidden layer.
+        activation: between an expert's layers.
+        dropout: inside an expert and on the block's answer.
+
+    Raises:
+        PartError: ``top_k`` is not between 1 and ``num_experts``.
+
+    >>> import torch
+
+    >>> MoEFeedForward(dim=8, hidden=16)(torch.zeros(2, 6, 8), None).shape
+    torch.Size([2, 6, 8])
+    """
+
+    knobs = ("hidden", "num_experts")  # what match_budget may move, the gentlest first
+
+    def __init__(
+        self,
+        *,
+        dim: int,
+        num_experts: int = 4,
+        top_k: int = 2,
+        hidden: int = 1536,
+        activation: Literal["relu", "gelu"] = "relu",
+        dropout: float = 0.0,
+    ):
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+        self._make_experts(
+            dim, num_experts=num_experts, top_k=top_k, hidden=hidden, activation=activation, dropout=dropout
+        )
+        self.drop = nn.Dropout(dropout)
+
+    def forward(self, queries_BND: Tensor, memory_BLD: Tensor | None) -> Tensor:
+        return self.routed(queries_BND, memory_BLD)[0]
+
+    def routed(self, queries_BND: Tensor, memory_BLD: Tensor | None) -> tuple[Tensor, Routing]:
+        """The queries, and which experts they met."""
+        mixed_TD, routing = self._mix(self.norm(queries_BND).flatten(0, 1))
+        return queries_BND + self.drop(mixed_TD.view_as(queries_BND)), routing

@@ -1,0 +1,224 @@
+"""Plots of studies: colours that colour-blind readers can tell apart, axes with units, how many images and splits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito
+MARKERS = "osD^vPX"
+STYLE: Any = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "svg.hashsalt": "iqa_zoo",
+    "savefig.dpi": 150,
+}
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value and its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def forest(groups: Mapping[str, Mapping[str, Interval]], *, title: str, label: str) -> Figure:
+    """Intervals in rows, a colour and marker for each group, against a line at zero.
+
+    Args:
+        groups: by group and row; a row may be missing in a group.
+        title: what and on what, with the number of images and splits.
+        label: of the axis, with its unit.
+    """
+    rows = list(dict.fromkeys(row for group in groups.values() for row in group))
+    with rc_context(STYLE):
+        figure = Figure(figsize=(7.5, 1.2 + 0.34 * max(len(rows), 2)), layout="constrained")
+        axes = figure.subplots()
+        axes.axvline(0, color="0.6", linewidth=1, linestyle=":")
+        for k, (name, group) in enumerate(groups.items()):
+            shift = (k - (len(groups) - 1) / 2) * 0.26 if len(rows) < sum(map(len, groups.values())) else 0
+            y = [rows.index(row) + shift for row in group]
+            _intervals(axes, list(group.values()), y, k, name)
+        axes.set_yticks(range(len(rows)), rows)
+        axes.set_ylim(len(rows) - 0.4, -0.6)
+        _finish(axes, title, label, "", len(groups) > 1)
+    return figure
+
+
+def _intervals(axes: Axes, values: Sequence[Interval], y: Sequence[float], k: int, name: str) -> None:
+    x = np.array([v.value for v in values])
+    spread = np.abs(np.array([[v.low, v.high] for v in values]).T - x)
+    axes.errorbar(
+        x, y, xerr=spread, fmt=MARKERS[k % 7], color=COLOURS[k % 7], label=name, capsize=2, markersize=5, linewidth=1.2
+    )
+
+
+def curves(
+    series: Mapping[str, Sequence[tuple[float, Interval]]],
+    *,
+    title: str,
+    x_label: str,
+    y_label: str,
+    log: bool = False,
+    apart: float = 0.0,
+) -> Figure:
+    """Lines with error bars, one a series: (x, value with interval).
+
+    ``apart`` moves each series from the next by so much of the axis, where their bars would cover one another.
+    """
+    with rc_context(STYLE):
+        figure = Figure(figsize=(6, 4), layout="constrained")
+        axes = figure.subplots()
+        draw_curves(axes, series, log=log, apart=apart)
+        _finish(axes, title, x_label, y_label, len(series) > 1)
+    return figure
+
+
+def panels(
+    many: Mapping[str, Mapping[str, Sequence[tuple[float, Interval]]]], *, title: str, y_label: str, log: bool = False
+) -> Figure:
+    """Several plots of :func:`curves` beside one another with one y axis, named by their x label."""
+    columns = min(3, len(many))
+    rows = -(-len(many) // columns)
+    with rc_context(STYLE):
+        figure = Figure(figsize=(3.2 * columns, 0.5 + 2.6 * rows), layout="constrained")
+        grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
+        for axes in grid.flat[len(many) :]:
+            axes.set_visible(False)
+        for i, (axes, (x_label, series)) in enumerate(zip(grid.flat, many.items(), strict=False)):
+            draw_curves(axes, series, log=log)
+            _finish(axes, "", x_label, y_label if i % columns == 0 else "", i == 0 and len(series) > 1)
+        figure.suptitle(title, x=0.01, ha="left", fontsize=10)
+    return figure
+
+
+def draw_curves(
+    axes: Axes, series: Mapping[str, Sequence[tuple[float, Interval]]], *, log: bool, apart: float = 0.0
+) -> None:
+    values = sorted({point[0] for points in series.values() for point in points})
+    step = apart * (values[-1] - values[0]) if values else 0.0
+    for k, (name, points) in enumerate(series.items()):
+        x = [point[0] + (k - (len(series) - 1) / 2) * step for point in points]
+        y = np.array([point[1].value for point in points])
+        spread = np.abs(np.array([[point[1].low, point[1].high] for point in points]).T - y)
+        axes.errorbar(
+            x,
+            y,
+            yerr=spread,
+            fmt=f"{MARKERS[k % 7]}-",
+            color=COLOURS[k % 7],
+            label=name,
+            capsize=2,
+            markersize=5,
+            linewidth=1.2,
+        )
+    if log:
+        axes.set_xscale("log", base=2)
+    if len(values) <= 8:
+        axes.set_xticks(values, [f"{value:g}" for value in values])
+        axes.minorticks_off()
+
+
+def matrix(
+    values: Sequence[Sequence[float | None]], rows: Sequence[str], columns: Sequence[str], *, title: str, label: str
+) -> Figure:
+    """Numbers as coloured cells with the number in each; None is a grey cell."""
+    array = np.array([[np.nan if value is None else value for value in row] for row in values], dtype=float)
+    with rc_context(STYLE):
+        width, height = 2.8 + 0.75 * len(columns), 1.6 + 0.32 * len(rows)
+        figure = Figure(figsize=(max(width, 5), height), layout="constrained")
+        axes = figure.subplots()
+        image = axes.imshow(np.ma.masked_invalid(array), cmap="cividis", aspect="auto")
+        axes.set_facecolor("0.85")
+        low, high = (np.nanmin(array), np.nanmax(array)) if np.isfinite(array).any() else (0.0, 1.0)
+        for i, j in np.ndindex(array.shape):
+            if np.isfinite(array[i, j]):
+                dark = array[i, j] < (low + high) / 2
+                axes.text(
+                    j, i, f"{array[i, j]:.3f}", ha="center", va="center", color="white" if dark else "black", fontsize=8
+                )
+        axes.set_xticks(range(len(columns)), columns, rotation=30, ha="right")
+        axes.set_yticks(range(len(rows)), rows)
+        for side in axes.spines.values():
+            side.set_visible(False)
+        figure.colorbar(image, label=label)
+        axes.set_title(title, loc="left", fontsize=10)
+    return figure
+
+
+def pareto(
+    points: Mapping[str, Mapping[str, tuple[float, Interval]]],
+    *,
+    title: str,
+    x_label: str,
+    y_label: str,
+    apart: float = 0.0,
+) -> Figure:
+    """Named points by series: (cost, value with interval), cost on a log axis, and the front of what nothing beats.
+
+    A point is on the front where no other has at least its value at no more than its cost. A name that several series
+    have is written once, above the highest of its points; ``apart`` moves each series from the next by so much of the
+    axis, where their bars would cover one another.
+    """
+    costs = [cost for series in points.values() for cost, _ in series.values()]
+    factor = (max(costs) / min(costs)) ** apart
+    middle = (len(points) - 1) / 2
+    drawn = {
+        name: {text: (cost * factor ** (k - middle), value) for text, (cost, value) in series.items()}
+        for k, (name, series) in enumerate(points.items())
+    }
+    with rc_context(STYLE):
+        figure = Figure(figsize=(6.5, 4.2), layout="constrained")
+        axes = figure.subplots()
+        axes.set_xscale("log")
+        axes.margins(x=0.12, y=0.08)
+        for k, (name, series) in enumerate(drawn.items()):
+            y = np.array([value.value for _, value in series.values()])
+            spread = np.abs(np.array([[value.low, value.high] for _, value in series.values()]).T - y)
+            x = [cost for cost, _ in series.values()]
+            axes.errorbar(
+                x, y, yerr=spread, fmt=MARKERS[k % 7], color=COLOURS[k % 7], label=name, capsize=2, markersize=5
+            )
+        for text in dict.fromkeys(text for series in points.values() for text in series):
+            places = [series[text] for series in points.values() if text in series]
+            x_mean = float(np.exp(np.mean([np.log(cost) for cost, _ in places])))
+            top = max(value.high for _, value in places)
+            axes.annotate(
+                text, (x_mean, top), textcoords="offset points", xytext=(0, 4), ha="center", va="bottom", fontsize=8
+            )
+        shown = [(cost, value.value) for series in drawn.values() for cost, value in series.values()]
+        front = [shown[i] for i in pareto_front(costs, [value for _, value in shown])]
+        axes.plot(*zip(*front, strict=True), color="0.5", linestyle="--", linewidth=1, zorder=0, label="Pareto front")
+        _finish(axes, title, x_label, y_label, True)
+    return figure
+
+
+def pareto_front(costs: Sequence[float], values: Sequence[float]) -> list[int]:
+    """Positions of the points that no other beats (at least as good, at no more cost, better in one), by cost.
+
+    >>> pareto_front([1, 2, 3, 2], [0.5, 0.7, 0.6, 0.6])
+    [0, 1]
+    """
+    front: list[int] = []
+    for i in sorted(range(len(costs)), key=lambda i: (costs[i], -values[i])):
+        if not front or values[i] > values[front[-1]]:
+            front.append(i)
+    return front
+
+
+def _finish(axes: Axes, title: str, x_label: str, y_label: str, legend: bool) -> None:
+    axes.set_title(title, loc="left", fontsize=10)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.grid(alpha=0.3, linewidth=0.6)
+    if legend:
+        axes.legend(frameon=False, fontsize=8)

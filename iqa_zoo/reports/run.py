@@ -1,0 +1,100 @@
+"""A study's run folder: everything as JSON, the tables as Markdown, a row a training as CSV, the plot as PNG and SVG."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from iqa_zoo.errors import IqaZooError
+from iqa_zoo.reports.table import Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Results = dict[str, Any]
+RESULTS = "results.json"
+COLUMNS = ("model", "config", "split", "seed", "epoch", "srocc", "plcc", "plcc_logistic4", "krocc", "rmse", "seconds")
+
+
+def write_run(
+    results: Results,
+    folder: Path,
+    tables: Sequence[Table],
+    sentences: Iterable[str],
+    console: Console,
+    figures: Mapping[str, Figure] | None = None,
+    columns: Sequence[str] = COLUMNS,
+) -> None:
+    """Keep a study. A folder that cannot be written is reported, and the tables are printed all the same."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / RESULTS).write_text(json.dumps(results, indent=1), encoding="utf-8")
+        (folder / "tables.md").write_text(as_markdown(tables, sentences), encoding="utf-8")
+        if results.get("runs"):
+            write_csv(results, folder / "runs.csv", columns)
+        for name, figure in (figures or {}).items():
+            for kind in ("png", "svg"):
+                figure.savefig(folder / f"{name}.{kind}", metadata={"Date": None} if kind == "svg" else None)
+    except OSError as error:
+        console.print(f"{folder} cannot be written: {error}", style="red", markup=False, highlight=False)
+    else:
+        console.print(f"kept in {folder}; print it again with --from {folder}", highlight=False, soft_wrap=True)
+
+
+def read_run(folder: Path, script: str, needed: Iterable[str]) -> Results:
+    """Read what :func:`write_run` kept.
+
+    Raises:
+        IqaZooError: not a folder of this script's results.
+    """
+    file = folder / RESULTS
+    try:
+        results: Results = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise IqaZooError(f"{folder} is not a run of {script}: {file.name} cannot be read ({error})") from error
+    if not isinstance(results, dict) or not set(needed) <= results.keys():
+        raise IqaZooError(f"{file} does not hold the results of {script}")
+    return results
+
+
+def show(
+    results: Results,
+    tables: Sequence[Table],
+    sentences: Sequence[str],
+    arguments: argparse.Namespace,
+    columns: Sequence[str] = COLUMNS,
+) -> None:
+    """Print the tables and what they say, and write the files that were asked for."""
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    for table in tables:
+        console.print(table.rich())
+        console.print()
+    for sentence in sentences:
+        console.print(sentence, style="bold", highlight=False, markup=False)
+    console.print(f"{results['seconds']:.0f} s in all.", highlight=False)
+    writers: dict[str, Callable[[Path], object]] = {
+        "json": lambda path: path.write_text(json.dumps(results, indent=1), encoding="utf-8"),
+        "markdown": lambda path: path.write_text(as_markdown(tables, sentences), encoding="utf-8"),
+        "csv": lambda path: write_csv(results, path, columns) if results.get("runs") else None,
+    }
+    for flag, write in writers.items():
+        if getattr(arguments, flag):
+            write(getattr(arguments, flag))
+
+
+def as_markdown(tables: Sequence[Table], sentences: Iterable[str]) -> str:
+    return "\n\n".join([*(table.markdown() for table in tables), "\n".join(sentences)]) + "\n"
+
+
+def write_csv(results: Results, path: Path, columns: Sequence[str] = COLUMNS) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(run for run in results["runs"] if "error" not in run)
