@@ -28,6 +28,7 @@ from iqa_zoo.commands.study import (
     Bars,
     Bench,
     Report,
+    Tick,
     add_backbone_options,
     add_data_options,
     add_match_options,
@@ -224,7 +225,7 @@ def published_models(arguments: argparse.Namespace, configs: dict[str, Config], 
     if not arguments.no_latency:
         speeds = measure_speed(models, progress=report("timing in turn"))
         for row in rows:
-            row["speed"] = asdict(speeds[row["model"]])
+            row["speed"] = asdict(speeds[str(row["model"])])
     return {"published": rows, "published_on": dataset}
 
 
@@ -274,6 +275,7 @@ def train_end_to_end_all(work: Work, recipe: Recipe) -> dict[str, Any]:
             folder / name / split.id,
             arguments.weights,
             arguments.pretrained,
+            arguments.recipe,
         )
         for number, split in enumerate(work.splits)
         for name, cfg in work.matched.items()
@@ -289,8 +291,8 @@ class Steps:
     """The steps of one training after the other, each as a bar of its own."""
 
     def __init__(self, work: Work):
-        self.work, self.tick, self.last = work, None, 0
-        self.count = 0
+        self.work, self.last, self.count = work, 0, 0
+        self.tick: Tick | None = None
 
     def __call__(self, words: str, done: int, total: int) -> None:
         if self.tick is None or done < self.last:

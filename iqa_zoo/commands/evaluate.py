@@ -41,7 +41,8 @@ def add(commands: Any) -> None:
         "evaluate",
         help="measure a trained model on rated images",
         description="Measure a model that iqa-zoo train trained: on the test part of its own split, or on any other "
-        "dataset. Scores are turned where the other dataset's labels run the other way.",
+        "dataset. Scores are turned where the other dataset's labels run the other way. An image smaller than the model's "
+        "input is enlarged, and the result says so.",
     )
     parser.add_argument("model", metavar="RUN", type=Path, help="the folder of a training")
     add_dataset_options(parser, "--data")
@@ -74,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
     check_run(args.model)
     from iqa_zoo.engine.evaluation import evaluate_scores
     from iqa_zoo.engine.prediction import predict
+    from iqa_zoo.engine.scoring import EnlargedImages
     from iqa_zoo.engine.training import load_run
 
     with progress_bar(f"reading {args.data}") as progress:
@@ -85,8 +87,9 @@ def run(args: argparse.Namespace) -> int:
     for note in notes:
         print(f"iqa-zoo: warning: {note}", file=sys.stderr)
     crops = args.crops or trained["recipe"]["test_crops"]
+    images = EnlargedImages(data, trainable.model.spec.image_size)
     with progress_bar("scoring") as progress:
-        scores = predict(trainable, data, indices, crops=crops, progress=progress)
+        scores = predict(trainable, data, indices, crops=crops, images=images, progress=progress)
     same_direction = trained["data"]["higher_is_better"] == data.higher_is_better
     found = evaluate_scores(scores, data, indices, same_direction=same_direction)
     if own is None:  # an error on another scale means nothing; after a fit it is in the labels' units
@@ -94,6 +97,7 @@ def run(args: argparse.Namespace) -> int:
     result = {
         "run": str(args.model),
         "trained_on": trained["data"]["name"],
+        "recipe": trained.get("recipe_name"),
         "dataset": data.name,
         "part": part,
         "split": split.id if split is not None else None,
@@ -101,6 +105,8 @@ def run(args: argparse.Namespace) -> int:
         "crops": crops,
         "direction": _direction(trained, data),
         "warnings": notes,
+        "image_size": images.size,
+        "enlarged": {name: images.notes[name] for name in (data.names[i] for i in indices) if name in images.notes},
         **found,
         "srocc_interval": _interval(scores if same_direction else -scores, data, indices),
     }
@@ -221,9 +227,16 @@ def _write_csv(path: Path, data: RatedImages, indices: NDArray[np.int64], scores
 
 
 def _print(args: argparse.Namespace, result: Mapping[str, Any], own: bool) -> None:
+    from iqa_zoo.data.release import some
+
     of = "all images" if result["part"] == "all" else f"the {result['part']} part of split {result['split']}"
     print(f"{result['dataset']}: {of}, {result['images']} images, {result['crops']} crops each")
-    print(f"{args.model}: trained on {result['trained_on']}; {result['direction']}")
+    recipe = f" with the recipe {result['recipe']}" if result["recipe"] else ""
+    print(f"{args.model}: trained on {result['trained_on']}{recipe}; {result['direction']}")
+    if small := result["enlarged"]:
+        size = result["image_size"]
+        named = some([f"{name} ({note})" for name, note in small.items()])
+        print(f"{len(small)} of {result['images']} images are smaller than the model's {size}x{size} pixels: {named}")
     console().print(metrics_table({result["part"]: result["metrics"]}))
     if interval := result["srocc_interval"]:
         print(

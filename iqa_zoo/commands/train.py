@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 VALIDATION_FRACTION = 0.1
 PEEKS = "peeks at the test part"
-FEWEST = 5  # images that a part is measured on
 OFTEN = 30.0  # seconds between two lines about a training that nobody watches
+SELDOM = 300.0  # seconds between two lines while images are tested
 
 
 def add(commands: Any) -> None:
@@ -86,6 +86,11 @@ def add(commands: Any) -> None:
         "--track", metavar="NAME", action="append", default=[], help="write scalars to tensorboard, wandb, ... as well"
     )
     parser.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:N; CUDA where there is one")
+    parser.add_argument(
+        "--sharded",
+        action="store_true",
+        help="under torchrun: share out weights, gradients and optimizer state too (FSDP), where memory is short",
+    )
     parser.add_argument(
         "--dry-run", action="store_true", help="say what would be trained and what it costs; write nothing"
     )
@@ -150,13 +155,10 @@ def default_recipe(model: str, data: RatedImages) -> str:
 
 
 def _split(args: argparse.Namespace, data: RatedImages) -> Split:
+    from iqa_zoo.engine.training import check_parts
+
     split = _chosen_split(args, data)
-    for part in ("validation", "test"):
-        if 0 < len(getattr(split, part)) < FEWEST:  # now, not after the first epoch
-            raise InputError(
-                f"{data.name}: the {part} part of split {split.id} has {len(getattr(split, part))} images, and its metrics "
-                f"need {FEWEST}; " + ("raise --validation-fraction" if part == "validation" else "choose other splits")
-            )
+    check_parts(data, split)  # for a dry run too
     return split
 
 
@@ -186,6 +188,7 @@ def _options(args: argparse.Namespace) -> TrainingOptions:
         save_steps=args.save_steps,
         trackers=tuple(args.track),
         device=args.device,
+        sharded=args.sharded,
     )
 
 
@@ -207,6 +210,7 @@ def _train(args: argparse.Namespace, cfg: Config, data: RatedImages, split: Spli
                 seed=args.seed,
                 pretrained=args.pretrained,
                 weights=args.weights,
+                recipe_name=name,
                 options=_options(args),
                 progress=progress,
             )
@@ -271,7 +275,7 @@ def _print_plan(plan: Mapping[str, Any]) -> None:
 
 @contextmanager
 def _training_line(epochs: int) -> Iterator[Callable[[str, int, int], None]]:
-    """A progress line on stderr; where that is no terminal, a line now and then, at most four an epoch."""
+    """A progress line on stderr; where that is no terminal, a line now and then: four an epoch and few between epochs."""
     if sys.stderr.isatty() and _is_first():
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
@@ -279,15 +283,16 @@ def _training_line(epochs: int) -> Iterator[Callable[[str, int, int], None]]:
             yield lambda words, done, total: bar.update(task, description=words, completed=done, total=total)
         return
     began = said_at = time.perf_counter()
-    first = said = None
+    first = said = last = None
 
     def say(words: str, done: int, total: int) -> None:
-        nonlocal first, said, said_at
+        nonlocal first, said, said_at, last
         now = time.perf_counter()
         if first is None:
             first = done
         quarter = 4 * epochs * done // total
-        if done < total and (quarter == said or now - said_at < OFTEN):
+        stands, last = done == last, done  # images are tested between two steps
+        if now - said_at < SELDOM if stands else done < total and (quarter == said or now - said_at < OFTEN):
             return
         said, said_at = quarter, now
         left = (now - began) / (done - first + 1) * (total - done)

@@ -13,6 +13,7 @@ from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
 from iqa_zoo.engine.comparison import Record, evaluate_elsewhere, flat
 from iqa_zoo.engine.prediction import predict
+from iqa_zoo.engine.scoring import EnlargedImages
 from iqa_zoo.engine.recipe import Recipe
 from iqa_zoo.engine.training import TrainingOptions, load_run, train_model
 
@@ -29,6 +30,7 @@ class EndToEnd:
     folder: Path
     weights: Path | None = None
     pretrained: bool = False
+    recipe_name: str | None = None
 
 
 def train_all_end_to_end(
@@ -45,7 +47,7 @@ def train_all_end_to_end(
         data: on which dataset.
         options: of every training; each is resumed and peeks after every epoch, so that the rules can be compared.
         elsewhere: other datasets, all of whose images are predicted at the selected epoch.
-        progress: called with (words, done, all) after each step.
+        progress: called with (words, done, all) after each step and each image that is tested.
     """
     for i, training in enumerate(trainings):
         result = train_model(
@@ -57,6 +59,7 @@ def train_all_end_to_end(
             seed=training.seed,
             pretrained=training.pretrained,
             weights=training.weights,
+            recipe_name=training.recipe_name,
             options=replace(options, resume=True, peek=True),
             progress=progress,
         )
@@ -79,7 +82,9 @@ def _elsewhere(
         return {}
     trainable, _ = load_run(training.folder, options.device)
     crops = training.recipe.test_crops
-    return {
-        name: evaluate_elsewhere(predict(trainable, other, np.arange(len(other)), crops=crops), data, other)
-        for name, other in elsewhere.items()
-    }
+    records = {}
+    for name, other in elsewhere.items():
+        images = EnlargedImages(other, trainable.model.spec.image_size)
+        scores = predict(trainable, other, np.arange(len(other)), crops=crops, images=images)
+        records[name] = {**evaluate_elsewhere(scores, data, other), "enlarged": images.notes}
+    return records

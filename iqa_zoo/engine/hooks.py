@@ -11,7 +11,6 @@ from typing import Any, NoReturn
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import ExponentialMovingAverage
 from mmengine.runner import Runner
 from torch import Tensor, distributed, nn
 
@@ -19,7 +18,9 @@ from iqa_zoo.engine.recipe import Recipe
 from iqa_zoo.engine.run_folder import RunFolder
 from iqa_zoo.engine.schedule import rate_factor
 from iqa_zoo.engine.selection import choose
+from iqa_zoo.engine.sharded import load_whole, local, whole
 from iqa_zoo.engine.state import (
+    MovingAverage,
     latest_checkpoint,
     load_checkpoint,
     optimizer_tensors,
@@ -30,7 +31,7 @@ from iqa_zoo.engine.state import (
 from iqa_zoo.errors import InputError
 
 Measure = Callable[[str], Mapping[str, float] | None]  # part -> metrics
-Progress = Callable[[str, int, int], None]
+Progress = Callable[[str, int, int], None]  # (what is said, steps done, steps in all)
 History = list[dict[str, Any]]
 
 
@@ -45,6 +46,7 @@ class Steps(Hook):
         names: ``id(parameter)`` -> name.
         save_steps: a checkpoint every so many steps besides that of each epoch.
         progress: called after each step.
+        replica: where the model is sharded, another one that is not, to test and to keep weights; on the CPU.
     """
 
     priority = "NORMAL"
@@ -58,17 +60,20 @@ class Steps(Hook):
         names: Mapping[int, str],
         save_steps: int | None,
         progress: Progress | None,
+        replica: nn.Module | None = None,
     ):
         self.recipe, self.seed, self.steps_an_epoch = recipe, seed, steps_an_epoch
         self.kept, self.names, self.save_steps, self.progress = kept, names, save_steps, progress
         self.history: History = []
         self.losses: list[float] = []  # of the epoch so far
-        self.average: ExponentialMovingAverage | None = None
+        self.replica = replica
+        self.done = 0  # steps
+        self.average: MovingAverage | None = None
         self.started = time.perf_counter()
 
     def before_run(self, runner: Runner) -> None:
         if self.recipe.ema is not None:
-            self.average = ExponentialMovingAverage(model_of(runner), momentum=1 - self.recipe.ema)
+            self.average = MovingAverage(model_of(runner), self.recipe.ema)
 
     def before_train_epoch(self, runner: Runner) -> None:
         runner.train_dataloader.begin(runner.epoch, len(self.losses))
@@ -92,16 +97,22 @@ class Steps(Hook):
         whole = done % self.recipe.accumulate == 0
         epoch_ends = done % self.steps_an_epoch == 0
         keep = bool(self.save_steps) and done % (self.save_steps or 1) == 0 and whole and not epoch_ends
-        if keep or epoch_ends:  # a finite loss can have a gradient that is not; its weights must not be kept
-            for name, parameter in model_of(runner).named_parameters():
-                if not parameter.isfinite().all():
-                    self._stop(f"the weights {name} are not finite", runner, done)
+        # A finite loss can have a gradient that is not; its weights must not be kept.
+        if (keep or epoch_ends) and (name := _not_finite(model_of(runner))):
+            self._stop(f"the weights {name} are not finite", runner, done)
         if self.average is not None and whole:
-            self.average.update_parameters(model_of(runner))
+            self.average.update(model_of(runner))
         if self.progress and runner.rank == 0:
             self.progress(f"epoch {runner.epoch + 1} of {self.recipe.epochs}, loss {self.mean_loss:.4f}", done, total)
         if keep:
             self.save(runner, epoch=runner.epoch, step=done)
+
+        self.done = done
+
+    def tells_images(self, part: str) -> Callable[[int, int], None] | None:
+        """For :func:`iqa_zoo.engine.prediction.predict`: it says which image of the part is tested, between two steps."""
+        epoch = f"epoch {-(-self.done // self.steps_an_epoch)} of {self.recipe.epochs}, "
+        return images_told(self.progress, epoch + part, self.done, self.recipe.epochs * self.steps_an_epoch)
 
     def _stop(self, why: str, runner: Runner, done: int) -> NoReturn:
         last = latest_checkpoint(self.kept.checkpoints)
@@ -120,29 +131,39 @@ class Steps(Hook):
         return sum(self.losses) / max(1, len(self.losses))
 
     @contextmanager
-    def averaged(self, runner: Runner) -> Iterator[None]:
+    def averaged(self, runner: Runner) -> Iterator[nn.Module]:
         """The model as it is tested and kept, the same in every process: averaged weights, if there are any."""
         model = model_of(runner)
+        if self.replica is not None:
+            device = next(model.parameters()).device
+            self.replica.load_state_dict(whole(self._tested(model)))
+            _share_buffers(self.replica.to(device))
+            try:
+                yield self.replica
+            finally:
+                self.replica.to("cpu")
+            return
         live = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         if self.average is not None:
-            model.load_state_dict(self.average.module.state_dict())
-        if distributed.is_initialized():  # running statistics are each process's own
-            for buffer in model.buffers():
-                distributed.broadcast(buffer, 0)
+            model.load_state_dict(self.average.tensors)
+        _share_buffers(model)
         try:
-            yield
+            yield model
         finally:
             model.load_state_dict(live)
 
+    def _tested(self, model: nn.Module) -> Mapping[str, Tensor]:
+        return model.state_dict() if self.average is None else self.average.tensors
+
     def save(self, runner: Runner, *, epoch: int, step: int) -> None:
-        """Keep what is needed to go on exactly from here: so many epochs and steps done."""
+        """Keep what is needed to go on exactly from here: so many epochs and steps done. Called in every process."""
+        tensors = {
+            "model": whole(model_of(runner).state_dict()),
+            "optimizer": whole(optimizer_tensors(runner.optim_wrapper.optimizer, self.names)),
+        }
+        if self.average is not None:
+            tensors["ema"] = whole(self.average.state_dict())
         if runner.rank == 0:
-            tensors = {
-                "model": model_of(runner).state_dict(),
-                "optimizer": optimizer_tensors(runner.optim_wrapper.optimizer, self.names),
-            }
-            if self.average is not None:
-                tensors["ema"] = self.average.state_dict()
             scaler = getattr(runner.optim_wrapper, "loss_scaler", None)
             state = {
                 "epoch": epoch,
@@ -159,7 +180,7 @@ class Steps(Hook):
         if last is None:
             return
         tensors, state = load_checkpoint(last)
-        model_of(runner).load_state_dict(tensors["model"])
+        load_whole(model_of(runner), tensors["model"])
         restore_optimizer(runner.optim_wrapper.optimizer, self.names, tensors.get("optimizer", {}))
         if self.average is not None:
             self.average.load_state_dict(tensors["ema"])
@@ -194,7 +215,7 @@ class Epochs(Hook):
             "loss": steps.mean_loss,
             "lr": [group["lr"] for group in runner.optim_wrapper.optimizer.param_groups],
         }
-        with steps.averaged(runner):
+        with steps.averaged(runner) as model:
             epoch |= {part: self.measure(part) for part in ("validation", "test")}
             epoch["seconds"] = time.perf_counter() - steps.started
             steps.started = time.perf_counter()
@@ -205,7 +226,7 @@ class Epochs(Hook):
             if runner.rank == 0 and chosen == len(steps.history) - 1:
                 about = {"epoch": str(runner.epoch + 1), "selection": self.rule}
                 with self.kept.writing():
-                    save_tensors(model_of(runner).state_dict(), self.kept.weights, about)
+                    save_tensors(model.state_dict(), self.kept.weights, about)
         steps.losses = []
         if runner.rank == 0:
             with self.kept.writing():
@@ -218,6 +239,17 @@ class Epochs(Hook):
         runner.train_loop.stop_training = stops_early(steps.history, self.recipe.patience)
 
 
+def images_told(progress: Progress | None, words: str, steps: int, of_steps: int) -> Callable[[int, int], None] | None:
+    """What takes (images done, images in all) and tells them as words, while the steps stand still; None for None.
+
+    >>> images_told(print, "test", 8, 8)(3, 20)
+    test image 3 of 20 8 8
+    """
+    if progress is None:
+        return None
+    return lambda done, total: progress(f"{words} image {done} of {total}", steps, of_steps)
+
+
 def stops_early(history: History, patience: int | None) -> bool:
     """Whether the best validation SROCC is ``patience`` epochs old.
 
@@ -226,7 +258,10 @@ def stops_early(history: History, patience: int | None) -> bool:
     """
     if patience is None or not history:
         return False
-    return len(history) - 1 - choose(history, "validation") >= patience
+    sroccs = [
+        -math.inf if math.isnan(epoch["validation"]["srocc"]) else epoch["validation"]["srocc"] for epoch in history
+    ]
+    return len(history) - 1 - sroccs.index(max(sroccs)) >= patience
 
 
 def _over_processes(loss: Tensor) -> float:
@@ -235,6 +270,22 @@ def _over_processes(loss: Tensor) -> float:
         loss = loss / distributed.get_world_size()
         distributed.all_reduce(loss)
     return loss.item()
+
+
+def _share_buffers(model: nn.Module) -> None:
+    """Give every process the first one's: running statistics are each process's own."""
+    if distributed.is_initialized():
+        for buffer in model.buffers():
+            distributed.broadcast(buffer, 0)
+
+
+def _not_finite(model: nn.Module) -> str | None:
+    """The first parameter that is not finite in some process, the same in all of them."""
+    names, parameters = zip(*model.named_parameters(), strict=True)
+    good = torch.stack([local(parameter).isfinite().all() for parameter in parameters]).int()
+    if distributed.is_initialized():
+        distributed.all_reduce(good, distributed.ReduceOp.MIN)
+    return None if good.all() else names[int(good.argmin())]
 
 
 def model_of(runner: Runner) -> nn.Module:

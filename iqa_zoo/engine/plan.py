@@ -33,8 +33,7 @@ def plan_training(
     model = build_model(cfg, weights=weights)  # pretrained weights cost nothing and are not fetched for this
     freeze(model, recipe.freeze)
     sizes = {part: len(getattr(split, part)) for part in ("train", "validation", "test")}
-    passes = sizes["train"] * recipe.crops // (recipe.batch_size // recipe.accumulate)
-    passes -= passes % recipe.accumulate  # as many as accumulate to whole steps
+    passes = recipe.passes(sizes["train"])
     if not passes:
         crops = sizes["train"] * recipe.crops
         raise InputError(f"{data.name}: {crops} training crops do not fill a batch of {recipe.batch_size}")

@@ -29,8 +29,17 @@ def predict(
     A forward pass holds the crops of one image and no others, so that a score depends on nothing else in the data, nor on
     the order. Several processes share the images and all get all scores.
 
+    Args:
+        trainable: scored in eval mode, and left as it was.
+        data: the dataset.
+        indices: which of its images.
+        crops: an image.
+        images: where decoded images come from; read anew where left out.
+        progress: called with (images done, images in all) after each.
+
     Raises:
         InputError: an image that cannot be read or is smaller than a crop; names the file.
+            :class:`iqa_zoo.engine.scoring.EnlargedImages` as ``images`` enlarges those that are smaller.
     """
     indices = np.asarray(indices, dtype=np.int64)
     rank, world = (distributed.get_rank(), distributed.get_world_size()) if distributed.is_initialized() else (0, 1)

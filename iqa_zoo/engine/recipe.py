@@ -89,6 +89,15 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
+    def passes(self, images: int) -> int:
+        """Forward passes in an epoch of so many training images: as many as accumulate to whole steps.
+
+        >>> Recipe(summary="", epochs=1, batch_size=16, accumulate=2).passes(42)  # of 8 crops each
+        4
+        """
+        passes = images * self.crops // (self.batch_size // self.accumulate)
+        return passes - passes % self.accumulate
+
 
 _HINTS = get_type_hints(Recipe)
 

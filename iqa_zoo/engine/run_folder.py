@@ -24,8 +24,8 @@ from iqa_zoo.engine.state import not_written
 from iqa_zoo.errors import CheckpointError, InputError
 
 FORMAT = "iqa_zoo run, version 1"
-# What may differ between a run and its resumption: where things are, and what is only watched.
-FREE = ("versions", "source", "device", "world")
+# What may differ between a run and its resumption: where and how it is computed, and names.
+FREE = ("versions", "source", "device", "world", "sharded", "recipe_name")
 
 
 class RunFolder:

@@ -17,6 +17,8 @@ from PIL import Image
 
 from iqa_zoo.data.crops import crop_boxes, crop_flips, cut_crops
 from iqa_zoo.data.images import read_image
+from iqa_zoo.data.loader import DecodedImages
+from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.engine.trainable import Trainable
 from iqa_zoo.errors import InputError
 
@@ -107,18 +109,26 @@ class _Prepared:
 def _prepare(path: Path, size: int, crops: int) -> _Prepared:
     image_HWC = read_image(path)
     height, width = image_HWC.shape[:2]
-    note = ""
-    if min(height, width) < size:
-        image_HWC = _enlarge(image_HWC, size, path)
-        note = f"enlarged from {height}x{width}"
+    image_HWC, note = enlarged(image_HWC, size, path)
     key = _pixel_hash(image_HWC)
     boxes = crop_boxes(image_HWC.shape[0], image_HWC.shape[1], size, crops, key)
     crops_BHWC = torch.from_numpy(cut_crops(image_HWC, boxes, size, crop_flips(crops, key)))
     return _Prepared(crops_BHWC.permute(0, 3, 1, 2).contiguous(), height, width, note)
 
 
-def _enlarge(image_HWC: NDArray[np.uint8], size: int, path: Path) -> NDArray[np.uint8]:
+def enlarged(image_HWC: NDArray[np.uint8], size: int, path: Path) -> tuple[NDArray[np.uint8], str]:
+    """Return an image whose short side is ``size`` at least, enlarged to it (bicubic) if it must be, and a note on that.
+
+    Raises:
+        InputError: it would have more than ``LARGEST`` pixels; names the file.
+
+    >>> image_HWC, note = enlarged(np.zeros((20, 24, 3), np.uint8), 32, Path("a.png"))
+    >>> image_HWC.shape, note, enlarged(image_HWC, 32, Path("a.png"))[1]
+    ((32, 38, 3), 'enlarged from 20x24', '')
+    """
     height, width = image_HWC.shape[:2]
+    if min(height, width) >= size:
+        return image_HWC, ""
     scale = size / min(height, width)
     larger = max(size, round(height * scale)), max(size, round(width * scale))
     if larger[0] * larger[1] > LARGEST:
@@ -126,7 +136,33 @@ def _enlarge(image_HWC: NDArray[np.uint8], size: int, path: Path) -> NDArray[np.
             f"{path} is {height}x{width} pixels (height x width) and would be {larger[0]}x{larger[1]} with a short side "
             f"of {size}; cut it into pieces that are less narrow"
         )
-    return np.array(Image.fromarray(image_HWC).resize(larger[::-1], Image.Resampling.BICUBIC))
+    image = Image.fromarray(image_HWC).resize(larger[::-1], Image.Resampling.BICUBIC)
+    return np.array(image), f"enlarged from {height}x{width}"
+
+
+class EnlargedImages(DecodedImages):
+    """The images of a dataset for :func:`iqa_zoo.engine.prediction.predict`, each enlarged as :func:`enlarged` says.
+
+    Args:
+        data: the dataset.
+        size: of the model's input, in pixels.
+
+    Attributes:
+        notes: on the images read so far that were enlarged, by name.
+    """
+
+    def __init__(self, data: RatedImages, size: int):
+        super().__init__(data, memory_bytes=0)
+        self.size = size
+        self.notes: dict[str, str] = {}
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        image_CHW = super().__getitem__(index)
+        image_HWC, note = enlarged(image_CHW.transpose(1, 2, 0), self.size, self.data.paths[index])
+        if not note:
+            return image_CHW
+        self.notes[self.data.names[index]] = note
+        return np.ascontiguousarray(image_HWC.transpose(2, 0, 1))
 
 
 def _pixel_hash(image_HWC: NDArray[np.uint8]) -> str:

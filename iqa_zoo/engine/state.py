@@ -16,8 +16,9 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
+from iqa_zoo.engine.sharded import as_sharded, local
 from iqa_zoo.errors import CheckpointError, InputError
 
 PREFIX = "step-"
@@ -106,6 +107,7 @@ def restore_optimizer(
     for key, value in tensors.items():
         name, _, kind = key.rpartition("/")
         if value.shape == named[name].shape:  # in the memory layout of its parameter: another one rounds differently
+            value = as_sharded(value, named[name])
             value = torch.empty_like(named[name], dtype=value.dtype).copy_(value)
         by_name.setdefault(name, {})[kind] = value
     packed["state"] = {
@@ -114,6 +116,51 @@ def restore_optimizer(
         if names[id(parameter)] in by_name
     }
     optimizer.load_state_dict(packed)
+
+
+class MovingAverage:
+    """An exponential moving average of a model's parameters beside its buffers as they are; sharded where the model is.
+
+    Args:
+        model: what is averaged.
+        past: weight of what was averaged before, between 0 and 1; the first update counts alone.
+
+    Attributes:
+        tensors: the average, by the names of the model's state dict.
+
+    >>> model = nn.Linear(1, 1, bias=False)
+    >>> average = MovingAverage(model, past=0.75)
+    >>> for value in (1.0, 5.0):
+    ...     _ = nn.init.constant_(model.weight, value)
+    ...     average.update(model)
+    >>> average.tensors["weight"].item()
+    2.0
+    """
+
+    def __init__(self, model: nn.Module, past: float):
+        self.past, self.updates = past, 0
+        self.tensors = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        parameters = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+        for name, tensor in model.state_dict().items():
+            average, now = local(self.tensors[name]), local(tensor)
+            if self.updates and name in parameters:
+                average.lerp_(now, 1 - self.past)
+            else:
+                average.copy_(now)
+        self.updates += 1
+
+    def state_dict(self) -> dict[str, Tensor]:
+        named = {f"module.{name}": tensor for name, tensor in self.tensors.items()}
+        return {"steps": torch.tensor(self.updates), **named}
+
+    def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
+        """Put back what :meth:`state_dict` gave, whole."""
+        self.updates = int(tensors["steps"])
+        for name, average in self.tensors.items():
+            local(average).copy_(local(as_sharded(tensors[f"module.{name}"], average)))
 
 
 def not_written(path: Path, error: Exception, checkpoints: Path) -> InputError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import copy
 import errno
 import hashlib
 import logging
@@ -27,6 +28,7 @@ from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 from numpy.typing import NDArray
 from torch import distributed, nn
+from torch.distributed.fsdp import FSDPModule
 
 from iqa_zoo.build import build_model
 from iqa_zoo.config import config_hash
@@ -34,13 +36,14 @@ from iqa_zoo.data.loader import CropLoader, DecodedImages
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split, save_splits
 from iqa_zoo.engine.devices import torch_device
-from iqa_zoo.engine.evaluation import evaluate_scores
-from iqa_zoo.engine.hooks import Epochs, Steps
+from iqa_zoo.engine.evaluation import FEWEST, evaluate_scores
+from iqa_zoo.engine.hooks import Epochs, Steps, images_told
 from iqa_zoo.engine.prediction import predict
 from iqa_zoo.engine.provenance import source_hash, versions
 from iqa_zoo.engine.recipe import Recipe
 from iqa_zoo.engine.run_folder import RunFolder
 from iqa_zoo.engine.selection import check_rule, every_rule
+from iqa_zoo.engine.sharded import ShardedOptimWrapper, shard
 from iqa_zoo.engine.state import latest_checkpoint
 from iqa_zoo.engine.trainable import LabelScale, Trainable
 from iqa_zoo.errors import CheckpointError, ConfigError, InputError, closest, not_one_of
@@ -74,6 +77,8 @@ class TrainingOptions:
         save_steps: keep a checkpoint every so many steps besides that of each epoch.
         trackers: names of ``TRACKERS``.
         device: as torch names it; CUDA where there is one.
+        sharded: the processes share out weights, gradients and optimizer state (:mod:`iqa_zoo.engine.sharded`), for a
+            model that cannot be trained in one's memory; to test, each holds all weights. What is kept on disk is the same.
         memory_bytes: for decoded images.
     """
 
@@ -83,6 +88,7 @@ class TrainingOptions:
     save_steps: int | None = None
     trackers: tuple[str, ...] = ()
     device: str | None = None
+    sharded: bool = False
     memory_bytes: int = 4 << 30
 
 
@@ -96,6 +102,7 @@ def train_model(
     seed: int = 0,
     pretrained: bool = False,
     weights: str | Path | None = None,
+    recipe_name: str | None = None,
     options: TrainingOptions = TrainingOptions(),
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -112,21 +119,23 @@ def train_model(
         folder: where the run is kept (:mod:`iqa_zoo.engine.run_folder`).
         seed: of the initial weights, the order of images, the crops and what is random in the model.
         pretrained, weights: as for :func:`iqa_zoo.build_model`.
+        recipe_name: noted in ``run.json`` beside the recipe's values, which alone count.
         options: see :class:`TrainingOptions`.
-        progress: called after each step.
+        progress: called after each step, and after each image that is tested; what is said tells which.
 
     Returns:
         What ``result.json`` holds: test metrics, predictions, the epoch, and what every rule would have reported.
 
     Raises:
-        InputError: an image that cannot be read, a part that is empty, a folder that cannot be written; a loss that
-            is not finite (says the step; the last good checkpoint stays).
+        InputError: an image that cannot be read, a part that is empty or too small to be measured, a folder that cannot
+            be written; a loss that is not finite (says the step; the last good checkpoint stays).
         CheckpointError: the folder holds another run; says which keys differ.
     """
     check_rule(options.selection)
-    _check_parts(data, split, recipe, options)
+    check_parts(data, split)
+    _check_options(data, split, recipe, options)
     device = _begin_processes(torch_device(options.device))
-    _check_precision(recipe, device)
+    _check_precision(recipe, device, options.sharded)
     with torch.random.fork_rng(_cuda_devices(device)):
         torch.manual_seed(seed)
         model = build_model(cfg, pretrained=pretrained, weights=weights)
@@ -134,6 +143,7 @@ def train_model(
         "model": model.config,
         "model_hash": config_hash(model.config),
         "recipe": recipe.to_dict(),
+        "recipe_name": recipe_name,
         "data": {
             "name": data.name,
             "images": len(data),
@@ -152,6 +162,7 @@ def train_model(
         "source": source_hash(),
         "device": device.type,
         "world": _world(),
+        "sharded": options.sharded,
     }
     kept = RunFolder(folder)
     if _rank() == 0:
@@ -163,11 +174,13 @@ def train_model(
         finished: dict[str, Any] = kept.read("result")
         return finished
     images = DecodedImages(data, memory_bytes=options.memory_bytes)
-    trainable = _placed(_trainable(model, _scale(data, split, recipe), recipe), device)
+    trainable = _trainable(model, _scale(data, split, recipe), recipe)
+    if _rank() > 0:
+        progress = None
     with torch.random.fork_rng(_cuda_devices(device)):
-        _fit(trainable, data, split, recipe, kept, seed, options, device, images, progress)
+        tested = _fit(trainable, data, split, recipe, kept, seed, options, device, images, progress)
     _wait()  # for what the first process writes
-    result = _report(trainable, data, split, recipe, kept, options, images)
+    result = _report(tested, data, split, recipe, kept, options, images, progress)
     if _rank() == 0:
         with kept.writing():
             kept.write("result", result)
@@ -205,20 +218,29 @@ def _fit(
     device: torch.device,
     images: DecodedImages,
     progress: Progress | None,
-) -> None:
+) -> Trainable:
+    """Train, and return what the weights are to be tested in: the same, or a replica where that is sharded."""
     model = trainable.model
     freeze(model, recipe.freeze)
     batches = _Batches(data, split.train, recipe, model.spec.image_size, seed, images)
+    if options.sharded:
+        replica = _placed(copy.deepcopy(trainable), device).to("cpu")
+        shard(trainable.to(device), device)
+    else:
+        replica = _placed(trainable, device)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     optimizer = _optimizer(model, recipe)
-    steps = Steps(recipe, seed, len(batches), kept, names, options.save_steps, progress)
+    apart = replica.model if options.sharded else None
+    steps = Steps(recipe, seed, len(batches), kept, names, options.save_steps, progress, apart)
 
     def measure(part: str) -> dict[str, float] | None:
         indices = getattr(split, part)
         wanted = part == "validation" or options.peek or options.selection == "test-oracle"
         if not len(indices) or not wanted:
             return None
-        scores = predict(trainable, data, indices, crops=recipe.test_crops, images=images)
+        scores = predict(
+            replica, data, indices, crops=recipe.test_crops, images=images, progress=steps.tells_images(part)
+        )
         return evaluate_scores(scores, data, indices)["metrics"]
 
     epochs = Epochs(recipe, options.selection, kept, steps, measure)
@@ -230,7 +252,7 @@ def _fit(
             work_dir=str(kept.path / "log"),
             train_dataloader=batches,
             train_cfg=dict(by_epoch=True, max_epochs=recipe.epochs),
-            optim_wrapper=_optim_wrapper(optimizer, recipe),
+            optim_wrapper=_optim_wrapper(optimizer, recipe, options.sharded),
             default_hooks=dict(sampler_seed=None, param_scheduler=None, checkpoint=None),
             custom_hooks=[epochs, steps],
             launcher="pytorch" if _world() > 1 else "none",
@@ -244,6 +266,7 @@ def _fit(
         except BaseException:
             runner.visualizer.close()  # as mmengine does at the end
             raise
+    return replica.to(device)
 
 
 def _report(
@@ -254,10 +277,13 @@ def _report(
     kept: RunFolder,
     options: TrainingOptions,
     images: DecodedImages,
+    progress: Progress | None,
 ) -> dict[str, Any]:
     history: list[dict[str, Any]] = kept.read("history")
     load_weights(trainable.model, read_state_dict(kept.weights))
-    scores = predict(trainable, data, split.test, crops=recipe.test_crops, images=images)
+    passes = recipe.passes(len(split.train))
+    said = images_told(progress, "test", len(history) * passes, recipe.epochs * passes)
+    scores = predict(trainable, data, split.test, crops=recipe.test_crops, images=images, progress=said)
     selected = next(i for i, epoch in enumerate(history) if epoch["selected"])
     return {
         "selection": options.selection,
@@ -297,7 +323,7 @@ class _Batches:
             drop_last=True,
         )
         self.dataset = _NoMeta()
-        self.length = len(self.loader) // recipe.accumulate * recipe.accumulate
+        self.length = recipe.passes(len(train))
         self.skipped = 0
         if not self.length:
             crops = len(train) * recipe.crops
@@ -353,11 +379,14 @@ class _ZooRunner(Runner):
 
     def wrap_model(self, model_wrapper_cfg: Any, model: nn.Module) -> nn.Module:
         model = model.to(self.device)
-        if not self.distributed:
+        if not self.distributed or isinstance(model, FSDPModule):
             return model
         devices = [self.device.index] if self.device.type == "cuda" else None
         # A backbone may have parameters that no stage in use reads.
         return MMDistributedDataParallel(model, device_ids=devices, find_unused_parameters=True)
+
+    def _init_model_weights(self) -> None:
+        """Nothing: the model has its weights, and what wraps it gives every process the first one's."""
 
     def load_or_resume(self) -> None:
         self._restore(self)
@@ -437,23 +466,45 @@ def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     )
 
 
-def _optim_wrapper(optimizer: torch.optim.Optimizer, recipe: Recipe) -> OptimWrapper:
+def _optim_wrapper(optimizer: torch.optim.Optimizer, recipe: Recipe, sharded: bool) -> OptimWrapper:
     clip = dict(max_norm=recipe.clip) if recipe.clip is not None else None
     settings: dict[str, Any] = dict(optimizer=optimizer, clip_grad=clip, accumulative_counts=recipe.accumulate)
     if recipe.precision == "float16":
         return AmpOptimWrapper(dtype="float16", loss_scale="dynamic", **settings)
-    return OptimWrapper(**settings)
+    return ShardedOptimWrapper(**settings) if sharded else OptimWrapper(**settings)
 
 
-def _check_precision(recipe: Recipe, device: torch.device) -> None:
+def _check_precision(recipe: Recipe, device: torch.device, sharded: bool) -> None:
+    if recipe.precision == "float16" and sharded:
+        raise InputError("precision float16 cannot be trained sharded: its loss scaling is not; use bfloat16")
     if recipe.precision == "float16" and device.type != "cuda":
         raise InputError("precision float16 needs CUDA, for its loss scaling; use bfloat16 or float32 on a CPU")
 
 
-def _check_parts(data: RatedImages, split: Split, recipe: Recipe, options: TrainingOptions) -> None:
+def check_parts(data: RatedImages, split: Split) -> None:
+    """Refuse a split that cannot be trained on or whose parts are too small for the metrics they are measured by.
+
+    Raises:
+        InputError: says which part, how many images it has and how many it needs.
+    """
     for part in ("train", "test"):
         if not len(getattr(split, part)):
             raise InputError(f"{data.name}: the {part} part of split {split.id} is empty")
+    for part, remedy in (("validation", "raise --validation-fraction"), ("test", "choose other splits")):
+        count = len(getattr(split, part))
+        if 0 < count < FEWEST:
+            raise InputError(
+                f"{data.name}: the {part} part of split {split.id} has {count} images, and its metrics need {FEWEST}; "
+                f"{remedy}"
+            )
+
+
+def _check_options(data: RatedImages, split: Split, recipe: Recipe, options: TrainingOptions) -> None:
+    if options.sharded and int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        raise InputError(
+            "a sharded training needs several processes: start it with torchrun --nproc-per-node N -m iqa_zoo.cli train "
+            "..., or leave --sharded out"
+        )
     if not len(split.validation):
         for what, needs in (
             ("the selection rule 'validation'", options.selection == "validation"),

@@ -80,7 +80,7 @@ def test_in_words(run, trained):
     lines = out.splitlines()
     (split,) = load_splits(trained[1] / "split.json", table(trained[0]))
     assert lines[0] == f"holiday: the test part of split {split.id}, 12 images, 2 crops each"
-    assert "higher is better in the model's scores (MOS) and in the labels (MOS)" in lines[1]
+    assert "trained on holiday with the recipe quick; higher is better in the model's scores (MOS) and in " in lines[1]
     rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines if line[:1] == "│"]
     assert ["SROCC", f"{_result(trained)['metrics']['srocc']:.4f}"] in rows
     assert len(rows) == len(METRICS)  # four images of each distortion are too few
@@ -130,6 +130,37 @@ def test_another_dataset_that_runs_the_other_way(run, trained, tmp_path):
     assert "elsewhere: all images, 60 images" in out
     assert "lower is better in the labels (DMOS): the scores were turned (negated)" in out
     assert "No RMSE of raw scores" in out
+
+
+def test_images_smaller_than_the_input_are_enlarged_and_named_as_score_does(run, trained, tmp_path, capsys):
+    other = _folder(tmp_path / "elsewhere")
+    rng = np.random.default_rng(1)
+    for name, shape in (("7.png", (20, 24, 3)), ("41.png", (64, 9, 3))):
+        Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8)).save(other / name)
+    code, out, err = run("--json", root=other)
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    assert found["enlarged"] == {"7.png": "enlarged from 20x24", "41.png": "enlarged from 64x9"}
+    assert (found["images"], found["image_size"]) == (60, 32)
+    code, out, _ = run(root=other)
+    assert code == 0
+    words = "7.png (enlarged from 20x24), 41.png (enlarged from 64x9)"
+    assert f"2 of 60 images are smaller than the model's 32x32 pixels: {words}" in out.splitlines()
+    assert main(["score", str(other / "7.png"), str(other / "0.png"), "--weights", str(trained[1]), "--json"]) == 0
+    scored = json.loads(capsys.readouterr().out)["images"]
+    assert [each["note"] for each in scored] == [found["enlarged"]["7.png"], ""]
+    _, out, _ = run("--json")
+    assert json.loads(out)["enlarged"] == {}
+
+
+def test_a_small_image_counts_as_its_enlargement(run, tmp_path):
+    """Scored as the file that an enlargement by hand makes, under the same name."""
+    small, large = _folder(tmp_path / "small"), _folder(tmp_path / "large")
+    pixels = Image.fromarray(np.random.default_rng(1).integers(0, 256, (20, 24, 3), dtype=np.uint8))
+    pixels.save(small / "7.png")
+    pixels.resize((38, 32), Image.Resampling.BICUBIC).save(large / "7.png")
+    predictions = [json.loads(run("--json", root=root)[1])["predictions"] for root in (small, large)]
+    assert predictions[0] == predictions[1]
 
 
 def test_scores_in_a_file(run, trained, tmp_path):

@@ -59,6 +59,7 @@ def test_a_training_says_what_it_does_and_what_came_of_it(run, root, tmp_path):
     folder = tmp_path / "run"
     code, out, err = run("--work-dir", folder, "--peek", *QUICK)
     assert code == 0
+    assert json.loads((folder / "run.json").read_text())["recipe_name"] == "quick"
     (split,) = load_splits(folder / "split.json", table(root))
     assert split.id == make_splits(table(root), 1, validation_fraction=0.1)[0].id
     first, last = err.splitlines()
@@ -67,7 +68,7 @@ def test_a_training_says_what_it_does_and_what_came_of_it(run, root, tmp_path):
     assert last.startswith("iqa-zoo: epoch 2 of 2, loss ")
     assert last.endswith("step 4 of 4")
     result = json.loads((folder / "result.json").read_text())
-    assert out.startswith(f"epoch {result['epoch']} of 2 is kept, by the rule validation: the epoch of the best")
+    assert out.startswith(f"epoch {result['epoch']} of 2 is kept, by the rule validation: {train.RULES['validation']}")
     rows = _rows(out)
     assert ["SROCC", f"{result['metrics']['srocc']:.4f}", f"{result['validation']['srocc']:.4f}"] in rows
     rules = {row[0]: row[1:] for row in rows if len(row) == 5}
@@ -207,6 +208,19 @@ def test_lines_of_a_long_training_are_few(capsys, monkeypatch):
     assert lines[-1] == "iqa-zoo: epoch 1 of 2, loss 0.5, step 200 of 200"
 
 
+def test_lines_while_images_are_tested_are_fewer(capsys, monkeypatch):
+    clock = iter(range(0, 100_000, 7))
+    monkeypatch.setattr(train.time, "perf_counter", lambda: next(clock))
+    with train._training_line(epochs=1) as progress:
+        progress("epoch 1 of 1, loss 0.5", 9, 10)
+        progress("epoch 1 of 1, loss 0.5", 10, 10)
+        for image in range(1, 101):
+            progress(f"test image {image} of 100", 10, 10)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "iqa-zoo: epoch 1 of 1, loss 0.5, step 10 of 10"
+    assert lines[1:] == [f"iqa-zoo: test image {image} of 100, step 10 of 10" for image in (43, 86)]
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
@@ -226,6 +240,8 @@ def test_lines_of_a_long_training_are_few(capsys, monkeypatch):
         (["--recipe-set", "batch_size=64"], "42 training crops do not fill a batch of 64"),
         (["--dry-run", "--recipe-set", "batch_size=64"], "42 training crops do not fill a batch of 64"),
         (["--device", "cuda:x"], "'cuda:x' is no device"),
+        (["--sharded"], "a sharded training needs several processes: start it with torchrun --nproc-per-node N"),
+        (["--dry-run", "--validation-fraction", "0.05"], "has 3 images, and its metrics need 5"),
     ],
 )
 def test_what_cannot_be_trained_is_one_message(run, tmp_path, monkeypatch, argv, message):
@@ -246,6 +262,6 @@ def test_a_split_that_the_file_lacks(run, root, tmp_path):
 def test_help_names_the_recipes_and_rules(capsys):
     with pytest.raises(SystemExit):
         main(["train", "--help"])
-    words = " ".join(capsys.readouterr().out.split())
+    words = " ".join(capsys.readouterr().out.split()).replace("- ", "-")  # broken at a hyphen
     assert "deiqt, deiqt_released, lifeiqa_authentic" in words
     assert "test-oracle (the epoch of the best test SROCC: peeks" in words

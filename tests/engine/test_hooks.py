@@ -134,6 +134,16 @@ def test_progress_tells_the_mean_loss_of_the_epoch(steps):
     assert said == [(f"epoch 1 of 5, loss {mean}", i + 1, 20) for i, mean in enumerate(means)]
 
 
+def test_images_are_told_between_the_steps(steps):
+    said = []
+    hook, runner = steps(progress=lambda *words: said.append(words))
+    for _ in range(4):
+        take(hook, runner, 1.0)
+    hook.tells_images("validation")(2, 7)
+    assert said[-1] == ("epoch 1 of 5, validation image 2 of 7", 4, 20)
+    assert steps()[0].tells_images("validation") is None
+
+
 def test_an_epoch_is_noted_kept_and_logged(steps, tmp_path):
     hook, runner = steps(patience=1)
     sroccs = iter([0.5, 0.7, 0.6])

@@ -115,3 +115,9 @@ def test_whatever_is_given_it_is_a_recipe_or_a_list_of_problems(content):
     except ConfigError:
         return
     assert json.loads(json.dumps(recipe.to_dict())) == recipe.to_dict()
+
+
+@given(st.integers(1, 500), st.integers(1, 8), st.integers(1, 16), st.integers(1, 4))
+def test_an_epoch_has_as_many_passes_as_make_whole_steps(images, crops, part, accumulate):
+    recipe = Recipe(summary="", epochs=1, batch_size=part * accumulate, crops=crops, accumulate=accumulate)
+    assert recipe.passes(images) == images * crops // recipe.batch_size * accumulate

@@ -25,7 +25,7 @@ from iqa_zoo.engine import state, training
 from iqa_zoo.engine.prediction import predict
 from iqa_zoo.engine.state import latest_checkpoint
 from iqa_zoo.engine.trainable import Trainable
-from iqa_zoo.engine.training import TRACKERS, freeze, load_run
+from iqa_zoo.engine.training import TRACKERS, TrainingOptions, freeze, load_run, train_model
 from iqa_zoo.errors import CheckpointError, ConfigError, InputError, UnknownName
 
 HERE = Path(__file__).parent
@@ -344,7 +344,9 @@ def test_a_truncated_test_image_leaves_a_run_that_goes_on(train, data, split, tm
     with pytest.raises(InputError, match=rf"{broken.name} is truncated"):
         train()
     broken.write_bytes(whole)
-    train(resume=True, progress=lambda *_: pytest.fail("trained again"))
+    said = []
+    train(resume=True, progress=lambda *words: said.append(words))
+    assert said == [(f"test image {i} of 8", 8, 8) for i in range(1, 9)]  # not trained again
     train("straight")
     assert_same_run(tmp_path / "straight", tmp_path / "run")
 
@@ -460,6 +462,14 @@ def test_a_damaged_checkpoint_is_said_and_removing_it_begins_anew(train, nan_at,
         ),
         (dict(parts=Split(np.arange(0), np.arange(24, 32), np.arange(3), "x")), "train part of split x is empty"),
         (dict(parts=Split(np.arange(9), np.arange(0), np.arange(3), "x")), "test part of split x is empty"),
+        (
+            dict(parts=Split(np.arange(16), np.arange(24, 28), np.arange(16, 24), "x")),
+            "the test part of split x has 4 images, and its metrics need 5; choose other splits",
+        ),
+        (
+            dict(parts=Split(np.arange(16), np.arange(24, 32), np.arange(16, 20), "x"), selection="last"),
+            "the validation part of split x has 4 images, and its metrics need 5; raise --validation-fraction",
+        ),
         (dict(parts=Split(np.arange(3), np.arange(24, 32), np.arange(16, 24), "x")), "3 training crops do not fill"),
         (dict(parts=Split(np.arange(1), np.arange(24, 32), np.arange(16, 24), "x")), "all training labels are"),
         (dict(selection="lst"), "unknown selection rule 'lst'; did you mean 'last'"),
@@ -597,7 +607,7 @@ def test_the_test_part_is_not_read_before_the_end(train, data, split, monkeypatc
     monkeypatch.setattr(
         training.DecodedImages, "__getitem__", lambda self, i: (read.append((len(steps), i)), load(self, i))[1]
     )
-    train(progress=lambda *_: steps.append(1))
+    train(progress=lambda words, *_: steps.append(1) if "loss" in words else None)
     assert {i for _, i in read} == set(range(32))
     assert {step for step, i in read if i in split.test} == {8}
 
@@ -638,7 +648,7 @@ def test_the_kept_weights_are_those_of_the_rule(rule, epoch, train, split, tmp_p
 
 
 def test_a_run_that_stopped_early_stays_stopped(train, data, split, tmp_path):
-    """With a rate of nothing the first epoch stays the best."""
+    """With a rate of nothing no epoch is better than the first; of equals the last is kept."""
     changes = dict(epochs=6, patience=2, lr=0.0)
     broken = data.paths[split.test[0]]
     whole = broken.read_bytes()
@@ -646,11 +656,36 @@ def test_a_run_that_stopped_early_stays_stopped(train, data, split, tmp_path):
     with pytest.raises(InputError, match="truncated"):
         train(changes=changes)
     broken.write_bytes(whole)
-    result = train(changes=changes, resume=True, progress=lambda *_: pytest.fail("trained on"))
-    assert (result["epoch"], result["epochs"]) == (1, 3)
+    said = []
+    result = train(changes=changes, resume=True, progress=lambda *words: said.append(words))
+    assert said[0] == ("test image 1 of 8", 12, 24)  # not trained on
+    assert (result["epoch"], result["epochs"]) == (3, 3)
 
 
 # --- what a run leaves ----------------------------------------------------------------------------------------------
+
+
+def test_the_progress_moves_while_images_are_tested(train):
+    """Between the steps, which stand still meanwhile; in the words of who is watching."""
+    said = []
+    train(progress=lambda *words: said.append(words), peek=True)
+    losses = [("loss" in words, done) for words, done, _ in said]
+    assert losses[:4] == [(True, 1), (True, 2), (True, 3), (True, 4)]
+    assert said[4:12] == [(f"epoch 1 of 2, validation image {i} of 8", 4, 8) for i in range(1, 9)]
+    assert said[12:20] == [(f"epoch 1 of 2, test image {i} of 8", 4, 8) for i in range(1, 9)]
+    assert losses[20:24] == [(True, 5), (True, 6), (True, 7), (True, 8)]
+    assert said[24] == ("epoch 2 of 2, validation image 1 of 8", 8, 8)
+    assert said[40:] == [(f"test image {i} of 8", 8, 8) for i in range(1, 9)]
+
+
+def test_a_run_notes_the_name_of_its_recipe_and_goes_on_under_another(model, data, split, recipe, tmp_path):
+    def trained(name, **options):
+        settings = TrainingOptions(device="cpu", **options)
+        return train_model(model, data, split, recipe(epochs=1), tmp_path / "run", recipe_name=name, options=settings)
+
+    result = trained("quick")
+    assert load_run(tmp_path / "run", "cpu")[1]["recipe_name"] == "quick"
+    assert trained("a copy of it.yaml", resume=True) == json.loads(json.dumps(result))
 
 
 def test_a_loaded_run_scores_as_it_reported(train, data, split, tmp_path):

@@ -1,0 +1,137 @@
+"""Training whose weights, gradients and optimizer state are shared out over the processes (torch's ``fully_shard``).
+
+On disk nothing is sharded: :func:`whole` gathers what is kept, and :func:`as_sharded` shares out what is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from mmengine.optim import OptimWrapper
+from torch import Tensor, distributed, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
+
+SMALLEST = 100_000  # parameters of a block that is gathered on its own; smaller ones are not worth a message
+
+
+def shard(module: nn.Module, device: torch.device) -> None:
+    """Share out the parameters of a module, in place, over all processes; each is gathered for as long as it computes.
+
+    The blocks of its sequences and lists are gathered one after the other, and the rest together. Parameters without
+    dimensions cannot be shared out: every process keeps them, and :class:`ShardedOptimWrapper` averages their gradients.
+    A parameter must get a gradient in all processes or in none.
+
+    Args:
+        module: on the device; every process gets the first one's weights.
+        device: of this process.
+    """
+    for parameter in module.parameters():
+        parameter.data = parameter.data.contiguous()  # no other layout can be shared out
+    for tensor in (*module.parameters(), *module.buffers()):
+        distributed.broadcast(tensor.detach(), 0)
+    mesh = init_device_mesh(device.type, (distributed.get_world_size(),))
+    scalars = {parameter for parameter in module.parameters() if not parameter.ndim}
+    for block in blocks(module):
+        block.register_forward_hook(_no_view)
+        fully_shard(block, mesh=mesh, ignored_params=scalars)
+    fully_shard(module, mesh=mesh, ignored_params=scalars)
+
+
+def _no_view(block: nn.Module, inputs: Any, output: Any) -> Any:
+    """The output, copied if it is a view: changed in place, one would lose the hook that gathers the block's weights."""
+    return output.clone() if isinstance(output, Tensor) and output._is_view() else output
+
+
+def blocks(module: nn.Module) -> list[nn.Module]:
+    """The parts to gather one at a time, the inner ones first: ``SMALLEST`` parameters or more that no inner one has.
+
+    >>> stages = nn.Sequential(nn.Sequential(nn.Linear(400, 400), nn.Linear(400, 400)), nn.Linear(400, 1))
+    >>> [block.weight.shape[0] for block in blocks(stages)]
+    [400, 400]
+    """
+    found: list[nn.Module] = []
+    taken: set[nn.Parameter] = set()
+    elements = [
+        element
+        for parent in module.modules()
+        if isinstance(parent, nn.ModuleList | nn.Sequential)
+        for element in parent
+        if not isinstance(element, nn.ModuleList | nn.ModuleDict)  # these are never called
+    ]
+    for element in reversed(list(dict.fromkeys(elements))):  # parents come before what is in them
+        own = {parameter for parameter in element.parameters() if parameter.ndim} - taken
+        if sum(parameter.numel() for parameter in own) >= SMALLEST:
+            found.append(element)
+            taken |= own
+    return found
+
+
+def local(tensor: Tensor) -> Tensor:
+    """What this process holds of a tensor, as a view."""
+    tensor = tensor.detach()
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+
+
+def whole(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same with every part of each, detached; all processes must ask for it together."""
+    return {name: _gathered(tensor.detach()) for name, tensor in tensors.items()}
+
+
+def _gathered(tensor: Tensor) -> Tensor:
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def as_sharded(tensor: Tensor, like: Tensor) -> Tensor:
+    """A whole tensor, shared out as another one is."""
+    if not isinstance(like, DTensor):
+        return tensor
+    return distribute_tensor(tensor.to(like.device), like.device_mesh, like.placements, src_data_rank=None)
+
+
+def load_whole(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Load a state dict of whole tensors into a module that may be sharded."""
+    own = module.state_dict()
+    module.load_state_dict({name: as_sharded(tensor, own.get(name, tensor)) for name, tensor in tensors.items()})
+
+
+class ShardedOptimWrapper(OptimWrapper):
+    """mmengine's, with a gradient norm over all processes and the gradients of what is not sharded averaged."""
+
+    def step(self, **settings: Any) -> None:
+        self._average([parameter for parameter in self._parameters() if not isinstance(parameter, DTensor)])
+        super().step(**settings)
+
+    def _parameters(self) -> list[nn.Parameter]:
+        return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+
+    def _average(self, scalars: list[nn.Parameter]) -> None:
+        if not scalars:
+            return
+        found = [torch.zeros_like(each) if each.grad is None else each.grad for each in scalars]
+        used = [torch.full_like(each, float(each.grad is not None)) for each in scalars]
+        sums = torch.stack([*found, *used]).detach()
+        distributed.all_reduce(sums)
+        for parameter, total, count in zip(scalars, *sums.chunk(2), strict=True):
+            parameter.grad = total / distributed.get_world_size() if count else None
+
+    def _clip_grad(self) -> None:
+        """Scale all gradients so that their norm, over all processes, is ``max_norm`` at most."""
+        gradients = [parameter.grad for parameter in self._parameters() if parameter.grad is not None]
+        shards = [local(gradient) for gradient in gradients if isinstance(gradient, DTensor)]
+        scalars = [gradient for gradient in gradients if not isinstance(gradient, DTensor)]
+        squares = _squares(shards, gradients[0].device)
+        distributed.all_reduce(squares)
+        norm = (squares + _squares(scalars, squares.device)).sqrt()
+        factor = (self.clip_grad_kwargs["max_norm"] / (norm + 1e-6)).clamp(max=1.0)  # as torch does
+        for gradient in (*shards, *scalars):
+            gradient.mul_(factor)
+        self.message_hub.update_scalar("train/grad_norm", norm.item())
+
+
+def _squares(tensors: Iterable[Tensor], device: torch.device) -> Tensor:
+    """The sum of the squares of all their elements."""
+    return torch.stack([torch.zeros((), device=device), *(tensor.float().square().sum() for tensor in tensors)]).sum()
