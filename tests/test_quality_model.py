@@ -3,6 +3,7 @@ import pickle
 
 import pytest
 import torch
+from timm.layers import DropPath
 from torch import nn
 
 from iqa_zoo.build import build_decoder, build_model
@@ -216,3 +217,24 @@ def test_scores_keep_single_precision_under_autocast(tiny):
     assert (score_B != score_B.bfloat16().float()).any()
     with torch.inference_mode():
         torch.testing.assert_close(score_B, model(image_BCHW), rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_it_compiles_to_one_graph_with_the_same_scores(zoo, training):
+    """Dropout and stochastic depth are off: a mixture of experts draws other random numbers when it is compiled."""
+    model, image_BCHW = copy.deepcopy(zoo[0]), zoo[1]
+    for module in model.modules():
+        if isinstance(module, nn.Dropout | DropPath):
+            module.p = module.drop_prob = 0.0
+    model.train(training)
+    graphs = []
+
+    def keep(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    torch.compiler.reset()
+    compiled = torch.compile(model, backend=keep)
+    with torch.inference_mode(not training):
+        assert torch.allclose(compiled(image_BCHW), model(image_BCHW), atol=1e-5)
+    assert len(graphs) == 1

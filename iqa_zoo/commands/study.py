@@ -40,6 +40,7 @@ Tick = Callable[[int, int], None]
 Report = Callable[[str], Tick]
 Record = dict[str, Any]
 YARDSTICK = "linear_probe"
+EFFICIENCY = 0.3  # of the speed of a large matrix product, as measured on decoders of a few million parameters
 YARDSTICK_RATE = 10  # times the learning rate: one linear layer is far from its optimum after the same steps otherwise
 
 
@@ -368,20 +369,36 @@ class Bench:
     def say_cost(
         self, models: Mapping[str, Mapping[str, Any]], data: RatedImages, count: int, every_rule: bool = False
     ) -> None:
-        """Print what features and trainings would cost. The time is a guess: backbone and decoder at the same speed."""
-        features = self.feature_cost(data)
+        """Print what features and trainings would cost. The time is a guess, from the speed of one matrix product."""
+        self.feature_cost(data)
         crops, epochs = crops_wanted(self.arguments), self.arguments.epochs
         # A backward pass costs two forward ones; validation, and with every_rule the test part, is measured every epoch.
         train = epochs * len(data) * (0.8 * 3 + crops * (0.3 if every_rule else 0.1))
         budgets = [measure_budget(dict(cfg)) for cfg in models.values()]
         macs = sum(budget.decoder.macs for budget in budgets) * train * count
-        backbone = budgets[0].by_slot["backbone"].macs * crops * len(data)
-        about = f", about {features * macs / backbone:.0f} s" if backbone else ""
+        jobs = min(self.arguments.jobs, len(models) * count)
+        about = f", about {macs / (jobs * EFFICIENCY * macs_a_second(recipe_wanted(self.arguments).precision)):.0f} s"
         self.console.print(
             f"training: {len(models)} decoders x {count} splits x {epochs} epochs, {macs / 1e12:.1f} T MACs{about}",
             highlight=False,
             soft_wrap=True,
         )
+
+
+def macs_a_second(precision: str) -> float:
+    """Multiply-accumulates a second of one thread in a matrix product of a decoder's sizes."""
+    kind = getattr(torch, precision)
+    tokens_TD, weight_FD = torch.ones(192, 384, dtype=kind), torch.ones(1536, 384, dtype=kind)
+    threads, rounds = torch.get_num_threads(), 30
+    torch.set_num_threads(1)
+    try:
+        torch.nn.functional.linear(tokens_TD, weight_FD)
+        started = time.perf_counter()
+        for _ in range(rounds):
+            torch.nn.functional.linear(tokens_TD, weight_FD)
+        return rounds * 192 * 384 * 1536 / (time.perf_counter() - started)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def feature_values(spec: FeatureSpec, images: int, crops: int) -> int:

@@ -24,6 +24,8 @@ from iqa_zoo.engine.selection import choose
 from iqa_zoo.errors import InputError, IqaZooError
 from iqa_zoo.interactions.attention import compute_for_few_queries
 
+AVERAGE_EVERY = 4
+
 
 @dataclass(frozen=True)
 class FrozenRecipe:
@@ -35,7 +37,8 @@ class FrozenRecipe:
         lr: peak learning rate of AdamW; warmed up over the first 5 % of the steps, then cosine to zero.
         weight_decay: on matrices; biases, norms, embeddings and scalars have none.
         clip: gradient norm at most.
-        average: weight of the past in a moving average of the weights, which is then what predicts; 0 for none.
+        average: weight of the past, a step, in a moving average of the weights, which is then what predicts; 0 for none.
+            Taken every few steps, as it costs a step's pass over the weights.
         precision: of the matrix products, in training and in prediction; the head, the losses and the optimizer stay in
             float32. ``auto`` is bfloat16 where the processor or the GPU multiplies it natively, float32 elsewhere.
     """
@@ -178,7 +181,9 @@ def _epochs(
         model = build_decoder(cfg, bank.spec).to(device)
         compute_for_few_queries(model)
         optimizer = torch.optim.AdamW(_groups(model, recipe.weight_decay), lr=recipe.lr, fused=True)
-        averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.average), use_buffers=True)
+        averaged = AveragedModel(
+            model, multi_avg_fn=get_ema_multi_avg_fn(recipe.average**AVERAGE_EVERY), use_buffers=True
+        )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, total))
         for epoch in range(recipe.epochs):
             model.train()
@@ -200,7 +205,8 @@ def _epochs(
                 nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
                 optimizer.step()
                 schedule.step()
-                averaged.update_parameters(model)
+                if (i + 1) % AVERAGE_EVERY == 0 or i == steps_an_epoch - 1:
+                    averaged.update_parameters(model)
                 losses.append(loss.item())
             yield _Fitted(averaged.module, sum(losses) / len(losses), bank.scales, center, spread, recipe.precision)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -56,11 +57,12 @@ def attend_few(attn: nn.MultiheadAttention, queries_BND: Tensor, memory_BLD: Ten
     assert attn.in_proj_bias is not None
     assert attn.batch_first
     head_dim = attn.head_dim
-    w_query, w_key, w_value = attn.in_proj_weight.chunk(3)
+    w_query, w_key, w_value = in_product_precision(attn.in_proj_weight).chunk(3)
     b_query, _, b_value = attn.in_proj_bias.chunk(3)
-    query_HBNd = rearrange(F.linear(queries_BND, w_query, b_query), "b n (h d) -> h (b n) d", h=attn.num_heads)
+    query_BND = F.linear(queries_BND, w_query, b_query) * head_dim**-0.5
+    query_HBNd = rearrange(query_BND, "b n (h d) -> h (b n) d", h=attn.num_heads)
     reach_BHND = rearrange(
-        query_HBNd.bmm(rearrange(w_key, "(h d) c -> h d c", h=attn.num_heads)) * head_dim**-0.5,
+        query_HBNd.bmm(rearrange(w_key, "(h d) c -> h d c", h=attn.num_heads)),
         "h (b n) c -> b (h n) c",
         b=len(queries_BND),
     )
@@ -70,3 +72,9 @@ def attend_few(attn: nn.MultiheadAttention, queries_BND: Tensor, memory_BLD: Ten
     value_HBNd = met_HBND.bmm(rearrange(w_value, "(h d) c -> h c d", h=attn.num_heads))
     answer_BND = rearrange(value_HBNd, "h (b n) d -> b n (h d)", b=len(queries_BND)) + b_value
     return attn.out_proj(answer_BND)
+
+
+def in_product_precision(weight: Tensor) -> Tensor:
+    """A weight in the precision of autocast, where it is on: cast once, before it is cut up, rather than in pieces."""
+    kind = weight.device.type
+    return weight.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else weight

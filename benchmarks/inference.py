@@ -1,0 +1,198 @@
+"""What a model's forward pass costs in times of its backbone's alone, timed in turn in one run.
+
+    python benchmarks/inference.py                       # Life-IQA on Swin-B, four images, eval and inference mode
+    python benchmarks/inference.py deiqt --batch 1 --threads 4
+    python benchmarks/inference.py lifeiqa --compile     # both also compiled (needs what torch.compile needs)
+
+The backbone alone is timm's own ``forward_features``, without this package's wrapper (the wrapper where a backbone is
+not timm's). Every round times the backbone and the model one after the other; the figure is the median over the rounds
+of model / backbone with a 95 % interval of that median, so that a machine which slows down for a while slows both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import Progress
+from scipy.stats import quantile_test
+from torch import Tensor
+
+from iqa_zoo.backbones.timm_features import TimmFeatures
+from iqa_zoo.build import build_model
+from iqa_zoo.commands.shared import add_set_option, console, print_json
+from iqa_zoo.engine.devices import torch_device
+from iqa_zoo.engine.provenance import source_hash, versions
+from iqa_zoo.errors import IqaZooError
+from iqa_zoo.quality_model import QualityModel
+from iqa_zoo.reports.table import Table
+
+Ways = Mapping[str, Callable[[Tensor], Any]]
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+
+
+def ways_of(model: QualityModel, compiled: bool = False) -> dict[str, Callable[[Tensor], Any]]:
+    """The backbone alone and the model, and both compiled on request, in the order in which they take turns."""
+    backbone = model.backbone
+    alone: Callable[[Tensor], Any] = backbone.model.forward_features if isinstance(backbone, TimmFeatures) else backbone
+    ways: dict[str, Callable[[Tensor], Any]] = {"backbone": alone, "model": model}
+    if compiled:
+        ways |= {"backbone, compiled": torch.compile(alone), "model, compiled": torch.compile(model)}
+    return ways
+
+
+def measure(
+    ways: Ways,
+    image_BCHW: Tensor,
+    rounds: int,
+    *,
+    clock: Callable[[], float] = time.perf_counter,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, list[float]]:
+    """Seconds of each way, a figure a round; the ways take turns, after two rounds that warm up."""
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    wait = torch.cuda.synchronize if image_BCHW.is_cuda else lambda: None
+    with torch.inference_mode():
+        for number in range(-2, rounds):
+            for name, run in ways.items():
+                wait()
+                start = clock()
+                run(image_BCHW)
+                wait()
+                if number >= 0:
+                    seconds[name].append(clock() - start)
+            if progress:
+                progress(number + 3, rounds + 2)
+    return seconds
+
+
+def ratio(seconds: Mapping[str, list[float]], way: str, to: str) -> dict[str, float]:
+    """Median over the rounds of one way's time in times of another's, and the 95 % interval of that median."""
+    paired = np.array(seconds[way]) / np.array(seconds[to])
+    interval = quantile_test(paired, q=1, p=0.5).confidence_interval()
+    low, high = (float(paired.min()), float(paired.max())) if len(paired) < 6 else (interval.low, interval.high)
+    return {"median": float(np.median(paired)), "low": float(low), "high": float(high)}
+
+
+def graph_breaks(model: QualityModel, image_BCHW: Tensor) -> int:
+    """How often torch.compile would leave the graph of a forward pass."""
+    torch.compiler.reset()
+    with torch.inference_mode():
+        return int(torch._dynamo.explain(model)(image_BCHW).graph_break_count)
+
+
+def benchmark(options: argparse.Namespace, errors: Console) -> dict[str, Any]:
+    """Everything that is printed or saved."""
+    torch.set_num_threads(options.threads)
+    device = torch_device(options.device)
+    torch.manual_seed(0)
+    model = build_model(options.model, overrides=dict(options.set)).eval().to(device)
+    size = model.spec.image_size
+    image_BCHW = torch.randn(options.batch, 3, size, size, device=device)
+    breaks = graph_breaks(model, image_BCHW) if options.compile else None
+    ways = ways_of(model, options.compile)
+    with Progress(console=errors, transient=True) as bar:
+        task = bar.add_task("compiling, warming up, timing" if options.compile else "timing")
+        seconds = measure(
+            ways,
+            image_BCHW,
+            options.rounds,
+            clock=CLOCKS[options.clock],
+            progress=lambda done, of: bar.update(task, completed=done, total=of),
+        )
+    pairs = [name for name in ways if name.startswith("model")]
+    return {
+        "model": str(options.model),
+        "set": dict(options.set),
+        "backbone": model.config["backbone"].get("name", model.config["backbone"]["type"]),
+        "image_size": size,
+        "batch": options.batch,
+        "rounds": options.rounds,
+        "threads": options.threads,
+        "clock": options.clock,
+        "device": str(device),
+        "versions": versions(),
+        "source": source_hash(),
+        "graph_breaks": breaks,
+        "ratios": {name: ratio(seconds, name, name.replace("model", "backbone")) for name in pairs},
+        "seconds": seconds,
+    }
+
+
+def table(results: Mapping[str, Any]) -> Table:
+    """The results for people."""
+    rows = []
+    for name, times in results["seconds"].items():
+        found = results["ratios"].get(name)
+        times_backbone = f"{found['median']:.3f}  ({found['low']:.3f} to {found['high']:.3f})" if found else "1"
+        rows.append([name, f"{1000 * statistics.median(times):.1f}", f"{1000 * min(times):.1f}", times_backbone])
+    notes = ["Median of the rounds' ratios and its 95 % interval (all rounds' range where they are fewer than 6)."]
+    if results["graph_breaks"] is not None:
+        notes.append(f"Graph breaks in the model's forward pass: {results['graph_breaks']}.")
+    size = results["image_size"]
+    return Table(
+        f"{results['model']} on {results['backbone']}: {results['batch']} images of {size}x{size}, "
+        f"{results['device']}, {results['threads']} thread(s), {results['rounds']} rounds, {results['clock']} clock",
+        ["forward pass", "ms, median", "ms, least", "times its backbone"],
+        rows,
+        notes,
+        left=["forward pass"],
+    )
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", nargs="?", default="lifeiqa", help="a zoo name, or a .yaml or .json file")
+    parser.add_argument("--batch", type=int, default=4, help="images a forward pass")
+    parser.add_argument("--rounds", type=int, default=21, help="more for a noisy machine")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of torch")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument(
+        "--clock",
+        choices=list(CLOCKS),
+        default="wall",
+        help="cpu: this process's own, for a machine shared with others",
+    )
+    parser.add_argument("--compile", action="store_true", help="time both compiled by torch.compile as well")
+    parser.add_argument("--json", action="store_true", help="print JSON, with the seconds of every round")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the same JSON to a file")
+    add_set_option(parser)
+    options = parser.parse_args(argv)
+    for name in ("batch", "rounds", "threads"):
+        if getattr(options, name) < 1:
+            parser.error(f"--{name} is {getattr(options, name)}; give 1 or more")
+    return options
+
+
+def main(argv: list[str] | None = None) -> int:
+    options = parse(argv)
+    errors = Console(stderr=True)
+    try:
+        results = benchmark(options, errors)
+    except IqaZooError as error:
+        errors.print(f"error: {error}", style="red", markup=False, highlight=False)
+        return 2
+    except torch._dynamo.exc.TorchDynamoException as error:
+        reason = str(error).strip().splitlines()[0]
+        errors.print(f"error: torch.compile: {reason}; leave --compile out", style="red", markup=False)
+        return 2
+    if options.out:
+        options.out.write_text(json.dumps(results, indent=1), encoding="utf-8")
+    if options.json:
+        print_json(results)
+    else:
+        console().print(table(results).rich())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

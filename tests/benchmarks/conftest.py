@@ -1,0 +1,86 @@
+"""What the tests of study scripts share: folders of noise with scores, small models, a script run as a user runs it."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def noise_folder(tmp_path_factory):
+    """Two data sets of noise whose scores fall (photos, MOS) and rise (others, DMOS) with it, sharing one file; two models."""
+    root = tmp_path_factory.mktemp("study")
+    rng = np.random.default_rng(0)
+    for name, sign in (("photos", -1), ("others", 1)):
+        (root / name).mkdir()
+        lines = ["image,mos"]
+        for i in range(30):
+            noise = rng.normal(128, 3 * (i + 1), (224, 224, 3)).clip(0, 255).astype(np.uint8)
+            Image.fromarray(noise).save(root / name / f"{name}{i}.png")
+            lines.append(f"{name}{i}.png,{100 + sign * 3 * i}")
+        (root / name / "labels.csv").write_text("\n".join(lines) + "\n")
+    (root / "others" / "others7.png").write_bytes((root / "photos" / "photos7.png").read_bytes())
+    small = dict(
+        dim=24,
+        backbone=dict(type="timm_features", name="test_resnet", stages=[3, 4]),
+        queries=dict(type="guided"),
+        memory=dict(type="grid_pool", grid=2),
+        interactions=[dict(type="query_gcn", hidden=[8]), dict(type="cross_attention", num_heads=2)],
+        head=dict(type="moe", hidden=64),
+        losses=[dict(type="l1")],
+    )
+    (root / "gcn.yaml").write_text(yaml.safe_dump(small))
+    small["interactions"][0] = dict(type="self_attention", num_heads=2)
+    small["head"] = dict(type="ffn", hidden=16)
+    (root / "attention.json").write_text(json.dumps(small))
+    return root
+
+
+@pytest.fixture(scope="session")
+def run_study():
+    """Run a script in a folder, with the cache there and options that keep it small."""
+
+    def run(script, folder, *arguments, small=True):
+        options = [
+            "--splits",
+            2,
+            "--epochs",
+            2,
+            "--crops",
+            1,
+            "--batch-size",
+            8,
+            "--validation-fraction",
+            0.25,
+            "--jobs",
+            1,
+        ]
+        command = [sys.executable, BENCHMARKS / script, *arguments, *(options if small else [])]
+        environment = {**os.environ, "IQA_ZOO_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
+        command = [str(word) for word in command]
+        return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def load_script():
+    """Import a script as a module, for tests of its functions."""
+
+    def load(name):
+        spec = importlib.util.spec_from_file_location(f"benchmarks_{name}", BENCHMARKS / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module  # dataclasses look their module up
+        spec.loader.exec_module(module)
+        return module
+
+    return load

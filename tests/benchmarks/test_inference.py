@@ -1,0 +1,57 @@
+"""inference.py as a user runs it, and its ratio on made-up seconds."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+FILE = Path(__file__).resolve().parents[2] / "benchmarks" / "inference.py"
+
+
+@pytest.fixture(scope="module")
+def inference():
+    spec = importlib.util.spec_from_file_location("inference", FILE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_ratio_pairs_the_rounds(inference):
+    slow_half = [1.0] * 5 + [10.0] * 5  # the machine slows down for both
+    seconds = {"backbone": slow_half, "model": [1.02 * s for s in slow_half]}
+    found = inference.ratio(seconds, "model", "backbone")
+    assert found == pytest.approx({"median": 1.02, "low": 1.02, "high": 1.02})
+    few = inference.ratio({"backbone": [1.0, 1.0], "model": [1.1, 1.3]}, "model", "backbone")
+    assert few == pytest.approx({"median": 1.2, "low": 1.1, "high": 1.3})
+
+
+def test_the_ways_take_turns_and_the_warm_up_is_not_counted(inference):
+    log = []
+    ways = {name: lambda image, name=name: log.append((name, torch.is_inference_mode_enabled())) for name in "ab"}
+    seconds = inference.measure(ways, torch.zeros(1), rounds=3)
+    assert log == [("a", True), ("b", True)] * 5
+    assert [len(times) for times in seconds.values()] == [3, 3]
+
+
+def test_from_the_command_line(tiny, tmp_path):
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(tiny))
+    command = [sys.executable, FILE, "tiny.yaml", "--rounds", "2", "--threads", "1", "--batch", "2", "--json"]
+    command += ["--out", "r.json", "--set", "backbone.image_size=64"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout)
+    assert results == json.loads((tmp_path / "r.json").read_text())
+    assert results["image_size"] == 64
+    assert list(results["seconds"]) == ["backbone", "model"]
+    found = results["ratios"]["model"]
+    assert 0 < found["low"] <= found["median"] <= found["high"]
+
+
+def test_a_problem_is_said_in_a_line(inference, capsys):
+    assert inference.main(["lifeiq"]) == 2
+    assert "lifeiqa" in capsys.readouterr().err

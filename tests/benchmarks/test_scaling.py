@@ -1,0 +1,97 @@
+"""scaling.py as a user runs it, and its choice of the best and of the fronts."""
+
+import json
+
+import pytest
+from rich.console import Console
+
+from iqa_zoo.config import load_config
+from iqa_zoo.errors import IqaZooError, UnknownName
+
+
+@pytest.fixture(scope="module")
+def script(load_script):
+    return load_script("scaling")
+
+
+def test_the_whole_study(noise_folder, run_study, script, monkeypatch):
+    first = run_study(
+        "scaling.py", noise_folder, "gcn.yaml", "attention.json", "--backbones", "nss", "test_resnet", "--data", "table",
+        "--root", "photos", "--out", "scaling", "--json", "s.json", "--markdown", "s.md",
+    )  # fmt: skip
+    assert first.returncode == 0, first.stderr
+    results = json.loads((noise_folder / "s.json").read_text())
+    assert [backbone["weights"] for backbone in results["backbones"]] == ["no weights to load", "random weights"]
+    matched = [row for row in results["rows"] if row["decoder"] != "linear_probe"]
+    assert len(matched) == 4
+    for row in matched:
+        assert abs(row["budget"]["decoder"]["params"] - results["target"]) <= 0.01 * results["target"]
+    assert all(row["speed"]["latency_ms"] > 0 for row in results["rows"])
+    assert len(results["runs"]) == 2 * 2 * 3
+    assert len(results["differences"]) == 5 + 1 + 3  # the best to all others, and the others on each backbone
+    text = (noise_folder / "s.md").read_text()
+    assert "RANDOM WEIGHTS: test_resnet" in text
+    for name in ("scaling_macs.png", "scaling_params.svg"):
+        assert (noise_folder / "scaling" / name).is_file()
+    monkeypatch.chdir(noise_folder)
+    assert script.main(["--from", "scaling", "--markdown", "again.md"]) == 0
+    assert (noise_folder / "again.md").read_text() == text
+
+
+def row(backbone, decoder, srocc, macs, params):
+    return dict(
+        model=f"{decoder} on {backbone}",
+        backbone=backbone,
+        decoder=decoder,
+        srocc=None if srocc is None else dict(median=srocc, q1=srocc, q3=srocc),
+        budget=dict(macs=macs, params=params),
+    )
+
+
+def test_fronts_and_the_best_pass_over_what_failed(script):
+    rows = [row("s", "a", 0.7, 1, 5), row("s", "b", None, 1, 1), row("l", "a", 0.8, 9, 4), row("l", "b", 0.6, 9, 3)]
+    assert script.best_of(rows) == "a on l"
+    assert script.fronts(rows) == {"macs": ["a on s", "a on l"], "params": ["b on l", "a on l"]}
+
+
+def test_a_backbone_without_a_stage_is_left_out_and_a_misspelt_one_stops(script):
+    arguments = script.parse(["deiqt", "--backbones", "efficientvit_m0", "nss"])
+    reads = {**load_config("deiqt"), "memory": dict(type="grid_pool", stage=2)}
+    benches, refused = script.benches_of(arguments, {"m": reads}, lambda _: lambda *_: None, Console())
+    assert list(benches) == ["nss"]
+    assert [row["backbone"] for row in refused] == ["efficientvit_m0"]
+    assert "stage 2" in refused[0]["reason"]
+    arguments.backbones = ["efficientvit_m0"]
+    with pytest.raises(IqaZooError, match="no backbone is left: efficientvit_m0: .*stage 2"):
+        script.benches_of(arguments, {"m": reads}, lambda _: lambda *_: None, Console())
+    with pytest.raises(UnknownName, match="did you mean 'resnet18'"):
+        script.check_known("resnet81")
+
+
+def test_a_dry_run_says_what_it_would_cost(noise_folder, script, monkeypatch, capsys):
+    monkeypatch.setenv("IQA_ZOO_CACHE", str(noise_folder / "dry"))
+    arguments = [noise_folder / "gcn.yaml", "--backbones", "test_resnet", "--data", "table", "--root", noise_folder / "photos",
+                 "--validation-fraction", "0.25", "--dry-run"]  # fmt: skip
+    assert script.main([str(word) for word in arguments]) == 0
+    said = capsys.readouterr().err
+    assert "test_resnet:" in said
+    assert "T MACs" in said
+    assert not (noise_folder / "dry").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "--backbones"),
+        (["--backbones", "resnet18", "--weights", "resnet34=x"], "not one of --backbones"),
+        (["--backbones", "resnet18", "--weights", "resnet18=none.pt"], "no file none.pt"),
+        (["--backbones", "resnet18", "--weights", "none.pt"], "NAME=FILE"),
+        (["--backbones", "resnet18", "resnet18"], "named twice"),
+        (["--backbones", "resnet18", "--budget", "0"], "positive"),
+    ],
+)
+def test_usage_errors(script, arguments, says, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        script.main(arguments)
+    assert stopped.value.code == 2
+    assert says in " ".join(capsys.readouterr().err.split())

@@ -1,0 +1,157 @@
+"""Effects and interactions of a component-swap matrix, on tables whose answers are known."""
+
+import itertools
+
+import numpy as np
+import pytest
+from torch import nn
+
+from iqa_zoo import registry
+from iqa_zoo.build import build_model
+from iqa_zoo.engine import swaps
+from iqa_zoo.errors import InputError, UnknownName
+
+NAMES = dict(queries=["learned", "guided"], memory=["grid", "tokens", "both"], head=["linear", "ffn", "moe"])
+LEVELS = [dict(zip(NAMES, row, strict=True)) for row in itertools.product(*NAMES.values())]
+PLANTED = dict(
+    queries=dict(learned=-0.01, guided=0.01),
+    memory=dict(grid=0.02, tokens=-0.03, both=0.01),
+    head=dict(linear=-0.02, ffn=0.0, moe=0.02),
+)
+SPLIT_S = np.array([0.0, 0.03, -0.02, 0.01])  # splits differ in how hard they are
+
+
+def additive(levels):
+    sums_C = np.array([sum(PLANTED[factor][level] for factor, level in row.items()) for row in levels])
+    return 0.7 + SPLIT_S[:, None] + sums_C
+
+
+def noise(seed=0, count=18):
+    return np.random.default_rng(seed).normal(0, 0.01, (len(SPLIT_S), count))
+
+
+def test_an_additive_table_is_recovered_and_has_no_interactions():
+    told = swaps.analyse(additive(LEVELS), LEVELS, 0.25)
+    assert told["complete"]
+    assert told["grand"] == pytest.approx(0.7 + SPLIT_S.mean())
+    for row in told["main"]:
+        planted = PLANTED[row["factor"]][row["level"]]
+        assert row["effect"] == pytest.approx(planted, abs=1e-12)
+        assert row["srocc"] == pytest.approx(told["grand"] + planted)
+        assert row["verdict"] == ("better" if planted > 0 else "worse" if planted < 0 else "a tie")
+    assert len(told["interactions"]) == 2 * 3 + 2 * 3 + 3 * 3
+    assert all(row["effect"] == pytest.approx(0, abs=1e-12) and row["tie"] for row in told["interactions"])
+    assert sum(told["shares"].values()) == pytest.approx(1)
+    assert told["shares"]["rest"] == pytest.approx(0, abs=1e-9)
+
+
+def test_on_a_complete_table_least_squares_is_the_formula_of_means():
+    scores_SC = additive(LEVELS) + noise()
+
+    def mean(**fixed):
+        chosen = [i for i, row in enumerate(LEVELS) if all(row[factor] == level for factor, level in fixed.items())]
+        return scores_SC[:, chosen].mean(1)
+
+    main = swaps.main_effects(scores_SC, LEVELS)
+    for factor, names in NAMES.items():
+        for level in names:
+            np.testing.assert_allclose(main[factor][level], mean(**{factor: level}) - mean(), atol=1e-12)
+    for (first, second), cells in swaps.interaction_effects(scores_SC, LEVELS).items():
+        for (a, b), effect_S in cells.items():
+            cell = mean(**{first: a, second: b})
+            expected = cell - mean(**{first: a}) - mean(**{second: b}) + mean()
+            np.testing.assert_allclose(effect_S, expected, atol=1e-12)
+
+
+def test_missing_combinations_bias_nothing():
+    """Without one of the best combinations of moe its plain mean would be too low."""
+    levels = [row for row in LEVELS if not (row["head"] == "moe" and row["memory"] == "grid")] + [LEVELS[2]]
+    told = swaps.analyse(additive(levels), levels, 0.25)
+    assert not told["complete"]
+    for row in told["main"]:
+        assert row["effect"] == pytest.approx(PLANTED[row["factor"]][row["level"]], abs=1e-12)
+    assert told["grand"] == pytest.approx(0.7 + SPLIT_S.mean())
+    assert all(row["tie"] for row in told["interactions"])
+
+
+def test_a_pair_with_an_empty_cell_is_not_known_and_the_others_are():
+    levels = [row for row in LEVELS if not (row["head"] == "moe" and row["memory"] == "grid")]
+    told = swaps.analyse(additive(levels) + noise(count=len(levels)), levels, 0.25)
+    assert told["unknown"] == [["memory", "head"]]
+    assert {tuple(row["factors"]) for row in told["interactions"]} == {("queries", "memory"), ("queries", "head")}
+
+
+def test_levels_that_only_come_together_are_not_told_apart():
+    levels = [row for row in LEVELS if (row["head"] == "moe") == (row["memory"] == "both")]
+    told = swaps.analyse(additive(levels), levels, 0.25)
+    assert "cannot be told apart" in told["why"]
+    assert told["main"] == told["interactions"] == []
+
+
+def test_a_planted_interaction_is_found_and_stands_first():
+    scores_SC = additive(LEVELS) + 0.1 * noise()
+    scores_SC[:, [row["memory"] == "grid" and row["head"] == "moe" for row in LEVELS]] += 0.09
+    first = swaps.analyse(scores_SC, LEVELS, 0.25)["interactions"][0]
+    assert first["levels"] == ["grid", "moe"]
+    assert first["effect"] == pytest.approx(0.09 * 4 / 9, abs=0.002)  # the rest is in the two main effects
+    assert first["verdict"] == "better"
+    assert first["low"] < first["effect"] < first["high"]
+
+
+def test_noise_alone_gives_ties():
+    verdicts = []
+    for seed in range(40):
+        told = swaps.analyse(0.7 + SPLIT_S[:, None] + noise(seed), LEVELS, 0.25)
+        verdicts += [all(row["tie"] for row in told[family]) for family in ("main", "interactions")]
+    assert np.mean(verdicts) > 0.9
+
+
+def test_two_levels_are_one_hypothesis():
+    levels = [dict(head=head) for head in ("a", "b")]
+    rows = swaps.analyse([[0.7, 0.71], [0.71, 0.73], [0.69, 0.72]], levels, 0.25)["main"]
+    assert rows[0]["effect"] == -rows[1]["effect"]
+    assert rows[0]["p_holm"] == rows[0]["p"] == pytest.approx(rows[1]["p"])
+
+
+def test_effects_that_differ_in_sign_on_some_splits_only_are_two_hypotheses():
+    rows = [{}, {}]
+    made = swaps._with_effects(rows, [np.array([0.1, 0.1, 0.11]), np.array([0.1, -0.1, 0.11])], 0.25)
+    assert made[0]["p_holm"] == pytest.approx(2 * made[0]["p"])
+
+
+def test_what_does_not_fit_is_said():
+    with pytest.raises(InputError, match="a row a split"):
+        swaps.main_effects(np.zeros((2, 3)), LEVELS)
+    with pytest.raises(InputError, match="not finite"):
+        swaps.analyse(additive(LEVELS) * np.nan, LEVELS, 0.25)
+    with pytest.raises(InputError, match="at least two"):
+        swaps.analyse(additive(LEVELS)[:1], LEVELS, 0.25)
+
+
+def test_levels_come_from_the_registry():
+    assert swaps.level_names("interactions")[0] == "none"
+    assert "cross_attention" not in swaps.level_names("interactions")
+    assert {"learned", "guided", "class_token"} <= set(swaps.level_names("queries"))
+    with pytest.raises(UnknownName, match="did you mean 'linear'"):
+        swaps.level_names("head", ["linaer"])
+
+
+def test_a_part_that_cannot_be_a_level_says_why(monkeypatch):
+    class Demanding(nn.Module):
+        def __init__(self, *, dim: int, width: int):
+            super().__init__()
+
+    monkeypatch.setitem(registry.HEADS._module_dict, "demanding", Demanding)
+    assert "demanding" in swaps.level_names("head")
+    assert swaps.why_not("head", "demanding", [3, 4]) == "has no default for width"
+    assert swaps.why_not("queries", "guided", [1, 2, 3]) == "reads stage 4, and the backbone has 1, 2, 3"
+    assert swaps.why_not("queries", "guided", [3, 4]) is None
+    assert swaps.why_not("interactions", "none", []) is None
+
+
+def test_a_combination_builds_with_the_block_before_cross_attention():
+    levels = dict(queries="guided", interactions="feed_forward", memory="grid_pool", head="ffn")
+    cfg = swaps.combination_config(levels, dim=24, depth=2)
+    assert [block["type"] for block in cfg["interactions"]] == ["feed_forward", "cross_attention"] * 2
+    model = build_model({**cfg, "backbone": dict(type="nss", stages=[3, 4])})
+    assert type(model.head).__name__ == "FFNHead"

@@ -1,0 +1,41 @@
+"""What studies say of a pair is what its numbers say."""
+
+import pytest
+
+from iqa_zoo.reports.shared import COLUMNS, decoders_table, difference_cells, interval_note, summary_of, verdict_of
+
+
+def pair(mean, tie=False):
+    return dict(
+        first="a", second="b", mean=mean, low=mean - 0.1, high=mean + 0.1, wins=3, splits=5, p_holm=0.2, tie=tie
+    )
+
+
+def test_a_cell_for_each_column():
+    assert len(difference_cells(pair(0.2))) == len(COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"), [(pair(0.2), "a ahead"), (pair(-0.2), "b ahead"), (pair(0.2, True), "a tie")]
+)
+def test_who_is_ahead(given, says):
+    assert verdict_of(given) == says
+
+
+def test_several_places_in_a_line():
+    assert summary_of("3 shares", [pair(0.2), pair(-0.2), pair(0.1, True)]) == (
+        "a and b at 3 shares: a ahead at 1, b ahead at 1, ties at 1."
+    )
+
+
+def test_the_note_is_of_the_test_that_was_made():
+    assert "Nadeau" in interval_note(10)
+    assert "bootstrap" in interval_note(1)
+
+
+def test_the_decoders_are_named_without_a_letter():
+    budget = dict(decoder=dict(params=10, active_params=10, macs=5), moved={})
+    table = decoders_table(
+        dict(matched=[dict(model="a", budget=budget)], match="none", target="", yardstick="y", backbone="nss")
+    )
+    assert table.title == "The decoders on nss"
