@@ -142,7 +142,7 @@ def test_a_broken_image_is_named(folder, tmp_path):
     (tmp_path / "labels.csv").write_text("\n".join(lines) + "\n")
     result = run(
         folder, "gcn.yaml", "attention.json", "--data", "table", "--root", tmp_path, "--splits", 1, "--epochs", 1, "--crops", 1,
-        "--no-latency",
+        "--selection", "last", "--no-latency",
     )  # fmt: skip
     assert result.returncode == 2
     assert "broken.png" in "".join(result.stderr.split())
