@@ -55,7 +55,7 @@ class CachedFeatures(Dataset[tuple[dict[str, Tensor], Tensor]]):
     """One random crop an image, as float32 tensors."""
 
     def __init__(self, bank: FeatureBank, images: NDArray[np.int64], targets: NDArray[np.float64], seed: int):
-        self.arrays = {name: torch.from_numpy(np.asarray(array)).float() for name, array in bank.arrays.items()}
+        self.arrays = {name: torch.from_numpy(np.array(array, dtype=np.float32)) for name, array in bank.arrays.items()}
         self.scales, self.images, self.targets = bank.scales, images, targets
         self.rng = np.random.default_rng(seed)
 

@@ -125,7 +125,11 @@ def add_match_options(what: argparse._ActionsContainer) -> None:
 
 def add_training_options(how: argparse._ActionsContainer) -> None:
     """How decoders are trained on frozen features, and where."""
-    how.add_argument("--selection", choices=tuple(RULES), default="validation", help="which epoch is reported")
+    how.add_argument(
+        "--selection",
+        choices=tuple(RULES),
+        help="which epoch is reported (default: validation; last for demo, whose eleven contents are too few to hold one out)",
+    )
     how.add_argument("--crops", type=int, default=None, help="frozen: crops an image (default: 4; 1 for demo)")
     how.add_argument("--epochs", type=int, default=FrozenRecipe.epochs, help="frozen (default: %(default)s)")
     how.add_argument("--batch-size", type=int, default=FrozenRecipe.batch_size, help="frozen (default: %(default)s)")
@@ -184,6 +188,8 @@ def check_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace
         value = getattr(arguments, flag, None)
         if value is not None and value < 1:
             parser.error(f"--{flag.replace('_', '-')} is a positive number, got {value}")
+    if arguments.selection is None:
+        arguments.selection = "last" if arguments.data == "demo" else "validation"
     if arguments.validation_fraction is None:
         arguments.validation_fraction = 0.0 if arguments.selection == "last" else 0.1
     if arguments.backbone is None:
