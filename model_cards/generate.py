@@ -95,11 +95,11 @@ def published(card: dict[str, Any]) -> str:
 
 
 def measured(models: list[str]) -> str:
-    """Every stored result that has one of the models in it, with its conditions."""
+    """Every stored comparison that has one of the models in it, with its conditions; studies of parts are not of a model."""
     parts = []
     for path in sorted(RESULTS.glob("*.json")):
         results = json.loads(path.read_text(encoding="utf-8"))
-        if not set(models) & set(results.get("summary", {})):
+        if "matched" not in results or not set(models) & set(results.get("summary", {})):
             continue
         sizes = {row["model"]: row["budget"]["decoder"]["params"] for row in results["matched"]}
         rows = [
