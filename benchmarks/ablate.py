@@ -39,30 +39,19 @@ from iqa_zoo.engine.comparison import differences, summarise
 from iqa_zoo.engine.variants import SWEEPS, sweep, variants
 from iqa_zoo.errors import ConfigError, IqaZooError
 from iqa_zoo.reports.ablation import ablation_figures, ablation_tables, verdicts
-from iqa_zoo.reports.run import read_run, show, write_run
+from iqa_zoo.reports.run import Script
 
 TOLERANCE = 0.01
 
 
+SCRIPT = Script(
+    "ablate.py", frozenset({"base", "rows", "differences", "seconds"}), ablation_tables, verdicts, ablation_figures
+)
+
+
 def main(argv: list[str] | None = None) -> int:
     arguments = parse(argv)
-    console = Console(stderr=True)
-    try:
-        if arguments.run is not None:
-            kept = read_run(arguments.run, "ablate.py", {"base", "rows", "differences", "seconds"})
-            show(kept, ablation_tables(kept), verdicts(kept), arguments)
-            return 0
-        results = ablate(arguments, console)
-    except IqaZooError as error:
-        console.print(f"error: {error}", style="red", markup=False, highlight=False)
-        return 2
-    if results is None:
-        return 0
-    folder = arguments.out or run_folder(arguments, "ablate", Path(arguments.model).stem)
-    tables, sentences = ablation_tables(results), verdicts(results)
-    write_run(results, folder, tables, sentences, console, ablation_figures(results))
-    show(results, tables, sentences, arguments)
-    return 0
+    return SCRIPT.run(arguments, ablate, lambda: run_folder(arguments, "ablate", Path(arguments.model).stem))
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:

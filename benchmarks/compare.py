@@ -53,11 +53,9 @@ from iqa_zoo.engine.comparison import differences, summarise, summarise_rules
 from iqa_zoo.engine.latency import measure_speed
 from iqa_zoo.engine.provenance import source_hash, versions
 from iqa_zoo.engine.recipe import Recipe, list_recipes, load_recipe
-from iqa_zoo.errors import IqaZooError
 from iqa_zoo.reports.cards import load_cards, published
 from iqa_zoo.reports.comparison import comparison_tables, verdict
-from iqa_zoo.reports.run import read_run, show, write_run
-from iqa_zoo.reports.table import Table
+from iqa_zoo.reports.run import Script
 
 CARDS = Path(__file__).resolve().parent.parent / "model_cards"
 OWN = "own"  # each model on its own backbone
@@ -65,22 +63,8 @@ OWN = "own"  # each model on its own backbone
 
 def main(argv: list[str] | None = None) -> int:
     arguments = parse(argv)
-    console = Console(stderr=True)
-    try:
-        if arguments.run is not None:
-            kept = read_run(arguments.run, "compare.py", {"compared", "matched", "seconds"})
-            show(kept, *tables_of(kept), arguments)
-            return 0
-        results = compare(arguments, console)
-    except IqaZooError as error:
-        console.print(f"error: {error}", style="red", markup=False, highlight=False)
-        return 2
-    if results is None:
-        return 0
-    folder = arguments.out or run_folder(arguments, *map(label_of, arguments.models))
-    write_run(results, folder, *tables_of(results), console)
-    show(results, *tables_of(results), arguments)
-    return 0
+    script = Script("compare.py", frozenset({"compared", "matched", "seconds"}), comparison_tables, sentences_of)
+    return script.run(arguments, compare, lambda: run_folder(arguments, *map(label_of, arguments.models)))
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -326,8 +310,8 @@ def say_cost_end_to_end(
         )
 
 
-def tables_of(results: dict[str, Any]) -> tuple[list[Table], list[str]]:
-    return comparison_tables(results), verdict(results).splitlines()
+def sentences_of(results: dict[str, Any]) -> list[str]:
+    return verdict(results).splitlines()
 
 
 if __name__ == "__main__":

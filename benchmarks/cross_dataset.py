@@ -54,34 +54,28 @@ from iqa_zoo.data.splits import Split
 from iqa_zoo.engine.comparison import differences
 from iqa_zoo.engine.metrics import METRICS
 from iqa_zoo.engine.statistics import Difference, bootstrap_difference, holm, median_iqr, members_of
-from iqa_zoo.errors import InputError, IqaZooError
+from iqa_zoo.errors import InputError
 from iqa_zoo.reports.cross_dataset import cross_figures, cross_sentences, cross_tables
-from iqa_zoo.reports.run import COLUMNS, read_run, show, write_run
+from iqa_zoo.reports.run import COLUMNS, Script
 
 MODELS = ("lifeiqa", "deiqt", "vanilla_decoder")
 CSV = ("model", "train", "test", *COLUMNS[1:])
 RESAMPLES = 200  # for a variance, fewer do than for an interval
 
 
+SCRIPT = Script(
+    "cross_dataset.py",
+    frozenset({"datasets", "rows", "differences", "leaks", "seconds"}),
+    cross_tables,
+    cross_sentences,
+    cross_figures,
+    CSV,
+)
+
+
 def main(argv: list[str] | None = None) -> int:
     arguments = parse(argv)
-    console = Console(stderr=True)
-    try:
-        if arguments.run is not None:
-            kept = read_run(arguments.run, "cross_dataset.py", {"datasets", "rows", "differences", "leaks", "seconds"})
-            show(kept, cross_tables(kept), cross_sentences(kept), arguments, CSV)
-            return 0
-        results = study(arguments, console)
-    except IqaZooError as error:
-        console.print(f"error: {error}", style="red", markup=False, highlight=False)
-        return 2
-    if results is None:
-        return 0
-    folder = arguments.out or run_folder(arguments, "cross-dataset")
-    tables, sentences = cross_tables(results), cross_sentences(results)
-    write_run(results, folder, tables, sentences, console, cross_figures(results), CSV)
-    show(results, tables, sentences, arguments, CSV)
-    return 0
+    return SCRIPT.run(arguments, study, lambda: run_folder(arguments, "cross-dataset"))
 
 
 @dataclass(frozen=True)

@@ -46,34 +46,29 @@ from iqa_zoo.data.splits import Split
 from iqa_zoo.data.subsets import Subset, nested_subsets
 from iqa_zoo.engine.comparison import differences
 from iqa_zoo.engine.statistics import holm, median_iqr
-from iqa_zoo.errors import IqaZooError
 from iqa_zoo.reports.data_efficiency import efficiency_figures, efficiency_sentences, efficiency_tables
-from iqa_zoo.reports.run import COLUMNS, read_run, show, write_run
+from iqa_zoo.reports.run import COLUMNS, Script
 
 MODELS = ("lifeiqa", "deiqt", "vanilla_decoder")
 FRACTIONS = (0.2, 0.4, 0.6, 0.8, 1.0)
 CSV = ("model", "fraction", "images", "whole", "epochs", *COLUMNS[1:])
 
 
+SCRIPT = Script(
+    "data_efficiency.py",
+    frozenset({"shares", "rows", "differences", "seconds"}),
+    efficiency_tables,
+    efficiency_sentences,
+    efficiency_figures,
+    CSV,
+)
+
+
 def main(argv: list[str] | None = None) -> int:
     arguments = parse(argv)
-    console = Console(stderr=True)
-    try:
-        if arguments.run is not None:
-            kept = read_run(arguments.run, "data_efficiency.py", {"shares", "rows", "differences", "seconds"})
-            show(kept, efficiency_tables(kept), efficiency_sentences(kept), arguments, CSV)
-            return 0
-        results = study(arguments, console)
-    except IqaZooError as error:
-        console.print(f"error: {error}", style="red", markup=False, highlight=False)
-        return 2
-    if results is None:
-        return 0
-    folder = arguments.out or run_folder(arguments, "data-efficiency", *map(label_of, arguments.models))
-    tables, sentences = efficiency_tables(results), efficiency_sentences(results)
-    write_run(results, folder, tables, sentences, console, efficiency_figures(results), CSV)
-    show(results, tables, sentences, arguments, CSV)
-    return 0
+    return SCRIPT.run(
+        arguments, study, lambda: run_folder(arguments, "data-efficiency", *map(label_of, arguments.models))
+    )
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:

@@ -51,32 +51,26 @@ from iqa_zoo.engine.statistics import median_iqr
 from iqa_zoo.errors import ConfigError, IqaZooError, UnknownName, closest
 from iqa_zoo.registry import BACKBONES
 from iqa_zoo.reports.plots import pareto_front
-from iqa_zoo.reports.run import COLUMNS, read_run, show, write_run
+from iqa_zoo.reports.run import COLUMNS, Script
 from iqa_zoo.reports.scaling import COSTS, scaling_figures, scaling_sentences, scaling_tables
 
 MODELS = ("lifeiqa", "deiqt", "vanilla_decoder")
 CSV = ("backbone", "decoder", *COLUMNS[1:])
 
 
+SCRIPT = Script(
+    "scaling.py",
+    frozenset({"backbones", "rows", "front", "differences", "seconds"}),
+    scaling_tables,
+    scaling_sentences,
+    scaling_figures,
+    CSV,
+)
+
+
 def main(argv: list[str] | None = None) -> int:
     arguments = parse(argv)
-    console = Console(stderr=True)
-    try:
-        if arguments.run is not None:
-            kept = read_run(arguments.run, "scaling.py", {"backbones", "rows", "front", "differences", "seconds"})
-            show(kept, scaling_tables(kept), scaling_sentences(kept), arguments, CSV)
-            return 0
-        results = study(arguments, console)
-    except IqaZooError as error:
-        console.print(f"error: {error}", style="red", markup=False, highlight=False)
-        return 2
-    if results is None:
-        return 0
-    folder = arguments.out or run_folder(arguments, "scaling", *arguments.backbones)
-    tables, sentences = scaling_tables(results), scaling_sentences(results)
-    write_run(results, folder, tables, sentences, console, scaling_figures(results), CSV)
-    show(results, tables, sentences, arguments, CSV)
-    return 0
+    return SCRIPT.run(arguments, study, lambda: run_folder(arguments, "scaling", *arguments.backbones))
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:

@@ -47,7 +47,7 @@ from iqa_zoo.engine.comparison import backbone_config, differences, summarise
 from iqa_zoo.engine.swaps import FACTORS, Levels, analyse, combination_config, in_a_line, level_names, why_not
 from iqa_zoo.engine.variants import ROUTING_LOSSES
 from iqa_zoo.errors import IqaZooError
-from iqa_zoo.reports.run import COLUMNS, read_run, show, write_run
+from iqa_zoo.reports.run import COLUMNS, Script
 from iqa_zoo.reports.swaps import WORDS, swap_figures, swap_tables, swap_verdicts
 
 SPLITS = 5
@@ -58,25 +58,19 @@ USUAL_DIM = 384  # the model width that the default widths of parts are made for
 CSV_COLUMNS = ("model", *FACTORS, *COLUMNS[1:])
 
 
+SCRIPT = Script(
+    "swap.py",
+    frozenset({"rows", "refused", "analysis", "seconds"}),
+    swap_tables,
+    swap_verdicts,
+    swap_figures,
+    CSV_COLUMNS,
+)
+
+
 def main(argv: list[str] | None = None) -> int:
     arguments = parse(argv)
-    console = Console(stderr=True)
-    try:
-        if arguments.run is not None:
-            kept = read_run(arguments.run, "swap.py", {"rows", "refused", "analysis", "seconds"})
-            show(kept, swap_tables(kept), swap_verdicts(kept), arguments, CSV_COLUMNS)
-            return 0
-        results = swap(arguments, console)
-    except IqaZooError as error:
-        console.print(f"error: {error}", style="red", markup=False, highlight=False)
-        return 2
-    if results is None:
-        return 0
-    tables, sentences = swap_tables(results), swap_verdicts(results)
-    folder = arguments.out or run_folder(arguments, "swap")
-    write_run(results, folder, tables, sentences, console, swap_figures(results), CSV_COLUMNS)
-    show(results, tables, sentences, arguments, CSV_COLUMNS)
-    return 0
+    return SCRIPT.run(arguments, swap, lambda: run_folder(arguments, "swap"))
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:

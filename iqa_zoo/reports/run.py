@@ -7,6 +7,7 @@ import csv
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,40 @@ if TYPE_CHECKING:
 Results = dict[str, Any]
 RESULTS = "results.json"
 COLUMNS = ("model", "config", "split", "seed", "epoch", "srocc", "plcc", "plcc_logistic4", "krocc", "rmse", "seconds")
+
+
+@dataclass(frozen=True)
+class Script:
+    """How a benchmark script keeps and shows its results: ``needed`` are the keys by which they are recognised."""
+
+    name: str
+    needed: frozenset[str]
+    tables: Callable[[Results], list[Table]]
+    sentences: Callable[[Results], list[str]]
+    figures: Callable[[Results], Mapping[str, Figure]] | None = None
+    columns: Sequence[str] = COLUMNS
+
+    def run(
+        self,
+        arguments: argparse.Namespace,
+        study: Callable[[argparse.Namespace, Console], Results | None],
+        folder: Callable[[], Path],
+    ) -> int:
+        """Print ``--from`` again, or do the study (None: it only said its cost), keep it and show it; the exit code."""
+        console = Console(stderr=True)
+        try:
+            results = read_run(arguments.run, self.name, self.needed) if arguments.run else study(arguments, console)
+        except IqaZooError as error:
+            console.print(f"error: {error}", style="red", markup=False, highlight=False)
+            return 2
+        if results is None:
+            return 0
+        tables, sentences = self.tables(results), self.sentences(results)
+        if not arguments.run:
+            figures = self.figures(results) if self.figures else None
+            write_run(results, arguments.out or folder(), tables, sentences, console, figures, self.columns)
+        show(results, tables, sentences, arguments, self.columns)
+        return 0
 
 
 def write_run(
