@@ -82,11 +82,8 @@ def _tried(function: Callable[..., Any], call: Call) -> Any:
 
 def _in_processes(function: Callable[..., Any], calls: Sequence[Call], jobs: int) -> Iterator[tuple[int, Any]]:
     left = set(range(len(calls)))
-    for processes in (
-        jobs,
-        jobs,
-        1,
-    ):  # a pool that breaks twice leaves its calls to be run apart, to find the one that breaks it
+    # A pool that breaks twice leaves its calls to be run apart, to find the one that breaks it.
+    for processes in (jobs, jobs, 1):
         groups = [sorted(left)] if processes > 1 else [[i] for i in sorted(left)]
         for group in groups:
             with ProcessPoolExecutor(processes, get_context("spawn"), torch.set_num_threads, (1,)) as pool:

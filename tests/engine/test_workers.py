@@ -12,6 +12,11 @@ from iqa_zoo.engine.workers import Failure, run_all
 from iqa_zoo.errors import InputError
 
 
+@pytest.fixture(autouse=True)
+def _processes_can_import_this_module(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])  # other processes begin with the sys.path of this one
+
+
 def square(x: int) -> tuple[int, int]:
     return x * x, torch.get_num_threads()
 
