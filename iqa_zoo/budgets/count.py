@@ -90,7 +90,8 @@ def count_operators(
         stack.enter_context(torch.random.fork_rng(devices=[device] if device.type == "cuda" else []))
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.no_grad())
-        stack.enter_context(torch.autocast(device.type, enabled=False))
+        if device.type != "meta":  # which has no autocast
+            stack.enter_context(torch.autocast(device.type, enabled=False))
         by_module = analysis.by_module_and_operator()
     _refuse_unknown(analysis)
     return {_relative(name): _split(counts) for name, counts in by_module.items() if name}
@@ -158,7 +159,7 @@ def _left_as_it_was(module: nn.Module) -> Iterator[None]:
     training = [part.training for part in parts]
     compiled = [part._compiled_call_impl for part in parts]
     hooks = [(list(part._forward_hooks), list(part._forward_pre_hooks)) for part in parts]
-    buffers = [(buffer, buffer.clone()) for buffer in module.buffers()]
+    buffers = [(buffer, buffer.clone()) for buffer in module.buffers() if not buffer.is_meta]
     for part in parts:
         part.training = False
         part._compiled_call_impl = None

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from iqa_zoo.budgets.budget import Budget, add_up
 from iqa_zoo.budgets.count import OperatorCount, count_operators
@@ -214,14 +215,24 @@ def _count_backbone(part: str, image_size: int | None) -> MeasuredBackbone:
 
 
 class _Zeros(TorchFunctionMode):
-    """Zeros in the place of random initial weights, which would take longer than the count."""
+    """Zeros in the place of random initial weights, which would take longer than the count. They come as memory that is
+    not touched yet, and what a truncated normal does to its uniform numbers next is left out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blank = WeakTensorKeyDictionary()
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         tensor = args[0] if args else kwargs.get("tensor")
-        if isinstance(tensor, Tensor) and getattr(func, "__name__", "").endswith(("uniform_", "normal_", "erfinv_")):
-            with torch.no_grad():
-                return tensor.zero_()
+        name = getattr(func, "__name__", "")
+        if isinstance(tensor, Tensor) and name.endswith(("uniform_", "normal_")):
+            if not tensor.is_meta:
+                tensor.data = torch.zeros_like(tensor)
+            self.blank[tensor] = True
+            return tensor
+        if name in ("erfinv_", "mul_", "add_", "clamp_") and tensor in self.blank:
+            return tensor
         return func(*args, **kwargs)
 
 

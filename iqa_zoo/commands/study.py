@@ -378,8 +378,9 @@ class Bench:
         """Print what features and trainings would cost. The time is a guess, from the speed of one matrix product."""
         self.feature_cost(data)
         crops, epochs = crops_wanted(self.arguments), self.arguments.epochs
-        # A backward pass costs two forward ones; validation, and with every_rule the test part, is measured every epoch.
-        train = epochs * len(data) * (0.8 * 3 + crops * (0.3 if every_rule else 0.1))
+        # A backward pass costs two forward ones; validation, and with every_rule the test part, is measured now and then.
+        measured = crops * (0.3 if every_rule else 0.1) * min(epochs, recipe_wanted(self.arguments).measurements)
+        train = len(data) * (epochs * 0.8 * 3 + measured)
         budgets = [measure_budget(dict(cfg)) for cfg in models.values()]
         macs = sum(budget.decoder.macs for budget in budgets) * train * count
         jobs = min(self.arguments.jobs, len(models) * count)

@@ -146,7 +146,7 @@ def train_one(
         elsewhere={name: other.bank for name, other in others.items()},
         device=training.device,
     )
-    selected = next(i for i, epoch in enumerate(run.history) if epoch["selected"])
+    selected = next(measured["epoch"] for measured in run.history if measured["selected"])
     record = {
         "model": training.model,
         "config": config_hash(training.cfg),
@@ -156,8 +156,8 @@ def train_one(
         "elsewhere": {
             name: evaluate_elsewhere(run.elsewhere[name], data, other.data) for name, other in others.items()
         },
-        "epoch": selected + 1,
-        "epochs": len(run.history),
+        "epoch": selected,
+        "epochs": training.recipe.epochs,
         "last_loss": run.history[-1]["loss"],
         "every_rule": every_rule(run.history) if training.every_rule else {},
         "seconds": run.seconds,

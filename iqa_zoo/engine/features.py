@@ -91,7 +91,7 @@ class FeatureBank:
         tensor = torch.from_numpy(self.arrays[name][image_B, crop_B]).float()
         if name in self.scales:
             mean, deviation = self.scales[name]
-            tensor = tensor.sub_(mean).div_(deviation)
+            tensor = tensor.sub_(mean).mul_(1 / deviation)  # faster than dividing
         return tensor
 
 

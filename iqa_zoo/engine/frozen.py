@@ -39,16 +39,19 @@ class FrozenRecipe:
         clip: gradient norm at most.
         average: weight of the past, a step, in a moving average of the weights, which is then what predicts; 0 for none.
             Taken every few steps, as it costs a step's pass over the weights.
+        measurements: how many times the parts are measured, evenly over the epochs and after the last; a rule chooses from
+            these epochs. Measuring all of a test part costs as much as half an epoch of training.
         precision: of the matrix products, in training and in prediction; the head, the losses and the optimizer stay in
             float32. ``auto`` is bfloat16 where the processor or the GPU multiplies it natively, float32 elsewhere.
     """
 
     epochs: int = 12
-    batch_size: int = 32
-    lr: float = 6e-4
+    batch_size: int = 64
+    lr: float = 1.1e-3
     weight_decay: float = 0.05
     clip: float = 1.0
     average: float = 0.98
+    measurements: int = 4
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
     def on(self, device: torch.device | str) -> FrozenRecipe:
@@ -63,8 +66,8 @@ class FrozenRun:
     Attributes:
         predictions: of the test part at the selected epoch, on the labels' scale (mean over the cached crops).
         elsewhere: of all images of other datasets, by name, at the same epoch.
-        history: an epoch each: ``loss`` on standardised labels; metrics of the ``validation`` and the ``test`` part, None
-            where they were not measured; which is ``selected``.
+        history: each measured ``epoch``, counted from 1: the ``loss`` on standardised labels since the one before; metrics of
+            the ``validation`` and the ``test`` part, None where they were not measured; which is ``selected``.
         seconds: wall clock.
     """
 
@@ -101,7 +104,7 @@ def train_frozen(
         recipe: how.
         seed: see above.
         rule: of :data:`iqa_zoo.engine.selection.RULES`.
-        every_rule: note the test metrics after every epoch, so that the rules can be compared.
+        every_rule: note the test metrics of every measured epoch, so that the rules can be compared.
         elsewhere: features of other datasets to predict, from the same backbone.
         device: where the decoder is trained, as torch names it.
 
@@ -114,23 +117,24 @@ def train_frozen(
         raise InputError("the rule 'validation' needs a validation part, and this split has none")
     history: list[dict[str, Any]] = []
     best: _Fitted | None = None
+    tested: NDArray[np.float64] | None = None
     for fitted in _epochs(cfg, bank, mos[split.train], split.train, recipe.on(device), seed, device):
         parts = {
             "validation": split.validation,
             "test": split.test if every_rule or rule == "test-oracle" else split.test[:0],
         }
-        measured = {
-            part: _measure(fitted.predict(bank, images), mos[images]) for part, images in parts.items() if len(images)
-        }
-        history.append({"loss": fitted.loss, **dict.fromkeys(parts), **measured})
+        scores = {part: fitted.predict(bank, images) for part, images in parts.items() if len(images)}
+        measured = {part: _measure(scores[part], mos[parts[part]]) for part in scores}
+        history.append({"epoch": fitted.epoch, "loss": fitted.loss, **dict.fromkeys(parts), **measured})
         if choose(history, rule) == len(history) - 1:
-            best = fitted.kept()
+            best, tested = fitted.kept(), scores.get("test")
     chosen = choose(history, rule)
     for i, past in enumerate(history):
         past["selected"] = i == chosen
     assert best is not None
     others = {name: best.predict(other, np.arange(other.images)) for name, other in (elsewhere or {}).items()}
-    return FrozenRun(best.predict(bank, split.test), others, history, time.perf_counter() - started)
+    predictions = best.predict(bank, split.test) if tested is None else tested
+    return FrozenRun(predictions, others, history, time.perf_counter() - started)
 
 
 def _measure(scores: NDArray[np.float64], mos: NDArray[np.float64]) -> dict[str, float]:
@@ -139,9 +143,10 @@ def _measure(scores: NDArray[np.float64], mos: NDArray[np.float64]) -> dict[str,
 
 @dataclass(frozen=True)
 class _Fitted:
-    """A decoder after an epoch (it goes on training), its mean loss, and the scales that it was trained in."""
+    """A decoder after an epoch (it goes on training), its mean loss since the last, and the scales it was trained in."""
 
     model: nn.Module
+    epoch: int
     loss: float
     scales: dict[str, tuple[torch.Tensor, torch.Tensor]]
     center: float
@@ -168,7 +173,7 @@ def _epochs(
     seed: int,
     device: str,
 ) -> Iterator[_Fitted]:
-    """Train a decoder on some images and their labels, yielding it after each epoch."""
+    """Train a decoder on some images and their labels, yielding it where it is to be measured."""
     bank = bank.standardised(images)
     center, spread = float(mos.mean()), float(mos.std())
     target_of = dict(zip(images.tolist(), ((mos - center) / spread).tolist(), strict=True))
@@ -185,10 +190,11 @@ def _epochs(
             model, multi_avg_fn=get_ema_multi_avg_fn(recipe.average**AVERAGE_EVERY), use_buffers=True
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, total))
+        measured = {-(-recipe.epochs * (i + 1) // recipe.measurements) for i in range(recipe.measurements)}
+        losses: list[float] = []
         for epoch in range(recipe.epochs):
             model.train()
             order = rng.permutation(images)
-            losses = []
             for i in range(steps_an_epoch):
                 image_B = order[i * batch : (i + 1) * batch]
                 crop_B = rng.integers(bank.crops, size=batch)
@@ -208,7 +214,10 @@ def _epochs(
                 if (i + 1) % AVERAGE_EVERY == 0 or i == steps_an_epoch - 1:
                     averaged.update_parameters(model)
                 losses.append(loss.item())
-            yield _Fitted(averaged.module, sum(losses) / len(losses), bank.scales, center, spread, recipe.precision)
+            if epoch + 1 in measured:
+                loss_since = sum(losses) / len(losses)
+                yield _Fitted(averaged.module, epoch + 1, loss_since, bank.scales, center, spread, recipe.precision)
+                losses.clear()
 
 
 def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

@@ -34,7 +34,7 @@ def choose(history: Sequence[Mapping[str, Any]], rule: str) -> int:
     a validation part of a hundred images would rather pick its own luck. The test oracle takes the best, of equals the first.
 
     Args:
-        history: an epoch each, in order, with ``validation`` and ``test`` (metrics by name) where they were measured.
+        history: a measured epoch each, in order, with ``validation`` and ``test`` (metrics by name) where they were measured.
         rule: of ``RULES``.
 
     Raises:
@@ -50,7 +50,7 @@ def choose(history: Sequence[Mapping[str, Any]], rule: str) -> int:
         return len(history) - 1
     part = "validation" if rule == "validation" else "test"
     if any(epoch.get(part) is None for epoch in history):
-        raise InputError(f"the rule {rule!r} needs the {part} part measured after every epoch, and it was not")
+        raise InputError(f"the rule {rule!r} needs the {part} part measured each time, and it was not")
     # A constant prediction has no SROCC; any number is better.
     sroccs = [-math.inf if math.isnan(epoch[part]["srocc"]) else epoch[part]["srocc"] for epoch in history]
     enough = max(sroccs) - (TIE if rule == "validation" else 0)
@@ -59,9 +59,9 @@ def choose(history: Sequence[Mapping[str, Any]], rule: str) -> int:
 
 
 def every_rule(history: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    """What each rule reports: the epoch, counted from 1, and its test metrics, where the history has what it reads.
+    """What each rule reports: the ``epoch`` and its test metrics, where the history has what it reads.
 
-    >>> every_rule([dict(validation=None, test=dict(srocc=0.5)), dict(validation=None, test=dict(srocc=0.4))])
+    >>> every_rule([dict(epoch=1, test=dict(srocc=0.5)), dict(epoch=2, test=dict(srocc=0.4))])
     {'last': {'epoch': 2, 'srocc': 0.4}, 'test-oracle': {'epoch': 1, 'srocc': 0.5}}
     """
     reported = {}
@@ -71,5 +71,5 @@ def every_rule(history: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, floa
         except InputError:
             continue
         if history[chosen].get("test") is not None:
-            reported[rule] = {"epoch": chosen + 1, **history[chosen]["test"]}
+            reported[rule] = {"epoch": history[chosen]["epoch"], **history[chosen]["test"]}
     return reported

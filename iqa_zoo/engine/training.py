@@ -287,7 +287,7 @@ def _report(
     selected = next(i for i, epoch in enumerate(history) if epoch["selected"])
     return {
         "selection": options.selection,
-        "epoch": selected + 1,
+        "epoch": history[selected]["epoch"],
         "epochs": len(history),
         "validation": history[selected]["validation"],
         **evaluate_scores(scores, data, split.test),

@@ -51,6 +51,20 @@ def test_the_test_labels_are_never_read(decoder):
     np.testing.assert_array_equal(runs[0].predictions, runs[1].predictions)
 
 
+def test_parts_are_measured_evenly_and_always_at_the_end(decoder):
+    bank, mos = planted()
+    histories = {
+        times: train_frozen(decoder, bank, mos, SPLIT, recipe=replace(RECIPE, epochs=5, measurements=times)).history
+        for times in (1, 2, 9)
+    }
+    epochs = {times: [measured["epoch"] for measured in history] for times, history in histories.items()}
+    assert epochs == {1: [5], 2: [3, 5], 9: [1, 2, 3, 4, 5]}
+    for times in (1, 2):  # measuring less changes nothing that is measured
+        for measured in histories[times]:
+            assert measured["test"] == histories[9][measured["epoch"] - 1]["test"]
+    assert histories[1][0]["loss"] == pytest.approx(np.mean([measured["loss"] for measured in histories[9]]))
+
+
 def test_a_seed_repeats_itself_and_leaves_the_global_generator_alone(decoder):
     bank, mos = planted()
     before = torch.get_rng_state()

@@ -14,8 +14,12 @@ SROCC = st.floats(-1, 1) | st.just(math.nan)
 
 def history(validation, test):
     return [
-        {"validation": None if v is None else {"srocc": v}, "test": None if t is None else {"srocc": t, "plcc": t / 2}}
-        for v, t in zip(validation, test, strict=True)
+        {
+            "epoch": epoch,
+            "validation": None if v is None else {"srocc": v},
+            "test": None if t is None else {"srocc": t, "plcc": t / 2},
+        }
+        for epoch, v, t in zip(range(1, len(test) + 1), validation, test, strict=True)
     ]
 
 
@@ -54,7 +58,7 @@ def test_the_test_part_has_no_say_in_the_validation_rule(pairs, others):
 def test_what_was_not_measured_cannot_choose():
     blind = history([0.1, 0.2], [None, None])
     assert choose(blind, "validation") == 1
-    with pytest.raises(InputError, match="'test-oracle' needs the test part measured after every epoch"):
+    with pytest.raises(InputError, match="'test-oracle' needs the test part measured each time"):
         choose(blind, "test-oracle")
     with pytest.raises(InputError, match="no epoch was finished"):
         choose([], "last")
