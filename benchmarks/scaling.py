@@ -30,7 +30,9 @@ from iqa_zoo.commands.study import (
     add_data_options,
     add_result_options,
     add_training_options,
+    add_weights_options,
     check_options,
+    check_weights,
     conditions,
     label_of,
     load_data,
@@ -86,19 +88,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     what.add_argument(
         "--backbones", nargs="+", default=[], metavar="NAME", help="nss, or timm names, the small ones first"
     )
-    what.add_argument(
-        "--weights",
-        action="append",
-        default=[],
-        type=_named_file,
-        metavar="NAME=FILE",
-        help="a backbone's weights, a .safetensors file or a plain state dict; may be given several times",
-    )
-    what.add_argument(
-        "--pretrained",
-        action="store_true",
-        help="fetch the ImageNet weights of the backbones that --weights does not name",
-    )
+    add_weights_options(what)
     what.add_argument(
         "--match", choices=("params", "macs", "none"), default="params", help="match decoders by (default: params)"
     )
@@ -122,24 +112,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     for what_of, given in (("model", [*map(label_of, arguments.models)]), ("backbone", arguments.backbones)):
         if len(set(given)) < len(given):
             parser.error(f"a {what_of} is named twice")
-    arguments.weights = dict(arguments.weights)
-    for name, file in arguments.weights.items():
-        if name not in arguments.backbones:
-            parser.error(f"--weights {name}=...: not one of --backbones {' '.join(arguments.backbones)}")
-        if not file.is_file():
-            parser.error(f"--weights {name}: there is no file {file}")
+    check_weights(parser, arguments)
     if arguments.budget is not None and arguments.budget < 1:
         parser.error(f"--budget is a positive number, got {arguments.budget}")
     arguments.backbone = ", ".join(arguments.backbones)
     check_options(parser, arguments)
     return arguments
-
-
-def _named_file(text: str) -> tuple[str, Path]:
-    name, equals, file = text.partition("=")
-    if not equals or not name or not file:
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=FILE, for example resnet18=resnet18.safetensors")
-    return name, Path(file)
 
 
 @dataclass(frozen=True)
@@ -276,7 +254,7 @@ def time_all(benches: Mapping[str, Bench], placed: Sequence[Placed], report: Rep
     models = {}
     for each in placed:
         models[each.model] = build_model(each.cfg)
-        models[each.model].backbone = benches[each.backbone].carrier.backbone.cpu()
+        models[each.model].backbone = benches[each.backbone].backbone.cpu()
     speeds = measure_speed(models, progress=report("timing in turn"))
     return {name: asdict(speed) for name, speed in speeds.items()}
 

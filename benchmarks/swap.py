@@ -236,7 +236,7 @@ def brought_to(cfg: Config, target: int, bench: Bench, arguments: argparse.Names
     Only widths are moved: depth and the number of experts are the same for all combinations.
     """
     try:
-        decoder = build_decoder(cfg, bench.carrier.spec)
+        decoder = build_decoder(cfg, bench.spec)
         if any(getattr(part, "routes", False) for part in (*decoder.interactions, decoder.head)):
             cfg["losses"] += [dict(type=name, weight=weight) for name, weight in ROUTING_LOSSES.items()]
         cfg = in_proportion(cfg)

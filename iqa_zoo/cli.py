@@ -30,6 +30,8 @@ COMMANDS = (
     "train",
     "evaluate",
     "score",
+    "explain",
+    "report",
     "plugins",
 )  # in the order of --help
 
@@ -47,6 +49,8 @@ examples:
   iqa-zoo train deiqt --data demo --work-dir run    end to end, resumable; with --dry-run, what it would cost
   iqa-zoo evaluate run --data livec --root LIVEC    on its own test part, or on another dataset
   iqa-zoo score photos/ --weights run -o s.csv      any images of any size
+  iqa-zoo explain a.png --weights run -o looks.png  where the queries look, which experts they meet
+  iqa-zoo report run -o report.html                 a training or a study as one page
 
 Exit codes: 0 done, 1 a check found problems, 2 a wrong argument, name or file.
 """

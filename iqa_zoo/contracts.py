@@ -106,9 +106,12 @@ class HeadOutput:
 class QualityOutput:
     """Everything one forward pass produced. Scores are on the scale and in the direction of the labels
     the model was trained on. ``queries_BND`` enters the head. ``routing`` has one entry a mixture of experts, in
-    their order, the head's last. ``attention`` holds, by config path of
-    the block, the weights of each query over the memory (BNL, mean over heads), and is filled by
-    ``QualityModel.details`` only.
+    their order, the head's last.
+
+    What follows is filled by ``QualityModel.details`` only. ``attention`` holds, by config path of the block, the weights
+    of each query over the memory, BNL, mean over heads; ``attention_by_head`` those of each head, BHNL with H heads, of
+    blocks that tell them apart. Both are those before dropout. ``adjacency`` holds, by config path, the adjacency of
+    each layer of a block that convolves over the queries, GNN with G layers.
     """
 
     score_B: Tensor
@@ -116,6 +119,18 @@ class QualityOutput:
     queries_BND: Tensor
     routing: list[Routing] = field(default_factory=list)
     attention: dict[str, Tensor] = field(default_factory=dict)
+    attention_by_head: dict[str, Tensor] = field(default_factory=dict)
+    adjacency: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TokenGrid:
+    """Where memory tokens lie: row by row on ``rows`` x ``columns`` cells that share out the image evenly. ``source``
+    says what they are the cells of, in words for a figure."""
+
+    rows: int
+    columns: int
+    source: str
 
 
 @runtime_checkable
@@ -138,16 +153,20 @@ class Queries(Protocol):
 
 @runtime_checkable
 class Memory(Protocol):
-    """Features -> memory_BLD, the keys and values of cross-attention."""
+    """Features -> memory_BLD, the keys and values of cross-attention. A memory whose tokens lie on a grid over the image
+    may also offer ``token_grid(length, height, width) -> TokenGrid | None``: the grid of its ``length`` tokens of an image
+    of that size in pixels, None where they fit none. Attention over one without it has no picture."""
 
     def __call__(self, features: Features) -> Tensor: ...
 
 
 @runtime_checkable
 class Interaction(Protocol):
-    """(queries_BND, memory_BLD) -> queries_BND. A block that attends to the memory may also offer
-    ``attention(queries_BND, memory_BLD) -> weights_BNL`` for ``QualityModel.details``. One with a mixture of experts has
-    ``routes = True`` and offers ``routed(queries_BND, memory_BLD) -> (queries_BND, Routing)``, called in its place."""
+    """(queries_BND, memory_BLD) -> queries_BND. For ``QualityModel.details`` a block that attends to the memory may also
+    offer ``attention(queries_BND, memory_BLD) -> weights_BNL``, or ``attention_by_head`` -> weights_BHNL and have the mean
+    taken; a graph convolution over the queries ``adjacencies() -> [adjacency_NN, ...]``, one a layer, Parameters where they
+    are learned. One with a mixture of experts has ``routes = True`` and offers
+    ``routed(queries_BND, memory_BLD) -> (queries_BND, Routing)``, called in its place."""
 
     def __call__(self, queries_BND: Tensor, memory_BLD: Tensor) -> Tensor: ...
 

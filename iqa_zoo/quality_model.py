@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -21,6 +22,27 @@ class GivenFeatures(nn.Module):
 
     def forward(self, features: Features) -> Features:
         return features
+
+
+@dataclass
+class Inside:
+    """What ``QualityModel.details`` adds to the output, by config path of the block."""
+
+    attention: dict[str, Tensor] = field(default_factory=dict)
+    attention_by_head: dict[str, Tensor] = field(default_factory=dict)
+    adjacency: dict[str, Tensor] = field(default_factory=dict)
+
+    def look(self, path: str, block: Any, queries_BND: Tensor, memory_BLD: Tensor | None) -> None:
+        """Take down what a block is about to do with these queries."""
+        device = queries_BND.device
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):  # a plugin's attention may have dropout
+            if hasattr(block, "attention_by_head"):
+                self.attention_by_head[path] = block.attention_by_head(queries_BND, memory_BLD)
+                self.attention[path] = self.attention_by_head[path].mean(1)
+            elif hasattr(block, "attention"):
+                self.attention[path] = block.attention(queries_BND, memory_BLD)
+        if hasattr(block, "adjacencies"):
+            self.adjacency[path] = torch.stack([adjacency_NN.detach() for adjacency_NN in block.adjacencies()])
 
 
 class QualityModel(nn.Module):
@@ -69,17 +91,16 @@ class QualityModel(nn.Module):
         return self.output(image_BCHW).score_B
 
     def output(self, image_BCHW: Tensor | Features, *, attention: bool = False) -> QualityOutput:
-        """Return everything the forward pass produces on its way to the score, on request with the attention."""
+        """Return everything the forward pass produces on its way to the score, on request with what ``details`` adds."""
         self._check(image_BCHW)
         features = self.backbone(image_BCHW)
         queries_BND = self.queries(features)
         memory_BLD = None if self.memory is None else self.memory(features)
-        attended = {}
+        inside = Inside() if attention else None
         routings = []
         for i, block in enumerate(self.interactions):
-            attend: Any = getattr(block, "attention", None)
-            if attention and attend is not None:
-                attended[f"interactions.{i}"] = attend(queries_BND, memory_BLD)
+            if inside is not None:
+                inside.look(f"interactions.{i}", block, queries_BND, memory_BLD)
             routed: Any = getattr(block, "routed", None)
             if routed is None:
                 queries_BND = block(queries_BND, memory_BLD)
@@ -87,7 +108,8 @@ class QualityModel(nn.Module):
                 queries_BND, routing = routed(queries_BND, memory_BLD)
                 routings.append(routing)
         head = self._in_single_precision(queries_BND)
-        return QualityOutput(head.score_B, head.score_BN, queries_BND, [*routings, *head.routing], attended)
+        added = vars(inside) if inside is not None else {}
+        return QualityOutput(head.score_B, head.score_BN, queries_BND, [*routings, *head.routing], **added)
 
     def _in_single_precision(self, queries_BND: Tensor) -> HeadOutput:
         """The head's output; under autocast too in single precision, as bfloat16 has 8 bits and would make scores tie."""
@@ -112,7 +134,12 @@ class QualityModel(nn.Module):
         return losses
 
     def details(self, image_BCHW: Tensor | Features) -> QualityOutput:
-        """Return the output with the attention of every block that attends to the memory, by its config path."""
+        """Return the output with what every block attends to and along which graph, by its config path.
+
+        The scores are those of ``model(image)`` to the last bit, in training too: what is added is computed from what
+        enters each block, beside the forward pass and from no random number of its. A part that offers no attention or
+        adjacency (see :class:`iqa_zoo.contracts.Interaction`) is left out.
+        """
         return self.output(image_BCHW, attention=True)
 
     def _check(self, image_BCHW: Tensor | Features) -> None:

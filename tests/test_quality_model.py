@@ -1,16 +1,18 @@
 import copy
 import pickle
+from functools import partial
 
 import pytest
 import torch
 from timm.layers import DropPath
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from iqa_zoo.build import build_decoder, build_model
 from iqa_zoo.config import model_config
 from iqa_zoo.contracts import Features
 from iqa_zoo.errors import InputError
-from iqa_zoo.registry import MODELS
+from iqa_zoo.registry import MODELS, register_interaction
 
 SMALL = {  # overrides that make a zoo model small enough for a test
     "timm_features": {"backbone.image_size": 64},
@@ -81,6 +83,138 @@ def test_attention_is_that_of_the_queries_entering_the_block(zoo):
             block, (queries_BND, memory_BLD) = model.interactions[i], entered[i]
             _, by_head = block.attn(block.norm(queries_BND), memory_BLD, memory_BLD, average_attn_weights=False)
             assert torch.allclose(attention[f"interactions.{i}"], by_head.mean(1), atol=1e-6)
+
+
+def test_every_block_is_recomputed_by_hand_from_its_attention(zoo):
+    """x + W_o [A_h (M W_v,h + b_v,h)]_h + b_o, of the attention that the details give for each head."""
+    model, image_BCHW = zoo
+    entered, left, handles = {}, {}, []
+
+    def note(path, inputs, output):
+        entered[path], left[path] = inputs, output
+
+    for i, block in enumerate(model.interactions):
+        hook = partial(note, f"interactions.{i}")
+        handles.append(block.register_forward_hook(lambda _, inputs, output, hook=hook: hook(inputs, output)))
+    with torch.no_grad():
+        details = model.details(image_BCHW)
+    for handle in handles:
+        handle.remove()
+    for path, weights_BHNL in details.attention_by_head.items():
+        attn = model.interactions[int(path.split(".")[1])].attn
+        queries_BND, memory_BLD = (tensor.double() for tensor in entered[path])
+        dim, size = queries_BND.shape[-1], attn.head_dim
+        w_value, b_value = attn.in_proj_weight[2 * dim :].double(), attn.in_proj_bias[2 * dim :].double()
+        heads = []
+        for h in range(attn.num_heads):
+            part = slice(h * size, (h + 1) * size)
+            value_BLd = memory_BLD @ w_value[part].T + b_value[part]
+            heads.append(weights_BHNL[:, h].double() @ value_BLd)
+        out = attn.out_proj
+        answer_BND = queries_BND + torch.cat(heads, -1) @ out.weight.double().T + out.bias.double()
+        assert torch.allclose(left[path].double(), answer_BND, atol=1e-5)
+        assert torch.allclose(weights_BHNL.sum(-1), torch.ones(()), atol=1e-5)
+        assert torch.equal(details.attention[path], weights_BHNL.mean(1))
+    assert list(details.attention_by_head) == list(details.attention)
+
+
+def test_the_score_is_recomputed_by_hand_from_the_routing(zoo):
+    """Every expert on every query, weighed by the routing that the details give."""
+    model, image_BCHW = zoo
+    if not hasattr(model.head, "experts"):
+        pytest.skip("its head has no experts")
+    with torch.no_grad():
+        details, head = model.details(image_BCHW), model.head
+        normed_BND = head.norm(details.queries_BND)
+        normed_TD = normed_BND.flatten(0, 1)
+        weights_TE = details.routing[-1].weights_TE
+        mixed_TD = sum(weights_TE[:, e : e + 1] * expert(normed_TD) for e, expert in enumerate(head.experts))
+        mixed_BND = mixed_TD.view_as(normed_BND)
+        if head.residual == "paper":
+            mixed_BND = mixed_BND + head.gamma * normed_BND
+        else:
+            mixed_BND = normed_BND + head.gamma * mixed_BND
+        score_BN = (mixed_BND @ head.fc.weight.T + head.fc.bias)[..., 0]
+    assert torch.allclose(details.score_BN, score_BN, atol=1e-5)
+    assert torch.allclose(details.score_B, score_BN.mean(1), atol=1e-5)
+
+
+def test_adjacencies_are_those_of_the_layers_and_a_copy(zoo):
+    model, image_BCHW = zoo
+    with torch.no_grad():
+        adjacency = model.details(image_BCHW).adjacency
+    graphs = {f"interactions.{i}": b for i, b in enumerate(model.interactions) if hasattr(b, "adjacencies")}
+    assert list(adjacency) == list(graphs)
+    for path, adjacency_GNN in adjacency.items():
+        for given_NN, layer in zip(adjacency_GNN, graphs[path].layers, strict=True):
+            assert torch.equal(given_NN, layer.adjacency_NN)
+            assert given_NN.data_ptr() != layer.adjacency_NN.data_ptr()
+
+
+def test_details_change_no_score_in_training_either(tiny):
+    """Dropout draws the same numbers whether or not somebody looks."""
+    tiny["interactions"][1]["dropout"] = 0.5
+    model, image_BCHW = build_model(tiny).train(), torch.randn(2, 3, 160, 160)
+    scores = []
+    for ask in (model.output, model.details):
+        torch.manual_seed(0)
+        twin = copy.deepcopy(model)
+        scores.append((twin.details if ask == model.details else twin.output)(image_BCHW).score_B)
+    assert torch.equal(*scores)
+
+
+def test_nothing_is_computed_for_details_that_nobody_asked_for(zoo):
+    """The operators of the forward pass, counted with and without the details, and the same without the methods."""
+    model, image_BCHW = zoo
+
+    class Count(TorchDispatchMode):
+        def __init__(self):
+            super().__init__()
+            self.calls = []
+
+        def __torch_dispatch__(self, operator, types, args=(), kwargs=None):
+            self.calls.append(str(operator))
+            return operator(*args, **(kwargs or {}))
+
+    def calls(ask):
+        with torch.no_grad(), Count() as count:
+            ask(image_BCHW)
+        return count.calls
+
+    blind = copy.deepcopy(model)
+    for block in blind.interactions:
+        for name in ("attention", "attention_by_head", "adjacencies"):
+            if hasattr(block, name):
+                setattr(block, name, pytest.fail)  # called, it fails
+    assert calls(blind) == calls(blind.output) == calls(model)
+    looks = any(hasattr(block, "attention_by_head") for block in model.interactions)
+    assert (len(calls(model.details)) > len(calls(model))) == looks
+
+
+@pytest.mark.usefixtures("scratch_registry")
+def test_details_of_blocks_that_offer_little(tiny):
+    """A block without attention is left out; one with attention over the memory alone has no heads; random numbers stay."""
+
+    @register_interaction("mute")
+    class Mute(nn.Module):
+        def forward(self, queries_BND, memory_BLD):
+            return queries_BND + torch.rand(()) * memory_BLD.mean(1, keepdim=True)
+
+    @register_interaction("averaging")
+    class Averaging(Mute):
+        def attention(self, queries_BND, memory_BLD):
+            torch.rand(5)
+            return queries_BND.new_full((*queries_BND.shape[:2], memory_BLD.shape[1]), 1 / memory_BLD.shape[1])
+
+    tiny["interactions"] = [{"type": "mute"}, {"type": "averaging"}, {"type": "mute"}]
+    model, image_BCHW = build_model(tiny).eval(), torch.randn(2, 3, 160, 160)
+    torch.manual_seed(1)
+    score_B = model(image_BCHW)
+    torch.manual_seed(1)
+    details = model.details(image_BCHW)
+    assert torch.equal(score_B, details.score_B)
+    assert list(details.attention) == ["interactions.1"]
+    assert details.attention_by_head == details.adjacency == {}
 
 
 def test_batch_and_order_do_not_matter(zoo):

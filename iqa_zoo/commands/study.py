@@ -16,30 +16,31 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from torch import nn
 
 from iqa_zoo.budgets import Budget, match_budget, measure_budget
 from iqa_zoo.build import build_model
 from iqa_zoo.cache import cache_folder
 from iqa_zoo.commands.dataset_options import add_dataset_options, load_dataset
 from iqa_zoo.config import Config, config_hash, load_config, resolve_config
-from iqa_zoo.contracts import FeatureSpec
+from iqa_zoo.contracts import FeatureSpec, spec_of
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split, load_splits, make_splits
 from iqa_zoo.engine.comparison import Elsewhere, Training, backbone_config, train_many
 from iqa_zoo.engine.devices import torch_device
 from iqa_zoo.engine.features import FeatureBank, bank_shapes, extract_features
 from iqa_zoo.engine.frozen import FrozenRecipe
-from iqa_zoo.engine.latency import measure_speed
+from iqa_zoo.engine.latency import backbone_speed
 from iqa_zoo.engine.provenance import source_hash, versions
 from iqa_zoo.engine.selection import RULES
 from iqa_zoo.errors import BudgetError, IqaZooError
-from iqa_zoo.quality_model import QualityModel
 from iqa_zoo.registry import BACKBONES
 
 Tick = Callable[[int, int], None]
 Report = Callable[[str], Tick]
 Record = dict[str, Any]
 YARDSTICK = "linear_probe"
+RESULT_FILES = ("out", "json", "csv", "markdown", "html")  # where results go is no part of what was asked for
 EFFICIENCY = 0.3  # of the speed of a large matrix product, as measured on decoders of a few million parameters
 YARDSTICK_RATE = 10  # times the learning rate: one linear layer is far from its optimum after the same steps otherwise
 
@@ -111,6 +112,40 @@ def add_backbone_options(what: argparse._ActionsContainer) -> None:
     what.add_argument("--pretrained", action="store_true", help="fetch the backbone's ImageNet weights")
 
 
+def add_weights_options(what: argparse._ActionsContainer) -> None:
+    """The weights of several backbones, for :func:`check_weights`."""
+    what.add_argument(
+        "--weights",
+        action="append",
+        default=[],
+        type=_named_file,
+        metavar="NAME=FILE",
+        help="a backbone's weights, a .safetensors file or a plain state dict; may be given several times",
+    )
+    what.add_argument(
+        "--pretrained",
+        action="store_true",
+        help="fetch the ImageNet weights of the backbones that --weights does not name",
+    )
+
+
+def _named_file(text: str) -> tuple[str, Path]:
+    name, equals, file = text.partition("=")
+    if not equals or not name or not file:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=FILE, for example resnet18=resnet18.safetensors")
+    return name, Path(file)
+
+
+def check_weights(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    """Make ``--weights`` a file by name; stop with a usage error where one is of no backbone or not there."""
+    arguments.weights = dict(arguments.weights)
+    for name, file in arguments.weights.items():
+        if name not in arguments.backbones:
+            parser.error(f"--weights {name}=...: not one of --backbones {' '.join(arguments.backbones)}")
+        if not file.is_file():
+            parser.error(f"--weights {name}: there is no file {file}")
+
+
 def add_match_options(what: argparse._ActionsContainer) -> None:
     """How decoders are brought to one budget, for :func:`match_all`."""
     what.add_argument(
@@ -176,6 +211,19 @@ def add_result_options(out: argparse._ActionsContainer) -> None:
     )
     out.add_argument("--csv", type=Path, metavar="FILE", help="one row a model and split")
     out.add_argument("--markdown", type=Path, metavar="FILE", help="the tables, to paste")
+    out.add_argument(
+        "--html",
+        type=_in_a_folder,
+        metavar="FILE",
+        help="everything as one page; with --from, give --data and --root again to have the images in it",
+    )
+
+
+def _in_a_folder(text: str) -> Path:
+    path = Path(text)
+    if not path.resolve().parent.is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {path.resolve().parent}")
+    return path
 
 
 def check_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
@@ -230,8 +278,10 @@ def splits_of(arguments: argparse.Namespace, data: RatedImages, usual: int | Non
 
 
 def weights_in_words(arguments: argparse.Namespace) -> str:
-    if arguments.weights:
+    if isinstance(arguments.weights, Path):
         return f"weights from {arguments.weights.name}"
+    if arguments.weights:
+        return "weights of " + ", ".join(f"{name} from {file.name}" for name, file in arguments.weights.items())
     if arguments.pretrained:
         return "ImageNet weights"
     return "no weights to load" if arguments.backbone in BACKBONES.names() else "random weights"
@@ -255,8 +305,8 @@ class Bench:
     arguments: argparse.Namespace
     report: Report
     console: Console
-    carrier: QualityModel
-    backbone: Config
+    backbone: nn.Module
+    config: Config
     banks: dict[str, FeatureBank] = field(default_factory=dict)
 
     @classmethod
@@ -268,14 +318,18 @@ class Bench:
         Raises:
             ConfigError, CheckpointError: no such backbone, or no such weights.
         """
-        backbone = backbone_config(arguments.backbone, configs)
-        placed = {**configs[0], "backbone": backbone}
+        config = backbone_config(arguments.backbone, configs)
+        placed = {**configs[0], "backbone": config}
         carrier = build_model(placed, pretrained=arguments.pretrained, weights=arguments.weights)
-        return cls(arguments, report, console, carrier, backbone)
+        return cls(arguments, report, console, carrier.backbone, carrier.config["backbone"])
+
+    @property
+    def spec(self) -> FeatureSpec:
+        return spec_of(self.backbone)
 
     def placed(self, cfg: Mapping[str, Any]) -> Config:
         """A config on this backbone."""
-        return {**cfg, "backbone": self.backbone}
+        return {**cfg, "backbone": self.config}
 
     def bank(self, data: RatedImages) -> FeatureBank:
         """The features of a dataset's crops, from the cache or computed.
@@ -285,15 +339,15 @@ class Bench:
         """
         if data.name not in self.banks:
             crops = crops_wanted(self.arguments)
-            size = 2 * feature_values(self.carrier.spec, len(data), crops) / 1e9
+            size = 2 * feature_values(self.spec, len(data), crops) / 1e9
             if size > self.arguments.max_cache_gb:
                 raise IqaZooError(
                     f"the features of {data.name} need {size:.1f} GB in {cache_folder()}, more than --max-cache-gb "
                     f"{self.arguments.max_cache_gb:g}; raise it, or use fewer --crops"
                 )
             self.banks[data.name] = extract_features(
-                self.carrier.backbone.to(torch_device(self.arguments.device)),
-                self.carrier.config["backbone"],
+                self.backbone.to(torch_device(self.arguments.device)),
+                self.config,
                 data,
                 crops=crops,
                 seed=self.arguments.seed,
@@ -361,9 +415,8 @@ class Bench:
     def feature_cost(self, data: RatedImages) -> float:
         """Print the time, guessed from a timed batch, and the disk that the features take; return the seconds."""
         crops = crops_wanted(self.arguments)
-        values = feature_values(self.carrier.spec, len(data), crops)
-        speed = measure_speed({"backbone": self.carrier}, batch=8, rounds=1)["backbone"]
-        seconds = crops * len(data) / speed.images_per_second
+        values = feature_values(self.spec, len(data), crops)
+        seconds = crops * len(data) / backbone_speed(self.backbone)
         self.console.print(
             f"features: {crops * len(data)} crops, {2 * values / 1e9:.2f} GB in {cache_folder()}, about {seconds:.0f} s "
             "unless they are there",
@@ -563,6 +616,6 @@ def match_all(
 
 def run_folder(arguments: argparse.Namespace, *names: str) -> Path:
     """Where a study is kept unless told: named by what it is of and a hash of everything asked for."""
-    asked = {key: str(value) for key, value in vars(arguments).items() if key not in ("out", "json", "csv", "markdown")}
+    asked = {key: str(value) for key, value in vars(arguments).items() if key not in RESULT_FILES}
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
     return Path("runs") / "-".join([*names, arguments.data, digest])

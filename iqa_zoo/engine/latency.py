@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
+from iqa_zoo.contracts import spec_of
 from iqa_zoo.quality_model import QualityModel
 
 
@@ -68,3 +70,17 @@ def _seconds(model: QualityModel, batch: int) -> float:
     started = time.perf_counter()
     model(image_BCHW).sum().item()  # .item() waits for an accelerator to finish
     return time.perf_counter() - started
+
+
+def backbone_speed(backbone: nn.Module, batch: int = 8) -> float:
+    """Images a second of a backbone in evaluation mode, from one timed forward pass after another to warm up."""
+    size = spec_of(backbone).image_size
+    tensor = next((tensor for tensor in backbone.state_dict().values()), torch.empty(0))
+    image_BCHW = torch.rand(batch, 3, size, size, device=tensor.device)
+    backbone.eval()
+    with torch.inference_mode():
+        for _ in range(2):
+            started = time.perf_counter()
+            backbone(image_BCHW).global_BC.sum().item()  # .item() waits for an accelerator to finish
+            seconds = time.perf_counter() - started
+    return batch / seconds

@@ -156,7 +156,7 @@ def train_model(
         "seed": seed,
         "selection": options.selection,
         "peek": options.peek or options.selection == "test-oracle",
-        "initial_weights": _fingerprint(model),
+        "initial_weights": fingerprint(model),
         "scale": vars(_scale(data, split, recipe)),
         "versions": versions(),
         "source": source_hash(),
@@ -527,7 +527,7 @@ def _backends(trackers: Sequence[str]) -> list[dict[str, str]]:
     return [dict(type="LocalVisBackend"), *(dict(type=TRACKERS[name]) for name in trackers)]
 
 
-def _fingerprint(model: nn.Module) -> str:
+def fingerprint(model: nn.Module) -> str:
     """A hash of the weights that training starts from."""
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):

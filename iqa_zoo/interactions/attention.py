@@ -74,6 +74,21 @@ def attend_few(attn: nn.MultiheadAttention, queries_BND: Tensor, memory_BLD: Ten
     return attn.out_proj(answer_BND)
 
 
+def attention_weights(attn: nn.MultiheadAttention, queries_BND: Tensor, memory_BLD: Tensor) -> Tensor:
+    """The weights of ``attn(queries, memory, memory)``, weights_BHNL, without dropout and so without a random number.
+
+    >>> attn = nn.MultiheadAttention(8, 2, batch_first=True)
+    >>> attention_weights(attn, torch.zeros(1, 3, 8), torch.zeros(1, 4, 8))[0, 0, 0].tolist()
+    [0.25, 0.25, 0.25, 0.25]
+    """
+    assert attn.in_proj_bias is not None
+    w_query, w_key, _ = in_product_precision(attn.in_proj_weight).chunk(3)
+    b_query, b_key, _ = attn.in_proj_bias.chunk(3)
+    query_BHNd = rearrange(F.linear(queries_BND, w_query, b_query), "b n (h d) -> b h n d", h=attn.num_heads)
+    key_BHLd = rearrange(F.linear(memory_BLD, w_key, b_key), "b l (h d) -> b h l d", h=attn.num_heads)
+    return (query_BHNd * attn.head_dim**-0.5 @ key_BHLd.transpose(-1, -2)).softmax(-1)
+
+
 def in_product_precision(weight: Tensor) -> Tensor:
     """A weight in the precision of autocast, where it is on: cast once, before it is cut up, rather than in pieces."""
     kind = weight.device.type

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from iqa_zoo.interactions.attention import ResidualAttention
+from iqa_zoo.interactions.attention import ResidualAttention, attention_weights
 from iqa_zoo.registry import register_interaction
 
 
@@ -34,4 +34,8 @@ class CrossAttention(ResidualAttention):
 
     def attention(self, queries_BND: Tensor, memory_BLD: Tensor) -> Tensor:
         """Return weights_BNL, the mean over heads; every row sums to 1."""
-        return self.attn(self.norm(queries_BND), memory_BLD, memory_BLD, need_weights=True)[1]
+        return self.attention_by_head(queries_BND, memory_BLD).mean(1)
+
+    def attention_by_head(self, queries_BND: Tensor, memory_BLD: Tensor) -> Tensor:
+        """Return weights_BHNL of the forward pass, before dropout; every row sums to 1."""
+        return attention_weights(self.attn, self.norm(queries_BND), memory_BLD)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -78,6 +78,11 @@ class QueryGCN(nn.Module):
             GraphConv(wide, narrow, num_queries, adjacency == "learned") for wide, narrow in pairwise(widths)
         )
         self.activate_last = activate_last
+
+    def adjacencies(self) -> list[Tensor]:
+        """The adjacency_NN of each layer: Parameters where they are learned."""
+        layers: Any = self.layers
+        return [layer.adjacency_NN for layer in layers]
 
     def forward(self, queries_BND: Tensor, memory_BLD: Tensor | None) -> Tensor:
         nodes_BNC = queries_BND

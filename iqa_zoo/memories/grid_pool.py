@@ -6,7 +6,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iqa_zoo.contracts import Features, FeatureSpec
+from iqa_zoo.contracts import Features, FeatureSpec, TokenGrid
 from iqa_zoo.registry import register_memory
 from iqa_zoo.sizes import require_positive
 from iqa_zoo.stages import stage_channels
@@ -39,6 +39,10 @@ class GridPool(nn.Module):
         require_positive(grid=grid)
         self.stage, self.grid = stage, grid
         self.proj = nn.Linear(stage_channels(features, stage), dim)
+
+    def token_grid(self, length: int, height: int, width: int) -> TokenGrid:
+        """The grid is the same for an image of any size."""
+        return TokenGrid(self.grid, self.grid, f"stage {self.stage}, pooled")
 
     def forward(self, features: Features) -> Tensor:
         pooled_BCHW = F.adaptive_avg_pool2d(features.maps[self.stage], self.grid)

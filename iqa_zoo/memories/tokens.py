@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from math import ceil, floor
+
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import Features, FeatureSpec
+from iqa_zoo.contracts import Features, FeatureSpec, TokenGrid
 from iqa_zoo.registry import register_memory
 
 
@@ -29,7 +31,17 @@ class Tokens(nn.Module):
     def __init__(self, *, dim: int, features: FeatureSpec):
         super().__init__()
         width = features.token_channels
+        self.stage = features.token_stage
         self.proj = nn.Identity() if width == dim else nn.Linear(width, dim)
+
+    def token_grid(self, length: int, height: int, width: int) -> TokenGrid | None:
+        """The grid of square cells of as many image pixels, if there is one; found from their number, as no backbone says."""
+        side = (height * width / length) ** 0.5
+        for rows in (floor(height / side), ceil(height / side)):
+            columns = length // max(rows, 1)
+            if rows * columns == length and abs(height / rows - width / columns) < side / 4:
+                return TokenGrid(rows, columns, f"stage {self.stage}" if self.stage else "the backbone's tokens")
+        return None
 
     def forward(self, features: Features) -> Tensor:
         return self.proj(features.tokens_BLC.contiguous())  # a linear layer of strided tokens would copy its weights

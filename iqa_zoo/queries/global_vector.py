@@ -1,4 +1,4 @@
-"""The backbone's global vector as the only query: what a linear probe reads."""
+"""One vector an image as the only query: what a linear probe reads."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ from torch import Tensor, nn
 
 from iqa_zoo.contracts import Features, FeatureSpec
 from iqa_zoo.registry import register_query
+from iqa_zoo.stages import stage_channels
 
 
 @register_query("global_vector")
 class GlobalVector(nn.Module):
-    """One query, the backbone's global vector, with nothing learned unless the widths differ.
+    """One query: the backbone's global vector, or the mean of a stage map; nothing is learned unless the widths differ.
 
     Args:
         dim: model width D. Handed down.
         features: what the backbone gives. Handed down.
+        stage: the stage whose map is averaged; the backbone's own global vector where left out.
+
+    Raises:
+        PartError: the backbone does not give this stage.
 
     >>> import torch
 
@@ -25,10 +30,12 @@ class GlobalVector(nn.Module):
 
     num_queries = 1
 
-    def __init__(self, *, dim: int, features: FeatureSpec):
+    def __init__(self, *, dim: int, features: FeatureSpec, stage: int | None = None):
         super().__init__()
-        width = features.global_channels
+        self.stage = stage
+        width = features.global_channels if stage is None else stage_channels(features, stage)
         self.proj = nn.Identity() if width == dim else nn.Linear(width, dim)
 
     def forward(self, features: Features) -> Tensor:
-        return self.proj(features.global_BC)[:, None]
+        vector_BC = features.global_BC if self.stage is None else features.maps[self.stage].mean((2, 3))
+        return self.proj(vector_BC)[:, None]

@@ -155,6 +155,53 @@ def matrix(
     return figure
 
 
+def scatters(
+    many: Mapping[str, Sequence[Sequence[float]]],
+    colours: Sequence[str] | Sequence[float],
+    *,
+    title: str,
+    label: str,
+) -> Figure:
+    """Layouts in two dimensions beside one another: a colour and marker for each class, or a colour scale of numbers.
+
+    Args:
+        many: by title, a pair of coordinates for each point. The axes have no unit and are not drawn.
+        colours: the class of each point, or a number, the same for every panel.
+        title: what and on what, with the number of images.
+        label: of the numbers, with their unit.
+    """
+    columns = min(2, len(many))
+    rows = -(-len(many) // columns)
+    kinds = sorted({colour for colour in colours if isinstance(colour, str)})
+    with rc_context(STYLE):
+        figure = Figure(figsize=(4.2 * columns + 1, 0.6 + 3.6 * rows), layout="constrained")
+        grid = figure.subplots(rows, columns, squeeze=False)
+        for axes in grid.flat[len(many) :]:
+            axes.set_visible(False)
+        for axes, (name, layout) in zip(grid.flat, many.items(), strict=False):
+            place = np.array(layout)
+            if kinds:
+                for k, kind in enumerate(kinds):
+                    mine = place[[colour == kind for colour in colours]]
+                    axes.scatter(
+                        *mine.T, s=9, color=COLOURS[k % 7], marker=MARKERS[(k + k // 7) % 7], linewidths=0, label=kind
+                    )
+            else:
+                shown = axes.scatter(*place.T, s=9, c=colours, cmap="cividis", linewidths=0)
+            axes.set_xticks([])
+            axes.set_yticks([])
+            for side in axes.spines.values():
+                side.set_visible(False)
+            axes.set_title(name, loc="left", fontsize=8)
+        if kinds:
+            handles, names = grid.flat[0].get_legend_handles_labels()
+            figure.legend(handles, names, loc="outside right upper", frameon=False, fontsize=8, markerscale=2)
+        else:
+            figure.colorbar(shown, ax=grid, label=label, shrink=0.6)
+        figure.suptitle(title, x=0.01, ha="left", fontsize=10)
+    return figure
+
+
 def pareto(
     points: Mapping[str, Mapping[str, tuple[float, Interval]]],
     *,

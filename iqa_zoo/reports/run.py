@@ -51,10 +51,13 @@ class Script:
         if results is None:
             return 0
         tables, sentences = self.tables(results), self.sentences(results)
+        figures = self.figures(results) if self.figures and (arguments.html or not arguments.run) else {}
+        kept = arguments.run or arguments.out or folder()
         if not arguments.run:
-            figures = self.figures(results) if self.figures else None
-            write_run(results, arguments.out or folder(), tables, sentences, console, figures, self.columns)
+            write_run(results, kept, tables, sentences, console, figures, self.columns)
         show(results, tables, sentences, arguments, self.columns)
+        if arguments.html:
+            write_html(results, tables, sentences, figures, arguments, kept, console)
         return 0
 
 
@@ -122,6 +125,28 @@ def show(
     for flag, write in writers.items():
         if getattr(arguments, flag):
             write(getattr(arguments, flag))
+
+
+def write_html(
+    results: Results,
+    tables: Sequence[Table],
+    sentences: Sequence[str],
+    figures: Mapping[str, Figure],
+    arguments: argparse.Namespace,
+    folder: Path,
+    console: Console,
+) -> None:
+    """Write ``--html``: the study as one page (:mod:`iqa_zoo.reports.html`). A file that cannot be written is reported."""
+    from iqa_zoo.reports.html.page import write_page
+    from iqa_zoo.reports.html.study import page_of_arguments
+
+    page = page_of_arguments(results, tables, sentences, figures, arguments, folder, again=bool(arguments.run))
+    try:
+        size = write_page(page, arguments.html)
+    except IqaZooError as error:
+        console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+    else:
+        console.print(f"page in {arguments.html}, {size / 1e6:.1f} MB", highlight=False, soft_wrap=True)
 
 
 def as_markdown(tables: Sequence[Table], sentences: Iterable[str]) -> str:

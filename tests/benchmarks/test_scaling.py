@@ -3,7 +3,9 @@
 import json
 
 import pytest
+import timm
 from rich.console import Console
+from safetensors.torch import save_file
 
 from iqa_zoo.config import load_config
 from iqa_zoo.errors import IqaZooError, UnknownName
@@ -36,6 +38,19 @@ def test_the_whole_study(noise_folder, run_study, script, monkeypatch):
     monkeypatch.chdir(noise_folder)
     assert script.main(["--from", "scaling", "--markdown", "again.md"]) == 0
     assert (noise_folder / "again.md").read_text() == text
+
+
+def test_weights_of_a_backbone_are_loaded_and_named(noise_folder, script, monkeypatch):
+    monkeypatch.chdir(noise_folder)
+    monkeypatch.setenv("IQA_ZOO_CACHE", str(noise_folder / "cache"))
+    save_file(timm.create_model("test_resnet").state_dict(), "named.safetensors")
+    arguments = ["gcn.yaml", "--backbones", "test_resnet", "--weights", "test_resnet=named.safetensors", "--data", "table",
+                 "--root", "photos", "--splits", "1", "--epochs", "1", "--crops", "1", "--validation-fraction", "0.25",
+                 "--no-latency", "--jobs", "1", "--out", "named", "--markdown", "n.md"]  # fmt: skip
+    assert script.main(arguments) == 0
+    assert "test_resnet: weights from named.safetensors" in (noise_folder / "n.md").read_text()
+    with pytest.raises(SystemExit):
+        script.parse([*arguments[:5], "other=named.safetensors"])
 
 
 def row(backbone, decoder, srocc, macs, params):

@@ -1,5 +1,7 @@
 from typing import ClassVar
 
+import pytest
+
 from iqa_zoo.contracts import Features, FeatureSpec
 
 from .contract import STAGES, PartContract, randn
@@ -25,6 +27,14 @@ class TestMemories(PartContract):
         assert memory_BLD.ndim == 3
         assert memory_BLD.shape[::2] == (3, self.dim)
         assert memory_BLD.shape[1] > 0
+
+    def test_grid_holds_every_token(self, name, arguments):
+        part = self.make(name, arguments)
+        length = self.run(part)["memory"].shape[1]
+        if not hasattr(part, "token_grid"):
+            pytest.skip("it does not say where its tokens lie")
+        grid = part.token_grid(length, 96, 96)
+        assert grid is None or grid.rows * grid.columns == length
 
 
 class TestMemoriesOfTheBackbonesWidth(TestMemories):

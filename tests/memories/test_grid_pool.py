@@ -62,3 +62,10 @@ def test_stage_that_was_not_asked_for():
 def test_grid_without_cells(grid):
     with pytest.raises(PartError, match=f"grid={grid}"):
         GridPool(dim=8, features=SPEC, grid=grid)
+
+
+def test_says_on_which_grid_its_tokens_lie():
+    memory = GridPool(dim=8, features=SPEC, grid=4)
+    grid = memory.token_grid(16, 224, 320)
+    assert (grid.rows, grid.columns, grid.source) == (4, 4, "stage 3, pooled")
+    assert memory(Features({3: torch.randn(1, 5, 14, 20)}, None, None)).shape[1] == grid.rows * grid.columns

@@ -1,0 +1,41 @@
+"""``iqa-zoo report``: a training's or a study's run folder as one HTML file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from iqa_zoo.commands.dataset_options import add_dataset_options
+from iqa_zoo.errors import InputError
+
+
+def add(commands: Any) -> None:
+    parser = commands.add_parser(
+        "report",
+        help="a run folder as one HTML file",
+        description="Write what a run folder holds, of iqa-zoo train or of a benchmark script, as one HTML file that needs no "
+        "network. A run holds names and numbers of images, so give the dataset again to have the images in the page.",
+    )
+    parser.add_argument("folder", metavar="RUN", type=Path, help="the folder of a training or of a study")
+    parser.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="the HTML file")
+    add_dataset_options(parser, "--data", default="", skip_unreadable=False)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    if not args.folder.is_dir():
+        raise InputError(f"{args.folder} is not a folder of iqa-zoo train or of a study")
+    if not args.output.resolve().parent.is_dir():
+        raise InputError(f"there is no folder {args.output.resolve().parent}")
+    from iqa_zoo.reports.html.page import write_page
+    from iqa_zoo.reports.html.study import page_of_run
+    from iqa_zoo.reports.html.training import is_training, page_of_training
+
+    study = any((args.folder / name).is_file() for name in ("results.json", "tables.md"))
+    if not study and not is_training(args.folder):
+        raise InputError(f"{args.folder} holds neither a training (run.json) nor a study (results.json)")
+    page = page_of_run(args.folder, args) if study else page_of_training(args.folder, args)
+    size = write_page(page, args.output)
+    print(f"{args.output}: {size / 1e6:.1f} MB")
+    return 0

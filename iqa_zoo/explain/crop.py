@@ -1,0 +1,68 @@
+"""The square of an image that an explanation shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from iqa_zoo.data.images import read_image
+from iqa_zoo.engine.scoring import enlarged
+
+
+@dataclass(frozen=True)
+class CentreCrop:
+    """The square in the middle of an image, of the model's input size.
+
+    Attributes:
+        image_HWC: the whole image, enlarged where it was too small.
+        top, left, size: of the square in it, in pixels.
+        note: what was done to the image before; empty for nothing.
+    """
+
+    image_HWC: NDArray[np.uint8]
+    top: int
+    left: int
+    size: int
+    note: str = ""
+
+    @property
+    def pixels_HWC(self) -> NDArray[np.uint8]:
+        return self.image_HWC[self.top : self.top + self.size, self.left : self.left + self.size]
+
+    @property
+    def batch_BCHW(self) -> Tensor:
+        """The square as a batch of one, uint8."""
+        return torch.from_numpy(np.ascontiguousarray(self.pixels_HWC.transpose(2, 0, 1)))[None]
+
+    def in_words(self) -> str:
+        height, width = self.image_HWC.shape[:2]
+        done = f", {self.note}" if self.note else ""
+        return f"the centre crop of {self.size}x{self.size} pixels at row {self.top}, column {self.left} of {height}x{width}{done}"
+
+
+def centre_crop(image_HWC: NDArray[np.uint8], size: int, path: Path) -> CentreCrop:
+    """Return the centre crop of an image, which is enlarged first (bicubic) if its short side is below ``size``.
+
+    Raises:
+        InputError: it would have too many pixels; names ``path``.
+
+    >>> centre_crop(np.zeros((40, 61, 3), np.uint8), 32, Path("a.png")).in_words()
+    'the centre crop of 32x32 pixels at row 4, column 14 of 40x61'
+    """
+    image_HWC, note = enlarged(image_HWC, size, path)
+    height, width = image_HWC.shape[:2]
+    return CentreCrop(image_HWC, (height - size) // 2, (width - size) // 2, size, note)
+
+
+def read_crop(path: str | Path, size: int) -> CentreCrop:
+    """Read an image and take its centre crop.
+
+    Raises:
+        InputError: it cannot be read; names the file.
+    """
+    return centre_crop(read_image(path), size, Path(path))

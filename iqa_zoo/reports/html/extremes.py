@@ -1,0 +1,72 @@
+"""The images that models get most wrong, and those that two models disagree about most."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iqa_zoo.reports.html.pictures import Picture, Pictures
+from iqa_zoo.reports.html.predictions import Predictions
+
+CARDS = 8
+MOST_PAIRS = 3
+
+
+@dataclass(frozen=True)
+class Card:
+    """An image with what was said of it: (who, score) in order."""
+
+    name: str
+    picture: Picture
+    scores: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """Cards under a heading."""
+
+    title: str
+    cards: Sequence[Card]
+
+
+def worst_errors(predictions: Predictions, models: Sequence[str], pictures: Pictures, count: int = CARDS) -> list[Row]:
+    """Of each model, the images whose score is furthest from the label."""
+    rows = []
+    for model in models:
+        scores_I = predictions.scores[model]
+        gap_I = scores_I - predictions.mos_I
+        cards = [_card(predictions, i, [model], f"{gap_I[i]:+.1f}", pictures) for i in _largest(np.abs(gap_I), count)]
+        rows.append(Row(f"{model}: furthest from the {predictions.axis}", cards))
+    return rows
+
+
+def disagreements(
+    predictions: Predictions, models: Sequence[str], pictures: Pictures, count: int = CARDS, pairs: int = MOST_PAIRS
+) -> list[Row]:
+    """Of each two models, without the yardstick, the images whose two scores are furthest apart."""
+    rows = []
+    compared = [model for model in models if model not in predictions.yardsticks]
+    for first, second in itertools.islice(itertools.combinations(compared, 2), pairs):
+        gap_I = predictions.scores[first] - predictions.scores[second]
+        cards = [
+            _card(predictions, i, [first, second], f"{gap_I[i]:+.1f}", pictures) for i in _largest(np.abs(gap_I), count)
+        ]
+        if cards:
+            rows.append(Row(f"{first} and {second}: furthest from each other", cards))
+    return rows
+
+
+def _largest(values_I: NDArray[np.float64], count: int) -> list[int]:
+    order = np.argsort(-np.nan_to_num(values_I, nan=-1), kind="stable")[:count]
+    return [int(i) for i in order if np.isfinite(values_I[i])]
+
+
+def _card(predictions: Predictions, i: int, models: Sequence[str], gap: str, pictures: Pictures) -> Card:
+    scores = [(predictions.axis, f"{predictions.mos_I[i]:.1f}")]
+    scores += [(model, f"{predictions.scores[model][i]:.1f}") for model in models]
+    name = predictions.names[i]
+    return Card(name, pictures.thumbnail(name), [*scores, ("difference", gap)])

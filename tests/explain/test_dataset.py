@@ -1,0 +1,82 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from iqa_zoo.commands.evaluate import without_nan
+from iqa_zoo.data.rated import RatedImages
+from iqa_zoo.errors import InputError
+from iqa_zoo.explain.crop import read_crop
+from iqa_zoo.explain.dataset import judge_survey, ordered_groups, quality_bands, survey, survey_numbers
+from iqa_zoo.explain.graphs import graphs_of
+from iqa_zoo.explain.image import look_at
+
+
+@pytest.fixture
+def data(tmp_path):
+    rng = np.random.default_rng(0)
+    paths = tuple(tmp_path / f"{i}.png" for i in range(6))
+    for path in paths:
+        Image.fromarray(rng.integers(0, 256, (60, 80, 3), dtype=np.uint8)).save(path)
+    mos = np.array([10.0, 20, 30, 40, 50, 60])
+    kinds = ("blur", "jpeg") * 3
+    return RatedImages("six", paths, mos, score_range=(0, 100), licence="CC0", source="chance", distortions=kinds)
+
+
+def test_is_the_mean_of_looks_at_single_images(make, data):
+    trainable, calls = make(), []
+    indices = [4, 1, 3]
+    found = survey(trainable, data, indices, lambda done, total: calls.append((done, total)))
+    looks = [look_at(trainable, read_crop(data.paths[i], 64)) for i in indices]
+    assert calls == [(1, 3), (2, 3), (3, 3)]
+    assert found.names == ("4.png", "1.png", "3.png")
+    assert np.array_equal(found.score_IN, [look.score_N for look in looks])
+    assert np.allclose(found.cosine_NN, np.mean([look.cosine_NN for look in looks], 0))
+    assert np.allclose(found.before_NN, np.mean([look.before_NN for look in looks], 0))
+    for path, weights_NL in found.attention.items():
+        assert np.allclose(weights_NL, np.mean([look.attention[path] for look in looks], 0))
+        assert np.allclose(weights_NL.sum(1), 1, atol=1e-5)
+    assert np.array_equal(found.routes[0].choice_INK, [look.routes[0].choice_INK[0] for look in looks])
+    assert found.groups["distortion"].tolist() == ["blur", "jpeg", "jpeg"]
+
+
+def test_loads_of_groups_add_up_to_the_whole(make, data):
+    trainable = make()
+    found = survey(trainable, data, np.arange(6))
+    graphs = graphs_of(trainable.model, make(noise=0.0).model)
+    findings = judge_survey(found, graphs)
+    assert [each.warning for each in findings] == sorted((each.warning for each in findings), reverse=True)
+    numbers = json.loads(json.dumps(without_nan(survey_numbers(found, graphs, findings))))
+    (routing,) = numbers["routing"]
+    for kind, count in (("by_quality", 3), ("by_distortion", 2)):
+        groups = routing[kind].values()
+        assert len(groups) == count
+        whole = np.sum([np.multiply(group["load"], group["images"] / 6) for group in groups], 0)
+        assert np.allclose(whole, routing["load"])
+    assert len(numbers["adjacencies"]) == 6
+    assert all(graph["moved"] > 0 for graph in numbers["adjacencies"])
+
+
+def test_a_model_with_nothing_inside_says_so(make, data):
+    plain = {"head": {"type": "linear"}, "losses": [{"type": "l1"}], "interactions": [], "memory": None}
+    found = survey(make(plain), dataclasses.replace(data, distortions=None), [0, 1])
+    kinds = {finding.kind for finding in judge_survey(found, [])}
+    assert {"no experts", "no attention", "no graph"} <= kinds
+    assert list(found.groups) == ["quality"]
+
+
+def test_an_image_that_cannot_be_read_is_named(make, data):
+    data.paths[2].write_text("no image")
+    with pytest.raises(InputError, match=r"2.png is not an image"):
+        survey(make(), data, np.arange(6))
+
+
+def test_thirds_of_the_labels():
+    mos = np.random.default_rng(0).permutation(30).astype(float)
+    bands = quality_bands(mos, "proxy: something long")
+    assert ordered_groups(bands) == [f"{third} third of proxy" for third in ("lowest", "middle", "highest")]
+    for third, group in enumerate(ordered_groups(bands)):
+        assert np.array_equal(np.sort(mos[bands == group]), np.arange(10.0) + 10 * third)
+    assert len(set(quality_bands(np.ones(5), "MOS"))) == 1

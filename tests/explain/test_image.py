@@ -1,0 +1,103 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from iqa_zoo.commands.evaluate import without_nan
+from iqa_zoo.explain.crop import read_crop
+from iqa_zoo.explain.image import attention_at, judge_look, look_at, numbers_of
+
+
+def test_scores_are_those_of_the_forward_pass_to_the_last_bit(make, photo):
+    trainable, crop = make(), read_crop(photo, 64)
+    look = look_at(trainable, crop)
+    assert look.score == trainable.score(crop.batch_BCHW).item()
+    assert look.score_N.mean() == pytest.approx(look.score, abs=1e-4)
+    with torch.no_grad():
+        score_BN = trainable.model.details(trainable.enter(crop.batch_BCHW)).score_BN
+    assert np.array_equal(look.score_N, score_BN[0].double().numpy() * 20 + 50)
+
+
+def test_attention_and_routing_are_those_of_the_forward_pass(make, photo):
+    trainable, crop = make(), read_crop(photo, 64)
+    look = look_at(trainable, crop)
+    with torch.no_grad():
+        details = trainable.model.details(trainable.enter(crop.batch_BCHW))
+    assert list(look.attention) == ["interactions.1", "interactions.3"]
+    for path, weights_NL in look.attention.items():
+        assert np.array_equal(weights_NL, details.attention[path][0].double().numpy())
+        assert np.allclose(weights_NL.sum(1), 1, atol=1e-5)
+        assert weights_NL.shape == (6, look.grid.rows * look.grid.columns)
+        assert np.allclose(look.by_head[path].mean(0), weights_NL, atol=1e-6)
+    assert (look.grid.rows, look.grid.columns, look.grid.source) == (3, 3, "stage 3, pooled")
+    assert np.array_equal(look.routes[0].choice_INK[0], details.routing[0].choice_TK.numpy())
+
+
+def test_a_model_is_left_as_it_was(make, photo):
+    trainable, crop = make(), read_crop(photo, 64)
+    trainable.train()
+    look = look_at(trainable, crop)
+    assert trainable.training
+    assert not trainable.model.queries._forward_hooks
+    assert look_at(trainable.eval(), crop).score == look.score
+
+
+def test_attention_at_another_moment_is_that_of_its_model(make, photo):
+    now, then, crop = make(), make(noise=0.1), read_crop(photo, 64)
+    seen, expected = attention_at(then.model, now, crop), look_at(then, crop).attention
+    assert list(seen) == list(expected)
+    assert all(np.array_equal(seen[path], expected[path]) for path in seen)
+
+
+def test_queries_that_begin_alike_are_told_from_those_that_become_alike(make, photo):
+    crop = read_crop(photo, 64)
+
+    def likeness(alike):
+        trainable = make({"queries": {"type": "learned", "num_queries": 6}}, noise=0.0)
+        with torch.no_grad():
+            for parameter in trainable.model.queries.parameters():
+                parameter.normal_()
+                if alike:
+                    parameter.copy_(parameter[..., :1, :].expand_as(parameter))
+            trainable.model.interactions[3].attn.out_proj.bias.fill_(100.0)  # outgrows what the queries differ in
+        (finding,) = [each for each in judge_look(look_at(trainable, crop)) if each.kind == "likeness"]
+        assert finding.warning
+        return finding.words
+
+    assert "are one vector from the beginning" in likeness(True)
+    assert "was 1.0000 before the first block" in likeness(True)
+    assert "have collapsed to one vector" in likeness(False)
+
+
+def kinds(look):
+    return {finding.kind for finding in judge_look(look)}
+
+
+def test_what_a_model_lacks_is_said_and_the_rest_is_there(make, photo):
+    crop = read_crop(photo, 64)
+    plain = {"head": {"type": "linear"}, "losses": [{"type": "l1"}]}
+    look = look_at(make({**plain, "interactions": [{"type": "query_gcn", "hidden": [8]}]}), crop)
+    assert {"no attention", "no experts"} <= kinds(look)
+    assert (look.attention, look.grid, look.routes) == ({}, None, [])
+    assert len(look.score_N) == 6
+    trainable = make()
+    trainable.model.memory.token_grid = None
+    look = look_at(trainable, crop)
+    assert look.grid is None
+    assert "no grid" in kinds(look)
+    assert not {"no attention", "no experts", "no grid"} & kinds(look_at(make(), crop))
+
+
+def test_numbers_are_json_and_complete(make, photo):
+    trainable, crop = make(), read_crop(photo, 64)
+    look = look_at(trainable, crop)
+    then = {"start": attention_at(make(noise=0.1).model, trainable, crop)}
+    numbers = json.loads(json.dumps(without_nan(numbers_of(Path("a.png"), look, then, judge_look(look)))))
+    assert np.shape(numbers["attention"]["interactions.3"]["by_head"]) == (4, 6, 9)
+    moved = numbers["attention_in_training"]["start"]["interactions.1"]["distance"]
+    assert len(moved) == 6
+    assert all(0 < each < 1 for each in moved)
+    assert np.allclose(np.sum(numbers["routing"][0]["weights"], 1), 1)
+    assert np.shape(numbers["queries"]["cosine"]) == (6, 6)

@@ -1,0 +1,74 @@
+import io
+
+import numpy as np
+import pytest
+
+from iqa_zoo.explain.crop import read_crop
+from iqa_zoo.explain.image import attention_at, judge_look, look_at
+from iqa_zoo.explain.image_figure import image_figure
+
+
+def texts(figure):
+    """Every text of a figure and its parts."""
+    figure.savefig(io.BytesIO(), format="png")
+    return " | ".join(text.get_text() for text in figure.findobj(lambda each: hasattr(each, "get_text")))
+
+
+def figure_of(trainable, photo, moments=None):
+    look = look_at(trainable, read_crop(photo, 64))
+    return look, image_figure("photo.png", look, moments or {}, judge_look(look), "MOS")
+
+
+def test_shows_scores_attention_and_experts(make, photo):
+    trainable, crop = make(), read_crop(photo, 64)
+    then = {"start, seed 0": attention_at(make(noise=0.1).model, trainable, crop)}
+    look, figure = figure_of(trainable, photo, then)
+    words = texts(figure)
+    for said in (
+        f"photo.png: MOS {look.score:.4g} predicted (1 image, 1 crop)",
+        "the image, and its 64x64 crop",
+        f"query 6: {look.score_N[5]:.4g}",
+        "Attention over the 3x3 memory tokens (stage 3, pooled), mean over heads; 11.1 % each if even",
+        "interactions.1",
+        "start, seed 0",
+        "selected weights",
+        "weight of each expert (head)",
+        "row 3, column 13 of 70x90",
+        "score (MOS)",
+    ):
+        assert said in words
+    shown = [np.asarray(image.get_array()) for image in figure.findobj(lambda each: hasattr(each, "get_array"))]
+    grid = 100 * look.attention["interactions.3"][2].reshape(3, 3)
+    assert sum(array.shape == (3, 3) and np.allclose(array, grid) for array in shown) == 2  # on the image, on the grid
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"head": {"type": "linear"}, "losses": [{"type": "l1"}]},
+        {"interactions": [], "memory": None},
+        {"queries.num_queries": 1},
+        {"queries.num_queries": 11},
+        {"interactions": [{"type": "cross_attention", "num_heads": 1}] * 6, "memory.grid": 1},
+        {"memory": {"type": "tokens"}},
+    ],
+)
+def test_is_drawn_for_every_kind_of_model(make, photo, changes):
+    look, figure = figure_of(make(changes), photo)
+    words = texts(figure)
+    for finding in judge_look(look):
+        if finding.kind.startswith("no "):
+            assert finding.words.split(":")[0] in words
+    if len(look.score_N) == 11:
+        assert "Maps of queries 1 to 8 of 11 are drawn." in words
+    if len(look.attention) == 6:
+        assert "4 of 6 blocks that attend are drawn." in words
+
+
+def test_is_the_same_figure_twice(make, photo):
+    def svg():
+        text = io.BytesIO()
+        figure_of(make(), photo)[1].savefig(text, format="svg", metadata={"Date": None})
+        return len(text.getvalue())
+
+    assert svg() == svg()

@@ -1,0 +1,98 @@
+import copy
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from iqa_zoo.build import build_model
+from iqa_zoo.engine.run_folder import RunFolder
+from iqa_zoo.engine.state import save_checkpoint, save_tensors
+from iqa_zoo.engine.training import fingerprint
+from iqa_zoo.errors import CheckpointError
+from iqa_zoo.explain.moments import FROM_A_FILE, SELECTED, moments_of
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, one_thread):
+    """The folder of a training whose last step was not selected, its run.json and its model."""
+
+    cfg = {
+        "dim": 16,
+        "backbone": {"type": "timm_features", "name": "test_resnet", "stages": [4], "image_size": 32},
+        "queries": {"type": "learned", "num_queries": 2},
+        "memory": {"type": "tokens"},
+        "interactions": [{"type": "cross_attention", "num_heads": 2}],
+        "head": {"type": "linear"},
+        "losses": [{"type": "l1"}],
+    }
+    folder = tmp_path_factory.mktemp("run")
+    torch.manual_seed(3)
+    model = build_model(cfg)
+    save_file(
+        {name: tensor + 1 for name, tensor in model.backbone.state_dict().items()}, folder / "backbone.safetensors"
+    )
+    record = {"model": model.config, "seed": 3, "initial_weights": fingerprint(model)}
+    with torch.no_grad():
+        model.head.fc.weight.add_(1)
+    save_tensors(model.state_dict(), RunFolder(folder).weights)
+    last = copy.deepcopy(model)
+    with torch.no_grad():
+        last.head.fc.weight.add_(1)
+    save_checkpoint(RunFolder(folder).checkpoints, 7, {"model": last.state_dict()}, {"step": 7})
+    return folder, record, model
+
+
+def test_start_last_and_selected_are_told_apart(run):
+    folder, record, model = run
+    moments = moments_of(folder, record, model)
+    assert list(moments.models) == ["start, seed 3", "last checkpoint, step 7", SELECTED]
+    weights = [each.head.fc.weight.mean().item() for each in moments.models.values()]
+    assert weights[1] - weights[2] == pytest.approx(1, abs=1e-5)
+    assert weights[2] - weights[0] == pytest.approx(1, abs=1e-5)
+    assert (moments.about_start, moments.about_last) == ("", "")
+    assert moments.models[SELECTED] is model
+
+
+def test_the_start_does_not_disturb_random_numbers(run):
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    moments_of(*run)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_training_that_began_from_a_file(run):
+    folder, record, model = run
+
+    file = folder / "backbone.safetensors"
+    torch.manual_seed(3)
+    record = {**record, "initial_weights": fingerprint(build_model(record["model"], weights=file))}
+    moments = moments_of(folder, record, model)
+    assert next(iter(moments.models)) == "start, seed 3, trained backbone"
+    assert moments.about_start == FROM_A_FILE
+    name = next(iter(model.backbone.state_dict()))
+    assert torch.equal(moments.start.backbone.state_dict()[name], model.backbone.state_dict()[name])
+    true = moments_of(folder, record, model, file)
+    assert (next(iter(true.models)), true.about_start) == ("start, seed 3", "")
+    assert torch.equal(true.start.backbone.state_dict()[name], load_file(file)[name])
+    with pytest.raises(CheckpointError, match=r"weights.safetensors is not what the training in .* began from"):
+        moments_of(folder, record, model, folder / "weights.safetensors")
+
+
+def test_checkpoints_that_are_missing_damaged_or_the_selected_weights(run, tmp_path):
+    folder, record, model = run
+    shutil.copytree(folder, tmp_path / "run")
+    checkpoint = tmp_path / "run" / "checkpoints" / "step-00000007"
+
+    def about():
+        moments = moments_of(tmp_path / "run", record, model)
+        assert list(moments.models) == ["start, seed 3", SELECTED]
+        return moments.about_last
+
+    shutil.copy(folder / "weights.safetensors", checkpoint / "model.safetensors")
+    assert about() == "The last checkpoint, step 7, is the selected weights."
+    (checkpoint / "model.safetensors").write_bytes(b"half")
+    assert about().startswith("The last checkpoint cannot be read and is not shown: ")
+    shutil.rmtree(checkpoint)
+    assert about() == "The run keeps no checkpoint: the last step is not shown."

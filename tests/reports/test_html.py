@@ -1,0 +1,285 @@
+"""The HTML report of a study: what it must say, and that it says so with parts missing, odd names and many images."""
+
+import argparse
+import html
+import json
+import re
+
+import numpy as np
+import pytest
+
+from iqa_zoo.cli import main
+from iqa_zoo.errors import InputError
+from iqa_zoo.reports.comparison import comparison_tables, verdict
+from iqa_zoo.reports.html.gallery import HOVER_BYTES, gallery_of
+from iqa_zoo.reports.html.kinds import REPORTS, kind_of
+from iqa_zoo.reports.html.page import render, write_page
+from iqa_zoo.reports.html.pictures import Pictures
+from iqa_zoo.reports.html.predictions import predictions_of
+from iqa_zoo.reports.html.tables import view_of
+from iqa_zoo.reports.plots import Interval, forest
+from iqa_zoo.reports.run import Script, write_run
+from iqa_zoo.reports.table import Table
+
+NAMES = [f"{i}.png" for i in range(12)]
+
+
+def text_of(page):
+    """The words of a page, without what lies in its scripts."""
+    body = re.sub(r"<(script|style).*?</\1>", "", render(page), flags=re.DOTALL)
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
+
+
+@pytest.fixture
+def results(made):
+    return made.made_up(NAMES)
+
+
+def test_numbers_verdict_conditions_configs_and_command_are_there(made, results):
+    text = text_of(made.page_without_images(results))
+    assert "lifeiqa and deiqt tie: mean SROCC difference +0.010 [-0.020, +0.040]" in text
+    assert "0.812 [0.802, 0.822]" in text  # quality with its interval
+    assert "2.76 M" in text
+    assert "a tie" in text
+    assert "0.896 / 0.919" in text
+    assert "not measured here" in text  # published numbers
+    assert "validation: the last epoch whose validation SROCC" in text
+    assert "2 of 8 train, 2 validation, 12 test: s1, s2" in text
+    assert "Seeds 0, 1" in text
+    assert "torch 2.9.0" in text
+    assert "dim: 24" in text
+    assert "python benchmarks/compare.py lifeiqa deiqt --data table" in text
+
+
+def test_it_asks_for_nothing_from_outside(made, results):
+    content = render(
+        made.page_without_images(results, {"plot": forest({"a": {"b": Interval(0, -1, 1)}}, title="T", label="x")})
+    )
+    assert not re.findall(r"(?:src|href)=\"(?!data:|#)[^\"]*\"", content)
+    assert "url(http" not in content
+    assert "default-src 'none'" in content
+
+
+def test_images_names_and_scores_of_the_worst_and_of_disagreements(made, results, tmp_path):
+    content = render(made.page_with_images(results, made.photo_folder(tmp_path / "photos", NAMES)))
+    assert content.count('<img src="data:image/jpeg;base64,') == 8 * 4  # three models' errors, one pair
+    assert 'alt="Test image 3.png"' in content
+    assert "lifeiqa and deiqt: furthest from each other" in content
+    [points] = json.loads(re.search(r'id="points">(.*?)</script>', content)[1])
+    assert points["names"] == NAMES
+    assert len(points["images"]) == len(NAMES)
+    assert points["mos"] == [results["data"]["mos"][name] for name in NAMES]
+
+
+def test_an_images_prediction_is_that_of_its_first_split(results):
+    [found] = predictions_of(results)
+    first = results["runs"][0]["predictions"]
+    assert found.scores["lifeiqa"].tolist() == [first[name] for name in NAMES]
+    assert list(found.scores) == ["lifeiqa", "deiqt", "linear_probe"]
+
+
+def test_of_shares_all_images_are_shown_and_the_yardstick_is_in_no_pair(results):
+    results["runs"] = [{**run, "fraction": share} for share in (0.2, 1.0) for run in results["runs"]]
+    [found] = predictions_of(results)
+    assert list(found.scores) == [f"{model}, 100% of the images" for model in ("lifeiqa", "deiqt", "linear_probe")]
+    [pair] = gallery_of(found, Pictures({})).apart
+    assert pair.title.startswith("lifeiqa, 100% of the images and deiqt")
+
+
+def test_several_datasets_have_a_part_each(made, results):
+    other = dict(results["data"], name="other", higher_is_better=False, label="DMOS")
+    results["runs"] = [{**run, "train": name, "test": name} for name in ("table", "other") for run in results["runs"]]
+    results["datasets"] = [results.pop("data"), other]
+    results["splits"] = ["s1"]
+    content = render(made.study_page(results, [], ["A verdict."], {}, {}))
+    assert content.count("Worst errors") == 2
+    assert "Predictions against DMOS (lower is better)" in content
+
+
+def test_names_are_text_and_never_markup(made):
+    names = ["<b>.png", "</script><script>alert(1)</script>.png", 'a"b.png', *NAMES]
+    results = made.made_up(names, models=("<i>mine</i>", "deiqt"))
+    content = render(made.page_without_images(results))
+    assert "<b>.png" not in content
+    assert "&lt;b&gt;.png" in content
+    assert "<i>mine" not in content
+    assert "<script>alert" not in content
+    assert content.count("</script>") == 2
+    [points] = json.loads(re.search(r'id="points">(.*?)</script>', content)[1])
+    assert points["names"] == names
+
+
+def test_an_image_that_cannot_be_read_has_its_reason_in_its_place(made, results, tmp_path):
+    root = made.photo_folder(tmp_path / "photos", NAMES, damaged=NAMES[:3])
+    text = text_of(made.page_with_images(results, root))
+    assert "cannot be read: the file is not an image that Pillow can read" in text
+    assert "Images that cannot be read: " in text
+    assert str(tmp_path) not in text
+
+
+@pytest.mark.parametrize(
+    ("data", "root", "said"),
+    [
+        ("demo", None, "give the dataset again with --data and --root"),
+        ("table", "nowhere", "The images could not be found"),
+        ("table", "other", "those that were given are not the images of table"),
+    ],
+)
+def test_without_images_it_says_why(made, results, tmp_path, data, root, said):
+    made.photo_folder(tmp_path / "other", ["x.png", "y.png"])
+    arguments = argparse.Namespace(data=data, root=root and tmp_path / root, option=[])
+    page = made.page_of_arguments(results, comparison_tables(results), ["A tie."], {}, arguments, None, again=True)
+    content = render(page)
+    assert said in html.unescape(content)
+    assert "<img" not in content
+    assert "the image was not at hand" in content
+
+
+def test_a_proxy_is_called_a_proxy(made):
+    text = text_of(made.page_without_images(made.made_up(NAMES, label="proxy: distance to the reference")))
+    assert text.index("Labels are a proxy, not human opinion (distance to the reference)") < text.index("Tables")
+    assert "Predictions against proxy label" in text
+
+
+def test_failed_trainings_are_told(made, results):
+    results["runs"].append(dict(model="broken", split="s1", seed=0, error="no memory"))
+    assert "1 trainings failed and are missing here: broken." in text_of(made.page_without_images(results))
+
+
+def test_results_without_trainings(made, results):
+    for key in ("runs", "summary", "differences", "data", "splits", "parts"):
+        del results[key]
+    text = text_of(made.page_without_images(results))
+    assert "only what they cost was measured" in text
+    assert "2.76 M" in text
+    assert "Single images" not in text
+
+
+def test_a_figure_is_drawn_inside_with_words(made, results):
+    figures = {name: forest({"a": {"row": Interval(0.1, 0, 0.2)}}, title="A forest", label="SROCC") for name in "xy"}
+    content = render(made.page_without_images(results, figures))
+    assert 'role="img" aria-label="Plot: A forest. Horizontal axis: SROCC."' in content
+    ids = re.findall(r'\bid="([^"]+)"', content)
+    assert len(ids) == len(set(ids))
+    assert "<metadata" not in content
+
+
+def test_tables_sort_by_what_their_numbers_are_and_are_cut_with_a_note():
+    table = Table("T", ["model", "params"], [[f"m{i}", f"{i}.00 M"] for i in range(30)])
+    view = view_of(table, most=20)
+    assert [row[1].key for row in view.rows][:3] == [0, 1e6, 2e6]
+    assert len(view.rows) == 20
+    assert view.notes == ["The first 20 of 30 rows; all are in the results that this page was made from."]
+
+
+def test_40000_images_stay_below_20_mb(made, tmp_path):
+    names = [f"image_{i:05}.png" for i in range(40_000)]
+    results = made.made_up(names, splits=("s1",))
+    photo = made.photo_folder(tmp_path / "photos", ["one.png"]) / "one.png"
+    [predictions] = predictions_of(results)
+    gallery = gallery_of(predictions, Pictures(dict.fromkeys(names, photo)))
+    assert sum(len(uri) for uri in gallery.points["images"].values()) <= HOVER_BYTES
+    assert "40000 images as a density" in gallery.scatters[0].caption
+    assert len(gallery.table.rows) == 1000
+    assert "The 1000 images of the largest errors, of 40000" in gallery.table.notes[-1]
+    size = write_page(
+        made.study_page(
+            results, comparison_tables(results), ["A tie."], {}, {"table": Pictures(dict.fromkeys(names, photo))}
+        ),
+        tmp_path / "r.html",
+    )
+    assert size == (tmp_path / "r.html").stat().st_size < 20e6
+
+
+def test_images_beside_dots_stop_at_their_limit(made, results, tmp_path):
+    root = made.photo_folder(tmp_path / "photos", NAMES)
+    [predictions] = predictions_of(results)
+    gallery = gallery_of(predictions, Pictures({name: root / name for name in NAMES}), hover_bytes=20_000)
+    assert 0 < len(gallery.points["images"]) < len(NAMES)
+    assert any("would make the page too large" in note for note in gallery.notes)
+
+
+def test_a_constant_prediction_and_missing_ones(made, results):
+    for run in results["runs"]:
+        if run["model"] == "deiqt":
+            run["predictions"] = dict.fromkeys(NAMES[:5], 50.0)
+    [predictions] = predictions_of(results)
+    assert np.isnan(predictions.scores["deiqt"][5:]).all()
+    assert "5 images." in text_of(made.page_without_images(results))
+
+
+@pytest.mark.parametrize("script", REPORTS)
+def test_every_script_has_its_tables_sentences_and_figures(script):
+    kind = kind_of({"command": [script]})
+    assert callable(kind.tables)
+    assert callable(kind.sentences)
+
+
+def test_results_of_an_unknown_script():
+    with pytest.raises(InputError, match="compar.py.*compare.py"):
+        kind_of({"command": ["compar.py"]})
+
+
+@pytest.fixture
+def script():
+    return Script(
+        "compare.py", frozenset({"compared", "seconds"}), comparison_tables, lambda r: verdict(r).splitlines()
+    )
+
+
+def asked(tmp_path, **values):
+    usual = dict(run=None, out=tmp_path / "run", json=None, csv=None, markdown=None, html=tmp_path / "r.html")
+    return argparse.Namespace(**{**usual, "data": "table", "root": tmp_path / "photos", "option": [], **values})
+
+
+def test_a_script_writes_the_page_fresh_and_from_a_run(script, made, results, tmp_path, capsys):
+    made.photo_folder(tmp_path / "photos", NAMES)
+    assert script.run(asked(tmp_path), lambda *_: results, lambda: tmp_path / "run") == 0
+    fresh = (tmp_path / "r.html").read_text()
+    assert "data:image/jpeg" in fresh
+    (tmp_path / "run" / "explain").mkdir()
+    (tmp_path / "run" / "explain" / "expert_load.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    again = asked(tmp_path, run=tmp_path / "run", data="demo", root=None)
+    assert script.run(again, None, None) == 0
+    kept = (tmp_path / "r.html").read_text()
+    assert "data:image/jpeg" not in kept
+    assert "give the dataset again" in kept
+    assert 'alt="expert load"' in kept
+    assert "page in" in capsys.readouterr().err
+
+
+def test_a_page_that_cannot_be_written_is_reported(script, results, tmp_path, capsys):
+    assert script.run(asked(tmp_path, html=tmp_path, root=None), lambda *_: results, lambda: tmp_path / "run") == 0
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_the_command_on_a_study(made, results, tmp_path, capsys, script):
+    from rich.console import Console
+
+    write_run(results, tmp_path / "run", script.tables(results), ["A tie."], Console(quiet=True))
+    made.photo_folder(tmp_path / "photos", NAMES)
+    out = str(tmp_path / "r.html")
+    assert (
+        main(["report", str(tmp_path / "run"), "-o", out, "--data", "table", "--root", str(tmp_path / "photos")]) == 0
+    )
+    assert "r.html: 0." in capsys.readouterr().out
+    assert "data:image/jpeg" in (tmp_path / "r.html").read_text()
+    (tmp_path / "run" / "results.json").write_text("{")
+    assert main(["report", str(tmp_path / "run"), "-o", out]) == 0
+    kept = (tmp_path / "r.html").read_text()
+    assert "Missing part: results.json" in kept
+    assert "0.812 [0.802, 0.822]" in kept
+
+
+@pytest.mark.parametrize(
+    ("folder", "output", "said"),
+    [
+        ("nowhere", "r.html", "is not a folder of iqa-zoo train or of a study"),
+        ("empty", "r.html", "holds neither a training (run.json) nor a study (results.json)"),
+        ("empty", "no/r.html", "there is no folder"),
+    ],
+)
+def test_the_command_on_what_is_no_run(tmp_path, capsys, folder, output, said):
+    (tmp_path / "empty").mkdir()
+    assert main(["report", str(tmp_path / folder), "-o", str(tmp_path / output)]) == 2
+    assert said in capsys.readouterr().err
