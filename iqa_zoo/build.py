@@ -99,6 +99,7 @@ def _build(cfg: Config, *, pretrained: bool = False, spec: FeatureSpec | None = 
             built = _make(slot, path, keys, down, problems)
             if slot == "interactions":
                 made[slot].append(built)
+                down["dim"] = getattr(built, "out_dim", down["dim"])
                 if cfg.get("memory") is None and getattr(built, "needs_memory", False):
                     problems.append(f"{path}: {part['type']!r} attends to the memory, and memory is None")
             elif slot == "losses":

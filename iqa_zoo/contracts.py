@@ -25,7 +25,7 @@ HANDED_DOWN: dict[str, tuple[str, ...]] = {
     "queries": ("dim", "features"),
     "memory": ("dim", "features"),
     "interactions": ("dim", "num_queries"),
-    "head": ("dim", "num_queries"),
+    "head": ("dim", "num_queries", "features"),
     "losses": (),
 }
 
@@ -166,14 +166,16 @@ class Interaction(Protocol):
     offer ``attention(queries_BND, memory_BLD) -> weights_BNL``, or ``attention_by_head`` -> weights_BHNL and have the mean
     taken; a graph convolution over the queries ``adjacencies() -> [adjacency_NN, ...]``, one a layer, Parameters where they
     are learned. One with a mixture of experts has ``routes = True`` and offers
-    ``routed(queries_BND, memory_BLD) -> (queries_BND, Routing)``, called in its place."""
+    ``routed(queries_BND, memory_BLD) -> (queries_BND, Routing)``, called in its place. One that changes the width of the
+    queries says so with ``out_dim``: what comes after it is handed that as ``dim``."""
 
     def __call__(self, queries_BND: Tensor, memory_BLD: Tensor) -> Tensor: ...
 
 
 @runtime_checkable
 class Head(Protocol):
-    """queries_BND -> HeadOutput."""
+    """queries_BND -> HeadOutput. One with ``needs_features = True`` is called with (queries_BND, Features): for what reads the
+    backbone beside the queries (a hyper-network, a pooled stage)."""
 
     def __call__(self, queries_BND: Tensor) -> HeadOutput: ...
 

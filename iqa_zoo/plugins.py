@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from iqa_zoo.errors import PluginError
 
 GROUP_PREFIX = "iqa_zoo."
-GROUPS = ("backbones", "queries", "memories", "interactions", "heads", "losses", "models", "datasets")
+GROUPS = ("backbones", "queries", "memories", "interactions", "heads", "losses", "models", "datasets", "released")
 
 
 @dataclass(frozen=True)

@@ -107,16 +107,19 @@ class QualityModel(nn.Module):
             else:
                 queries_BND, routing = routed(queries_BND, memory_BLD)
                 routings.append(routing)
-        head = self._in_single_precision(queries_BND)
+        head = self._in_single_precision(queries_BND, features)
         added = vars(inside) if inside is not None else {}
         return QualityOutput(head.score_B, head.score_BN, queries_BND, [*routings, *head.routing], **added)
 
-    def _in_single_precision(self, queries_BND: Tensor) -> HeadOutput:
+    def _in_single_precision(self, queries_BND: Tensor, features: Features) -> HeadOutput:
         """The head's output; under autocast too in single precision, as bfloat16 has 8 bits and would make scores tie."""
+        needs_features = getattr(self.head, "needs_features", False)
         kind = queries_BND.device.type
         if not torch.is_autocast_enabled(kind):
-            return self.head(queries_BND)
+            return self.head(queries_BND, features) if needs_features else self.head(queries_BND)
         with torch.autocast(kind, enabled=False):
+            if needs_features:
+                return self.head(queries_BND.float(), _single_precision(features))
             return self.head(queries_BND.float())
 
     def loss(self, image_BCHW: Tensor | Features, mos_B: Tensor) -> dict[str, Tensor]:
@@ -169,3 +172,11 @@ class QualityModel(nn.Module):
                 f"the image is {height}x{width} and this model takes exactly {size}x{size}: take crops of that size "
                 "and average their scores, or build the model with another backbone.image_size"
             )
+
+
+def _single_precision(features: Features) -> Features:
+    tensors = [features.tokens_BLC, features.global_BC, *features.maps.values()]
+    if all(tensor.dtype == torch.float32 for tensor in tensors):
+        return features
+    maps = {stage: map_BCHW.float() for stage, map_BCHW in features.maps.items()}
+    return Features(maps, features.tokens_BLC.float(), features.global_BC.float())

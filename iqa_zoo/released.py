@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
+from iqa_zoo import plugins
 from iqa_zoo.build import build_model
 from iqa_zoo.config import model_config
 from iqa_zoo.errors import CheckpointError, UnknownName, not_one_of
@@ -19,6 +21,27 @@ from iqa_zoo.quality_model import QualityModel
 from iqa_zoo.weights import plain_state_dict, shorten
 
 Shapes = dict[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class ReleasedSystem:
+    """How a system's own checkpoints become a model of the zoo.
+
+    A plugin offers one through the entry-point group ``iqa_zoo.released``: a function without arguments that returns it.
+
+    Args:
+        config: the config, from the shape of every tensor by its released name; a KeyError says which is missing.
+        name: a parameter of our model -> its released name.
+        left_out: whether a released tensor is not needed (a constant that is computed, a classifier); by default none is.
+        prepared: what is done to the released state dict first (split a fused matrix, say); by default nothing.
+    """
+
+    config: Callable[[Shapes], dict[str, Any]]
+    name: Callable[[str], str]
+    left_out: Callable[[str], bool] = lambda name: False
+    prepared: Callable[[dict[str, Tensor]], dict[str, Tensor]] = lambda state: state
+
+
 SWINS: dict[tuple[int, tuple[int, ...]], str] = {  # (width, blocks per stage) -> timm's name
     (96, (2, 2, 6, 2)): "swin_tiny_patch4_window7_224.ms_in22k_ft_in1k",
     (96, (2, 2, 18, 2)): "swin_small_patch4_window7_224.ms_in22k_ft_in1k",
@@ -39,28 +62,29 @@ def import_released(system: str, state_dict: Mapping[str, Tensor]) -> QualityMod
     show in a shape and is the released code's: 6 in the decoder, 64 channels a head in DeiT III.
 
     Args:
-        system: ``"lifeiqa"`` or ``"deiqt"``.
+        system: ``"lifeiqa"``, ``"deiqt"``, or what an installed plugin adds.
         state_dict: the authors' own names and tensors; may lie under the key ``model`` or ``state_dict``.
 
     Raises:
         UnknownName: no importer of that name.
         CheckpointError: keys that are missing, unknown or of a wrong shape; all are listed.
     """
-    if system not in SYSTEMS:
-        raise UnknownName(not_one_of(system, SYSTEMS, "released system"))
-    read_config, released_name = SYSTEMS[system]
+    released = _system(system)
     state = plain_state_dict(state_dict, f"the {system} checkpoint")
-    state = {name: value for name, value in state.items() if not name.endswith(RECOMPUTED)}
+    state = {
+        name: value for name, value in state.items() if not name.endswith(RECOMPUTED) and not released.left_out(name)
+    }
+    state = released.prepared(state)
     shapes = {name: tuple(value.shape) for name, value in state.items()}
     try:
-        cfg = read_config(shapes)
+        cfg = released.config(shapes)
     except KeyError as error:
         raise CheckpointError(
             f"not a checkpoint of {system}: {error.args[0]!r}, from which its sizes are read, is missing. "
             f"It holds {shorten(state, 6)}"
         ) from error
     model = build_model(cfg)
-    own = {name: released_name(name) for name in model.state_dict()}
+    own = {name: released.name(name) for name in model.state_dict()}
     problems = []
     if missing := set(own.values()) - set(state):
         problems.append(f"missing: {shorten(missing, 40)}")
@@ -74,6 +98,16 @@ def import_released(system: str, state_dict: Mapping[str, Tensor]) -> QualityMod
         raise CheckpointError(f"the checkpoint does not fit {system}:\n  - " + "\n  - ".join(problems))
     model.load_state_dict({name: state[theirs].view(expected[name]) for name, theirs in own.items()})
     return model.eval()
+
+
+def _system(name: str) -> ReleasedSystem:
+    added = {part.name: part for part in plugins.installed_parts() if part.group == "released"}
+    if name in SYSTEMS:
+        return SYSTEMS[name]
+    if name not in added:
+        raise UnknownName(not_one_of(name, [*SYSTEMS, *added], "released system"))
+    found: ReleasedSystem = plugins.load(added[name])()  # type: ignore[operator]
+    return found
 
 
 # Constants that older timm versions kept in the state dict and newer ones compute.
@@ -203,8 +237,7 @@ def _deiqt_name(name: str) -> str:
     return name
 
 
-# System -> (sizes from shapes, our parameter name -> the released one).
-SYSTEMS: dict[str, tuple[Callable[[Shapes], dict[str, Any]], Callable[[str], str]]] = {
-    "lifeiqa": (_lifeiqa_config, _lifeiqa_name),
-    "deiqt": (_deiqt_config, _deiqt_name),
+SYSTEMS = {
+    "lifeiqa": ReleasedSystem(_lifeiqa_config, _lifeiqa_name),
+    "deiqt": ReleasedSystem(_deiqt_config, _deiqt_name),
 }
