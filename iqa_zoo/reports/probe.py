@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.reports.comparison import protocol_notes
@@ -62,7 +62,7 @@ def _levels(results: Results) -> Table:
 
 def notes(results: Results) -> list[str]:
     """The protocol, and what each head is."""
-    told = [*protocol_notes(results), f"Weights: {results['weights']}."]
+    told = list(protocol_notes(results))
     if "linear" in results["heads"]:
         told.append(
             f"linear: one linear layer, trained as decoders are, with learning rate {results['yardstick_lr']:g}."
@@ -115,11 +115,10 @@ def _sentence(results: Results, rows: Sequence[Results], control: Sequence[Resul
         for row in rows
         if row is not best and _between(pairs, best["model"], row["model"]).get("tie", False)
     ]
-    steps = [pairs[deep["model"], shallow["model"]] for shallow, deep in pairwise(rows)]
     told = f"{best['backbone']}, {best['head']}: best at {best['level']} ({best['srocc']['median']:.3f})"
     told += f", which ties with {', '.join(ties)}" if ties else ", ahead of every other level" if len(rows) > 1 else ""
-    if steps:
-        told += f"; {_order(rows, steps)}"
+    if len(rows) > 1:
+        told += f"; {_order(rows, pairs)}"
     told += f"; a decoder on it should read {' or '.join([best['level'], *ties])}" if len(rows) > 1 else ""
     if control:
         top = max(control, key=lambda row: row["srocc"]["median"])
@@ -131,20 +130,21 @@ def _between(pairs: Mapping[tuple[str, str], Results], first: str, second: str) 
     return pairs.get((first, second)) or pairs.get((second, first)) or {}
 
 
-def _order(rows: Sequence[Results], steps: Sequence[Results]) -> str:
-    """Whether deeper is better, step by step."""
-    worse = [
-        f"{deep['level']} below {shallow['level']}"
-        for shallow, deep, pair in zip(rows, rows[1:], steps, strict=False)
-        if pair["mean"] < 0 and not pair["tie"]
-    ]
-    ties = sum(bool(pair["tie"]) for pair in steps)
+def _order(rows: Sequence[Results], pairs: Mapping[tuple[str, str], Results]) -> str:
+    """Whether deeper is better: of the levels that were compared, each to the one before it and the best to all."""
+    worse, ties = [], 0
+    for shallow, deep in combinations(rows, 2):
+        pair = _between(pairs, deep["model"], shallow["model"])
+        if pair and not pair["tie"] and (pair["mean"] < 0) == (pair["first"] == deep["model"]):
+            worse.append(f"{deep['level']} below {shallow['level']}")
+    for shallow, deep in pairwise(rows):
+        ties += bool(_between(pairs, deep["model"], shallow["model"])["tie"])
     if worse:
         return f"depth does not always help: {', '.join(worse)}"
-    if ties == len(steps):
+    if ties == len(rows) - 1:
         return "no level differs from the one before it"
     if ties:
-        return f"deeper is better or ties ({ties} of {len(steps)} steps tie)"
+        return f"deeper is better or ties ({ties} of {len(rows) - 1} steps tie)"
     return "every level is better than the one before it"
 
 

@@ -82,3 +82,5 @@ def test_the_sentence_says_what_the_intervals_support():
     assert "should read stage 3 or stage 2" in tied
     falling = probe_sentences(results_of([0.3, 0.7, 0.5], set()))[0]
     assert "depth does not always help: stage 3 below stage 2" in falling
+    fading = probe_sentences(results_of([0.7, 0.69, 0.6], {(1, 2), (2, 3)}))[0]  # no step alone, but the whole way
+    assert "depth does not always help: stage 3 below stage 1" in fading
