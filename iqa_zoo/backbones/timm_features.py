@@ -33,13 +33,15 @@ class TimmFeatures(nn.Module):
     Args:
         name: timm's model name, with its weights tag where ``pretrained`` is to fetch particular weights.
         stages: which stage maps to give.
+        stage_blocks: of a plain transformer, which block each of ``stages`` is, counted from 0, in the place of the
+            quarters of its depth. MANIQA reads blocks 6 to 9.
         image_size: height and width of the input in pixels; the model's own where left out.
         final_norm: keep the model's final norm. Life-IQA's released code deletes it.
         model_args: arguments that timm's model takes, for example ``{"drop_path_rate": 0.2}``.
         pretrained: fetch timm's weights. Handed down by ``build_model``.
 
     Raises:
-        PartError: no such model in timm, a stage that it lacks, or arguments that it does not take.
+        PartError: no such model in timm, a stage or a block that it lacks, or arguments that it does not take.
         CheckpointError: the weights cannot be fetched.
 
     >>> backbone = TimmFeatures(name="resnet18", stages=(3, 4))
@@ -54,6 +56,7 @@ class TimmFeatures(nn.Module):
         *,
         name: str,
         stages: Sequence[int] = (),
+        stage_blocks: Sequence[int] | None = None,
         image_size: int | None = None,
         final_norm: bool = True,
         model_args: Mapping[str, Any] | None = None,
@@ -88,6 +91,8 @@ class TimmFeatures(nn.Module):
         unknown = [stage for stage in stages if stage not in available]
         if unknown:
             raise PartError(f"{base!r} has no stage {unknown[0]}; it has the stages {', '.join(map(str, available))}")
+        if stage_blocks is not None:
+            index = {**index, **_blocks(self.model, base, stages, stage_blocks)}
         self.stages = tuple(stages)
         self._index = {stage: index[stage] for stage in self.stages}
         config = self.model.pretrained_cfg
@@ -139,7 +144,7 @@ def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
     try:
         if pretrained:
             _reach_hub(name)
-        return timm.create_model(name, pretrained=pretrained, num_classes=0, **options)
+        return timm.create_model(name, pretrained=pretrained, **{"num_classes": 0, **options})
     except TypeError as error:
         if not options:
             raise
@@ -171,9 +176,27 @@ def _reach_hub(name: str) -> None:
 def _stage_index(model: Any) -> tuple[dict[int, int], tuple[int, ...]]:
     """Stage number -> index into timm's feature_info, and the stages there are."""
     strides = [int(info["reduction"]) for info in model.feature_info]
-    if len(set(strides)) == 1 and len(strides) > 1:  # a plain transformer: one feature a block
+    if _one_feature_a_block(model):
         depth = len(strides)
         index = {stage: max(round(depth * stage / 4), 1) - 1 for stage in STAGE_STRIDES}
     else:
         index = {stage: strides.index(stride) for stage, stride in STAGE_STRIDES.items() if stride in strides}
     return index, tuple(index)
+
+
+def _one_feature_a_block(model: Any) -> bool:
+    """Whether this is a plain transformer, whose features all have one stride."""
+    strides = {int(info["reduction"]) for info in model.feature_info}
+    return len(strides) == 1 and len(model.feature_info) > 1
+
+
+def _blocks(model: Any, base: str, stages: Sequence[int], blocks: Sequence[int]) -> dict[int, int]:
+    """Stage number -> block, where a config says which."""
+    if not _one_feature_a_block(model):
+        raise PartError(f"{base!r} is no plain transformer, its stages are what they are; leave stage_blocks out")
+    if len(blocks) != len(stages):
+        raise PartError(f"stage_blocks={tuple(blocks)} says a block for each of stages={tuple(stages)}, in their order")
+    depth = len(model.feature_info)
+    if wrong := [block for block in blocks if not 0 <= block < depth]:
+        raise PartError(f"{base!r} has no block {wrong[0]}; it has the blocks 0 to {depth - 1}")
+    return dict(zip(stages, blocks, strict=True))

@@ -119,6 +119,51 @@ def test_vit_gives_class_token_patch_tokens_and_quarters_of_its_depth():
         assert torch.allclose(features.maps[stage], patches_BCHW, atol=1e-6)
 
 
+def test_stage_blocks_say_which_block_each_stage_is():
+    backbone, image_BCHW, features = features_of(stages=(3, 1, 2), stage_blocks=(7, 0, 5), **VIT)
+    seen = []
+    for block in backbone.model.blocks:
+        block.register_forward_hook(lambda _, __, output: seen.append(output))
+    with torch.no_grad():
+        backbone.model.forward_features(image_BCHW)
+    assert list(features.maps) == [3, 1, 2]
+    for stage, block in ((3, 7), (1, 0), (2, 5)):
+        patches_BCHW = seen[block][:, 1:].mT.reshape(2, 24, 4, 4)
+        assert torch.allclose(features.maps[stage], patches_BCHW, atol=1e-6)
+
+
+def test_stage_blocks_leave_the_rest_as_it_is():
+    _, _, plain = features_of(stages=(1, 2), **VIT)
+    _, _, same = features_of(stages=(1, 2), stage_blocks=(1, 3), **VIT)
+    assert all(torch.equal(plain.maps[stage], same.maps[stage]) for stage in (1, 2))
+    assert torch.equal(plain.tokens_BLC, same.tokens_BLC)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (
+            {**VIT, "stages": (1, 2), "stage_blocks": (3,)},
+            r"stage_blocks=\(3,\) says a block for each of stages=\(1, 2\)",
+        ),
+        ({**VIT, "stages": (1,), "stage_blocks": (8,)}, "has no block 8; it has the blocks 0 to 7"),
+        ({**VIT, "stages": (1,), "stage_blocks": (-1,)}, "has no block -1"),
+        ({"name": "resnet18", "stages": (1,), "stage_blocks": (0,)}, "'resnet18' is no plain transformer"),
+    ],
+)
+def test_stage_blocks_that_do_not_fit(arguments, says):
+    with pytest.raises(PartError, match=says):
+        TimmFeatures(**arguments)
+
+
+def test_a_classifier_that_model_args_keep_is_there_and_not_used():
+    arguments = {**VIT, "model_args": {**VIT["model_args"], "num_classes": 5}}
+    backbone, _, features = features_of(**arguments)
+    assert backbone.model.head.weight.shape == (5, 24)
+    assert features.global_BC.shape == (2, 24)
+    assert backbone.spec.global_channels == 24
+
+
 def test_vit_of_two_blocks_begins_with_its_first():
     arguments = {**VIT, "model_args": {**VIT["model_args"], "depth": 2}}
     _, _, features = features_of(stages=(1, 2, 3, 4), **arguments)

@@ -1,8 +1,6 @@
-"""What every registered part must hold to, whatever it computes; one suite a slot derives from it.
+"""What every part must hold to, whatever it computes; the suite of each slot derives from it."""
 
-A new part is met as soon as it is registered, a plugin's too. Where it has required keys, or variants worth
-testing, it gets a line in ``examples`` of its slot's suite.
-"""
+from __future__ import annotations
 
 import copy
 import inspect
@@ -17,26 +15,24 @@ import torch
 from torch import Tensor, nn
 
 from iqa_zoo.config import part_parameters
-from iqa_zoo.contracts import CONTRACTS, HANDED_DOWN, StageInfo
+from iqa_zoo.contracts import CONTRACTS, HANDED_DOWN
 from iqa_zoo.errors import PartError
 from iqa_zoo.registry import SLOTS
+from iqa_zoo.testing.inputs import perturbed, to_double
 
+Arguments = dict[str, Any]
 IMMUTABLE = (type(None), bool, int, float, str, tuple)
 
 
-def perturbed(part: nn.Module) -> nn.Module:
-    """Noise on every parameter, so that what starts at zero (a scale, a bias) does not hide the rest."""
-    generator = torch.Generator().manual_seed(7)
-    with torch.no_grad():
-        for parameter in part.parameters():
-            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
-    return part
-
-
 class PartContract:
-    """The suite of a slot: which inputs its parts take and which tensors they give."""
+    """The suite of a slot: which inputs its parts take and which tensors they give.
+
+    A subclass names the parts it is about in ``parts``, with the arguments of every variant worth testing, or leaves it
+    None and is about every registered part, an installed plugin's too; then variants stand in ``examples``.
+    """
 
     slot: str
+    parts: ClassVar[dict[str, list[dict[str, Any]]] | None] = None  # name -> arguments of each variant
     handed: ClassVar[dict[str, Any]] = {}  # what the builder would hand down
     examples: ClassVar[dict[str, list[dict[str, Any]]]] = {}  # name -> arguments of each variant; [{}] where left out
     tolerance = 1e-5
@@ -50,34 +46,36 @@ class PartContract:
         raise NotImplementedError
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        names = SLOTS[self.slot].names()
+        names = SLOTS[self.slot].names() if self.parts is None else list(self.parts)
+        variants = {**self.examples, **(self.parts or {})}
         if "arguments" in metafunc.fixturenames:
-            cases = [(name, arguments) for name in names for arguments in self.examples.get(name, [{}])]
+            cases = [(name, arguments) for name in names for arguments in variants.get(name, [{}])]
             ids = [name + "".join(f"-{v}" for v in a.values() if isinstance(v, str | int)) for name, a in cases]
             metafunc.parametrize(("name", "arguments"), cases, ids=ids)
         elif "name" in metafunc.fixturenames:
             metafunc.parametrize("name", names)
 
-    def make(self, name: str, arguments: Mapping[str, Any], seed: int = 0) -> Any:
+    def make(self, name: str, arguments: Mapping[str, Any], seed: int = 0, **handed: Any) -> Any:
+        """The part, with what the builder would hand down; ``handed`` replaces some of that."""
         torch.manual_seed(seed)
         wanted = inspect.signature(SLOTS[self.slot].get(name)).parameters
-        handed = {key: value for key, value in self.handed.items() if key in wanted}
-        return SLOTS[self.slot].build({"type": name, **arguments}, **handed)
+        down = {key: value for key, value in {**self.handed, **handed}.items() if key in wanted}
+        return SLOTS[self.slot].build({"type": name, **arguments}, **down)
 
     def run(self, part: nn.Module, batch: int = 3, seed: int = 0) -> dict[str, Tensor]:
         return self.tensors(part(*self.inputs(part, batch, seed)))
 
-    def test_is_the_protocol_of_its_slot(self, name, arguments):
+    def test_is_the_protocol_of_its_slot(self, name: str, arguments: Arguments) -> None:
         part = self.make(name, arguments)
         assert isinstance(part, CONTRACTS[self.slot])
         assert isinstance(part, nn.Module)
 
-    def test_name_is_the_file(self, name):
+    def test_name_is_the_file(self, name: str) -> None:
         registry = SLOTS[self.slot]
         if registry.origin(name) == "iqa_zoo":
             assert registry.get(name).__module__ == f"iqa_zoo.{registry.folder}.{name}"
 
-    def test_docstring_opens_with_one_sentence(self, name):
+    def test_docstring_opens_with_one_sentence(self, name: str) -> None:
         part = SLOTS[self.slot].get(name)
         doc = inspect.getdoc(part)
         assert doc, f"{name} has no docstring"
@@ -87,13 +85,13 @@ class PartContract:
         if SLOTS[self.slot].origin(name) == "iqa_zoo":
             assert SLOTS[self.slot].summary(name) == first
 
-    def test_public_classes_of_its_module_have_docstrings(self, name):
+    def test_public_classes_of_its_module_have_docstrings(self, name: str) -> None:
         module = sys.modules[SLOTS[self.slot].get(name).__module__]
         for key, value in vars(module).items():
             if inspect.isclass(value) and value.__module__ == module.__name__ and not key.startswith("_"):
                 assert (value.__doc__ or "").strip(), f"{module.__name__}.{key} has no docstring"
 
-    def test_constructor_takes_annotated_keywords(self, name):
+    def test_constructor_takes_annotated_keywords(self, name: str) -> None:
         part = SLOTS[self.slot].get(name)
         if inspect.isclass(part) and part.__init__ is nn.Module.__init__:
             return  # it takes nothing
@@ -102,12 +100,12 @@ class PartContract:
             assert parameter.annotation is not Any, f"{name}: {key} has no annotation"
             assert key not in HANDED_DOWN[self.slot]
 
-    def test_defaults_are_immutable(self, name):
+    def test_defaults_are_immutable(self, name: str) -> None:
         for key, parameter in inspect.signature(SLOTS[self.slot].get(name)).parameters.items():
             if parameter.default is not parameter.empty:
                 assert isinstance(parameter.default, IMMUTABLE), f"{name}: default of {key} is shared by all parts"
 
-    def test_sizes_below_one_are_refused(self, name, arguments):
+    def test_sizes_below_one_are_refused(self, name: str, arguments: Arguments) -> None:
         for key, parameter in part_parameters(self.slot, name).items():
             kinds = (parameter.annotation, *typing.get_args(parameter.annotation))
             if int not in kinds or key not in inspect.signature(SLOTS[self.slot].get(name)).parameters:
@@ -117,7 +115,7 @@ class PartContract:
                 with pytest.raises(PartError):
                     self.make(name, {**arguments, key: (bad,) if several else bad})
 
-    def test_arguments_are_left_alone_and_nothing_is_shared(self, name, arguments):
+    def test_arguments_are_left_alone_and_nothing_is_shared(self, name: str, arguments: Arguments) -> None:
         before = copy.deepcopy(arguments)
         first, second = self.make(name, arguments), self.make(name, arguments)
         assert arguments == before
@@ -126,7 +124,7 @@ class PartContract:
         }
         assert not shared
 
-    def test_item_does_not_depend_on_the_batch(self, name, arguments):
+    def test_item_does_not_depend_on_the_batch(self, name: str, arguments: Arguments) -> None:
         part = perturbed(self.make(name, arguments)).eval()
         with torch.no_grad():
             whole, pair, alone = (self.run(part, batch) for batch in (3, 2, 1))
@@ -134,7 +132,7 @@ class PartContract:
             assert torch.allclose(value[:2], pair[key], atol=self.tolerance), key
             assert torch.allclose(value[:1], alone[key], atol=self.tolerance), key
 
-    def test_eval_is_deterministic_and_leaves_no_trace(self, name, arguments):
+    def test_eval_is_deterministic_and_leaves_no_trace(self, name: str, arguments: Arguments) -> None:
         part = perturbed(self.make(name, arguments)).eval()
         state = copy.deepcopy(part.state_dict())
         with torch.no_grad():
@@ -144,23 +142,24 @@ class PartContract:
         assert all(torch.equal(first[key], second[key]) for key in first)
         assert all(torch.equal(state[key], value) for key, value in part.state_dict().items())
 
-    def test_grad_mode_does_not_move_the_output(self, name, arguments):
+    def test_grad_mode_does_not_move_the_output(self, name: str, arguments: Arguments) -> None:
         part = perturbed(self.make(name, arguments)).eval()
         with torch.no_grad():
             without = self.run(part)
         for key, value in self.run(part).items():
             assert torch.allclose(value, without[key], atol=self.tolerance), key
 
-    def test_train_and_eval_give_the_same_shapes(self, name, arguments):
+    def test_train_and_eval_give_the_same_shapes(self, name: str, arguments: Arguments) -> None:
         part = self.make(name, arguments)
         trained, evaluated = self.run(part.train()), self.run(part.eval())
         assert {k: v.shape for k, v in trained.items()} == {k: v.shape for k, v in evaluated.items()}
 
-    def test_every_parameter_gets_a_gradient(self, name, arguments):
+    def test_every_parameter_gets_a_gradient(self, name: str, arguments: Arguments) -> None:
         part = perturbed(self.make(name, arguments)).train()
         outputs = self.run(part, batch=4)
         torch.manual_seed(3)  # random weights, because a plain sum is constant behind a norm
-        total = sum((v.float() * torch.randn_like(v.float())).sum() for v in outputs.values() if v.is_floating_point())
+        floats = [v.float() for v in outputs.values() if v.is_floating_point()]
+        total = torch.stack([(v * torch.randn_like(v)).sum() for v in floats]).sum()
         if list(part.parameters()):
             total.backward()
         for key, parameter in part.named_parameters():
@@ -168,14 +167,14 @@ class PartContract:
             assert parameter.grad.isfinite().all(), key
             assert parameter.grad.abs().max() > 0 or getattr(part, "routes", False), f"{key} has a zero gradient"
 
-    def test_state_dict_round_trip(self, name, arguments):
+    def test_state_dict_round_trip(self, name: str, arguments: Arguments) -> None:
         part, other = perturbed(self.make(name, arguments, seed=0)).eval(), self.make(name, arguments, seed=1).eval()
         other.load_state_dict(part.state_dict(), strict=True)
         with torch.no_grad():
             first, second = self.run(part), self.run(other)
         assert all(torch.equal(first[key], second[key]) for key in first)
 
-    def test_copies_and_pickles(self, name, arguments):
+    def test_copies_and_pickles(self, name: str, arguments: Arguments) -> None:
         part = perturbed(self.make(name, arguments)).eval()
         with torch.no_grad():
             first = self.run(part)
@@ -185,7 +184,7 @@ class PartContract:
                 own = {id(p) for p in part.parameters()}
                 assert not own & {id(p) for p in twin.parameters()}
 
-    def test_runs_under_autocast(self, name, arguments):
+    def test_runs_under_autocast(self, name: str, arguments: Arguments) -> None:
         part = self.make(name, arguments).train()
         with torch.autocast("cpu", torch.bfloat16):
             outputs = self.run(part)
@@ -194,9 +193,9 @@ class PartContract:
             assert value.shape == plain[key].shape
             assert value.isfinite().all(), key
         if list(part.parameters()):
-            sum(v.float().sum() for v in outputs.values() if v.is_floating_point()).backward()
+            torch.stack([v.float().sum() for v in outputs.values() if v.is_floating_point()]).sum().backward()
 
-    def test_runs_in_double_precision(self, name, arguments):
+    def test_runs_in_double_precision(self, name: str, arguments: Arguments) -> None:
         part = perturbed(self.make(name, arguments)).eval()
         single = self.run(part)
         part = part.double()
@@ -204,26 +203,3 @@ class PartContract:
         for key, value in doubled.items():
             assert value.dtype == torch.float64 or not value.is_floating_point(), key
             assert torch.allclose(value, single[key].to(value.dtype), atol=1e-3, rtol=1e-3), key
-
-
-def to_double(value: Any) -> Any:
-    """The same input in double precision, dataclasses of tensors included."""
-    if isinstance(value, Tensor):
-        return value.double() if value.is_floating_point() else value
-    if isinstance(value, dict):
-        return {key: to_double(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [to_double(item) for item in value]
-    if hasattr(value, "__dataclass_fields__"):
-        return type(value)(**{key: to_double(getattr(value, key)) for key in value.__dataclass_fields__})
-    return value
-
-
-def randn(batch: int, *shape: int, seed: int = 0) -> Tensor:
-    """Normal noise whose item i is the same in a batch of any size."""
-    items = [torch.randn(shape, generator=torch.Generator().manual_seed(1000 * seed + i)) for i in range(batch)]
-    return torch.stack(items)
-
-
-STAGES = {1: StageInfo(5, 4), 2: StageInfo(7, 8), 3: StageInfo(9, 16), 4: StageInfo(11, 32)}
-"""Stage maps that a fake backbone gives, of sizes that are nobody's."""

@@ -1,0 +1,65 @@
+"""What a part of this slot must hold to."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from torch import Tensor
+
+from iqa_zoo.contracts import FeatureSpec, HeadOutput
+from iqa_zoo.testing.inputs import STAGES, fake_features, perturbed, randn
+from iqa_zoo.testing.part import Arguments, PartContract
+
+N, D = 6, 24
+
+
+class HeadContract(PartContract):
+    """Heads: queries_BND -> HeadOutput with a score an image, whatever the number of queries."""
+
+    slot = "head"
+    handed: ClassVar[dict[str, Any]] = {
+        "dim": D,
+        "num_queries": N,
+        "features": FeatureSpec(STAGES, token_channels=10, global_channels=12, image_size=64),
+    }
+
+    def inputs(self, part: Any, batch: int, seed: int = 0) -> tuple[Any, ...]:
+        return self.given(part, randn(batch, N, D, seed=seed), seed)
+
+    def given(self, part: Any, queries_BND: Tensor, seed: int = 0) -> tuple[Any, ...]:
+        """The queries, with the features for a head that reads them."""
+        needs_features = getattr(part, "needs_features", False)
+        return (queries_BND, fake_features(len(queries_BND), seed)) if needs_features else (queries_BND,)
+
+    def tensors(self, output: Any) -> dict[str, Tensor]:
+        per_token = {
+            f"routing.{i}.{key}": value.unflatten(0, (-1, N))
+            for i, routing in enumerate(output.routing)
+            for key, value in vars(routing).items()
+        }
+        return {"score_B": output.score_B, "score_BN": output.score_BN, **per_token}
+
+    @pytest.mark.parametrize("count", [1, 6, 9])
+    def test_shapes(self, name: str, arguments: Arguments, count: int) -> None:
+        part = self.make(name, arguments, num_queries=count)
+        output = part(*self.given(part, randn(5, count, D)))
+        assert isinstance(output, HeadOutput)
+        assert output.score_B.shape == (5,)
+        assert output.score_BN.shape[0] == 5
+        assert output.score_BN.shape[1] in (1, count)
+
+    def test_routing_is_a_choice(self, name: str, arguments: Arguments) -> None:
+        part = perturbed(self.make(name, arguments)).eval()
+        routing = part(*self.inputs(part, 4)).routing
+        assert bool(routing) == getattr(part, "routes", False)
+        for mixture in routing:
+            tokens, experts = mixture.logits_TE.shape
+            assert tokens == 4 * N
+            assert mixture.weights_TE.shape == (tokens, experts)
+            assert torch.allclose(mixture.weights_TE.sum(-1), torch.ones(tokens), atol=1e-6)
+            assert 0 <= mixture.choice_TK.min() <= mixture.choice_TK.max() < experts
+            chosen = torch.zeros(tokens, experts, dtype=torch.bool).scatter(-1, mixture.choice_TK, True)
+            assert (chosen.sum(-1) == mixture.choice_TK.shape[1]).all()
+            assert (mixture.weights_TE[~chosen] == 0).all()

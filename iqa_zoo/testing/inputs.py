@@ -1,0 +1,47 @@
+"""Inputs that do not depend on how many there are, and parts in which nothing hides behind a zero."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from iqa_zoo.contracts import Features, StageInfo
+
+STAGES = {1: StageInfo(5, 4), 2: StageInfo(7, 8), 3: StageInfo(9, 16), 4: StageInfo(11, 32)}
+"""Stage maps that a fake backbone gives, of sizes that are nobody's."""
+
+
+def perturbed(part: nn.Module) -> nn.Module:
+    """Noise on every parameter, so that what starts at zero (a scale, a bias) does not hide the rest."""
+    generator = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for parameter in part.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+    return part
+
+
+def randn(batch: int, *shape: int, seed: int = 0) -> Tensor:
+    """Normal noise whose item i is the same in a batch of any size."""
+    items = [torch.randn(shape, generator=torch.Generator().manual_seed(1000 * seed + i)) for i in range(batch)]
+    return torch.stack(items)
+
+
+def to_double(value: Any) -> Any:
+    """The same input in double precision, dataclasses of tensors included."""
+    if isinstance(value, Tensor):
+        return value.double() if value.is_floating_point() else value
+    if isinstance(value, dict):
+        return {key: to_double(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [to_double(item) for item in value]
+    if hasattr(value, "__dataclass_fields__"):
+        return type(value)(**{key: to_double(getattr(value, key)) for key in value.__dataclass_fields__})
+    return value
+
+
+def fake_features(batch: int, seed: int = 0) -> Features:
+    """What a backbone with these stages, tokens 10 wide and a global vector 12 wide could give."""
+    maps = {stage: randn(batch, info.channels, 6, 8, seed=seed + stage) for stage, info in STAGES.items()}
+    return Features(maps, randn(batch, 13, 10, seed=seed + 5), randn(batch, 12, seed=seed + 6))

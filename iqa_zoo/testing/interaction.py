@@ -1,0 +1,64 @@
+"""What a part of this slot must hold to."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from torch import Tensor
+
+from iqa_zoo.testing.inputs import perturbed, randn
+from iqa_zoo.testing.part import Arguments, PartContract
+
+N, L, D = 6, 14, 24
+
+
+class InteractionContract(PartContract):
+    """Interactions: (queries_BND, memory_BLD) -> queries_BND, leaving both inputs as they were."""
+
+    slot = "interactions"
+    handed: ClassVar[dict[str, Any]] = {"dim": D, "num_queries": N}
+
+    def inputs(self, part: Any, batch: int, seed: int = 0) -> tuple[Any, ...]:
+        return randn(batch, N, D, seed=seed), randn(batch, L, D, seed=seed + 1)
+
+    def tensors(self, output: Any) -> dict[str, Tensor]:
+        return {"queries": output}
+
+    def test_shape(self, name: str, arguments: Arguments) -> None:
+        part = self.make(name, arguments)
+        assert self.run(part)["queries"].shape == (3, N, getattr(part, "out_dim", D))
+
+    @pytest.mark.parametrize("count", [1, 2, 9])
+    def test_any_number_of_queries(self, name: str, arguments: Arguments, count: int) -> None:
+        part = self.make(name, arguments, num_queries=count)
+        assert part(randn(2, count, D), randn(2, L, D)).shape == (2, count, getattr(part, "out_dim", D))
+
+    def test_inputs_are_left_alone(self, name: str, arguments: Arguments) -> None:
+        part = self.make(name, arguments)
+        queries_BND, memory_BLD = self.inputs(part, 2)
+        before = queries_BND.clone(), memory_BLD.clone()
+        part(queries_BND, memory_BLD)
+        assert torch.equal(queries_BND, before[0])
+        assert torch.equal(memory_BLD, before[1])
+
+    def test_memory_is_read_where_it_says_so(self, name: str, arguments: Arguments) -> None:
+        part = perturbed(self.make(name, arguments)).eval()
+        queries_BND, memory_BLD = self.inputs(part, 2)
+        with torch.no_grad():
+            moved = (part(queries_BND, memory_BLD) - part(queries_BND, memory_BLD + randn(2, L, D, seed=9))).abs().max()
+            if getattr(part, "needs_memory", False):
+                assert moved > 1e-6
+            else:
+                assert moved == 0
+                part(queries_BND, None)
+
+    def test_attention_is_a_distribution_over_the_memory(self, name: str, arguments: Arguments) -> None:
+        part: Any = perturbed(self.make(name, arguments)).eval()
+        if not hasattr(part, "attention"):
+            pytest.skip("it offers no attention")
+        weights_BNL = part.attention(*self.inputs(part, 2))
+        assert weights_BNL.shape == (2, N, L)
+        assert (weights_BNL >= 0).all()
+        assert torch.allclose(weights_BNL.sum(-1), torch.ones(2, N), atol=1e-5)

@@ -1,0 +1,64 @@
+"""Checkpoints of the authors' own HyperIQA code: their names and sizes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from iqa_zoo.released import ReleasedSystem
+from iqa_zoo_hyperiqa.hyperiqa import hyperiqa
+
+NAMES = {
+    r"backbone\.model\.": "res.",
+    r"queries\.convs\.(\d+)\.": lambda found: f"res.lda{int(found[1]) + 1}_pool.0.",
+    r"queries\.fcs\.(\d+)\.": lambda found: f"res.lda{int(found[1]) + 1}_fc.",
+    r"head\.trunk\.": "conv1.",
+    r"head\.weights\.(\d+)\.": lambda found: f"fc{int(found[1]) + 1}w_conv.",
+    r"head\.biases\.(\d+)\.": lambda found: f"fc{int(found[1]) + 1}b_fc.",
+    r"head\.last_weight\.": "fc5w_fc.",
+    r"head\.last_bias\.": "fc5b_fc.",
+}
+
+
+def released() -> ReleasedSystem:
+    """How ``import_released("hyperiqa", state_dict)`` reads a checkpoint."""
+    return ReleasedSystem(config=config, name=name, prepared=prepared)
+
+
+def config(shapes: dict[str, tuple[int, ...]]) -> dict[str, Any]:
+    """The config of a checkpoint. The grids do not show in a shape alone; they are those of an input of 224 pixels.
+
+    Raises:
+        KeyError: a tensor from which a size is read is missing.
+    """
+    cfg = hyperiqa()
+    queries, head = cfg["queries"], cfg["head"]
+    queries["channels"] = tuple(shapes[f"res.lda{i}_pool.0.weight"][0] for i in (1, 2, 3))
+    queries["width"] = shapes["res.lda1_fc.weight"][0]
+    cfg["dim"] = sum(shapes[f"res.lda{i}_fc.weight"][0] for i in (1, 2, 3, 4))
+    head["trunk"] = tuple(shapes[f"conv1.{i}.weight"][0] for i in (0, 2))
+    head["channels"] = shapes["conv1.4.weight"][0]
+    head["hidden"] = tuple(shapes[f"fc{i}b_fc.weight"][0] for i in (1, 2, 3, 4))
+    return cfg
+
+
+def name(ours: str) -> str:
+    """The released name of a parameter of ours.
+
+    >>> name("head.weights.0.bias"), name("queries.fcs.3.weight")
+    ('fc1w_conv.bias', 'res.lda4_fc.weight')
+    """
+    for pattern, theirs in NAMES.items():
+        renamed, hits = re.subn(f"^{pattern}", theirs, ours)
+        if hits:
+            return renamed
+    raise AssertionError(f"no released name for {ours}")
+
+
+def prepared(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The state with a count of batches for every batch norm, which old checkpoints lack and evaluation does not read."""
+    norms = (name.removesuffix("running_mean") for name in state if name.endswith("running_mean"))
+    return {**{f"{norm}num_batches_tracked": torch.zeros((), dtype=torch.long) for norm in norms}, **state}

@@ -1,0 +1,69 @@
+"""Checkpoints of the authors' own TReS code: their names and sizes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from iqa_zoo.released import ReleasedSystem
+from iqa_zoo_tres.tres import tres
+
+NAMES = {"backbone.model.": "model.", "backbone.classifier.": "model.fc.", "head.proj.": "fc2.", "head.fc.": "fc."}
+PARTS = (  # of a layer: its attention, its perceptron
+    {"attn.": "self_attn.", "norm.": "norm1."},
+    {"fc1.": "linear1.", "fc2.": "linear2.", "norm.": "norm2."},
+)
+
+
+def released() -> ReleasedSystem:
+    """How ``import_released("tres", state_dict)`` reads a checkpoint."""
+    return ReleasedSystem(config=config, name=name, left_out=left_out, prepared=prepared)
+
+
+def config(shapes: dict[str, tuple[int, ...]]) -> dict[str, Any]:
+    """The config of a checkpoint. Heads do not show in a shape; they are the released 16.
+
+    Raises:
+        KeyError: a tensor from which a size is read is missing.
+    """
+    cfg = tres()
+    attention, feed_forward, *_, norm = cfg["interactions"]
+    feed_forward["hidden"], cfg["dim"] = shapes["transformer.encoder.layers.0.linear1.weight"]
+    layers = {found[1] for key in shapes if (found := re.match(r"transformer\.encoder\.layers\.(\d+)\.", key))}
+    cfg["interactions"] = [attention, feed_forward] * len(layers) + [norm]
+    cfg["head"]["hidden"] = shapes["fc2.weight"][0]
+    classifier = shapes.get("model.fc.weight")
+    cfg["backbone"]["classes"] = classifier[0] if classifier else None
+    return cfg
+
+
+def name(ours: str) -> str:
+    """The released name of a parameter of ours.
+
+    >>> name("interactions.3.fc1.bias"), name("interactions.4.layer_norm.weight"), name("head.proj.weight")
+    ('transformer.encoder.layers.1.linear1.bias', 'transformer.encoder.norm.weight', 'fc2.weight')
+    """
+    if found := re.match(r"interactions\.(\d+)\.(\w+\.)(.*)", ours):
+        block, part, rest = found.groups()
+        layer, kind = divmod(int(block), 2)
+        if part == "layer_norm.":
+            return f"transformer.encoder.norm.{rest}"
+        return f"transformer.encoder.layers.{layer}.{PARTS[kind][part]}{rest}"
+    for prefix, theirs in NAMES.items():
+        if ours.startswith(prefix):
+            return theirs + ours.removeprefix(prefix)
+    raise AssertionError(f"no released name for {ours}")
+
+
+def left_out(theirs: str) -> bool:
+    """Whether a tensor is a constant of the code: the windows of its L2 pooling."""
+    return re.match(r"L2pooling_l\d\.filter$", theirs) is not None
+
+
+def prepared(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The state with a count of batches for every batch norm, which old checkpoints lack and evaluation does not read."""
+    norms = (name.removesuffix("running_mean") for name in state if name.endswith("running_mean"))
+    return {**{f"{norm}num_batches_tracked": torch.zeros((), dtype=torch.long) for norm in norms}, **state}
