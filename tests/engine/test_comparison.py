@@ -49,7 +49,7 @@ def test_differences_pair_the_same_splits_and_call_a_tie_a_tie():
 def history(*sroccs: tuple[float, float]) -> list[dict]:
     best = max(range(len(sroccs)), key=lambda i: sroccs[i][0])
     return [
-        dict(loss=0.1, validation=dict(srocc=v), test=dict(srocc=t, plcc=t), selected=i == best)
+        dict(epoch=i + 1, loss=0.1, validation=dict(srocc=v), test=dict(srocc=t, plcc=t), selected=i == best)
         for i, (v, t) in enumerate(sroccs)
     ]
 
