@@ -15,15 +15,21 @@ import os
 import re
 from dataclasses import dataclass
 
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
+
+from iqa_zoo import __version__
 from iqa_zoo.errors import PluginError
 
 GROUP_PREFIX = "iqa_zoo."
-GROUPS = ("backbones", "queries", "memories", "interactions", "heads", "losses", "models", "datasets", "released")
+IMPORTERS = "released"  # of released checkpoints, for iqa_zoo.import_released; no slot
+GROUPS = ("backbones", "queries", "memories", "interactions", "heads", "losses", "models", "datasets", IMPORTERS)
 
 
 @dataclass(frozen=True)
 class PluginPart:
-    """One entry point: the slot's group, the name it adds, where it points, and who brings it."""
+    """One entry point: the slot's group, the name it adds, where it points, who brings it, and which versions of iqa-zoo
+    that asks for (``">=0.1"``)."""
 
     group: str
     name: str
@@ -31,6 +37,7 @@ class PluginPart:
     distribution: str
     version: str
     summary: str
+    built_for: str = ""
 
     @property
     def owner(self) -> str:
@@ -58,6 +65,20 @@ def _metadata(dist: importlib.metadata.Distribution | None, key: str, missing: s
     return dist.metadata[key] if dist is not None and key in dist.metadata else missing
 
 
+def _built_for(dist: importlib.metadata.Distribution | None) -> str:
+    """Which versions of iqa-zoo a distribution asks for; nothing where it does not say or cannot be read."""
+    for line in (dist.requires if dist is not None else None) or []:
+        try:
+            requirement = Requirement(line)
+        except InvalidRequirement:
+            continue
+        if _same_name(requirement.name) == "iqa-zoo" and not (
+            requirement.marker and "extra" in str(requirement.marker)
+        ):
+            return str(requirement.specifier)
+    return ""
+
+
 @functools.cache
 def _installed() -> tuple[PluginPart, ...]:
     parts = []
@@ -73,6 +94,7 @@ def _installed() -> tuple[PluginPart, ...]:
                 distribution=_metadata(dist, "Name", "unknown distribution"),
                 version=_metadata(dist, "Version", "?"),
                 summary=_metadata(dist, "Summary", ""),
+                built_for=_built_for(dist),
             )
         )
     return tuple(sorted(set(parts), key=lambda part: (part.distribution, part.group, part.name)))
@@ -112,6 +134,8 @@ def load(part: PluginPart) -> object:
     """
     if part not in _failures:
         try:
+            if not SpecifierSet(part.built_for).contains(__version__, prereleases=True):
+                raise ImportError(f"it is built for iqa-zoo {part.built_for}, and this is {__version__}")
             entry = importlib.metadata.EntryPoint(part.name, part.target, GROUP_PREFIX + part.group)
             found = entry.load()
             if callable(found):
@@ -122,6 +146,16 @@ def load(part: PluginPart) -> object:
     failure = _failures[part]
     raise PluginError(
         f"{part.name!r} comes from the plugin {part.owner} ({part.target}), which failed to load: "
-        f"{type(failure).__name__}: {failure}. Fix or upgrade it, or switch it off with "
+        f"{type(failure).__name__}: {failure}. {_advice(part, failure)}, or switch it off with "
         f"IQA_ZOO_DISABLE_PLUGINS={part.distribution}"
     ) from failure
+
+
+def _advice(part: PluginPart, failure: Exception) -> str:
+    own = part.target.partition(":")[0].partition(".")[0]
+    missing = failure.name if isinstance(failure, ModuleNotFoundError) else None
+    if missing and missing.partition(".")[0] not in (own, "iqa_zoo"):
+        return f"Install what it needs (pip install {missing.partition('.')[0]}, or whatever brings that module)"
+    if not SpecifierSet(part.built_for).contains(__version__, prereleases=True):
+        return f"Upgrade one of the two (pip install --upgrade iqa-zoo {part.distribution})"
+    return "Fix or upgrade it"

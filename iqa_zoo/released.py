@@ -101,7 +101,7 @@ def import_released(system: str, state_dict: Mapping[str, Tensor]) -> QualityMod
 
 
 def _system(name: str) -> ReleasedSystem:
-    added = {part.name: part for part in plugins.installed_parts() if part.group == "released"}
+    added = {part.name: part for part in plugins.installed_parts() if part.group == plugins.IMPORTERS}
     if name in SYSTEMS:
         return SYSTEMS[name]
     if name not in added:

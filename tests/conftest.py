@@ -45,7 +45,7 @@ def install(tmp_path, monkeypatch, scratch_registry):
     monkeypatch.delenv("IQA_ZOO_DISABLE_PLUGINS", raising=False)
     modules_before = set(sys.modules)
 
-    def put(distribution, entry_points, version="1.0", metadata=True, **modules):
+    def put(distribution, entry_points, version="1.0", metadata=True, requires=(), **modules):
         root = tmp_path / "site" / distribution
         info = root / f"{distribution.replace('-', '_')}-{version}.dist-info"
         info.mkdir(parents=True)
@@ -53,6 +53,7 @@ def install(tmp_path, monkeypatch, scratch_registry):
             text = (
                 f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\nSummary: what {distribution} adds\n"
             )
+            text += "".join(f"Requires-Dist: {line}\n" for line in requires)
             (info / "METADATA").write_text(text)
         lines = []
         for group, entries in entry_points.items():

@@ -46,6 +46,30 @@ def origins(slot):
     return {component.name: component.origin for component in list_components(slot)}
 
 
+def test_a_plugin_built_for_another_version_fails_by_name_with_the_fix(install, tiny):
+    install("late", {"heads": {"late": "late:Head"}}, requires=["numpy", "iqa_zoo>=99"], late=HEAD)
+    said = r"'late' comes from the plugin late 1.0 .*built for iqa-zoo >=99, and this is .*pip install --upgrade iqa-zoo late"
+    with pytest.raises(PluginError, match=said):
+        HEADS.get("late")
+    assert "late" not in sys.modules
+    everything_else_works(tiny)
+
+
+def test_what_a_plugin_requires_is_no_obstacle_where_it_is_met_or_cannot_be_read(install):
+    install(
+        "fits", {"heads": {"fits": "fits:Head"}}, requires=["iqa-zoo>=0.1", "iqa-zoo>=99; extra == 'new'"], fits=HEAD
+    )
+    install("odd", {"heads": {"odd": "odd:Head"}}, requires=["not a requirement !!"], odd=HEAD)
+    assert HEADS.get("fits").__name__ == HEADS.get("odd").__name__ == "Head"
+
+
+def test_a_missing_dependency_is_named_with_what_to_install(install, tiny):
+    install("needy", {"heads": {"needy": "needy:Head"}}, needy="import no_such_package.part\n")
+    with pytest.raises(PluginError, match=r"No module named 'no_such_package'.*pip install no_such_package"):
+        HEADS.get("needy")
+    everything_else_works(tiny)
+
+
 def test_a_plugin_s_part_is_listed_unseen_then_built_like_any_other(install, tiny):
     install("my-plugin", {"heads": {"mine": "my_plugin:Head"}}, version="2.1", my_plugin=HEAD)
     listed = {component.name: component for component in list_components("head")}
@@ -215,7 +239,8 @@ def test_an_entry_in_a_group_that_is_no_slot_is_kept_apart(install, tiny):
 
 def test_the_plugin_of_the_readme_works_as_written(install, tiny, monkeypatch):
     text = (REPOSITORY / "plugins" / "README.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    code, test = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    compile(test, "the test of the README", "exec")
     (project,) = (tomllib.loads(block) for block in re.findall(r"```toml\n(.*?)```", text, re.DOTALL))
     groups = {group.removeprefix("iqa_zoo."): names for group, names in project["project"]["entry-points"].items()}
     name, version = project["project"]["name"], project["project"]["version"]

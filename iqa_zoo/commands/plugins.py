@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 from rich.table import Table
@@ -73,13 +73,21 @@ def _reports() -> Iterator[Report]:
 
 
 def _report(part: plugins.PluginPart, loads: bool | None, problem: str) -> Report:
-    slot = registry_of(part.group).slot if part.group in plugins.GROUPS else part.group
+    is_part = part.group in plugins.GROUPS and part.group != plugins.IMPORTERS
+    slot = registry_of(part.group).slot if is_part else part.group
     return Report(part.distribution, part.version, slot, part.name, part.target, loads, problem)
 
 
+def _built_in(group: str) -> Collection[str]:
+    if group == plugins.IMPORTERS:
+        from iqa_zoo.released import SYSTEMS
+
+        return SYSTEMS
+    return registry_of(group).built_in()
+
+
 def _clashes(part: plugins.PluginPart) -> list[str]:
-    registry = registry_of(part.group)
-    if part.name in registry.built_in():
+    if part.name in _built_in(part.group):
         return [f"ignored: {part.name!r} is built in and cannot be replaced"]
     others = [p for p in plugins.installed_parts() if (p.group, p.name) == (part.group, part.name) and p != part]
     return [f"cannot be used: {other.owner} claims the same name" for other in others]

@@ -72,3 +72,13 @@ def test_without_plugins_it_says_what_one_is(install, capsys, monkeypatch):
     plugins.refresh()
     assert main(["plugins"]) == 0
     assert "No plugin is installed. A plugin is a package with entry points" in capsys.readouterr().out
+
+
+def test_an_importer_of_released_checkpoints_is_listed_and_cannot_replace_ours(install, capsys):
+    source = "def system():\n    raise NotImplementedError\n"
+    install("reads", {"released": {"mine": "reads:system", "deiqt": "reads:system"}}, reads=source)
+    assert main(["plugins", "--json"]) == 0
+    told = {each["name"]: each for each in json.loads(capsys.readouterr().out) if each["plugin"] == "reads"}
+    assert told["mine"]["slot"] == "released"
+    assert (told["mine"]["loads"], told["mine"]["problem"]) == (True, "")
+    assert "is built in and cannot be replaced" in told["deiqt"]["problem"]
