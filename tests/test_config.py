@@ -199,7 +199,7 @@ def test_every_problem_is_listed_with_its_config_path(tiny):
         "optimizer: unknown key 'optimizer'. Known: backbone, dim, head, interactions, losses, memory, queries",
         "dim: expected a positive int, or None for the backbone's own width, got -3",
         "backbone.nmae: unknown key 'nmae'; did you mean 'name'? "
-        "Known: final_norm, image_size, model_args, name, stages (of 'timm_features')",
+        "Known: final_norm, image_size, model_args, name, stage_blocks, stages (of 'timm_features')",
         "queries.type: unknown query 'guide'; did you mean 'guided'? Known: " + ", ".join(SLOTS["queries"].names()),
         "interactions.1.num_heads: expected int, got 'four'",
         "interactions.2: no 'type'. Known: " + ", ".join(SLOTS["interactions"].names()),
