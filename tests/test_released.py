@@ -8,7 +8,6 @@ import functools
 import json
 import math
 from pathlib import Path
-from zlib import crc32
 
 import numpy as np
 import pytest
@@ -18,28 +17,10 @@ from torch.nn import functional as F
 
 from iqa_zoo.errors import CheckpointError, ConfigError, UnknownName
 from iqa_zoo.released import import_released
+from iqa_zoo.testing.released import fill
 
 GOLDEN = Path(__file__).parent / "golden"
 TOLERANCE = 1e-5  # on outputs of order one; fused attention alone moves 1e-6
-
-
-def fill(name, shape, seed=0):
-    """The tensor that a released name stands for."""
-    random, n = np.random.RandomState(crc32(name.encode()) + seed), math.prod(shape)
-    last = name.split(".")[-1]
-    if last == "running_var":
-        values = 0.5 + random.random_sample(n)
-    elif last == "running_mean":
-        values = 0.1 * random.standard_normal(n)
-    elif len(shape) == 0:
-        values = 0.3 + 0.1 * random.standard_normal(n)
-    elif len(shape) == 1 and last == "weight":
-        values = 1 + 0.1 * random.standard_normal(n)
-    elif len(shape) == 1:
-        values = 0.05 * random.standard_normal(n)
-    else:
-        values = random.standard_normal(n) / np.sqrt(n / shape[0])
-    return torch.from_numpy(values.astype(np.float32).reshape(shape))
 
 
 def noise(*shape, seed=0):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
-from zlib import crc32
 
 import numpy as np
 import pytest
@@ -18,27 +16,11 @@ import iqa_zoo
 from iqa_zoo.contracts import Features, FeatureSpec, StageInfo
 from iqa_zoo.errors import CheckpointError, ConfigError, PartError
 from iqa_zoo.released import import_released
+from iqa_zoo.testing.released import fill
 
 ORIGIN = "iqa-zoo-hyperiqa 0.1.0"
 TOLD = json.loads((Path(__file__).parent / "hyperiqa.json").read_text(encoding="utf-8"))
 TINY = {"backbone.name": "test_resnet", "head.trunk": [64], "head.channels": 32}
-
-
-def fill(name, shape, seed=0):
-    """The tensor that a released name stands for."""
-    random, n = np.random.RandomState(crc32(name.encode()) + seed), math.prod(shape)
-    last = name.split(".")[-1]
-    if last == "running_var":
-        values = 0.5 + random.random_sample(n)
-    elif last == "running_mean":
-        values = 0.1 * random.standard_normal(n)
-    elif len(shape) == 1 and last == "weight":
-        values = 1 + 0.1 * random.standard_normal(n)
-    elif len(shape) == 1:
-        values = 0.05 * random.standard_normal(n)
-    else:
-        values = random.standard_normal(n) / np.sqrt(n / shape[0])
-    return torch.from_numpy(values.astype(np.float32).reshape(shape))
 
 
 def noise(*shape, seed=0):

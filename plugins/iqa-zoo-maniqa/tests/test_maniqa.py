@@ -1,9 +1,7 @@
 """MANIQA: the released numbers, sizes, gradients, and its parts by hand."""
 
 import json
-import math
 from pathlib import Path
-from zlib import crc32
 
 import numpy as np
 import pytest
@@ -15,6 +13,7 @@ from iqa_zoo_maniqa.windows import Windows
 import iqa_zoo
 from iqa_zoo.errors import PartError
 from iqa_zoo.released import import_released
+from iqa_zoo.testing.released import fill
 
 SMALL = {
     "dim": 64,
@@ -28,16 +27,6 @@ SMALL = {
     "interactions.3.hidden": 8,
     "interactions.7.hidden": 8,
 }
-
-
-def fill(name, shape):
-    random, n = np.random.RandomState(crc32(name.encode())), math.prod(shape)
-    values = random.standard_normal(n)
-    if len(shape) == 1:
-        values = 1 + 0.1 * values if name.endswith(".weight") else 0.05 * values
-    else:
-        values = values / np.sqrt(n / shape[0])
-    return torch.from_numpy(values.astype(np.float32).reshape(shape))
 
 
 def test_the_released_score():

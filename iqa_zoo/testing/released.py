@@ -1,0 +1,34 @@
+"""Weights for parity tests of importers: each tensor is a function of its released name and shape."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from zlib import crc32
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def fill(name: str, shape: Sequence[int], seed: int = 0) -> Tensor:
+    """The tensor that a released name stands for in recorded outputs: near one where it scales, small where it shifts.
+
+    >>> fill("fc.weight", (2, 3)).shape, bool((fill("bn.running_var", (4,)) > 0).all())
+    (torch.Size([2, 3]), True)
+    """
+    random, n = np.random.RandomState(crc32(name.encode()) + seed), math.prod(shape)
+    last = name.split(".")[-1]
+    if last == "running_var":
+        values = 0.5 + random.random_sample(n)
+    elif last == "running_mean":
+        values = 0.1 * random.standard_normal(n)
+    elif len(shape) == 0:
+        values = 0.3 + 0.1 * random.standard_normal(n)
+    elif len(shape) == 1 and last == "weight":
+        values = 1 + 0.1 * random.standard_normal(n)
+    elif len(shape) == 1:
+        values = 0.05 * random.standard_normal(n)
+    else:
+        values = random.standard_normal(n) / np.sqrt(n / shape[0])
+    return torch.from_numpy(values.astype(np.float32).reshape(tuple(shape)))
