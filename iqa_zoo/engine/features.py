@@ -121,9 +121,7 @@ class _MapsOnDemand(dict[int, Tensor]):
         return self[stage]
 
 
-def _reopen(
-    spec: FeatureSpec, key: str, path: Path, scales: dict[str, tuple[Tensor, Tensor]] | None
-) -> FeatureBank:
+def _reopen(spec: FeatureSpec, key: str, path: Path, scales: dict[str, tuple[Tensor, Tensor]] | None) -> FeatureBank:
     return FeatureBank(
         spec, {file.stem: np.load(file, mmap_mode="r") for file in path.glob("*.npy")}, key, path, scales
     )
