@@ -33,8 +33,8 @@ class Fidelity(nn.Module):
         InputError: a batch of fewer than two images.
         PartError: ``deviation`` is not positive.
 
-    >>> scores = torch.tensor([0.0, 0.0, 100.0])
-    >>> Fidelity()(QualityOutput(scores, scores[:, None], scores), torch.tensor([1.0, 1.0, 2.0]))
+    >>> scores = torch.tensor([0.0, 100.0])
+    >>> Fidelity()(QualityOutput(scores, scores[:, None], scores), torch.tensor([1.0, 2.0]))
     tensor(0.)
     """
 
@@ -52,7 +52,7 @@ class Fidelity(nn.Module):
             )
         first, second = torch.triu_indices(len(mos_B), len(mos_B), offset=1, device=mos_B.device)
         apart = (score_B[first] - score_B[second]) / self.deviation
-        wins = (mos_B[first] - mos_B[second]).sign().add(1) / 2
+        wins = (mos_B[first] - mos_B[second]).sign().add(1).to(apart.dtype) / 2
         # sqrt(Phi) by its logarithm, whose gradient does not divide by a Phi that has become 0
         kept = wins.sqrt() * (torch.special.log_ndtr(apart) / 2).exp()
         lost = (1 - wins).sqrt() * (torch.special.log_ndtr(-apart) / 2).exp()

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from iqa_zoo.errors import PartError
 from iqa_zoo.sizes import require_positive
-from iqa_zoo_liqe.prompts import CONTEXT, VOCABULARY, text_tree
+from iqa_zoo_liqe.prompts import CONTEXT, VOCABULARY
 
 
 class TextTower(nn.Module):
@@ -28,6 +28,7 @@ class TextTower(nn.Module):
     Raises:
         PartError: a width that does not divide into heads.
 
+    >>> from iqa_zoo_liqe.prompts import text_tree
     >>> TextTower(width=8, layers=1, out_width=4)(*text_tree([[49406, 320, 49407], [49406, 49407]])).shape
     torch.Size([2, 4])
     """

@@ -9,6 +9,7 @@ import pickle
 from itertools import product
 from pathlib import Path
 
+import iqa_zoo_liqe
 import numpy as np
 import pytest
 import torch
@@ -19,6 +20,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 import iqa_zoo
+from iqa_zoo.engine.recipe import load_recipe
 from iqa_zoo.errors import CheckpointError, ConfigError
 from iqa_zoo.released import import_released
 from iqa_zoo.testing import BackboneContract, HeadContract
@@ -135,8 +137,8 @@ def window_vector(state, window_CHW):
 
 
 def tokens_of(quality, scene, distortion):
-    words = ["a", "photo", "of", "a", scene, "with", *distortion.split(), "artifacts", ",", "which", "is", "of", quality]
-    return [START, *(token for word in [*words, "quality"] for token in TOKENS[word]), END]
+    words = f"a photo of a {scene} with {distortion} artifacts , which is of {quality} quality".split()
+    return [START, *(token for word in words for token in TOKENS[word]), END]
 
 
 PROMPTS = list(product(QUALITIES, SCENES, DISTORTIONS))
@@ -261,7 +263,7 @@ def test_embeddings_are_kept_until_a_weight_changes():
     head, queries_BND = small_head(), noise(2, 1, 16)
     calls = Calls(head)
     with torch.no_grad():
-        before_B = [head(queries_BND).score_B for _ in range(3)][0]
+        before_B = head(queries_BND).score_B
         head.train().eval()(queries_BND)
         assert calls.count == 1
         head.text.tower.proj.weight.mul_(-1)
@@ -376,11 +378,9 @@ def test_is_listed_with_its_origin(slot, name):
     assert listed[name].summary.startswith("LIQE for iqa-zoo")
 
 
-def test_its_budget_is_matched():
-    cfg = iqa_zoo.build_model("liqe", overrides=TINY).config
-    target = round(1.4 * iqa_zoo.measure_budget(cfg).decoder.params)
-    _, budget = iqa_zoo.match_budget(cfg, target, tolerance=0.05)
-    assert abs(budget.decoder.params - target) <= 0.05 * target
+def test_the_recipe_that_comes_with_it_is_one():
+    recipe = load_recipe(Path(iqa_zoo_liqe.__file__).parent / "liqe.yaml")
+    assert (recipe.lr, recipe.test_crops, recipe.freeze) == (5e-6, 15, ("head.logit_scale",))
 
 
 class TestBackbones(BackboneContract):
