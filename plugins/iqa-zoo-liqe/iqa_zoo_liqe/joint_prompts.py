@@ -21,10 +21,10 @@ class JointPromptsHead(nn.Module):
 
     Prompts are "a photo of a {scene} with {distortion} artifacts, which is of {quality} quality", LIQE's 5 x 9 x 11 = 495
     (Zhang et al., CVPR 2023, https://arxiv.org/abs/2303.14968). Logits are the products of queries and prompts, both of
-    length one, times ``exp(logit_scale)``, which starts at 100 and is frozen in the released code; averaged over the
-    queries; a softmax over all prompts gives each its probability. Summed over scenes and distortions, that is the
-    probability p_k of quality level k, and the score is sum_k k p_k, from 1 to 5, higher for better. It is on this scale
-    whatever the labels are: train it with a loss of ranks or correlation.
+    length one, times ``exp(logit_scale)``, which starts at 1 / 0.07 as CLIP's does (CLIP's training ends at 100, which the
+    released code freezes); averaged over the queries; a softmax over all prompts gives each its probability. Summed over
+    scenes and distortions, that is the probability p_k of quality level k, and the score is sum_k k p_k, from 1 to 5,
+    higher for better. It is on this scale whatever the labels are: train it with a loss of ranks or correlation.
 
     What the prompts say does not depend on the image. Without gradients their embeddings are computed once and kept
     (:class:`~iqa_zoo_liqe.prompt_embeddings.PromptEmbeddings`), and a budget's MACs, which are those of one image, leave
@@ -67,7 +67,7 @@ class JointPromptsHead(nn.Module):
                 raise PartError(f"{key} is empty; give at least one word")
         tower = TextTower(width=text_width, layers=text_layers, out_width=dim)
         self.text = PromptEmbeddings(tower=tower, prompts=joint_prompts(qualities, scenes, distortions))
-        self.logit_scale = nn.Parameter(torch.tensor(math.log(100)))
+        self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
 
     def forward(self, queries_BND: Tensor) -> HeadOutput:
         logits_BNP = self._logits(queries_BND)

@@ -234,7 +234,7 @@ def test_the_head_by_hand():
     head, queries_BND = small_head(), noise(3, 4, 16)
     output = head(queries_BND)
     text_PD = head.text()
-    logits_BNP = 100 * torch.cosine_similarity(queries_BND[:, :, None], text_PD, dim=-1)
+    logits_BNP = torch.cosine_similarity(queries_BND[:, :, None], text_PD, dim=-1) / 0.07
     chance_BP = logits_BNP.mean(1).softmax(1)  # two prompts for each of five levels
     expected_B = sum((k + 1) * (chance_BP[:, 2 * k] + chance_BP[:, 2 * k + 1]) for k in range(5))
     torch.testing.assert_close(output.score_B, expected_B)
@@ -315,6 +315,23 @@ def test_every_parameter_has_a_gradient(name):
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
         assert parameter.grad.abs().max() > 0, name
+
+
+def test_learns_the_order_of_a_batch():
+    torch.manual_seed(0)
+    model = iqa_zoo.build_model("liqe", overrides=TINY)
+    mos_B = torch.arange(8.0)
+    image_BCHW = noise(8, 3, 160, 160) * (0.2 + mos_B[:, None, None, None] / 4)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4)
+    for _ in range(20):
+        optimizer.zero_grad()
+        model.loss(image_BCHW, mos_B)["total"].backward()
+        optimizer.step()
+    with torch.no_grad():
+        score_B = model.eval()(image_BCHW)
+    assert (score_B.diff() > 0).all()
+    assert 1 <= score_B[0] < 2
+    assert 4 < score_B[-1] <= 5
 
 
 def test_a_config_and_its_model_have_one_budget():
