@@ -330,8 +330,8 @@ def test_learns_the_order_of_a_batch():
     with torch.no_grad():
         score_B = model.eval()(image_BCHW)
     assert (score_B.diff() > 0).all()
-    assert 1 <= score_B[0] < 2
-    assert 4 < score_B[-1] <= 5
+    assert score_B[0] >= 1
+    assert score_B[0] + 1 < score_B[-1] <= 5
 
 
 def test_a_config_and_its_model_have_one_budget():
