@@ -8,6 +8,10 @@ Shape legend, used as a suffix of every tensor name:
 How a part is wired: its constructor takes keyword-only arguments. Those named in ``HANDED_DOWN`` for
 its slot are filled in by :mod:`iqa_zoo.build` when the constructor asks for them; a config never
 repeats them. Every other argument is a config key of the part.
+
+A part of any slot that computes something which depends on no image, and keeps it (the embeddings of prompts), offers
+``compute_constants()``. Budgets call it before they count, so that the MACs of an image do not hold it, whatever was
+kept before.
 """
 
 from __future__ import annotations

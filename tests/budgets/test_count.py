@@ -73,3 +73,28 @@ def test_a_compiled_part_is_refused():
 def test_under_inference_mode_and_autocast():
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         assert count_macs(nn.Linear(8, 4), torch.rand(3, 8)) == 96
+
+
+class Constant(nn.Module):
+    """A product of its own weights, kept, with the image's rows."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(8, 8)
+        self.kept = None
+
+    def compute_constants(self) -> None:
+        assert not self.training
+        assert not torch.is_grad_enabled()
+        self.kept = self.kept if self.kept is not None else self.linear(self.linear.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.compute_constants()
+        return x @ self.kept
+
+
+def test_what_depends_on_no_image_is_not_counted():
+    module = nn.Sequential(Constant())
+    assert count_macs(module, torch.zeros(3, 8)) == 3 * 8 * 8
+    assert count_macs(module, torch.zeros(3, 8)) == 3 * 8 * 8
+    assert module.training

@@ -18,5 +18,7 @@ class TestBackbones(BackboneContract):
             },
         ],
         "timm_with_classifier": [{"name": "test_resnet", "stages": (4, 3), "image_size": 64}],
+        "clip_image": [{"name": "test_vit", "stages": (2, 4), "image_size": 64, "width": 8}],
+        "clip_windows": [{"name": "test_vit", "width": 8, "crops": 3, "model_args": {"img_size": 64}}],
         "nss": [{"stages": (3, 4), "image_size": 64}],
     }
