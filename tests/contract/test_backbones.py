@@ -2,6 +2,9 @@ from typing import ClassVar
 
 from iqa_zoo.testing import BackboneContract
 
+RESNET = {"type": "timm_features", "name": "test_resnet", "image_size": 64}
+NSS = {"type": "nss", "image_size": 64}
+
 
 class TestBackbones(BackboneContract):
     examples: ClassVar = {
@@ -18,5 +21,10 @@ class TestBackbones(BackboneContract):
             },
         ],
         "timm_with_classifier": [{"name": "test_resnet", "stages": (4, 3), "image_size": 64}],
+        "multi_backbone": [
+            {"branches": [RESNET, NSS], "stages": (13, 4, 2)},
+            {"branches": [{**NSS, "stages": (3,)}, {**RESNET, "stages": (4, 3)}], "image_size": 96},
+            {"branches": [RESNET, {**RESNET, "name": "test_efficientnet"}], "freeze": (True, False)},
+        ],
         "nss": [{"stages": (3, 4), "image_size": 64}],
     }
