@@ -26,5 +26,6 @@ class TestBackbones(BackboneContract):
             {"branches": [{**NSS, "stages": (3,)}, {**RESNET, "stages": (4, 3)}], "image_size": 96},
             {"branches": [RESNET, {**RESNET, "name": "test_efficientnet"}], "freeze": (True, False)},
         ],
+        "efficientnet_endpoints": [{"name": "test_efficientnet", "stages": (5, 2), "image_size": 64}],
         "nss": [{"stages": (3, 4), "image_size": 64}],
     }

@@ -5,7 +5,7 @@ from iqa_zoo.testing import STAGES, QueriesContract
 
 
 class TestQueries(QueriesContract):
-    pass
+    examples: ClassVar = {"gated_fusion": [{"stages": (1, 2, 1, 2)}]}  # a plugin's
 
 
 class TestQueriesOfTheBackbonesWidth(TestQueries):
