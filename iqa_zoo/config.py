@@ -2,7 +2,8 @@
 
 A config has the keys ``dim`` and one per slot; a slot holds ``dict(type=NAME, ...)``, ``interactions`` and
 ``losses`` a list of them, ``memory`` may be ``None`` when nothing attends to it. A key of a part may hold a list of
-parts itself (the branches of ``multi_backbone``). Nothing is merged and nothing is guessed: an unknown key is an error with the closest match.
+parts itself (the branches of ``multi_backbone``). Nothing is merged and nothing is guessed: an unknown key is an
+error with the closest match.
 """
 
 from __future__ import annotations
@@ -240,8 +241,7 @@ def _check_part(slot: str, path: str, part: Any) -> list[str]:
             problems.append(f"{path}.{key}: is handed down to every part and not written here; leave it out")
         elif key not in keys:
             problems.append(f"{path}.{key}: {not_one_of(key, keys, 'key')} (of {part['type']!r})")
-        elif slot_inside(keys[key].annotation) and isinstance(value, list | tuple):
-            inside = slot_inside(keys[key].annotation) or ""
+        elif (inside := slot_inside(keys[key].annotation)) and isinstance(value, list | tuple):
             for i, item in enumerate(value):
                 problems += _check_part(inside, f"{path}.{key}.{i}", item)
         elif problem := value_problem(value, keys[key].annotation):

@@ -28,7 +28,7 @@ class MultiBackbone(nn.Module):
     first branch wants it, and is brought to the normalisation of each other branch where that is another.
 
     DBCNN (Zhang et al., TCSVT 2020), DACNN (Pan et al., TCSVT 2022) and Re-IQA (Saha et al., CVPR 2023) stand on two
-    such networks, most of them frozen.
+    such networks.
 
     Args:
         branches: the config of each backbone.
@@ -105,6 +105,7 @@ class MultiBackbone(nn.Module):
             self.register_buffer(f"scale_{number}", torch.tensor(scale).view(3, 1, 1), persistent=False)
             self.register_buffer(f"shift_{number}", torch.tensor(shift).view(3, 1, 1), persistent=False)
         self._as_given = [(spec.mean, spec.std) == (specs[0].mean, specs[0].std) for spec in specs]
+        self.train(self.training)
 
     def train(self, mode: bool = True) -> MultiBackbone:
         super().train(mode)

@@ -10,6 +10,7 @@ import iqa_zoo
 from iqa_zoo.backbones.multi_backbone import MultiBackbone
 from iqa_zoo.backbones.nss import NaturalSceneStatistics
 from iqa_zoo.backbones.timm_features import TimmFeatures
+from iqa_zoo.budgets.measure import backbone_shapes
 from iqa_zoo.build import build_backbone, build_model
 from iqa_zoo.config import apply_overrides, check_config, config_hash, model_config, resolve_config
 from iqa_zoo.data.rated import RatedImages
@@ -88,6 +89,7 @@ def batch_norms(module):
     return [norm for norm in module.modules() if isinstance(norm, nn.BatchNorm2d)]
 
 
+@pytest.mark.parametrize("again", [False, True])
 @pytest.mark.parametrize(
     ("arguments", "trained", "moves"),
     [
@@ -98,9 +100,10 @@ def batch_norms(module):
         ({"freeze_batch_norm": (False, True)}, (True, True), (True, False)),
     ],
 )
-def test_freezing_holds_weights_and_statistics(arguments, trained, moves):
+def test_freezing_holds_weights_and_statistics(arguments, trained, moves, again):
     backbone = MultiBackbone(branches=[RESNET, RESNET], **arguments)
-    backbone.eval().train()
+    if again:
+        backbone.eval().train()
     before = [[norm.running_mean.clone() for norm in batch_norms(branch)] for branch in backbone.branches]
     backbone(image())
     for number, branch in enumerate(backbone.branches):
@@ -137,6 +140,14 @@ def test_budget_is_that_of_the_branches():
     assert backbone.macs == 2 * alone[0].macs + alone[1].macs
     assert (backbone.trainable_params, free.by_slot["backbone"].trainable_params) == (0, backbone.params)
     assert iqa_zoo.measure_budget(build_model(config(branches=[RESNET, NSS, RESNET], freeze=True))) == frozen
+
+
+def test_shapes_without_computing_are_those_of_the_maps():
+    cfg = config(branches=[RESNET, {**RESNET, "name": "test_efficientnet"}], stages=(3, 14))
+    shapes, backbone = backbone_shapes(cfg), build_backbone(cfg)
+    features = backbone.eval()(image(1))
+    assert shapes.maps == {stage: tuple(value.shape) for stage, value in features.maps.items()}
+    assert (shapes.tokens, shapes.vector) == (tuple(features.tokens_BLC.shape), tuple(features.global_BC.shape))
 
 
 def test_budget_at_another_image_size():
