@@ -53,7 +53,7 @@ from iqa_zoo.engine.comparison import differences, summarise, summarise_rules
 from iqa_zoo.engine.latency import measure_speed
 from iqa_zoo.engine.provenance import source_hash, versions
 from iqa_zoo.engine.recipe import Recipe, list_recipes, load_recipe
-from iqa_zoo.reports.cards import load_cards, published
+from iqa_zoo.reports.cards import load_cards, plugin_cards, published
 from iqa_zoo.reports.comparison import comparison_tables, verdict
 from iqa_zoo.reports.run import Script
 
@@ -192,7 +192,7 @@ def published_models(arguments: argparse.Namespace, configs: dict[str, Config], 
     """Budgets, speed and published quality of the models as their authors built them."""
     tick = report("published models")
     models, rows = {}, []
-    cards = load_cards(CARDS) if CARDS.is_dir() else {}
+    cards = plugin_cards() | (load_cards(CARDS) if CARDS.is_dir() else {})
     dataset = arguments.data if arguments.data != "demo" else "livec"
     for i, (name, cfg) in enumerate(configs.items()):
         models[name] = build_model(cfg)

@@ -2,6 +2,8 @@
 
 python model_cards/generate.py            # write model_cards/*.md
 python model_cards/generate.py --check    # exit 1 where a file is not what would be written
+
+The plugins of this repository that are installed from here (pip install -e plugins/NAME) have theirs in plugins/NAME/MODEL_CARD.md.
 """
 
 from __future__ import annotations
@@ -16,11 +18,13 @@ import yaml
 
 from iqa_zoo.budgets import measure_budget
 from iqa_zoo.config import config_hash, model_config
+from iqa_zoo.reports.cards import plugin_card_files
 from iqa_zoo.reports.comparison import protocol_notes
 from iqa_zoo.reports.table import Table, count
 
 HERE = Path(__file__).resolve().parent
-RESULTS = HERE.parent / "benchmarks" / "results"
+ROOT = HERE.parent
+RESULTS = ROOT / "benchmarks" / "results"
 
 
 def main() -> int:
@@ -28,12 +32,11 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where a card is out of date")
     check = parser.parse_args().check
     stale = []
-    for path in sorted(HERE.glob("*.yaml")):
-        text = render(yaml.safe_load(path.read_text(encoding="utf-8")))
-        target = path.with_suffix(".md")
+    for path, target in cards():
+        text = render(yaml.safe_load(path.read_text(encoding="utf-8")), f"{path.parent.name}/{path.name}")
         if check:
             if not target.is_file() or target.read_text(encoding="utf-8") != text:
-                stale.append(target.name)
+                stale.append(str(target.relative_to(ROOT)))
         else:
             target.write_text(text, encoding="utf-8")
     if stale:
@@ -41,10 +44,17 @@ def main() -> int:
     return 1 if stale else 0
 
 
-def render(card: dict[str, Any]) -> str:
+def cards() -> list[tuple[Path, Path]]:
+    """Every card's YAML and the Markdown that it becomes."""
+    own = [(path, path.with_suffix(".md")) for path in sorted(HERE.glob("*.yaml"))]
+    here = [path for path in plugin_card_files() if path.is_relative_to(ROOT / "plugins")]
+    return own + [(path, path.parents[1] / "MODEL_CARD.md") for path in here]
+
+
+def render(card: dict[str, Any], source: str) -> str:
     sections = [
         f"# {card['title']}",
-        "<!-- Written by model_cards/generate.py from the YAML beside it; edit that. -->",
+        f"<!-- Written by model_cards/generate.py from {source}; edit that. -->",
         card["summary"].strip(),
         f"Paper: {card['paper']}",
         "## Budget",
@@ -69,7 +79,7 @@ def budgets(models: list[str]) -> Table:
         rows.append(
             [
                 f"`{name}`",
-                f"`{cfg['backbone']['name']}`",
+                f"`{cfg['backbone'].get('name', cfg['backbone']['type'])}`",
                 f"{budget.params:,}",
                 f"{budget.active_params:,}",
                 f"{budget.decoder.params:,}",

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from iqa_zoo.registry import MODELS
-from iqa_zoo.reports.cards import load_cards
+from iqa_zoo.reports.cards import load_cards, plugin_cards, published
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -28,3 +28,21 @@ def test_published_numbers_are_correlations_of_models_on_the_card():
             assert row["model"] in card["models"]
             assert 0 < row["srocc"] <= 1
             assert 0 < row["plcc"] <= 1
+
+
+def test_a_plugin_brings_the_card_of_its_model_and_is_not_imported_for_it(install, tmp_path):
+    install("card-plugin", {"models": {"carded": "carded_models.mine:carded"}})
+    package = tmp_path / "site" / "card-plugin" / "carded_models"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "mine.py").write_text("raise AssertionError('imported')")
+    (package / "card.yaml").write_text(
+        "models: [carded]\npublished: [{model: carded, dataset: livec, srocc: 0.8, plcc: 0.7}]"
+    )
+    assert published(plugin_cards(), "carded", "livec") == (0.8, 0.7)
+    assert published(plugin_cards(), "carded", "kadid10k") is None
+
+
+def test_a_plugin_without_a_card_has_none(install):
+    install("bare-plugin", {"models": {"bare": "bare_models:bare"}}, bare_models="raise AssertionError('imported')")
+    assert "bare" not in plugin_cards()

@@ -8,7 +8,7 @@ import shutil
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -35,14 +35,15 @@ class FeatureBank:
 
     ``arrays`` holds ``map3``, ``map4``, ... (images, crops, height, width, channels) and, where they are not a stage's
     cells, ``tokens`` (images, crops, tokens, channels); and ``global`` (images, crops, channels).
-    ``key`` names what they were computed from. ``scales`` are what :meth:`standardised` divides by.
+    ``key`` names what they were computed from. ``scales`` are what :meth:`standardised` brings them to, by array: its
+    channels' means and deviations.
     """
 
     spec: FeatureSpec
     arrays: dict[str, NDArray[np.float16]]
     key: str
     path: Path
-    scales: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    scales: dict[str, tuple[Tensor, Tensor]] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process opens the files again rather than being sent gigabytes."""
@@ -59,17 +60,7 @@ class FeatureBank:
         With the training images this is what a frozen normalisation layer would learn. A channel that is constant
         over these images is only centred.
         """
-        scales = {}
-        for name, array in self.arrays.items():
-            total, squares, cells = torch.zeros(()), torch.zeros(()), 0
-            for chosen in np.array_split(images, -(-len(images) // 64)):  # a few megabytes at a time
-                flat = torch.from_numpy(array[chosen, 0]).double().flatten(0, -2)
-                total, squares, cells = total + flat.sum(0), squares + flat.square().sum(0), cells + len(flat)
-            mean = total / cells
-            deviation = (squares / cells - mean.square()).clamp_min(0).sqrt()
-            deviation = torch.where(deviation > 1e-6, deviation, torch.ones_like(deviation))
-            scales[name] = (mean.float(), deviation.float())
-        return replace(self, scales=scales)
+        return replace(self, scales=_Scales(self, images))
 
     @property
     def images(self) -> int:
@@ -89,10 +80,31 @@ class FeatureBank:
 
     def _read(self, name: str, image_B: NDArray[np.int64], crop_B: NDArray[np.int64]) -> Tensor:
         tensor = torch.from_numpy(self.arrays[name][image_B, crop_B]).float()
-        if name in self.scales:
+        if self.scales is not None:
             mean, deviation = self.scales[name]
-            tensor = tensor.sub_(mean).mul_(1 / deviation)  # faster than dividing
+            factor = 1 / deviation
+            torch.addcmul(-mean * factor, tensor, factor, out=tensor)  # one pass over the features
         return tensor
+
+
+class _Scales(dict[str, tuple[Tensor, Tensor]]):
+    """Mean and deviation of every channel over the first crop of some images, each array's when it is first asked for."""
+
+    def __init__(self, bank: FeatureBank, images: NDArray[np.int64]):
+        super().__init__()
+        self._bank, self._images = bank, images
+
+    def __missing__(self, name: str) -> tuple[Tensor, Tensor]:
+        array = self._bank.arrays[name]
+        total, squares, cells = torch.zeros(()), torch.zeros(()), 0
+        for chosen in np.array_split(self._images, -(-len(self._images) // 64)):  # a few megabytes at a time
+            flat = torch.from_numpy(array[chosen, 0]).double().flatten(0, -2)
+            total, squares, cells = total + flat.sum(0), squares + flat.square().sum(0), cells + len(flat)
+        mean = total / cells
+        deviation = (squares / cells - mean.square()).clamp_min(0).sqrt()
+        deviation = torch.where(deviation > 1e-6, deviation, torch.ones_like(deviation))
+        self[name] = mean.float(), deviation.float()
+        return self[name]
 
 
 class _MapsOnDemand(dict[int, Tensor]):
@@ -109,7 +121,7 @@ class _MapsOnDemand(dict[int, Tensor]):
         return self[stage]
 
 
-def _reopen(spec: FeatureSpec, key: str, path: Path, scales: dict[str, tuple[Tensor, Tensor]]) -> FeatureBank:
+def _reopen(spec: FeatureSpec, key: str, path: Path, scales: dict[str, tuple[Tensor, Tensor]] | None) -> FeatureBank:
     return FeatureBank(
         spec, {file.stem: np.load(file, mmap_mode="r") for file in path.glob("*.npy")}, key, path, scales
     )
@@ -264,4 +276,4 @@ def _open(folder: Path, spec: FeatureSpec, key: str) -> FeatureBank | None:
         return None
     if any(not (folder / name).is_file() or _checksum(folder / name) != crc for name, crc in files.items()):
         return None
-    return _reopen(spec, key, folder, {})
+    return _reopen(spec, key, folder, None)

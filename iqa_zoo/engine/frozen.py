@@ -148,7 +148,7 @@ class _Fitted:
     model: nn.Module
     epoch: int
     loss: float
-    scales: dict[str, tuple[torch.Tensor, torch.Tensor]]
+    scales: dict[str, tuple[torch.Tensor, torch.Tensor]] | None
     center: float
     spread: float
     precision: str

@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from iqa_zoo.plugins import installed_parts
+
+PLUGIN_CARD = "card.yaml"  # in the package that a plugin's model comes from
 Card = dict[str, Any]
 
 
 def load_cards(folder: Path) -> dict[str, Card]:
     """Return the cards of a folder by the model they describe (a card may describe several)."""
+    return _by_model(sorted(folder.glob("*.yaml")))
+
+
+def plugin_cards() -> dict[str, Card]:
+    """The cards that enabled plugins bring for their models, without importing a plugin."""
+    return _by_model(plugin_card_files())
+
+
+def plugin_card_files() -> list[Path]:
+    """Where those cards are: ``card.yaml`` in the package that the entry point of a model names."""
+    packages = {part.target.partition(":")[0].partition(".")[0] for part in installed_parts() if part.group == "models"}
+    found = []
+    for package in sorted(packages):
+        spec = find_spec(package)
+        for folder in (spec.submodule_search_locations or []) if spec else []:
+            if (path := Path(folder) / PLUGIN_CARD).is_file():
+                found.append(path)
+    return found
+
+
+def _by_model(paths: list[Path]) -> dict[str, Card]:
     cards: dict[str, Card] = {}
-    for path in sorted(folder.glob("*.yaml")):
+    for path in paths:
         card: Card = yaml.safe_load(path.read_text(encoding="utf-8"))
         for name in card["models"]:
             cards[name] = card
