@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from iqa_zoo.config import LISTS, Config, apply_overrides, check_config, load_config, resolve_config
 from iqa_zoo.contracts import HANDED_DOWN, FeatureSpec
-from iqa_zoo.errors import ConfigError, PartError
+from iqa_zoo.errors import ConfigError, NestedPartError, PartError
 from iqa_zoo.quality_model import GivenFeatures, QualityModel
 from iqa_zoo.registry import SLOTS
 from iqa_zoo.weights import load_weights
@@ -60,6 +60,25 @@ def build_backbone(cfg: str | Path | Mapping[str, Any], *, pretrained: bool = Fa
     if problems or backbone is None:
         raise ConfigError(problems)
     return backbone
+
+
+def build_parts(
+    slot: str, key: str, parts: Sequence[Mapping[str, Any]], handed_down: Mapping[str, Any]
+) -> list[nn.Module]:
+    """Build the parts that the key of another part holds; for the constructor of that part.
+
+    Raises:
+        NestedPartError: every part that cannot be made, by ``key`` and its number.
+
+    >>> build_parts("backbone", "branches", [dict(type="nss", stages=[5])], {})
+    Traceback (most recent call last):
+    iqa_zoo.errors.NestedPartError: branches.0: 'nss' has no stage 5; it has the stages 1, 2, 3, 4
+    """
+    problems: list[str] = []
+    made = [_make(slot, f"{key}.{i}", part, handed_down, problems) for i, part in enumerate(parts)]
+    if problems:
+        raise NestedPartError(problems)
+    return made
 
 
 def _build(cfg: Config, *, pretrained: bool = False, spec: FeatureSpec | None = None) -> QualityModel:
@@ -126,6 +145,9 @@ def _make(slot: str, path: str, part: Mapping[str, Any], down: Mapping[str, Any]
     handed = {name: down[name] for name in HANDED_DOWN[slot] if name in wanted and name in down}
     try:
         return registry.build(dict(part), **handed)
+    except NestedPartError as error:
+        problems += [f"{path}.{problem}" for problem in error.problems]
+        return None
     except PartError as error:
         problems.append(f"{path}: {error}")
         return None

@@ -1,8 +1,9 @@
 """Load, override, check, resolve, hash and dump model configs, which are plain dicts.
 
 A config has the keys ``dim`` and one per slot; a slot holds ``dict(type=NAME, ...)``, ``interactions`` and
-``losses`` a list of them, ``memory`` may be ``None`` when nothing attends to it. Nothing is merged and nothing
-is guessed: an unknown key is an error with the closest match.
+``losses`` a list of them, ``memory`` may be ``None`` when nothing attends to it. A key of a part may hold a list of
+parts itself (the branches of ``multi_backbone``). Nothing is merged and nothing is guessed: an unknown key is an
+error with the closest match.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Union
+from typing import Annotated, Any, Literal, Union
 
 import yaml
 
-from iqa_zoo.contracts import HANDED_DOWN
+from iqa_zoo.contracts import HANDED_DOWN, PartOf
 from iqa_zoo.errors import ConfigError, PluginError, UnknownName, closest, not_one_of
 from iqa_zoo.registry import MODELS, SLOTS
 
@@ -144,7 +145,7 @@ def part_parameters(slot: str, type_name: str) -> dict[str, inspect.Parameter]:
     part = SLOTS[slot].get(type_name)
     signature = inspect.signature(part)
     try:
-        hints = typing.get_type_hints(part.__init__ if inspect.isclass(part) else part)
+        hints = typing.get_type_hints(part.__init__ if inspect.isclass(part) else part, include_extras=True)
     except NameError:  # an annotation imported for type checkers only: its values are not checked here
         hints = {}
     keys = {
@@ -157,11 +158,26 @@ def part_parameters(slot: str, type_name: str) -> dict[str, inspect.Parameter]:
     return keys
 
 
+def slot_inside(hint: Any) -> str | None:
+    """The slot of the parts that a key with this annotation holds a list of; None where it holds none.
+
+    >>> slot_inside(part_parameters("backbone", "multi_backbone")["branches"].annotation), slot_inside(list[int])
+    ('backbone', None)
+    """
+    arguments = typing.get_args(hint)
+    if typing.get_origin(hint) is not collections.abc.Sequence or not arguments:
+        return None
+    marks = getattr(arguments[0], "__metadata__", ())
+    return next((mark.slot for mark in marks if isinstance(mark, PartOf)), None)
+
+
 def _fits(value: Any, hint: Any) -> bool:
     """Whether a config value can be what an annotation says; unknown kinds of annotation accept anything."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any or hint is inspect.Parameter.empty:
         return True
+    if origin is Annotated:
+        return _fits(value, arguments[0])
     if origin in (Union, types.UnionType):
         return any(_fits(value, argument) for argument in arguments)
     if origin is Literal:
@@ -201,6 +217,8 @@ def value_problem(value: Any, hint: Any) -> str | None:
 
 def annotation_in_words(hint: Any) -> str:
     """An annotation in words."""
+    if slot := slot_inside(hint):
+        return f"list of {slot} parts, dict(type=NAME, ...) each"
     if typing.get_origin(hint) is Literal:
         return "one of " + ", ".join(map(repr, typing.get_args(hint)))
     return hint.__name__ if inspect.isclass(hint) and not typing.get_args(hint) else str(hint).replace("typing.", "")
@@ -223,6 +241,9 @@ def _check_part(slot: str, path: str, part: Any) -> list[str]:
             problems.append(f"{path}.{key}: is handed down to every part and not written here; leave it out")
         elif key not in keys:
             problems.append(f"{path}.{key}: {not_one_of(key, keys, 'key')} (of {part['type']!r})")
+        elif (inside := slot_inside(keys[key].annotation)) and isinstance(value, list | tuple):
+            for i, item in enumerate(value):
+                problems += _check_part(inside, f"{path}.{key}.{i}", item)
         elif problem := value_problem(value, keys[key].annotation):
             problems.append(f"{path}.{key}: {problem}")
     for key, parameter in keys.items():
@@ -295,28 +316,32 @@ def _override(cfg: Config, path: str, value: Any) -> str | None:
     if not rest:
         cfg[slot] = value
         return None
-    part = cfg.get(slot)
     if slot in LISTS:
-        parts = [] if part is None else part
-        if not isinstance(parts, list):
-            return f"{slot!r} is {part!r}, not a list of parts; replace it as a whole"
-        index, *rest = rest
-        if index == "*":
-            reached = [p for p in parts if not rest or rest[0] in _keys(slot, p)]
-            if not reached or not rest:
-                every = {key for p in parts for key in _keys(slot, p)}
-                return f"no part of {slot!r} has this key{closest('.'.join(rest), every)}"
-            problems = [_set(slot, p, rest, value) for p in reached]
-            return next((problem for problem in problems if problem), None)
-        if not parts:
-            return f"{slot!r} is empty; replace it as a whole"
-        if not index.isdecimal() or int(index) >= len(parts):
-            return f"{slot!r} has the items 0 to {len(parts) - 1} (or *), not {index!r}"
-        if not rest:
-            parts[int(index)] = value
-            return None
-        part = parts[int(index)]
-    return _set(slot, part, rest, value)
+        return _set_in_list(slot, slot, cfg.get(slot), rest, value)
+    return _set(slot, slot, cfg.get(slot), rest, value)
+
+
+def _set_in_list(slot: str, where: str, parts: Any, rest: list[str], value: Any) -> str | None:
+    """Set a key of one part of a list, or of every part that has it, or replace one part. ``where`` is the list's key."""
+    parts = [] if parts is None else parts
+    if not isinstance(parts, list):
+        return f"{where!r} is {parts!r}, not a list of parts; replace it as a whole"
+    index, *rest = rest
+    if index == "*":
+        reached = [p for p in parts if not rest or rest[0] in _keys(slot, p)]
+        if not reached or not rest:
+            every = {key for p in parts for key in _keys(slot, p)}
+            return f"no part of {where!r} has this key{closest('.'.join(rest), every)}"
+        problems = [_set(slot, where, p, rest, value) for p in reached]
+        return next((problem for problem in problems if problem), None)
+    if not parts:
+        return f"{where!r} is empty; replace it as a whole"
+    if not index.isdecimal() or int(index) >= len(parts):
+        return f"{where!r} has the items 0 to {len(parts) - 1} (or *), not {index!r}"
+    if not rest:
+        parts[int(index)] = value
+        return None
+    return _set(slot, where, parts[int(index)], rest, value)
 
 
 def _keys(slot: str, part: Any) -> list[str]:
@@ -328,13 +353,24 @@ def _keys(slot: str, part: Any) -> list[str]:
     return known
 
 
-def _set(slot: str, part: Any, rest: list[str], value: Any) -> str | None:
+def _set(slot: str, where: str, part: Any, rest: list[str], value: Any) -> str | None:
     if not isinstance(part, dict):
-        return f"{slot!r} is {part!r} and has no keys; replace it as a whole"
-    if len(rest) > 1 or rest[0] not in _keys(slot, part):
+        return f"{where!r} is {part!r} and has no keys; replace it as a whole"
+    key, *deeper = rest
+    if deeper and (inside := slots_inside(slot, part).get(key)):
+        return _set_in_list(inside, key, part.get(key), deeper, value)
+    if deeper or key not in _keys(slot, part):
         return f"{not_one_of('.'.join(rest), sorted(set(_keys(slot, part))), 'key')}"
-    part[rest[0]] = value
+    part[key] = value
     return None
+
+
+def slots_inside(slot: str, part: Any) -> dict[str, str]:
+    """The keys of a part that hold a list of parts, with the slot of those."""
+    if not (isinstance(part, Mapping) and isinstance(part.get("type"), str) and part["type"] in SLOTS[slot].names()):
+        return {}
+    found = {key: slot_inside(p.annotation) for key, p in part_parameters(slot, part["type"]).items()}
+    return {key: inside for key, inside in found.items() if inside}
 
 
 def resolve_config(cfg: Mapping[str, Any]) -> Config:
@@ -351,10 +387,17 @@ def resolve_config(cfg: Mapping[str, Any]) -> Config:
         resolved[slot] = EMPTY.get(slot) if resolved[slot] is None else resolved[slot]
         for part in resolved[slot] if slot in LISTS else [resolved[slot]]:
             if part is not None:
-                for key, parameter in part_parameters(slot, part["type"]).items():
-                    if parameter.default is not parameter.empty:
-                        part.setdefault(key, _fresh(parameter.default))
+                _write_defaults(slot, part)
     return _fresh(resolved)
+
+
+def _write_defaults(slot: str, part: Config) -> None:
+    for key, parameter in part_parameters(slot, part["type"]).items():
+        if parameter.default is not parameter.empty:
+            part.setdefault(key, _fresh(parameter.default))
+        if inside := slot_inside(parameter.annotation):
+            for item in part[key]:
+                _write_defaults(inside, item)
 
 
 def _canonical(value: Any) -> Any:

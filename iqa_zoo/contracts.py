@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,6 +32,17 @@ HANDED_DOWN: dict[str, tuple[str, ...]] = {
     "head": ("dim", "num_queries", "features"),
     "losses": (),
 }
+
+
+@dataclass(frozen=True)
+class PartOf:
+    """In an annotation, the slot whose parts a config key holds: such a key is checked, completed and overridden like a slot."""
+
+    slot: str
+
+
+# What a part that is made of several backbones takes, one config each: ``branches: Sequence[BackboneConfig]``.
+BackboneConfig = Annotated[Mapping[str, Any], PartOf("backbone")]
 
 
 @dataclass(frozen=True)

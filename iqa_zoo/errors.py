@@ -16,6 +16,18 @@ class PartError(IqaZooError):
     not divide). Parts raise it from their constructor; the builder adds the config path."""
 
 
+class NestedPartError(PartError):
+    """Parts that stand inside another part cannot be made; the builder adds the config path of the outer one.
+
+    Attributes:
+        problems: one line of text per problem, each with the config path inside the outer part.
+    """
+
+    def __init__(self, problems: Sequence[str]):
+        self.problems = list(problems)
+        super().__init__("; ".join(self.problems))
+
+
 class ConfigError(IqaZooError):
     """A config has one or more problems; all of them are listed, each with its config path.
 

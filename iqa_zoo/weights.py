@@ -86,7 +86,8 @@ def load_weights(model: nn.Module, weights: str | Path | Mapping[str, Tensor]) -
     """Load the weights of a whole model, or of its backbone alone, strictly, in the model's own precision.
 
     A backbone's may be the part's own or timm's, current or in an older layout that timm converts, with or without
-    the classifier, which is left out. Every key and shape must fit.
+    the classifier, which is left out. Those of a backbone of several branches stand under ``branches.0.``,
+    ``branches.1.`` and so on, each branch in either way. Every key and shape must fit.
 
     Raises:
         CheckpointError: keys or shapes that do not fit; all are listed.
@@ -94,17 +95,43 @@ def load_weights(model: nn.Module, weights: str | Path | Mapping[str, Tensor]) -
     where = str(weights) if isinstance(weights, str | Path) else "the state dict"
     state = read_state_dict(weights) if isinstance(weights, str | Path) else plain_state_dict(weights, where)
     backbone: Any = model.backbone
-    inner = getattr(backbone, "model", backbone)
-    target = next((m for m in (model, backbone) if set(m.state_dict()) & set(state)), inner)
-    if target is inner:
-        state = _as_made(inner, state)
-    if problems := _problems(target, state):
-        what = "this model" if target is model else "this model, nor its backbone"
+    loads = {"": (model, state)} if set(model.state_dict()) & set(state) else _loads(backbone, state)
+    problems = [
+        f"{at.removesuffix('.')}: {problem}" if at else problem
+        for at, (target, own) in loads.items()
+        for problem in _problems(target, own)
+    ]
+    if problems:
+        what = "this model" if loads.get("", (None,))[0] is model else "this model, nor its backbone"
         raise CheckpointError(
             f"{where} does not hold the weights of {what}:\n  - " + "\n  - ".join(problems) + "\n"
             "A checkpoint of the authors' own code is read with iqa_zoo.import_released(system, state_dict)"
         )
-    target.load_state_dict(state)
+    for target, own in loads.values():
+        target.load_state_dict(own)
+
+
+Loads = dict[
+    str, tuple[nn.Module, dict[str, Tensor]]
+]  # where a module stands in the backbone -> it, and its state dict
+
+
+def _loads(backbone: nn.Module, state: dict[str, Tensor]) -> Loads:
+    """What a backbone's state dict is loaded into: the part or the timm model inside it, of each branch where it has some."""
+    branches = getattr(backbone, "branches", None)
+    if not isinstance(branches, nn.ModuleList):
+        inner = getattr(backbone, "model", backbone)
+        if inner is backbone or set(backbone.state_dict()) & set(state):
+            return {"": (backbone, state)}
+        return {"": (inner, _as_made(inner, state))}
+    loads: Loads = {}
+    for i, branch in enumerate(branches):
+        at = f"branches.{i}."
+        own = {name.removeprefix(at): value for name, value in state.items() if name.startswith(at)}
+        loads |= {f"{at}{below}": load for below, load in _loads(branch, own).items()}
+    if nobodys := {name: value for name, value in state.items() if not any(name.startswith(at) for at in loads)}:
+        loads[""] = (nn.Module(), nobodys)  # holds nothing: all of them are reported as unknown
+    return loads
 
 
 def _problems(target: nn.Module, state: Mapping[str, Tensor]) -> list[str]:

@@ -218,6 +218,8 @@ def _nodes(value, path=()):
 def test_whatever_stands_anywhere_is_checked_and_not_stumbled_over(data):
     cfg = resolve_config(model_config("lifeiqa"))
     cfg["interactions"] = cfg["interactions"][:2]
+    if data.draw(st.booleans()):
+        cfg["backbone"] = {"type": "multi_backbone", "branches": [cfg["backbone"], {"type": "nss"}]}
     *above, key = data.draw(st.sampled_from([path for path in _nodes(cfg) if path]))
     holder = cfg
     for step in above:

@@ -47,7 +47,7 @@ def test_list_components():
     assert Component("head", "moe", "iqa_zoo", HEADS.summary("moe")) in everything
     assert {component.slot for component in everything} == set(SLOTS)
     assert [c.name for c in everything if c.slot == "losses"] == [c.name for c in list_components("losses")]
-    slot, name, origin, summary = list_components("models")[0]
+    slot, name, origin, summary = next(c for c in list_components("models") if c.name == "deiqt")
     assert (slot, origin) == ("models", "iqa_zoo")
     assert name in iqa_zoo.list_models()
     assert summary

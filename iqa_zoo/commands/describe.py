@@ -10,7 +10,16 @@ from typing import Any
 from rich.table import Table
 
 from iqa_zoo.commands.shared import console
-from iqa_zoo.config import FILES, LISTS, annotation_in_words, dump_config, load_config, part_parameters, resolve_config
+from iqa_zoo.config import (
+    FILES,
+    LISTS,
+    annotation_in_words,
+    dump_config,
+    load_config,
+    part_parameters,
+    resolve_config,
+    slots_inside,
+)
 from iqa_zoo.contracts import HANDED_DOWN
 from iqa_zoo.errors import UnknownName, not_one_of
 from iqa_zoo.registry import MODELS, REGISTRIES, SLOTS
@@ -45,14 +54,21 @@ def _describe_config(name: str) -> None:
     cfg = resolve_config(load_config(name))
     console().print(dump_config(cfg))
     table = Table("config path", "type", "origin", "summary")
-    for slot, registry in SLOTS.items():
+    for slot in SLOTS:
         for i, part in enumerate(cfg[slot] if slot in LISTS else [cfg[slot]]):
-            path = f"{slot}.{i}" if slot in LISTS else slot
-            if part is None:
-                table.add_row(path, "none", "", "")
-            else:
-                table.add_row(path, part["type"], registry.origin(part["type"]), registry.summary(part["type"]))
+            _add_rows(table, slot, f"{slot}.{i}" if slot in LISTS else slot, part)
     console().print(table)
+
+
+def _add_rows(table: Table, slot: str, path: str, part: Any) -> None:
+    """A part, and below it the parts that stand inside it."""
+    if part is None:
+        table.add_row(path, "none", "", "")
+        return
+    table.add_row(path, part["type"], SLOTS[slot].origin(part["type"]), SLOTS[slot].summary(part["type"]))
+    for key, inside in slots_inside(slot, part).items():
+        for i, inner in enumerate(part[key]):
+            _add_rows(table, inside, f"{path}.{key}.{i}", inner)
 
 
 def _describe_keys(slot: str, name: str) -> None:

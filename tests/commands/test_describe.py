@@ -57,3 +57,14 @@ def test_a_name_in_two_slots_shows_both(capsys, install, monkeypatch):
     out = capsys.readouterr().out
     assert "head: moe (iqa_zoo)" in out
     assert "losses: moe (two-slots 1.0)\n\nA loss called moe." in out
+
+
+def test_parts_inside_a_part_are_listed(tiny, tmp_path, capsys):
+    branches = [tiny["backbone"], {"type": "nss"}]
+    tiny["backbone"] = {"type": "multi_backbone", "branches": branches, "stages": [3, 4]}
+    dump_config(tiny, tmp_path / "two.yaml")
+    assert main(["describe", str(tmp_path / "two.yaml")]) == 0
+    rows = [row[:3] for row in cells(capsys.readouterr().out)]
+    assert ["backbone", "multi_backbone", "iqa_zoo"] in rows
+    assert ["backbone.branches.0", "timm_features", "iqa_zoo"] in rows
+    assert ["backbone.branches.1", "nss", "iqa_zoo"] in rows

@@ -2,6 +2,9 @@ from typing import ClassVar
 
 from iqa_zoo.testing import BackboneContract
 
+RESNET = {"type": "timm_features", "name": "test_resnet", "image_size": 64}
+NSS = {"type": "nss", "image_size": 64}
+
 
 class TestBackbones(BackboneContract):
     examples: ClassVar = {
@@ -20,5 +23,11 @@ class TestBackbones(BackboneContract):
         "timm_with_classifier": [{"name": "test_resnet", "stages": (4, 3), "image_size": 64}],
         "clip_image": [{"name": "test_vit", "stages": (2, 4), "image_size": 64, "width": 8}],
         "clip_windows": [{"name": "test_vit", "width": 8, "crops": 3, "model_args": {"img_size": 64}}],
+        "multi_backbone": [
+            {"branches": [RESNET, NSS], "stages": (13, 4, 2)},
+            {"branches": [{**NSS, "stages": (3,)}, {**RESNET, "stages": (4, 3)}], "image_size": 96},
+            {"branches": [RESNET, {**RESNET, "name": "test_efficientnet"}], "freeze": (True, False)},
+        ],
+        "efficientnet_endpoints": [{"name": "test_efficientnet", "stages": (5, 2), "image_size": 64}],
         "nss": [{"stages": (3, 4), "image_size": 64}],
     }

@@ -1,0 +1,1 @@
+"""DACNN as a plugin of iqa_zoo. Its entry points stand in pyproject.toml; nothing needs to be imported here."""
