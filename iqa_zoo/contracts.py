@@ -8,6 +8,11 @@ Shape legend, used as a suffix of every tensor name:
 How a part is wired: its constructor takes keyword-only arguments. Those named in ``HANDED_DOWN`` for
 its slot are filled in by :mod:`iqa_zoo.build` when the constructor asks for them; a config never
 repeats them. Every other argument is a config key of the part.
+
+What to test a part with: its attribute ``examples``, a tuple of its config keys and values, one dict a variant, for example
+``examples = ({}, {"hidden": 8})``. The suites of :mod:`iqa_zoo.testing` and ``iqa-zoo check-plugin`` build it with each;
+without the attribute, with its defaults. A part with a required key needs it. On a model's function it is a tuple of overrides
+that make the model small, by config path: ``mine.examples = ({"dim": 32, "backbone.name": "test_resnet"},)``.
 """
 
 from __future__ import annotations

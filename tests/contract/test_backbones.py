@@ -17,6 +17,5 @@ class TestBackbones(BackboneContract):
                 "model_args": {"embed_dim": 12, "depths": (1, 1, 2, 1), "num_heads": (1, 2, 3, 4)},
             },
         ],
-        "timm_with_classifier": [{"name": "test_resnet", "stages": (4, 3), "image_size": 64}],
         "nss": [{"stages": (3, 4), "image_size": 64}],
     }
