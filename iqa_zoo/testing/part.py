@@ -211,7 +211,7 @@ class PartContract(Suite):
         part = self.make(name, arguments).eval()
         inputs = self.inputs(part, 1)
         tensors: list[Tensor] = []
-        mapped(lambda tensor: tensors.append(tensor) or tensor, inputs)
+        mapped(tensors.append, inputs)
 
         def call(part: nn.Module, *given: Tensor) -> None:
             each = iter(given)

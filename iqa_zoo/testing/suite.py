@@ -23,7 +23,8 @@ def examples_of(slot: str, name: str) -> list[Arguments]:
         part = REGISTRIES[slot].get(name)
     except PluginError:  # the tests of this name say it
         return [{}]
-    return [dict(arguments) for arguments in getattr(part, "examples", ({},))]
+    declared: tuple[Arguments, ...] = getattr(part, "examples", ({},))
+    return [dict(arguments) for arguments in declared]
 
 
 class Suite:
