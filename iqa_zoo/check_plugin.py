@@ -8,6 +8,7 @@ import importlib.metadata
 import importlib.util
 import io
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -159,7 +160,7 @@ def _suites(parts: Sequence[plugins.PluginPart]) -> list[Check]:
 
     recorder = _Recorder()
     with tempfile.TemporaryDirectory(prefix="iqa-zoo-check-") as folder, _environment():
-        test, settings = Path(folder, "test_plugin.py"), Path(folder, "pytest.ini")
+        test, settings = Path(folder, "test_iqa_zoo_plugin.py"), Path(folder, "pytest.ini")
         test.write_text("\n".join(lines) + "\n", encoding="utf-8")
         settings.write_text("[pytest]\n", encoding="utf-8")
         options = ["--rootdir", folder, "-c", str(settings), "--import-mode=importlib", "--tb=short"]
@@ -167,6 +168,7 @@ def _suites(parts: Sequence[plugins.PluginPart]) -> list[Check]:
         shown = io.StringIO()
         with contextlib.redirect_stdout(shown):
             code = pytest.main([*options, *without, str(test)], plugins=[recorder])
+        sys.modules.pop(test.stem, None)  # or the next check would find this module again
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         raise PluginError(f"pytest could not run the suites:\n{shown.getvalue()}")
     return recorder.checks()

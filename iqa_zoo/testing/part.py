@@ -60,8 +60,9 @@ class PartContract(Suite):
 
     def test_name_is_the_file(self, name: str) -> None:
         registry = SLOTS[self.slot]
-        if registry.origin(name) == "iqa_zoo":
-            assert registry.get(name).__module__ == f"iqa_zoo.{registry.folder}.{name}"
+        if registry.origin(name) != "iqa_zoo":
+            pytest.skip("a plugin names its files as it likes")
+        assert registry.get(name).__module__ == f"iqa_zoo.{registry.folder}.{name}"
 
     def test_docstring_opens_with_one_sentence(self, name: str) -> None:
         part = SLOTS[self.slot].get(name)
