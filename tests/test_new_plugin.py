@@ -68,14 +68,15 @@ def test_what_is_written_passes_its_own_tests_and_doctests(one_a_slot):
             assert f"iqa_zoo_{part}.{part}." in done.stdout, f"no doctest of {slot}"
 
 
-def test_what_is_written_is_tidy(one_a_slot):
+@pytest.mark.parametrize("name", ["q", "a-rather-long-name-of-mine"])
+def test_what_is_written_is_tidy(tmp_path, name):
     ruff = shutil.which("ruff") or shutil.which("ruff", path=str(Path(sys.executable).parent))
     if ruff is None:
         pytest.skip("ruff is not installed")
-    for written in one_a_slot.values():
-        for command in (["check", "--no-cache", "."], ["format", "--no-cache", "--check", "."]):
-            done = subprocess.run([ruff, *command], capture_output=True, text=True, cwd=written.folder, timeout=60)
-            assert done.returncode == 0, done.stdout + done.stderr
+    folders = [new_plugin(name, [slot], folder=tmp_path / slot).folder for slot in REGISTRIES]
+    for command in (["check", "--no-cache"], ["format", "--no-cache", "--check"]):
+        done = subprocess.run([ruff, *command, *map(str, folders)], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_plugin_of_several_slots_passes_the_check(install, tmp_path, monkeypatch, one_thread):
