@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from iqa_zoo.registry import MODELS
-from iqa_zoo.reports.cards import load_cards
+from iqa_zoo.reports.cards import load_cards, read_cards
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -26,5 +26,17 @@ def test_published_numbers_are_correlations_of_models_on_the_card():
         assert name in card["models"]
         for row in card["published"]:
             assert row["model"] in card["models"]
+            assert 0 < row["srocc"] <= 1
+            assert 0 < row["plcc"] <= 1
+
+
+def test_a_card_without_a_model_says_why_and_where_its_numbers_are_from():
+    cards = [card for card in read_cards(ROOT / "model_cards") if not card["models"]]
+    assert [card["title"] for card in cards] == ["VISGA"]
+    for card in cards:
+        assert card["no_model"]
+        assert card["published_note"]
+        assert card["title"].lower() not in MODELS.names()
+        for row in card["published"]:
             assert 0 < row["srocc"] <= 1
             assert 0 < row["plcc"] <= 1
