@@ -10,14 +10,15 @@ import io
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from iqa_zoo import plugins
+from iqa_zoo.config import part_parameters
 from iqa_zoo.errors import PluginError, UnknownName, closest, not_one_of
-from iqa_zoo.registry import clashes, registry_of
+from iqa_zoo.registry import SLOTS, clashes, registry_of
 
 ENVIRONMENT = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "", "PYTEST_PLUGINS": ""}
 MOST_LINES = 12  # of what a failure says
@@ -60,6 +61,8 @@ def check_plugin(distribution: str) -> list[Check]:
         checks.append(first)
         if first.passed and part.group == plugins.IMPORTERS:
             checks.append(_importer(part))
+        elif first.passed and (problem := _examples(part)):
+            checks.append(problem)
         elif first.passed:
             sound.append(part)
     checks += _suites(sound)
@@ -130,6 +133,26 @@ def _how_to_load(part: plugins.PluginPart, cause: BaseException) -> str:
         names = vars(importlib.import_module(module)) if importlib.util.find_spec(module) else ()
         return f"Let the entry point name a class or function of {module}{closest(attribute, names)}"
     return f"python -c 'import {module}' shows where it fails."
+
+
+def _examples(part: plugins.PluginPart) -> Check | None:
+    """What is wrong with the arguments that a part declares for its tests, or None."""
+    slot, name = _slot(part), "declares what to test it with"
+    examples: Any = getattr(plugins.load(part), "examples", ({},))
+    if (
+        not isinstance(examples, list | tuple)
+        or not all(isinstance(each, Mapping) for each in examples)
+        or not examples
+    ):
+        fix = 'Write a tuple of dicts, one a variant: examples = ({}, {"hidden": 8}).'
+        return Check(slot, part.name, name, False, f"its examples are {examples!r}", fix)
+    keys = part_parameters(slot, part.name) if slot in SLOTS else {}
+    required = [key for key, parameter in keys.items() if parameter.default is parameter.empty]
+    if missing := [key for key in required if any(key not in each for each in examples)]:
+        said = f"it requires {', '.join(missing)}, and its examples are {tuple(examples)}"
+        fix = f'Give a default, or values to test it with: examples = ({{"{missing[0]}": ...}},).'
+        return Check(slot, part.name, name, False, said, fix)
+    return None
 
 
 def _importer(part: plugins.PluginPart) -> Check:

@@ -138,6 +138,24 @@ def test_what_does_not_load_is_shown_with_the_fix_and_the_rest_is_checked(instal
     assert told("sound", "shapes")[0] is True
 
 
+@pytest.mark.parametrize(
+    ("examples", "said", "fix"),
+    [
+        ("({},)", "it requires hidden, and its examples are ({},)", 'examples = ({"hidden": ...},)'),
+        ("({'hidden': 3}, {})", "it requires hidden", 'examples = ({"hidden": ...},)'),
+        ("{'hidden': 3}", "its examples are {'hidden': 3}", "a tuple of dicts"),
+        ("()", "its examples are ()", "a tuple of dicts"),
+    ],
+)
+def test_a_part_that_does_not_say_how_to_build_it_is_told_how(install, examples, said, fix):
+    source = HEAD.replace('examples = ({"hidden": 4}, {"hidden": 5})', f"examples = {examples}")
+    install("shy", {"heads": {"shy": "shy_head:Sound"}}, shy_head=source)
+    loads, problem = check_plugin("shy")
+    assert (loads.passed, problem.passed, problem.check) == (True, False, "declares what to test it with")
+    assert said in problem.said
+    assert fix in problem.fix
+
+
 MODEL = '''
 import torch
 from torch import nn
