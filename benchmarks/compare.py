@@ -53,7 +53,7 @@ from iqa_zoo.engine.comparison import differences, summarise, summarise_rules
 from iqa_zoo.engine.latency import measure_speed
 from iqa_zoo.engine.provenance import source_hash, versions
 from iqa_zoo.engine.recipe import Recipe, list_recipes, load_recipe
-from iqa_zoo.reports.cards import load_cards, plugin_cards, published
+from iqa_zoo.reports.cards import load_cards, plugin_cards, published, published_only
 from iqa_zoo.reports.comparison import comparison_tables, verdict
 from iqa_zoo.reports.run import Script
 
@@ -210,7 +210,8 @@ def published_models(arguments: argparse.Namespace, configs: dict[str, Config], 
         speeds = measure_speed(models, progress=report("timing in turn"))
         for row in rows:
             row["speed"] = asdict(speeds[str(row["model"])])
-    return {"published": rows, "published_on": dataset}
+    only = published_only(CARDS, dataset) if CARDS.is_dir() else {}
+    return {"published": rows, "published_on": dataset, "published_only": {k: list(v) for k, v in only.items()}}
 
 
 @dataclass(frozen=True)

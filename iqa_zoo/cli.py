@@ -33,6 +33,8 @@ COMMANDS = (
     "explain",
     "report",
     "plugins",
+    "new-plugin",
+    "check-plugin",
 )  # in the order of --help
 
 EXAMPLES = """\
@@ -51,6 +53,8 @@ examples:
   iqa-zoo score photos/ --weights run -o s.csv      any images of any size
   iqa-zoo explain a.png --weights run -o looks.png  where the queries look, which experts they meet
   iqa-zoo report run -o report.html                 a training or a study as one page
+  iqa-zoo new-plugin worst --slot head              a package of your own with a head, tests included
+  iqa-zoo check-plugin iqa-zoo-worst                whether it holds to the contracts, and what to fix
 
 Exit codes: 0 done, 1 a check found problems, 2 a wrong argument, name or file.
 """
@@ -68,7 +72,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"iqa-zoo {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name in COMMANDS:
-        importlib.import_module(f"iqa_zoo.commands.{name}").add(commands)
+        importlib.import_module(f"iqa_zoo.commands.{name.replace('-', '_')}").add(commands)
     return parser
 
 

@@ -12,6 +12,11 @@ repeats them. Every other argument is a config key of the part.
 A part of any slot that computes something which depends on no image, and keeps it (the embeddings of prompts), offers
 ``compute_constants()``. Budgets call it before they count, so that the MACs of an image do not hold it, whatever was
 kept before.
+
+What to test a part with: its attribute ``examples``, a tuple of its config keys and values, one dict a variant, for example
+``examples = ({}, {"hidden": 8})``. The suites of :mod:`iqa_zoo.testing` and ``iqa-zoo check-plugin`` build it with each;
+without the attribute, with its defaults. A part with a required key needs it. On a model's function it is a tuple of overrides
+that make the model small, by config path: ``mine.examples = ({"dim": 32, "backbone.name": "test_resnet"},)``.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ class PluginPart:
 _failures: dict[PluginPart, Exception] = {}
 
 
-def _same_name(name: str) -> str:
+def same_name(name: str) -> str:
     """Distribution names compare as packaging tools compare them: ``Foo_Bar`` is ``foo-bar``."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
@@ -58,7 +58,7 @@ def _disabled() -> tuple[bool, frozenset[str]]:
         return False, frozenset()
     if value.lower() in ("1", "true", "yes", "all"):
         return True, frozenset()
-    return False, frozenset(_same_name(name.strip()) for name in value.split(",") if name.strip())
+    return False, frozenset(same_name(name.strip()) for name in value.split(",") if name.strip())
 
 
 def _metadata(dist: importlib.metadata.Distribution | None, key: str, missing: str) -> str:
@@ -72,9 +72,7 @@ def _built_for(dist: importlib.metadata.Distribution | None) -> str:
             requirement = Requirement(line)
         except InvalidRequirement:
             continue
-        if _same_name(requirement.name) == "iqa-zoo" and not (
-            requirement.marker and "extra" in str(requirement.marker)
-        ):
+        if same_name(requirement.name) == "iqa-zoo" and not (requirement.marker and "extra" in str(requirement.marker)):
             return str(requirement.specifier)
     return ""
 
@@ -102,7 +100,7 @@ def _installed() -> tuple[PluginPart, ...]:
 
 def _is_off(part: PluginPart) -> bool:
     everything, names = _disabled()
-    return everything or _same_name(part.distribution) in names
+    return everything or same_name(part.distribution) in names
 
 
 def installed_parts() -> list[PluginPart]:

@@ -212,6 +212,20 @@ def registry_of(slot: str) -> PartRegistry:
     raise UnknownName(not_one_of(slot, REGISTRIES, "slot"))
 
 
+def clashes(part: plugins.PluginPart) -> list[str]:
+    """What keeps a plugin's name from being used: it is built in, or another plugin claims it."""
+    if part.group == plugins.IMPORTERS:
+        from iqa_zoo.released import SYSTEMS
+
+        built_in = set(SYSTEMS)
+    else:
+        built_in = set(registry_of(part.group).built_in())
+    if part.name in built_in:
+        return [f"ignored: {part.name!r} is built in and cannot be replaced"]
+    others = [p for p in plugins.installed_parts() if (p.group, p.name) == (part.group, part.name) and p != part]
+    return [f"cannot be used: {other.owner} claims the same name" for other in others]
+
+
 def list_components(slot: str | None = None) -> list[Component]:
     """List the registered parts as (slot, name, origin, summary); imports neither torch nor any plugin.
 

@@ -56,16 +56,13 @@ def render(card: dict[str, Any], source: str) -> str:
         f"# {card['title']}",
         f"<!-- Written by model_cards/generate.py from {source}; edit that. -->",
         card["summary"].strip(),
-        f"Paper: {card['paper']}",
-        "## Budget",
-        budgets(card["models"]).markdown(),
-        "## Published",
-        published(card),
-        "## Measured here",
-        measured(card["models"]),
-        "## Parity",
-        card["parity"].strip(),
+        f"Paper: {card['paper'].strip()}",
     ]
+    if not card["models"]:
+        sections += ["## Why there is no model", card["no_model"].strip(), "## Published", published(card)]
+    else:
+        sections += ["## Budget", budgets(card["models"]).markdown(), "## Published", published(card)]
+        sections += ["## Measured here", measured(card["models"]), "## Parity", card["parity"].strip()]
     if card["decisions"]:
         sections += ["## Decisions", "\n".join(f"- {decision}" for decision in card["decisions"])]
     sections += ["## Licence", "\n".join(f"- {what}: {terms}" for what, terms in card["licence"].items())]

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from iqa_zoo.registry import MODELS
-from iqa_zoo.reports.cards import load_cards, plugin_cards, published
+from iqa_zoo.reports.cards import load_cards, plugin_cards, published, read_cards
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -46,3 +46,15 @@ def test_a_plugin_brings_the_card_of_its_model_and_is_not_imported_for_it(instal
 def test_a_plugin_without_a_card_has_none(install):
     install("bare-plugin", {"models": {"bare": "bare_models:bare"}}, bare_models="raise AssertionError('imported')")
     assert "bare" not in plugin_cards()
+
+
+def test_a_card_without_a_model_says_why_and_where_its_numbers_are_from():
+    cards = [card for card in read_cards(ROOT / "model_cards") if not card["models"]]
+    assert [card["title"] for card in cards] == ["VISGA"]
+    for card in cards:
+        assert card["no_model"]
+        assert card["published_note"]
+        assert card["title"].lower() not in MODELS.names()
+        for row in card["published"]:
+            assert 0 < row["srocc"] <= 1
+            assert 0 < row["plcc"] <= 1

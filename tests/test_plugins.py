@@ -15,8 +15,11 @@ from torch import nn
 
 import iqa_zoo
 from iqa_zoo import plugins
+from iqa_zoo.cli import COMMANDS
 from iqa_zoo.config import check_config, model_config
+from iqa_zoo.contracts import HANDED_DOWN
 from iqa_zoo.errors import PluginError, UnknownName
+from iqa_zoo.new_plugin import new_plugin
 from iqa_zoo.registry import HEADS, INTERACTIONS, MODELS, list_components
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -237,28 +240,25 @@ def test_an_entry_in_a_group_that_is_no_slot_is_kept_apart(install, tiny):
     everything_else_works(tiny)
 
 
-def test_the_plugin_of_the_readme_works_as_written(install, tiny, monkeypatch):
+def test_the_plugin_of_the_readme_is_what_new_plugin_writes(tmp_path):
     text = (REPOSITORY / "plugins" / "README.md").read_text(encoding="utf-8")
-    code, test = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    command, name = re.search(r"iqa-zoo (new-plugin) (\w+) --slot head", text).groups()
+    assert command in COMMANDS
+    folder = new_plugin(name, ["head"], folder=tmp_path / "new").folder
+    part, test = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert part == (folder / f"iqa_zoo_{name}" / f"{name}.py").read_text()
     compile(test, "the test of the README", "exec")
-    (project,) = (tomllib.loads(block) for block in re.findall(r"```toml\n(.*?)```", text, re.DOTALL))
-    groups = {group.removeprefix("iqa_zoo."): names for group, names in project["project"]["entry-points"].items()}
-    name, version = project["project"]["name"], project["project"]["version"]
-    root = install(name, groups, version=version)
-    module = re.match(r"# (\S+)\n", code)[1]
-    (root / module).parent.mkdir()
-    (root / module).write_text(code)
-    (root / module).with_name("__init__.py").touch()
+    (declared,) = (tomllib.loads(block) for block in re.findall(r"```toml\n(.*?)```", text, re.DOTALL))
+    written = tomllib.loads((folder / "pyproject.toml").read_text())
+    assert declared["project"]["entry-points"] == written["project"]["entry-points"]
 
-    assert origins("head")["worst"] == "iqa-zoo-mine 0.1.0"
-    cfg = {**tiny, "head": {"type": "worst", "lowest": 2}, "losses": [{"type": "l1"}]}
-    output = iqa_zoo.build_model(cfg).details(torch.randn(2, 3, 160, 160))
-    torch.testing.assert_close(output.score_B, output.score_BN.sort().values[:, :2].mean(1))
-    assert iqa_zoo.measure_budget(cfg).by_slot["head"].macs == 6 * 32
-    with pytest.raises(ValueError, match=r"head: lowest=7 is not between 1 and queries\.num_queries=6"):
-        iqa_zoo.build_model(cfg, overrides={"head.lowest": 7})
-    for group in re.findall(r"`(iqa_zoo\.\w+)` \|", text):
-        assert group.removeprefix(plugins.GROUP_PREFIX) in plugins.GROUPS
+
+def test_the_readme_names_every_slot_and_what_it_is_handed():
+    text = (REPOSITORY / "plugins" / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (.+) \| `iqa_zoo\.(\w+)` \| (.*?) ?\|", text, re.MULTILINE)
+    assert {group for _, group, _ in rows} == set(plugins.GROUPS) - {plugins.IMPORTERS}
+    handed = {slot.strip("`"): tuple(re.findall(r"`(\w+)`", down)) for slot, _, down in rows if slot.startswith("`")}
+    assert handed == HANDED_DOWN
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from rich.table import Table
@@ -11,7 +11,7 @@ from rich.table import Table
 from iqa_zoo import plugins
 from iqa_zoo.commands.shared import console, print_json
 from iqa_zoo.errors import PluginError, closest
-from iqa_zoo.registry import registry_of
+from iqa_zoo.registry import clashes, registry_of
 
 
 class Report(NamedTuple):
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _reports() -> Iterator[Report]:
     for part in plugins.installed_parts():
-        problems = _clashes(part)
+        problems = clashes(part)
         try:
             plugins.load(part)
         except PluginError as error:
@@ -76,18 +76,3 @@ def _report(part: plugins.PluginPart, loads: bool | None, problem: str) -> Repor
     is_part = part.group in plugins.GROUPS and part.group != plugins.IMPORTERS
     slot = registry_of(part.group).slot if is_part else part.group
     return Report(part.distribution, part.version, slot, part.name, part.target, loads, problem)
-
-
-def _built_in(group: str) -> Collection[str]:
-    if group == plugins.IMPORTERS:
-        from iqa_zoo.released import SYSTEMS
-
-        return SYSTEMS
-    return registry_of(group).built_in()
-
-
-def _clashes(part: plugins.PluginPart) -> list[str]:
-    if part.name in _built_in(part.group):
-        return [f"ignored: {part.name!r} is built in and cannot be replaced"]
-    others = [p for p in plugins.installed_parts() if (p.group, p.name) == (part.group, part.name) and p != part]
-    return [f"cannot be used: {other.owner} claims the same name" for other in others]

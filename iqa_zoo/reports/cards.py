@@ -14,14 +14,19 @@ PLUGIN_CARD = "card.yaml"  # in the package that a plugin's model comes from
 Card = dict[str, Any]
 
 
+def read_cards(folder: Path) -> list[Card]:
+    """Return every card of a folder, in the order of their files."""
+    return [_read(path) for path in sorted(folder.glob("*.yaml"))]
+
+
 def load_cards(folder: Path) -> dict[str, Card]:
-    """Return the cards of a folder by the model they describe (a card may describe several)."""
-    return _by_model(sorted(folder.glob("*.yaml")))
+    """Return the cards of a folder by the model they describe (a card may describe several, or a system without a model)."""
+    return _by_model(read_cards(folder))
 
 
 def plugin_cards() -> dict[str, Card]:
     """The cards that enabled plugins bring for their models, without importing a plugin."""
-    return _by_model(plugin_card_files())
+    return _by_model([_read(path) for path in plugin_card_files()])
 
 
 def plugin_card_files() -> list[Path]:
@@ -36,13 +41,20 @@ def plugin_card_files() -> list[Path]:
     return found
 
 
-def _by_model(paths: list[Path]) -> dict[str, Card]:
-    cards: dict[str, Card] = {}
-    for path in paths:
-        card: Card = yaml.safe_load(path.read_text(encoding="utf-8"))
-        for name in card["models"]:
-            cards[name] = card
-    return cards
+def _read(path: Path) -> Card:
+    card: Card = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return card
+
+
+def _by_model(cards: list[Card]) -> dict[str, Card]:
+    return {name: card for card in cards for name in card["models"]}
+
+
+def published_only(folder: Path, dataset: str) -> dict[str, tuple[float, float]]:
+    """Return the published (SROCC, PLCC) on a dataset of the systems that have a card and no model, by their title."""
+    cards = [card for card in read_cards(folder) if not card["models"]]
+    rows = [(card["title"], row) for card in cards for row in card["published"] if row["dataset"] == dataset]
+    return {title: (row["srocc"], row["plcc"]) for title, row in rows}
 
 
 def published(cards: dict[str, Card], model: str, dataset: str) -> tuple[float, float] | None:

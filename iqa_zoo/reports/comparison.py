@@ -86,10 +86,16 @@ def _published(results: Results) -> Table:
                 f"{quality[0]:.3f} / {quality[1]:.3f}" if quality else "-",
             ]
         )
+    only = results.get("published_only", {})
+    rows += [[f"{title} (no model)", *["-"] * 8, f"{srocc:.3f} / {plcc:.3f}"] for title, (srocc, plcc) in only.items()]
     notes = [
         "MACs: multiply-accumulates of matrix products and convolutions for one image; active: parameters one token meets.",
         f"Published: SROCC / PLCC on {results['published_on']} from the model card, under the paper's own protocol; not measured here.",
     ]
+    if only:
+        notes.append(
+            "No model: what is published of a system does not say enough to build it; its card says what is known."
+        )
     if any(row.get("speed") for row in results["published"]):
         speed = results["published"][0]["speed"]
         notes.append(

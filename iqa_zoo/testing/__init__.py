@@ -7,36 +7,50 @@ A test class derives from the suite of its slot and names its parts, with the ar
     class TestWorst(HeadContract):
         parts = {"worst": [{}, {"lowest": 2}]}
 
-The names are those of the entry points. Needs pytest.
+The names are those of the entry points; in the place of a list, None stands for the ``examples`` that the part declares.
+``iqa-zoo check-plugin`` runs the same suites on everything that a plugin adds. Needs pytest.
 """
 
 import pytest
 
-_SUITES = ("part", "backbone", "queries", "memory", "interaction", "head", "loss")
+_SUITES = ("part", "backbone", "queries", "memory", "interaction", "head", "loss", "model", "dataset")
 pytest.register_assert_rewrite(*(f"iqa_zoo.testing.{suite}" for suite in _SUITES))
 
 from iqa_zoo.testing.backbone import BackboneContract  # noqa: E402
+from iqa_zoo.testing.dataset import DatasetContract  # noqa: E402
 from iqa_zoo.testing.head import HeadContract  # noqa: E402
 from iqa_zoo.testing.inputs import STAGES, perturbed, randn  # noqa: E402
 from iqa_zoo.testing.interaction import InteractionContract  # noqa: E402
 from iqa_zoo.testing.loss import LossContract  # noqa: E402
 from iqa_zoo.testing.memory import MemoryContract  # noqa: E402
+from iqa_zoo.testing.model import ModelContract  # noqa: E402
 from iqa_zoo.testing.part import PartContract  # noqa: E402
 from iqa_zoo.testing.queries import QueriesContract  # noqa: E402
 
 SUITES = {
     suite.slot: suite
-    for suite in (BackboneContract, QueriesContract, MemoryContract, InteractionContract, HeadContract, LossContract)
+    for suite in (
+        BackboneContract,
+        QueriesContract,
+        MemoryContract,
+        InteractionContract,
+        HeadContract,
+        LossContract,
+        ModelContract,
+        DatasetContract,
+    )
 }
 
 __all__ = [
     "STAGES",
     "SUITES",
     "BackboneContract",
+    "DatasetContract",
     "HeadContract",
     "InteractionContract",
     "LossContract",
     "MemoryContract",
+    "ModelContract",
     "PartContract",
     "QueriesContract",
     "perturbed",

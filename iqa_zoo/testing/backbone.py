@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from iqa_zoo.testing.inputs import randn
-from iqa_zoo.testing.part import Arguments, PartContract
+from iqa_zoo.testing.part import PartContract
+from iqa_zoo.testing.suite import Arguments
 
 
 class BackboneContract(PartContract):

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from iqa_zoo.contracts import FeatureSpec, HeadOutput
 from iqa_zoo.testing.inputs import STAGES, fake_features, perturbed, randn
-from iqa_zoo.testing.part import Arguments, PartContract
+from iqa_zoo.testing.part import PartContract
+from iqa_zoo.testing.suite import Arguments
 
 N, D = 6, 24
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -28,17 +29,26 @@ def randn(batch: int, *shape: int, seed: int = 0) -> Tensor:
     return torch.stack(items)
 
 
-def to_double(value: Any) -> Any:
-    """The same input in double precision, dataclasses of tensors included."""
+def mapped(function: Callable[[Tensor], Any], value: Any) -> Any:
+    """The same value with a function applied to each of its tensors, those in lists, dicts and dataclasses too.
+
+    >>> mapped(lambda tensor: tensor + 1, ({"a": torch.zeros(1)}, None))
+    ({'a': tensor([1.])}, None)
+    """
     if isinstance(value, Tensor):
-        return value.double() if value.is_floating_point() else value
+        return function(value)
     if isinstance(value, dict):
-        return {key: to_double(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [to_double(item) for item in value]
+        return {key: mapped(function, item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(mapped(function, item) for item in value)
     if hasattr(value, "__dataclass_fields__"):
-        return type(value)(**{key: to_double(getattr(value, key)) for key in value.__dataclass_fields__})
+        return type(value)(**{key: mapped(function, getattr(value, key)) for key in value.__dataclass_fields__})
     return value
+
+
+def to_double(value: Any) -> Any:
+    """The same input in double precision."""
+    return mapped(lambda tensor: tensor.double() if tensor.is_floating_point() else tensor, value)
 
 
 def fake_features(batch: int, seed: int = 0) -> Features:

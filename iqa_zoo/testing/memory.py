@@ -9,7 +9,8 @@ from torch import Tensor
 
 from iqa_zoo.contracts import FeatureSpec
 from iqa_zoo.testing.inputs import STAGES, fake_features
-from iqa_zoo.testing.part import Arguments, PartContract
+from iqa_zoo.testing.part import PartContract
+from iqa_zoo.testing.suite import Arguments
 
 
 class MemoryContract(PartContract):

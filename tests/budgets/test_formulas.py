@@ -12,8 +12,7 @@ from iqa_zoo.budgets.formulas import FORMULAS, STANDS_APART, ZERO_COST
 from iqa_zoo.errors import BudgetError
 from iqa_zoo.heads.moe import MoEHead
 from iqa_zoo.interactions.pyg_conv import PyGConv
-
-from .torch_counter import count_by_torch
+from iqa_zoo.testing.witness import count_by_torch
 
 
 class Call(nn.Module):

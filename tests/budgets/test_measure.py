@@ -13,8 +13,7 @@ from iqa_zoo.build import build_decoder
 from iqa_zoo.contracts import Features, FeatureSpec, StageInfo
 from iqa_zoo.errors import BudgetError, ConfigError, InputError
 from iqa_zoo.registry import MODELS, list_models
-
-from .torch_counter import count_by_torch
+from iqa_zoo.testing.witness import count_by_torch
 
 SLOTS = ("backbone", "queries", "memory", "head")  # the slots that are one module
 

@@ -20,14 +20,10 @@ class TestBackbones(BackboneContract):
                 "model_args": {"embed_dim": 12, "depths": (1, 1, 2, 1), "num_heads": (1, 2, 3, 4)},
             },
         ],
-        "timm_with_classifier": [{"name": "test_resnet", "stages": (4, 3), "image_size": 64}],
-        "clip_image": [{"name": "test_vit", "stages": (2, 4), "image_size": 64, "width": 8}],
-        "clip_windows": [{"name": "test_vit", "width": 8, "crops": 3, "model_args": {"img_size": 64}}],
         "multi_backbone": [
             {"branches": [RESNET, NSS], "stages": (13, 4, 2)},
             {"branches": [{**NSS, "stages": (3,)}, {**RESNET, "stages": (4, 3)}], "image_size": 96},
             {"branches": [RESNET, {**RESNET, "name": "test_efficientnet"}], "freeze": (True, False)},
         ],
-        "efficientnet_endpoints": [{"name": "test_efficientnet", "stages": (5, 2), "image_size": 64}],
         "nss": [{"stages": (3, 4), "image_size": 64}],
     }

@@ -7,7 +7,6 @@ class TestHeads(HeadContract):
     examples: ClassVar = {
         "linear": [{}, {"bias": False, "norm": True, "dropout": 0.2}],
         "ffn": [{"hidden": 16}, {"hidden": 16, "residual": "released", "activation": "gelu"}],
-        "joint_prompts": [{"text_width": 16, "text_layers": 1, "scenes": ("night",)}],
         "moe": [
             {"hidden": 16},
             {"hidden": 16, "residual": "released", "num_experts": 2},

@@ -10,8 +10,5 @@ class TestInteractions(InteractionContract):
         "feed_forward": [{}, {"hidden": 8, "activation": "relu", "dropout": 0.2}],
         "self_attention": [{}, {"num_heads": 2, "dropout": 0.2, "norm": False}],
         "cross_attention": [{}, {"num_heads": 2, "dropout": 0.2, "norm": False}],
-        "transposed_attention": [{}, {"layout": "released"}],
-        "token_projection": [{"width": 24}],
-        "scale_swin": [{"hidden": 8}, {"hidden": 8, "window": 2, "stages": 1}],
         "positioned_self_attention": [{}, {"num_heads": 2, "dropout": 0.2, "norm": False}],
     }

@@ -5,10 +5,7 @@ from iqa_zoo.testing import STAGES, QueriesContract
 
 
 class TestQueries(QueriesContract):
-    examples: ClassVar = {
-        "bilinear": [{}, {"stages": (3, 1)}],
-        "gated_fusion": [{"stages": (1, 2, 1, 2)}],  # a plugin's
-    }
+    examples: ClassVar = {"bilinear": [{}, {"stages": (3, 1)}]}
 
 
 class TestQueriesOfTheBackbonesWidth(TestQueries):

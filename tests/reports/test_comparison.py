@@ -99,3 +99,14 @@ def test_other_datasets_have_tables_of_their_own(results):
     results["runs"] = [dict(model=model, elsewhere=dict(koniq10k=metrics)) for model in results["summary"]]
     assert "**Cross-dataset: demo to koniq10k**" in text(results)
     assert "| b | 0.700 [0.700, 0.700] |" in text(results)
+
+
+def test_a_system_without_a_model_stands_in_the_published_table_with_nothing_counted(results):
+    counted = dict(params=10_000_000, active_params=10_000_000, macs=5_000_000, decoder=dict(params=1_000_000))
+    results["published_on"] = "livec"
+    results["published"] = [dict(model="a", backbone="nss", budget=counted, published=[0.9, 0.91])]
+    assert "no model" not in text(results)
+    results["published_only"] = {"VISGA": [0.882, 0.912]}
+    (line,) = [line for line in text(results).splitlines() if "VISGA" in line]
+    assert [cell.strip() for cell in line.strip("|").split("|")] == ["VISGA (no model)", *["-"] * 8, "0.882 / 0.912"]
+    assert "its card says what is known" in text(results)

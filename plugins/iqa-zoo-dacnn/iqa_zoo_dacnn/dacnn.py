@@ -31,3 +31,14 @@ def dacnn_released() -> dict[str, Any]:
     cfg = dacnn()
     cfg["backbone"]["freeze_batch_norm"] = False
     return cfg
+
+
+dacnn.examples = dacnn_released.examples = (
+    {
+        "dim": 24,
+        "backbone.branches.*.name": "test_efficientnet",
+        "backbone.branches.*.image_size": 64,
+        "backbone.branches.*.unread": [],
+        "head.hidden": [16],
+    },
+)

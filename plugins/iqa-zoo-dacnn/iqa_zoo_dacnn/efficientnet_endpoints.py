@@ -47,6 +47,8 @@ class EfficientNetEndpoints(TimmFeatures):
     (StageInfo(channels=1280, stride=32), 1281000)
     """
 
+    examples = ({"name": "test_efficientnet", "stages": (5, 2), "image_size": 64},)
+
     def __init__(
         self,
         *,

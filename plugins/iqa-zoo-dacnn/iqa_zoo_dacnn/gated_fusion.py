@@ -85,6 +85,7 @@ class GatedFusion(nn.Module):
     """
 
     num_queries = 1
+    examples = ({"stages": (1, 2, 1, 2)},)
 
     def __init__(self, *, dim: int, features: FeatureSpec, stages: Sequence[int] = (1, 2, 3, 5, 11, 12, 13, 15)):
         super().__init__()

@@ -29,6 +29,7 @@ class PReLUPerceptronHead(nn.Module):
     """
 
     knobs = ("hidden",)  # what match_budget may move
+    examples = ({"hidden": (16, 8)}, {"hidden": (), "dropout": 0.2})
 
     def __init__(self, *, dim: int, hidden: Sequence[int] = (512, 512), dropout: float = 0.0):
         super().__init__()

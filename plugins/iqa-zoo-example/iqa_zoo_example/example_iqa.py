@@ -16,3 +16,6 @@ def example_iqa() -> dict[str, Any]:
         head=dict(type="weighted_mean"),
         losses=[dict(type="smooth_l1")],
     )
+
+
+example_iqa.examples = ({"backbone.name": "test_resnet", "dim": 32, "interactions.*.hidden": [16, 8]},)

@@ -16,3 +16,6 @@ def hyperiqa() -> dict[str, Any]:
         head=dict(type="hyper_network", stage=4, grid=7, trunk=(1024, 512), channels=112, hidden=(112, 56, 28, 14)),
         losses=[dict(type="l1")],
     )
+
+
+hyperiqa.examples = ({"backbone.name": "test_resnet", "head.trunk": [64], "head.channels": 32},)

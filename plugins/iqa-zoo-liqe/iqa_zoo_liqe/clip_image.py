@@ -40,6 +40,8 @@ class ClipImage(TimmFeatures):
     (torch.Size([2, 8]), True)
     """
 
+    examples = ({"name": "test_vit", "stages": (2, 4), "image_size": 64, "width": 8},)
+
     def __init__(
         self,
         *,

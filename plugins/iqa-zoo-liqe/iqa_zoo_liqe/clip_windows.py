@@ -48,6 +48,8 @@ class ClipWindows(ClipImage):
     (torch.Size([2, 8]), torch.Size([2, 400, 64]))
     """
 
+    examples = ({"name": "test_vit", "width": 8, "crops": 3, "model_args": {"img_size": 64}},)
+
     def __init__(
         self,
         *,

@@ -48,6 +48,8 @@ class JointPromptsHead(nn.Module):
     [3.0, 3.0]
     """
 
+    examples = ({"text_width": 16, "text_layers": 1, "scenes": ("night",)},)
+
     def __init__(
         self,
         *,

@@ -24,3 +24,8 @@ def liqe_released() -> dict[str, Any]:
     cfg["backbone"].update(type="clip_windows", crops=15, step=32, choice="released")
     cfg["losses"] = [dict(type="fidelity", deviation=1.0)]
     return cfg
+
+
+_SMALL = {"backbone.name": "test_vit", "backbone.width": 16, "head.text_width": 16, "head.text_layers": 1}
+liqe.examples = ({**_SMALL, "backbone.image_size": 64},)
+liqe_released.examples = ({**_SMALL, "backbone.model_args": {"img_size": 64}},)

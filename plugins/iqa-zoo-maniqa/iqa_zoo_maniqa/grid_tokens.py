@@ -37,6 +37,8 @@ class GridTokens(nn.Module):
     torch.Size([2, 784, 8])
     """
 
+    examples = ({"grid": 4}, {"grid": 3, "stages": (2, 4)})
+
     def __init__(self, *, dim: int, features: FeatureSpec, stages: Sequence[int] | None = None, grid: int = 28):
         super().__init__()
         require_positive(grid=grid)

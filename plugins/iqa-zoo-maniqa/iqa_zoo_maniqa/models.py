@@ -43,3 +43,18 @@ def _config(layout: str) -> dict[str, Any]:
         head=dict(type="patch_weighted"),
         losses=[dict(type="mse")],
     )
+
+
+_SMALL = {
+    "dim": 64,
+    "backbone.name": "test_resnet",
+    "backbone.stages": [3, 4],
+    "backbone.stage_blocks": None,
+    "backbone.model_args": None,
+    "queries.grid": 4,
+    "interactions.2.width": 32,
+    "interactions.6.width": 16,
+    "interactions.3.hidden": 8,
+    "interactions.7.hidden": 8,
+}
+maniqa.examples = maniqa_released.examples = (_SMALL,)

@@ -43,6 +43,7 @@ class ScaleSwin(nn.Module):
     """
 
     knobs = ("hidden",)
+    examples = ({"hidden": 8}, {"hidden": 8, "window": 2, "stages": 1, "idle": True})
 
     def __init__(
         self,

@@ -21,6 +21,8 @@ class TokenProjection(nn.Module):
     torch.Size([2, 6, 4])
     """
 
+    examples = ({"width": 24}, {"width": 8})
+
     def __init__(self, *, dim: int, width: int):
         super().__init__()
         require_positive(width=width)

@@ -34,6 +34,8 @@ class TransposedAttention(nn.Module):
     torch.Size([2, 6, 8])
     """
 
+    examples = ({}, {"layout": "released"})
+
     def __init__(self, *, num_queries: int, dropout: float = 0.1, layout: Layout = "paper"):
         super().__init__()
         if layout not in get_args(Layout):

@@ -34,6 +34,11 @@ class TimmWithClassifier(TimmFeatures):
     5130
     """
 
+    examples = (
+        {"name": "test_resnet", "stages": (4, 3), "image_size": 64},
+        {"name": "test_resnet", "stages": (4,), "image_size": 64, "classes": 5},
+    )
+
     def __init__(
         self,
         *,

@@ -20,3 +20,14 @@ def tres() -> dict[str, Any]:
         head=dict(type="mean_and_stage", stage=4, hidden=2048),
         losses=[dict(type="l1"), dict(type="ranking", weight=0.05)],
     )
+
+
+tres.examples = (
+    {
+        "backbone.name": "test_resnet",
+        "backbone.classes": 10,
+        "dim": 32,
+        "interactions.*.num_heads": 4,
+        "head.hidden": 16,
+    },
+)

@@ -15,3 +15,13 @@ def count_by_torch(module: nn.Module, *inputs: object) -> FlopCounterMode:
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         module.eval()(*inputs)
     return counter
+
+
+def macs_by_torch(module: nn.Module, *inputs: object) -> float:
+    """The multiply-accumulates of ``module(*inputs)`` in eval mode; torch counts two operations each.
+
+    >>> import torch
+    >>> macs_by_torch(nn.Linear(4, 8), torch.zeros(3, 4))
+    96.0
+    """
+    return count_by_torch(module, *inputs).get_total_flops() / 2
