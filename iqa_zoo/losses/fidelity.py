@@ -27,7 +27,7 @@ class Fidelity(nn.Module):
 
     Args:
         deviation: standard deviation of a difference of scores; that of two scores of deviation 1 where left out. LIQE's
-            paper has that, its released code 1.
+            released code has 1.
 
     Raises:
         InputError: a batch of fewer than two images.

@@ -48,7 +48,7 @@ class ClipWindows(ClipImage):
     (torch.Size([2, 8]), torch.Size([2, 400, 64]))
     """
 
-    examples = ({"name": "test_vit", "width": 8, "crops": 3, "model_args": {"img_size": 64}},)
+    examples = ({"name": "test_vit", "width": 8, "crops": 3},)
 
     def __init__(
         self,
