@@ -92,13 +92,18 @@ def count_operators(
         stack.enter_context(torch.no_grad())
         if device.type != "meta":  # which has no autocast
             stack.enter_context(torch.autocast(device.type, enabled=False))
-        for part in module.modules():
-            constants: Any = getattr(part, "compute_constants", None)  # what depends on no image is in no image's count
-            if constants is not None:
-                constants()
+        compute_constants(module)
         by_module = analysis.by_module_and_operator()
     _refuse_unknown(analysis)
     return {_relative(name): _split(counts) for name, counts in by_module.items() if name}
+
+
+def compute_constants(module: nn.Module) -> None:
+    """Let parts compute what depends on no image, so that it is in no image's count."""
+    for part in module.modules():
+        constants: Any = getattr(part, "compute_constants", None)
+        if constants is not None:
+            constants()
 
 
 def count_macs(module: nn.Module, *inputs: Tensor) -> int:
