@@ -154,11 +154,9 @@ def compare(arguments: argparse.Namespace, console: Console) -> dict[str, Any] |
             "weights": weights_in_words(arguments),
             "match": arguments.match,
         }
-        matched, budgets, results["target"] = match_all(placed, compared, arguments, report)
-        results["matched"] = [
-            {"model": name, "config": resolve_config(cfg), "hash": config_hash(cfg), "budget": budgets[name].to_dict()}
-            for name, cfg in matched.items()
-        ]
+        brought = match_all(placed, compared, arguments, report, console)
+        matched, budgets = brought.configs, brought.budgets
+        results.update(brought.results())
         if arguments.dry_run:
             assert data is not None
             if recipe is None:

@@ -42,7 +42,6 @@ from iqa_zoo.commands.study import (
     load_data,
     load_models,
     match_all,
-    matched_rows,
     parts_ratio,
     run_folder,
     splits_of,
@@ -158,7 +157,8 @@ def study(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | N
         splits = {name: splits_of(_of(arguments, name), data) for name, data in sets.items()}
         bench = Bench.of(arguments, list(configs.values()), report, console)
         placed = {name: bench.placed(cfg) for name, cfg in configs.items()}
-        matched, budgets, target = match_all(placed, compared, arguments, report)
+        brought = match_all(placed, compared, arguments, report, console)
+        matched = brought.configs
         if arguments.dry_run:
             for name, data in sets.items():
                 console.print(f"{name} (the predictions of other datasets come on top):", highlight=False)
@@ -184,8 +184,7 @@ def study(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | N
         "yardstick": YARDSTICK,
         "compared": compared,
         "match": arguments.match,
-        "target": target,
-        "matched": matched_rows(matched, budgets),
+        **brought.results(),
         "runs": runs,
         "rows": medians(runs),
         "differences": found,

@@ -35,7 +35,6 @@ from iqa_zoo.commands.study import (
     load_data,
     load_models,
     match_all,
-    matched_rows,
     parts_ratio,
     run_folder,
     splits_of,
@@ -122,7 +121,8 @@ def study(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | N
         splits = splits_of(arguments, data)
         parts = [nested_subsets(data, split, arguments.fractions) for split in splits]
         shares = [share_of(subset, splits[0], arguments) for subset in parts[0]]
-        matched, budgets, target = match_all(placed, compared, arguments, report)
+        brought = match_all(placed, compared, arguments, report, console)
+        matched = brought.configs
         if arguments.dry_run:
             say_cost(bench, matched, data, len(splits), console)
             return None
@@ -141,8 +141,7 @@ def study(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | N
         "yardstick": YARDSTICK,
         "compared": compared,
         "match": arguments.match,
-        "target": target,
-        "matched": matched_rows(matched, budgets),
+        **brought.results(),
         "equal": arguments.equal,
         "shares": shares,
         **results_of(records, splits, parts, data, shares),

@@ -161,7 +161,7 @@ def measure(arguments: argparse.Namespace, console: Console) -> dict[str, dict[s
     with Bars(console) as report:
         bench = Bench.of(arguments, list(configs.values()), report, console)
         placed = {name: bench.placed(cfg) for name, cfg in configs.items()}
-        matched, _, _ = match_all(placed, list(placed), arguments, report)
+        matched = match_all(placed, list(placed), arguments, report, console).configs
         data = load_data(arguments, report)
         splits = splits_of(arguments, data, usual=2)
         bank = bench.bank(data)

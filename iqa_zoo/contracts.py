@@ -187,7 +187,8 @@ class Interaction(Protocol):
     taken; a graph convolution over the queries ``adjacencies() -> [adjacency_NN, ...]``, one a layer, Parameters where they
     are learned. One with a mixture of experts has ``routes = True`` and offers
     ``routed(queries_BND, memory_BLD) -> (queries_BND, Routing)``, called in its place. One that changes the width of the
-    queries says so with ``out_dim``: what comes after it is handed that as ``dim``."""
+    queries says so with ``out_dim``, on the class (``out_dim = None``) and, with the width, on what it makes: what comes
+    after it is handed that as ``dim``."""
 
     def __call__(self, queries_BND: Tensor, memory_BLD: Tensor) -> Tensor: ...
 

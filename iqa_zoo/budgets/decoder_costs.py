@@ -10,6 +10,7 @@ from iqa_zoo.budgets.budget import SIZES, Budget
 from iqa_zoo.budgets.measure import BackboneShapes, measure_decoder, measure_parameters
 from iqa_zoo.config import Config
 from iqa_zoo.errors import ConfigError
+from iqa_zoo.registry import SLOTS
 
 HUGE = 300_000_000  # parameters above which a decoder is not run to count its MACs
 
@@ -20,7 +21,8 @@ class DecoderCosts:
     """Sizes of the decoders that fit one backbone.
 
     A part costs what its own config, the model width, the queries and the memory make it cost, wherever it stands:
-    these are what is handed down to it. So a part that was counted in one decoder is not counted again in another.
+    these are what is handed down to it. So a part that was counted in one decoder is not counted again in another. Where a
+    block changes the model width (``out_dim``), what stands behind it is another part, and decoders are counted whole.
 
     Args:
         backbone: the shapes of what the decoders read.
@@ -45,6 +47,8 @@ class DecoderCosts:
         return None if found["params"] > HUGE else self._added(cfg, macs=True)
 
     def _added(self, cfg: Config, *, macs: bool) -> Sizes | None:
+        if any(_changes_width(block) for block in cfg.get("interactions") or ()):
+            return self._whole(cfg, macs=macs)
         known = self.known[macs]
         times = Counter(json.dumps(block, sort_keys=True) for block in cfg.get("interactions") or ())
         shared = json.dumps([cfg.get("dim"), cfg["queries"], cfg.get("memory")], sort_keys=True)
@@ -64,6 +68,15 @@ class DecoderCosts:
             total.update({name: n * size for name, size in known[blocks[block]].items()})
         return total
 
+    def _whole(self, cfg: Config, *, macs: bool) -> Sizes | None:
+        known, key = self.known[macs], json.dumps({**cfg, "losses": []}, sort_keys=True)
+        if key not in known:
+            counted = self._counted({**cfg, "losses": []}, macs=macs)
+            if counted is None:
+                return None
+            known[key] = _sum([counted.decoder])
+        return known[key]
+
     def _counted(self, lean: Config, *, macs: bool) -> Budget | None:
         key = json.dumps(lean, sort_keys=True)
         if key in self.impossible:
@@ -75,6 +88,10 @@ class DecoderCosts:
         except ConfigError:  # the config was sound before its knobs were turned
             self.impossible.add(key)
             return None
+
+
+def _changes_width(block: Config) -> bool:
+    return hasattr(SLOTS["interactions"].get(block["type"]), "out_dim")
 
 
 def _sum(budgets: Any) -> Sizes:

@@ -113,18 +113,20 @@ class KnobBoard:
         cfg["interactions"] = load_config(pattern)["interactions"]  # a copy: no two blocks are one object
 
 
-def coarse_values(knob: Knob, knobs: Iterable[Knob]) -> list[int]:
-    """Where a coarse knob may be turned to, besides where it is; not all of it makes a model."""
+def coarse_values(knob: Knob, knobs: Iterable[Knob], narrowest: int = COARSE) -> list[int]:
+    """Where a coarse knob may be turned to, besides where it is; not all of it makes a model. A dim goes down to what it is,
+    divided by ``narrowest``."""
     if knob.kind == "dim" and any(k.kind == "width" for k in knobs):  # a width does the rest
-        values = {round(knob.now * 2 ** (eighth / 8) / knob.step) * knob.step for eighth in range(-16, 17)}
+        eighths = range(-8 * narrowest.bit_length() + 8, 8 * COARSE.bit_length() - 7)
+        values = {round(knob.now * 2 ** (eighth / 8) / knob.step) * knob.step for eighth in eighths}
     else:
         values = set(range(knob.step, COARSE * knob.now + 1, knob.step))
     return sorted(values - {0, knob.now})
 
 
-def width_range(lead: int, reach: tuple[int, int]) -> tuple[int, int]:
+def width_range(lead: int, down: int, up: int) -> tuple[int, int]:
     """The narrowest and widest a width may become."""
-    return max(1, math.ceil(lead / reach[0])), lead * reach[1]
+    return max(1, math.ceil(lead / down)), lead * up
 
 
 def scaled(rough: Setting, widths: Knobs, factor: float) -> Setting:

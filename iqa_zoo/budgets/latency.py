@@ -156,7 +156,7 @@ class LatencySearch:
     def _by_width(self, rough: Setting, groups: Sequence[Knobs]) -> tuple[Setting, Latency] | None:
         for widths in groups:
             lead = max(knob.now for knob in widths)
-            low, high = width_range(lead, (8, 8))
+            low, high = width_range(lead, 8, 8)
 
             def turned(width: int, widths: Knobs = widths, lead: int = lead) -> Setting:
                 return scaled(rough, widths, width / lead)

@@ -28,8 +28,10 @@ from iqa_zoo.errors import BudgetError, not_one_of
 
 By = Literal["params", "active_params", "macs", "latency"]
 Scope = Literal["decoder", "model"]
-# How far a width may go: 1/8 to 8 times what it was, and only where that leads nowhere down to 1 and up to 64 times.
-REACH = ((8, 8), (10**9, 64))
+# How far a width may go, down and up: 1/8 to 8 times what it was, and only where that leads nowhere down to 1 and up to 64
+# times. Last, how far down the model width may go.
+Reach = tuple[int, int, int]
+REACH: tuple[Reach, ...] = ((8, 8, 4), (10**9, 64, 64))
 TOLERANCE = {"counted": 0.01, "latency": 0.05}
 
 
@@ -127,7 +129,7 @@ class _Search:
         self.costs = DecoderCosts(backbone)
         self.added = getattr(backbone.budget, by) if scope == "model" else 0
         self.closest: tuple[int, Setting] | None = None
-        self.values: dict[Knob, list[int]] = {}
+        self.values: dict[tuple[Knob, Reach], list[int]] = {}
 
     def run(self) -> Setting:
         """Return the setting, empty where nothing has to move."""
@@ -148,19 +150,18 @@ class _Search:
                         return found
         raise BudgetError(self._miss())
 
-    def _values(self, knob: Knob) -> list[int]:
+    def _values(self, knob: Knob, reach: Reach) -> list[int]:
         """Where a coarse knob may be turned to."""
-        if knob in self.values:
-            return self.values[knob]
-        possible = [value for value in coarse_values(knob, self.knobs) if self._possible(((knob, value),))]
-        self.values[knob] = possible
-        return possible
+        if (knob, reach) not in self.values:
+            values = coarse_values(knob, self.knobs, reach[2])
+            self.values[knob, reach] = [value for value in values if self._possible(((knob, value),))]
+        return self.values[knob, reach]
 
-    def _best(self, coarse_stage: list[Knobs], fine_stage: list[Knobs], reach: tuple[int, int]) -> Setting | None:
+    def _best(self, coarse_stage: list[Knobs], fine_stage: list[Knobs], reach: Reach) -> Setting | None:
         """The gentlest setting that meets the target and moves one group of each stage."""
         moves: list[tuple[Setting, Knobs]] = []
         for coarse, fine in itertools.product(coarse_stage, fine_stage):
-            values = [self._values(knob) for knob in coarse]
+            values = [self._values(knob, reach) for knob in coarse]
             if not all(values) or not self._within(coarse, fine, values, reach):
                 continue
             if len(coarse) == 1 and not fine:
@@ -180,10 +181,10 @@ class _Search:
         """The setting of one knob that comes nearest to the target."""
         return ((knob, values[_nearest(lambda i: self._size(((knob, values[i]),)), self.target, 0, len(values) - 1)]),)
 
-    def _within(self, coarse: Knobs, fine: Knobs, values: list[list[int]], reach: tuple[int, int]) -> bool:
+    def _within(self, coarse: Knobs, fine: Knobs, values: list[list[int]], reach: Reach) -> bool:
         """Whether the target lies between all these knobs at their lowest and all at their highest."""
         lead = max((knob.now for knob in fine), default=1)
-        low, high = width_range(lead, reach)
+        low, high = width_range(lead, *reach[:2])
         smallest = self._size(scaled(tuple((k, v[0]) for k, v in zip(coarse, values, strict=True)), fine, low / lead))
         largest = self._size(scaled(tuple((k, v[-1]) for k, v in zip(coarse, values, strict=True)), fine, high / lead))
         slack = self.tolerance * self.target
@@ -191,7 +192,7 @@ class _Search:
         too_small = largest is not None and largest < self.target - slack
         return not too_large and not too_small
 
-    def _refined(self, rough: Setting, widths: Knobs, reach: tuple[int, int]) -> Setting:
+    def _refined(self, rough: Setting, widths: Knobs, reach: Reach) -> Setting:
         """The setting that comes nearest to the target when these widths too are changed, by a common factor."""
         if not widths:
             return rough
@@ -200,7 +201,7 @@ class _Search:
         def size(width: int) -> int | None:
             return self._size(scaled(rough, widths, width / lead))
 
-        width = _nearest(size, self.target, *width_range(lead, reach), near=self.tolerance * self.target / 10)
+        width = _nearest(size, self.target, *width_range(lead, *reach[:2]), near=self.tolerance * self.target / 10)
         return scaled(rough, widths, width / lead)
 
     def _possible(self, setting: Setting) -> bool:

@@ -570,18 +570,36 @@ def load_models(names: Sequence[str]) -> tuple[dict[str, Config], list[str]]:
     return configs, compared
 
 
-def matched_rows(matched: Mapping[str, Config], budgets: Mapping[str, Budget]) -> list[Record]:
-    """What was trained, for the results: each model's config, its hash and its budget."""
-    return [
-        {"model": name, "config": resolve_config(cfg), "hash": config_hash(cfg), "budget": budgets[name].to_dict()}
-        for name, cfg in matched.items()
-    ]
+@dataclass(frozen=True)
+class Matched:
+    """Decoders at one budget: their configs and what each costs, whose budget it is in words, and of each that no setting
+    of its knobs brings there, and that is compared as it is, the reason."""
+
+    configs: dict[str, Config]
+    budgets: dict[str, Budget]
+    target: str = ""
+    unmatched: dict[str, str] = field(default_factory=dict)
+
+    def results(self) -> Record:
+        """What was trained, for the results."""
+        rows = [
+            {
+                "model": name,
+                "config": resolve_config(cfg),
+                "hash": config_hash(cfg),
+                "budget": self.budgets[name].to_dict(),
+                "unmatched": self.unmatched.get(name),
+            }
+            for name, cfg in self.configs.items()
+        ]
+        return {"target": self.target, "matched": rows}
 
 
 def match_all(
-    placed: dict[str, Config], compared: list[str], arguments: argparse.Namespace, report: Report
-) -> tuple[dict[str, Config], dict[str, Budget], str]:
-    """The decoders on the one backbone, matched to the budget; the yardstick stays as it is."""
+    placed: dict[str, Config], compared: list[str], arguments: argparse.Namespace, report: Report, console: Console
+) -> Matched:
+    """The decoders on the one backbone, matched to the budget; the yardstick stays as it is, and so does, with a line that
+    says so, a decoder that cannot be brought there."""
     tick = report("matching budgets")
     budgets = {}
     for i, (name, cfg) in enumerate(placed.items()):
@@ -589,7 +607,7 @@ def match_all(
         tick(i, 2 * len(placed))
     if arguments.match == "none":
         tick(1, 1)
-        return placed, budgets, ""
+        return Matched(placed, budgets)
     sizes = {name: getattr(budgets[name].decoder, arguments.match) for name in compared if name != YARDSTICK}
     if arguments.budget == "smallest":
         owner = min(sizes, key=sizes.__getitem__) if sizes else YARDSTICK
@@ -597,7 +615,7 @@ def match_all(
         owner = arguments.budget
     else:
         raise BudgetError(f"--budget {arguments.budget!r} is not one of the models: {', '.join(sizes)}, or smallest")
-    matched = dict(placed)
+    matched, unmatched = dict(placed), {}
     for i, name in enumerate(sizes):
         if name != owner:
             try:
@@ -605,13 +623,12 @@ def match_all(
                     placed[name], placed[owner], by=arguments.match, scope="decoder"
                 )
             except BudgetError as error:
-                others = ", ".join(other for other in sizes if other != owner)
-                raise BudgetError(
-                    f"{name} cannot be brought to {owner}'s budget: {error}. Try --budget with {others}"
-                ) from error
+                unmatched[name] = str(error)
+                told = f"{name} cannot be brought to {owner}'s budget and is compared as it is: {error}"
+                console.print(told, style="yellow", markup=False, highlight=False)
         tick(len(placed) + i, 2 * len(placed))
     tick(1, 1)
-    return matched, budgets, f"{owner}'s decoder"
+    return Matched(matched, budgets, f"{owner}'s decoder", unmatched)
 
 
 def run_folder(arguments: argparse.Namespace, *names: str) -> Path:

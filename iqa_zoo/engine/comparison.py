@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from iqa_zoo.budgets.measure import backbone_spec
 from iqa_zoo.config import Config, config_hash, resolve_config
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
@@ -40,20 +41,32 @@ Record = dict[str, Any]
 def backbone_config(
     name: str, configs: Sequence[Mapping[str, Any]], options: Mapping[str, Any] | None = None
 ) -> Config:
-    """Return one backbone that serves all configs: a registered backbone or a timm model, with every stage they read."""
-    stages = sorted({stage for cfg in configs for stage in _stages_read(cfg)})
-    if name in BACKBONES.names() and name != "timm_features":
-        return dict(type=name, stages=stages, **(options or {}))
-    return dict(type="timm_features", name=name, stages=stages, **(options or {}))
+    """Return one backbone that serves all configs: a registered backbone or a timm model, with every stage they read.
+
+    That is every stage it has, where a part reads all that there are (``stages`` is None): what such a part computes does
+    not hang on the company it is in.
+    """
+    registered = name in BACKBONES.names() and name != "timm_features"
+    backbone = dict(type=name) if registered else dict(type="timm_features", name=name)
+    config = {**backbone, "stages": [], **(options or {})}
+    parts = [part for cfg in configs for part in _parts_of(cfg)]
+    stages = {stage for part in parts for stage in _stages_read(part)}
+    if any(part.get("stages", ()) is None for part in parts):
+        stages |= set(backbone_spec({**configs[0], "backbone": config}).available_stages)
+    return {**config, "stages": sorted(stages)}
 
 
-def _stages_read(cfg: Mapping[str, Any]) -> set[int]:
-    """The stages that the parts of a config name, resolved defaults included."""
+def _parts_of(cfg: Mapping[str, Any]) -> list[Config]:
+    """What reads the backbone, defaults included."""
     resolved = resolve_config(cfg)
     parts = [resolved["queries"], resolved["memory"], *resolved["interactions"], resolved["head"]]
-    named = [part["stage"] for part in parts if part and isinstance(part.get("stage"), int)]
-    several = [stage for part in parts if part and isinstance(part.get("stages"), list) for stage in part["stages"]]
-    return {*named, *several}
+    return [part for part in parts if part]
+
+
+def _stages_read(part: Mapping[str, Any]) -> set[int]:
+    """The stages that a part names."""
+    named = {part["stage"]} if isinstance(part.get("stage"), int) else set()
+    return named | set(part["stages"] if isinstance(part.get("stages"), list) else ())
 
 
 def run_key(training: Training, bank: FeatureBank, elsewhere: Mapping[str, Elsewhere]) -> str:

@@ -113,6 +113,8 @@ def _matched(results: Results) -> Table:
         moved = ", ".join(f"{path} {old} → {new}" for path, (old, new) in row["budget"]["moved"].items())
         if row["model"] == results["yardstick"]:
             moved = "yardstick, not matched"
+        elif row.get("unmatched"):
+            moved = "as it is, not matched"
         elif not moved:
             moved = "as it is"
         rows.append(
@@ -125,7 +127,19 @@ def _matched(results: Results) -> Table:
         else (f"Matched by {by} to {results['target']}, within 1 %. The decoder is everything but the backbone.")
     )
     columns = ["model", "decoder params", "active", "MACs", "moved"]
-    return Table(f"(b) The decoders {_where(results)}", columns, rows, [note], left=["model", "moved"])
+    notes = [note, *_unmatched_note(results)]
+    return Table(f"(b) The decoders {_where(results)}", columns, rows, notes, left=["model", "moved"])
+
+
+def _unmatched_note(results: Results) -> list[str]:
+    """What a reader of a difference must know of decoders that are not at the budget."""
+    names = [row["model"] for row in results.get("matched", []) if row.get("unmatched")]
+    if not names:
+        return []
+    return [
+        f"Not at this budget, as no setting of their knobs meets it: {', '.join(names)}. A difference to one of them is of size "
+        "as well as of parts."
+    ]
 
 
 def _where(results: Results) -> str:
@@ -225,7 +239,8 @@ def _differences(results: Results) -> Table:
     )
     columns = ["SROCC difference", "mean", "95 % interval", "ahead in", "p (Holm)", "verdict"]
     title = "Paired differences over the splits" if several else "Paired differences on the split"
-    return Table(title, columns, rows, [note], left=["SROCC difference", "verdict"])
+    notes = [note, *_unmatched_note(results)]
+    return Table(title, columns, rows, notes, left=["SROCC difference", "verdict"])
 
 
 def _rules(results: Results) -> Table:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from iqa_zoo.registry import SLOTS
 from iqa_zoo.testing.inputs import perturbed, randn
 from iqa_zoo.testing.part import PartContract
 from iqa_zoo.testing.suite import Arguments
@@ -30,6 +31,8 @@ class InteractionContract(PartContract):
     def test_shape(self, name: str, arguments: Arguments) -> None:
         part = self.make(name, arguments)
         assert self.run(part)["queries"].shape == (3, N, getattr(part, "out_dim", D))
+        if hasattr(part, "out_dim"):
+            assert hasattr(SLOTS[self.slot].get(name), "out_dim"), "out_dim = None is missing on the class"
 
     @pytest.mark.parametrize("count", [1, 2, 9])
     def test_any_number_of_queries(self, name: str, arguments: Arguments, count: int) -> None:

@@ -18,7 +18,7 @@ def dacnn() -> dict[str, Any]:
             stages=STAGES,
             freeze=True,
         ),
-        queries=dict(type="gated_fusion", stages=STAGES),
+        queries=dict(type="gated_fusion"),
         memory=None,
         interactions=[],
         head=dict(type="prelu_perceptron", hidden=(512, 512), dropout=0.5),

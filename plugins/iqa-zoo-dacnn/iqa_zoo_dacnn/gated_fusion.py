@@ -71,7 +71,8 @@ class GatedFusion(nn.Module):
     Args:
         dim: model width D, three times the width of a receptive field for each pair: 288 in DACNN, 24 of each. Handed down.
         features: what the backbone gives. Handed down.
-        stages: those of the first network, then as many of the second, in the same order.
+        stages: those of the first network, then as many of the second, in the same order. Where left out, all of either
+            branch of a ``multi_backbone`` of two; of a single backbone each stage, paired with itself.
 
     Raises:
         PartError: stages that are no pairs, that the backbone does not give or whose strides differ, or a width that
@@ -87,8 +88,10 @@ class GatedFusion(nn.Module):
     num_queries = 1
     examples = ({"stages": (1, 2, 1, 2)},)
 
-    def __init__(self, *, dim: int, features: FeatureSpec, stages: Sequence[int] = (1, 2, 3, 5, 11, 12, 13, 15)):
+    def __init__(self, *, dim: int, features: FeatureSpec, stages: Sequence[int] | None = None):
         super().__init__()
+        if stages is None:
+            stages = _all_stages(features)
         pairs = len(stages) // 2
         if not stages or len(stages) % 2:
             raise PartError(f"stages={tuple(stages)} are no pairs; give those of one network, then as many of another")
@@ -121,3 +124,10 @@ class GatedFusion(nn.Module):
             gated_BCHW = self.gates[i](self.first[i](features.maps[first]), self.second[i](features.maps[second]))
             means.append(self.fused[i](gated_BCHW).mean((2, 3)))
         return torch.cat(means, dim=1)[:, None]
+
+
+def _all_stages(features: FeatureSpec) -> list[int]:
+    """Those of the first branch, then those of the second (from 11 on); of a single backbone its own, twice."""
+    first = [stage for stage in features.stages if stage < 10]
+    second = [stage for stage in features.stages if stage > 10]
+    return first + (second or first)

@@ -37,6 +37,7 @@ class GridTokens(nn.Module):
     torch.Size([2, 784, 8])
     """
 
+    knobs = ("grid",)  # a query a cell, and transposed_attention is as wide as there are queries
     examples = ({"grid": 4}, {"grid": 3, "stages": (2, 4)})
 
     def __init__(self, *, dim: int, features: FeatureSpec, stages: Sequence[int] | None = None, grid: int = 28):

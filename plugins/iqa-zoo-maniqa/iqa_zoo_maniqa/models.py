@@ -33,11 +33,11 @@ def _config(layout: str) -> dict[str, Any]:
         interactions=[
             attention,
             dict(attention),
-            dict(type="token_projection", width=768),
+            dict(type="token_projection", share=0.25),
             swin,
             dict(attention),
             dict(attention),
-            dict(type="token_projection", width=384),
+            dict(type="token_projection", share=0.5),
             dict(swin),
         ],
         head=dict(type="patch_weighted"),
@@ -52,8 +52,6 @@ _SMALL = {
     "backbone.stage_blocks": None,
     "backbone.model_args": None,
     "queries.grid": 4,
-    "interactions.2.width": 32,
-    "interactions.6.width": 16,
     "interactions.3.hidden": 8,
     "interactions.7.hidden": 8,
 }

@@ -47,8 +47,8 @@ def _config(shapes: Shapes) -> dict[str, Any]:
         cfg["backbone"]["model_args"] |= dict(embed_dim=embedded, num_heads=max(1, embedded // 64), patch_size=patch)
     if grid * patch != 224:
         cfg["backbone"]["image_size"] = grid * patch
-    for block, swin, out in ((2, "swintransformer1", width), (6, "swintransformer2", narrow)):
-        cfg["interactions"][block]["width"] = out
+    for block, swin, share in ((2, "swintransformer1", width / cfg["dim"]), (6, "swintransformer2", narrow / width)):
+        cfg["interactions"][block]["share"] = share
         cfg["interactions"][block + 1]["hidden"] = shapes[f"{swin}.layers.0.blocks.0.mlp.fc1.weight"][0]
     cfg["head"]["hidden"] = shapes["fc_score.0.weight"][0]
     return cfg

@@ -22,8 +22,6 @@ SMALL = {
     "backbone.stage_blocks": None,
     "backbone.model_args": None,
     "queries.grid": 4,
-    "interactions.2.width": 32,
-    "interactions.6.width": 16,
     "interactions.3.hidden": 8,
     "interactions.7.hidden": 8,
 }
