@@ -46,6 +46,34 @@ def run(folder, *arguments):
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
 
 
+def test_a_decoder_that_cannot_be_matched_is_compared_as_it_is_and_every_table_says_so(folder):
+    fixed = dict(
+        dim=None,
+        backbone=dict(type="timm_features", name="test_resnet"),
+        queries=dict(type="global_vector"),
+        memory=None,
+        interactions=[],
+        head=dict(type="linear"),
+        losses=[dict(type="l1")],
+    )
+    (folder / "fixed.yaml").write_text(yaml.safe_dump(fixed))
+    done = run(
+        folder, "gcn.yaml", "fixed.yaml", "--budget", "gcn", "--data", "table", "--root", folder / "labels.csv", "--splits", 2,
+        "--epochs", 1, "--crops", 1, "--batch-size", 8, "--selection", "last", "--out", "unmatched", "--no-latency",
+        "--json", "u.json", "--markdown", "u.md",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = " ".join(done.stderr.split())
+    assert "fixed cannot be brought to gcn's budget and is compared as it is: nothing can be moved" in told
+    rows = {row["model"]: row for row in json.loads((folder / "u.json").read_text())["matched"]}
+    assert "nothing can be moved" in rows["fixed"]["unmatched"]
+    assert rows["gcn"]["unmatched"] is None
+    assert rows["fixed"]["budget"]["moved"] == {}
+    markdown = (folder / "u.md").read_text()
+    assert "| as it is, not matched |" in markdown
+    assert markdown.count("Not at this budget, as no setting of their knobs meets it: fixed.") == 2
+
+
 def test_the_whole_comparison(folder):
     first = run(
         folder, "gcn.yaml", "attention.json", "--data", "table", "--root", folder / "labels.csv", "--splits", 2, "--epochs", 2, "--crops", 1,

@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
-from iqa_zoo import build_model, match_budget, measure_budget, model_config
+from iqa_zoo import build_model, match_budget, measure_budget, model_config, register_interaction
 from iqa_zoo.budgets import measure
 from iqa_zoo.budgets.decoder_costs import DecoderCosts
 from iqa_zoo.budgets.knobs import _period
@@ -189,6 +190,41 @@ def test_parts_add_up_to_the_decoder(cfg):
         for by in ("params", "active_params", "macs"):
             assert costs.size(other, by) == getattr(decoder, by)
     assert costs.size(cfg | {"dim": 97}, "params") is None or cfg["dim"] is None
+
+
+def test_behind_a_change_of_width_an_equal_block_costs_something_else(scratch_registry):
+    @register_interaction("halve")
+    class Halve(nn.Module):
+        """Half the width."""
+
+        out_dim: int | None = None
+
+        def __init__(self, *, dim: int):
+            super().__init__()
+            self.out_dim = dim // 2
+            self.proj = nn.Linear(dim, dim // 2)
+
+        def forward(self, queries_BND, memory_BLD=None):
+            return self.proj(queries_BND)
+
+    block = dict(type="feed_forward", hidden=64)
+    cfg = DEIQT | {"memory": None, "interactions": [block, dict(type="halve"), dict(block)]}
+    blocks = [2 * 96 * 64 + 64 + 96 + 2 * 96, 96 * 48 + 48, 2 * 48 * 64 + 64 + 48 + 2 * 48]  # and a norm each
+    rest = measure_budget(cfg | {"interactions": cfg["interactions"][1:2]}).decoder.params - blocks[1]
+    costs = DecoderCosts(measure_backbone(cfg))
+    for by in ("params", "macs"):
+        assert costs.size(cfg, by) == getattr(measure_budget(cfg).decoder, by)
+    assert costs.size(cfg, "params") == rest + sum(blocks)
+    matched, budget = match_budget(cfg, 60_000)
+    assert decoder_params(matched) == budget.decoder.params == pytest.approx(60_000, rel=0.01)
+
+
+def test_a_model_width_goes_below_a_quarter_only_where_nothing_else_does():
+    gentle, _ = match_budget(DEIQT, int(0.2 * decoder_params(DEIQT)))
+    assert gentle["dim"] >= DEIQT["dim"] / 4
+    narrow, budget = match_budget(DEIQT, 10_000)
+    assert narrow["dim"] < DEIQT["dim"] / 4
+    assert decoder_params(narrow) == budget.decoder.params == pytest.approx(10_000, rel=0.01)
 
 
 def test_shapes_without_a_count_are_those_of_a_count(counted):
