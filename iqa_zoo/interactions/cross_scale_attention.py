@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -52,7 +54,11 @@ class CrossScaleAttention(ResidualAttention):
     """
 
     needs_memory = True
-    examples = ({}, {"scale": 2, "num_scales": 2, "num_heads": 2, "dropout": 0.2}, {"scale": 3, "num_scales": 7})
+    examples: ClassVar[tuple[dict[str, Any], ...]] = (
+        {},
+        {"scale": 2, "num_scales": 2, "num_heads": 2, "dropout": 0.2},
+        {"scale": 3, "num_scales": 7},
+    )
 
     def __init__(self, *, dim: int, scale: int = 1, num_scales: int = 1, num_heads: int = 4, dropout: float = 0.0):
         super().__init__(dim=dim, num_heads=num_heads, dropout=dropout, norm=True)

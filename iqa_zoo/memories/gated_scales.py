@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -49,7 +50,10 @@ class GatedScales(nn.Module):
     torch.Size([2, 98, 8])
     """
 
-    examples = ({"num_heads": 2}, {"stages": (4,), "grid": (2, 3), "num_heads": 1, "hidden": 8, "dropout": 0.2})
+    examples: ClassVar[tuple[dict[str, Any], ...]] = (
+        {"num_heads": 2},
+        {"stages": (4,), "grid": (2, 3), "num_heads": 1, "hidden": 8, "dropout": 0.2},
+    )
 
     def __init__(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -42,7 +43,7 @@ class GatedPoolQueries(nn.Module):
     torch.Size([2, 49, 8])
     """
 
-    examples = ({}, {"grid": (2, 3), "gate_hidden": 4})
+    examples: ClassVar[tuple[dict[str, Any], ...]] = ({}, {"grid": (2, 3), "gate_hidden": 4})
 
     def __init__(
         self,
