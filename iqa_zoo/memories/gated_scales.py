@@ -50,6 +50,7 @@ class GatedScales(nn.Module):
     torch.Size([2, 98, 8])
     """
 
+    knobs = ("hidden",)  # what match_budget may move
     examples: ClassVar[tuple[dict[str, Any], ...]] = (
         {"num_heads": 2},
         {"stages": (4,), "grid": (2, 3), "num_heads": 1, "hidden": 8, "dropout": 0.2},

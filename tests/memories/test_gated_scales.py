@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from iqa_zoo.budgets import count_macs
+from iqa_zoo.budgets.knobs import KnobBoard
 from iqa_zoo.contracts import Features, FeatureSpec, StageInfo
 from iqa_zoo.errors import PartError
 from iqa_zoo.memories.gated_scales import GatedScales
@@ -72,3 +73,8 @@ def test_stages_are_needed():
         memory(stages=())
     with pytest.raises(PartError, match=r"needs stage 1, and backbone\.stages asks for 2, 3"):
         memory(stages=(3, 1))
+
+
+def test_match_budget_moves_its_hidden_width(tiny):
+    tiny |= {"memory": {"type": "gated_scales", "stages": [3], "grid": 2, "hidden": 16}}
+    assert "memory.hidden" in [knob.name for knob in KnobBoard(tiny).knobs]
