@@ -24,8 +24,10 @@ class RidgeHead(nn.Module):
     no head: there it is the ``linear`` head.
 
     Differs from the released code of ARNIQA in how the strength is chosen: by the least leave-one-out error over the
-    training part, where they take the best median SROCC over the validation parts of all splits; and in that the frozen
-    protocol standardises every channel first.
+    crops of the training part, where they take the best median SROCC over the validation parts of all splits; and in that
+    the frozen protocol standardises every channel first. Crops of one image and images of one content vouch for each other
+    when one is left out, so that the strength chosen is too weak for new contents; where there are few of them, as in the
+    demo set, give one strength.
 
     Args:
         dim: model width D. Handed down.
