@@ -196,7 +196,9 @@ class Interaction(Protocol):
 @runtime_checkable
 class Head(Protocol):
     """queries_BND -> HeadOutput. One with ``needs_features = True`` is called with (queries_BND, Features): for what reads the
-    backbone beside the queries (a hyper-network, a pooled stage)."""
+    backbone beside the queries (a hyper-network, a pooled stage). One that is fitted in closed form offers
+    ``fit(queries_BND, score_B)``, which replaces its weights: the frozen protocol calls it with all crops of the training
+    part wherever a decoder is measured; training end to end refuses such a head."""
 
     def __call__(self, queries_BND: Tensor) -> HeadOutput: ...
 

@@ -118,6 +118,8 @@ Loads = dict[
 
 def _loads(backbone: nn.Module, state: dict[str, Tensor]) -> Loads:
     """What a backbone's state dict is loaded into: the part or the timm model inside it, of each branch where it has some."""
+    if set(backbone.state_dict()) == set(state):
+        return {"": (backbone, state)}
     branches = getattr(backbone, "branches", None)
     if not isinstance(branches, nn.ModuleList):
         inner = getattr(backbone, "model", backbone)

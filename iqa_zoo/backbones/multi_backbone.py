@@ -121,8 +121,11 @@ class MultiBackbone(nn.Module):
         maps = {
             FIRST_STAGE * b + s: map_BCHW for b, features in enumerate(found) for s, map_BCHW in features.maps.items()
         }
-        global_BC = torch.cat([features.global_BC for features in found], dim=1)
-        return Features({stage: maps[stage] for stage in self.stages}, found[0].tokens_BLC, global_BC)
+        return Features({stage: maps[stage] for stage in self.stages}, found[0].tokens_BLC, self._joined(found))
+
+    def _joined(self, found: Sequence[Features]) -> Tensor:
+        """The global vectors of the branches as one."""
+        return torch.cat([features.global_BC for features in found], dim=1)
 
     def _renormalised(self, image_BCHW: Tensor, number: int) -> Tensor:
         """The image as a branch wants it; the very same tensor where that is as the first one does."""

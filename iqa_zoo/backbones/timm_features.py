@@ -176,7 +176,7 @@ def _reach_hub(name: str) -> None:
 def _stage_index(model: Any) -> tuple[dict[int, int], tuple[int, ...]]:
     """Stage number -> index into timm's feature_info, and the stages there are."""
     strides = [int(info["reduction"]) for info in model.feature_info]
-    if _one_feature_a_block(model):
+    if one_feature_a_block(model):
         depth = len(strides)
         index = {stage: max(round(depth * stage / 4), 1) - 1 for stage in STAGE_STRIDES}
     else:
@@ -184,7 +184,7 @@ def _stage_index(model: Any) -> tuple[dict[int, int], tuple[int, ...]]:
     return index, tuple(index)
 
 
-def _one_feature_a_block(model: Any) -> bool:
+def one_feature_a_block(model: Any) -> bool:
     """Whether this is a plain transformer, whose features all have one stride."""
     strides = {int(info["reduction"]) for info in model.feature_info}
     return len(strides) == 1 and len(model.feature_info) > 1
@@ -192,7 +192,7 @@ def _one_feature_a_block(model: Any) -> bool:
 
 def _blocks(model: Any, base: str, stages: Sequence[int], blocks: Sequence[int]) -> dict[int, int]:
     """Stage number -> block, where a config says which."""
-    if not _one_feature_a_block(model):
+    if not one_feature_a_block(model):
         raise PartError(f"{base!r} is no plain transformer, its stages are what they are; leave stage_blocks out")
     if len(blocks) != len(stages):
         raise PartError(f"stage_blocks={tuple(blocks)} says a block for each of stages={tuple(stages)}, in their order")

@@ -116,6 +116,7 @@ STANDS_APART: dict[str, Handle] = {
     "aten::instance_norm": norm_flop_counter(1),
     "aten::upsample_nearest2d": elementwise_flop_counter(0, 1),
     "aten::upsample_bilinear2d": elementwise_flop_counter(0, 4),
+    "aten::_upsample_bilinear2d_aa": elementwise_flop_counter(0, 4),
     "aten::upsample_bicubic2d": elementwise_flop_counter(0, 16),
     "aten::adaptive_avg_pool2d": elementwise_flop_counter(1, 0),
     "aten::grid_sampler": elementwise_flop_counter(0, 4),

@@ -216,8 +216,29 @@ def _epochs(
                 losses.append(loss.item())
             if epoch + 1 in measured:
                 loss_since = sum(losses) / len(losses)
-                yield _Fitted(averaged.module, epoch + 1, loss_since, bank.scales, center, spread, recipe.precision)
+                decoder = _with_head_fitted(averaged.module, bank, images, target_of)
+                yield _Fitted(decoder, epoch + 1, loss_since, bank.scales, center, spread, recipe.precision)
                 losses.clear()
+
+
+def _with_head_fitted(
+    model: nn.Module, bank: FeatureBank, images: NDArray[np.int64], target_of: Mapping[int, float]
+) -> nn.Module:
+    """The decoder, or where its head is fitted in closed form a copy whose head was, to all crops of some images."""
+    if not hasattr(model.head, "fit"):
+        return model
+    fitted: Any = copy.deepcopy(model).eval()
+    device = next(fitted.parameters()).device
+    per_batch = max(1, 128 // bank.crops)
+    queries = []
+    with torch.no_grad():
+        for start in range(0, len(images), per_batch):
+            chosen = images[start : start + per_batch]
+            repeated, crops = np.repeat(chosen, bank.crops), np.tile(np.arange(bank.crops), len(chosen))
+            queries.append(fitted.output(bank.take(repeated, crops, device)).queries_BND)
+    target_B = torch.tensor([target_of[image] for image in images.tolist()]).repeat_interleave(bank.crops)
+    fitted.head.fit(torch.cat(queries), target_B)
+    return fitted
 
 
 def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

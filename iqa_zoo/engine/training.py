@@ -139,6 +139,11 @@ def train_model(
     with torch.random.fork_rng(_cuda_devices(device)):
         torch.manual_seed(seed)
         model = build_model(cfg, pretrained=pretrained, weights=weights)
+    if hasattr(model.head, "fit"):
+        raise InputError(
+            f"the head {model.config['head']['type']!r} is fitted in closed form on frozen features, by benchmarks/compare.py; "
+            "to train it end to end choose the head 'linear'"
+        )
     run = {
         "model": model.config,
         "model_hash": config_hash(model.config),

@@ -42,6 +42,8 @@ FIXES = {
     "memory_is_read_where_it_says_so": "Set the class attribute needs_memory = True if forward reads the memory; if not, accept None.",
     "attention_is_a_distribution_over_the_memory": "Let attention return BNL weights that are at least 0 and sum to 1 over L.",
     "shapes": "Return HeadOutput(score_B, score_BN) with score_BN of one column, or one a query, for any number of queries.",
+    "what_is_fitted_predicts": "Let fit(queries_BND, score_B) replace the weights, so that forward then gives scores on the scale of "
+    "score_B.",
     "routing_is_a_choice": "Set routes = True and return a Routing for each mixture: weights that sum to 1 over the chosen experts and "
     "are 0 elsewhere.",
     # losses

@@ -64,3 +64,14 @@ class HeadContract(PartContract):
             chosen = torch.zeros(tokens, experts, dtype=torch.bool).scatter(-1, mixture.choice_TK, True)
             assert (chosen.sum(-1) == mixture.choice_TK.shape[1]).all()
             assert (mixture.weights_TE[~chosen] == 0).all()
+
+    def test_what_is_fitted_predicts(self, name: str, arguments: Arguments) -> None:
+        part = self.make(name, arguments).eval()
+        if not hasattr(part, "fit"):
+            return  # it is trained
+        queries_BND = randn(60, N, D)
+        score_B = 50 + 3 * queries_BND.mean(1)[:, 0]
+        part.fit(queries_BND, score_B)
+        with torch.no_grad():
+            error_B = part(*self.given(part, queries_BND)).score_B - score_B
+        assert error_B.square().mean() < 0.25 * score_B.var()

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import Ridge
 
 from iqa_zoo.contracts import FeatureSpec, StageInfo
 from iqa_zoo.data.splits import Split
@@ -137,3 +138,26 @@ def test_what_predicts_is_the_average_of_the_weights(decoder):
     live, first = (train_frozen(decoder, bank, mos, SPLIT, recipe=replace(RECIPE, average=a)) for a in (0.0, 1.0))
     assert srocc(live.predictions, mos[SPLIT.test]) > 0.9
     assert first.history[0]["test"] == first.history[-1]["test"]
+
+
+def test_a_head_in_closed_form_is_fitted_to_all_crops_of_the_training_part(decoder):
+    """scikit-learn's ridge on the same vectors, standardised by the first crops of the training part."""
+    bank, mos = planted(noise=0.3)
+    cfg = {"dim": None, "backbone": decoder["backbone"], "queries": {"type": "global_vector"}, "memory": None}
+    cfg |= {"interactions": [], "head": {"type": "ridge", "alphas": [3.0]}, "losses": [{"type": "mse"}]}
+    run = train_frozen(cfg, bank, mos, SPLIT, recipe=replace(RECIPE, precision="float32"), rule="last")
+    vectors = bank.arrays["global"].astype(np.float64)
+    first = vectors[SPLIT.train, 0]
+    vectors = (vectors - first.mean(0)) / first.std(0)
+    ridge = Ridge(alpha=3.0).fit(vectors[SPLIT.train].reshape(-1, 8), np.repeat(mos[SPLIT.train], 2))
+    expected = ridge.predict(vectors[SPLIT.test].reshape(-1, 8)).reshape(-1, 2).mean(1)
+    np.testing.assert_allclose(run.predictions, expected, atol=1e-3)
+    assert {measured["test"]["srocc"] for measured in run.history} == {srocc(expected, mos[SPLIT.test])}
+
+
+def test_what_else_a_decoder_learns_it_learns_before_its_head_is_fitted(decoder):
+    bank, mos = planted()
+    decoder |= {"head": {"type": "ridge"}, "losses": [{"type": "smooth_l1"}]}
+    run = train_frozen(decoder, bank, mos, SPLIT, recipe=RECIPE)
+    assert srocc(run.predictions, mos[SPLIT.test]) > 0.9
+    assert len({measured["test"]["rmse"] for measured in run.history}) == len(run.history) > 1

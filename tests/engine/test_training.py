@@ -398,6 +398,13 @@ def test_a_folder_with_a_run_is_not_begun_anew_by_accident(train, tmp_path):
     assert all(torch.equal(tensor, before[name]) for name, tensor in kept(tmp_path / "run").items())
 
 
+def test_a_head_in_closed_form_is_refused(model, data, split, recipe, tmp_path):
+    model |= {"head": {"type": "ridge"}, "losses": [{"type": "l1"}]}
+    with pytest.raises(InputError, match=r"the head 'ridge' is fitted in closed form .* choose the head 'linear'"):
+        train_model(model, data, split, recipe(), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_finished_run_returns_its_result(train):
     result = train()
     again = train(resume=True, progress=lambda *_: pytest.fail("trained again"))

@@ -1,0 +1,62 @@
+"""A linear score fitted by ridge regression in closed form: the head of ARNIQA, Re-IQA and CONTRIQUE."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from sklearn.linear_model import RidgeCV
+from torch import Tensor, nn
+
+from iqa_zoo.contracts import HeadOutput
+from iqa_zoo.errors import PartError
+from iqa_zoo.registry import register_head
+
+
+@register_head("ridge")
+class RidgeHead(nn.Module):
+    """One linear score per query, averaged, whose weights ridge regression gives in closed form.
+
+    ARNIQA (Agnolucci et al., WACV 2024, https://arxiv.org/abs/2310.14918) and Re-IQA (Saha et al., CVPR 2023,
+    https://arxiv.org/abs/2304.00451) read frozen features with it. On frozen features (``benchmarks/compare.py``) it is
+    fitted to all crops of the training part, each with the label of its image, wherever a decoder is measured. A decoder
+    that has other things to learn learns them with this head as a linear layer. Training end to end refuses it, as it fits
+    no head: there it is the ``linear`` head.
+
+    Differs from the released code of ARNIQA in how the strength is chosen: by the least leave-one-out error over the
+    crops of the training part, where they take the best median SROCC over the validation parts of all splits; and in that
+    the frozen protocol standardises every channel first. Crops of one image and images of one content vouch for each other
+    when one is left out, so that the strength chosen is too weak for new contents; where there are few of them, as in the
+    demo set, give one strength.
+
+    Args:
+        dim: model width D. Handed down.
+        alphas: strengths of the ridge to choose from, the weight of the squared weights beside the sum of squared errors.
+
+    Raises:
+        PartError: no strengths, or one that is not positive.
+
+    >>> head = RidgeHead(dim=2, alphas=(1e-6,))
+    >>> head.fit(torch.tensor([[[0.0, 1.0]], [[1.0, 0.0]], [[1.0, 1.0]], [[2.0, 1.0]]]), torch.tensor([1.0, 2.0, 3.0, 5.0]))
+    >>> round(head(torch.tensor([[[3.0, 1.0]]])).score_B.item(), 3)
+    7.0
+    """
+
+    def __init__(self, *, dim: int, alphas: Sequence[float] = (1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6)):
+        super().__init__()
+        if not alphas or min(alphas) <= 0:
+            raise PartError(f"alphas={tuple(alphas)}; give one or more strengths above 0")
+        self.alphas = tuple(alphas)
+        self.fc = nn.Linear(dim, 1)
+
+    def forward(self, queries_BND: Tensor) -> HeadOutput:
+        score_BN = self.fc(queries_BND).squeeze(-1)
+        return HeadOutput(score_BN.mean(1), score_BN)
+
+    @torch.no_grad()
+    def fit(self, queries_BND: Tensor, score_B: Tensor) -> None:
+        """Set the weights to those of the ridge regression of scores on the mean query, in double precision."""
+        ridge = RidgeCV(list(self.alphas))
+        ridge.fit(queries_BND.mean(1).double().cpu().numpy(), score_B.double().cpu().numpy())
+        self.fc.weight.copy_(torch.from_numpy(ridge.coef_)[None])
+        self.fc.bias.fill_(float(ridge.intercept_))
