@@ -209,7 +209,7 @@ def published_models(arguments: argparse.Namespace, configs: dict[str, Config], 
         for row in rows:
             row["speed"] = asdict(speeds[str(row["model"])])
     only = published_only(CARDS, dataset) if CARDS.is_dir() else {}
-    return {"published": rows, "published_on": dataset, "published_only": {k: list(v) for k, v in only.items()}}
+    return {"published": rows, "published_on": dataset, "published_only": only}
 
 
 @dataclass(frozen=True)

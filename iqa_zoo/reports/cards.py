@@ -50,11 +50,14 @@ def _by_model(cards: list[Card]) -> dict[str, Card]:
     return {name: card for card in cards for name in card["models"]}
 
 
-def published_only(folder: Path, dataset: str) -> dict[str, tuple[float, float]]:
-    """Return the published (SROCC, PLCC) on a dataset of the systems that have a card and no model, by their title."""
-    cards = [card for card in read_cards(folder) if not card["models"]]
-    rows = [(card["title"], row) for card in cards for row in card["published"] if row["dataset"] == dataset]
-    return {title: (row["srocc"], row["plcc"]) for title, row in rows}
+def published_only(folder: Path, dataset: str) -> dict[str, tuple[float, float] | None]:
+    """Return the published (SROCC, PLCC) on a dataset, or None, of the systems that have a card and no model, by their title."""
+    found = {}
+    for card in read_cards(folder):
+        if not card["models"]:
+            rows = [row for row in card["published"] if row["dataset"] == dataset]
+            found[card["title"]] = (rows[0]["srocc"], rows[0]["plcc"]) if rows else None
+    return found
 
 
 def published(cards: dict[str, Card], model: str, dataset: str) -> tuple[float, float] | None:

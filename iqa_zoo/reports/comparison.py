@@ -87,7 +87,9 @@ def _published(results: Results) -> Table:
             ]
         )
     only = results.get("published_only", {})
-    rows += [[f"{title} (no model)", *["-"] * 8, f"{srocc:.3f} / {plcc:.3f}"] for title, (srocc, plcc) in only.items()]
+    for title, quality in only.items():
+        told = f"{quality[0]:.3f} / {quality[1]:.3f}" if quality else "-"
+        rows.append([f"{title} (no model)", *["-"] * 8, told])
     notes = [
         "MACs: multiply-accumulates of matrix products and convolutions for one image; active: parameters one token meets.",
         f"Published: SROCC / PLCC on {results['published_on']} from the model card, under the paper's own protocol; not measured here.",

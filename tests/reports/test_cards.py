@@ -21,4 +21,4 @@ def test_a_system_without_a_model_keeps_its_published_numbers(tmp_path):
     (tmp_path / "y.yaml").write_text(f"title: Y\nmodels: [x]\n{row}")
     assert set(load_cards(tmp_path)) == {"x"}
     assert published_only(tmp_path, "livec") == {"X": (0.9, 0.91)}
-    assert published_only(tmp_path, "spaq") == {}
+    assert published_only(tmp_path, "spaq") == {"X": None}

@@ -106,7 +106,9 @@ def test_a_system_without_a_model_stands_in_the_published_table_with_nothing_cou
     results["published_on"] = "livec"
     results["published"] = [dict(model="a", backbone="nss", budget=counted, published=[0.9, 0.91])]
     assert "no model" not in text(results)
-    results["published_only"] = {"VISGA": [0.882, 0.912]}
+    results["published_only"] = {"VISGA": [0.882, 0.912], "FsPN": None}
     (line,) = [line for line in text(results).splitlines() if "VISGA" in line]
     assert [cell.strip() for cell in line.strip("|").split("|")] == ["VISGA (no model)", *["-"] * 8, "0.882 / 0.912"]
+    (line,) = [line for line in text(results).splitlines() if "FsPN" in line]
+    assert {cell.strip() for cell in line.strip("|").split("|")} == {"FsPN (no model)", "-"}
     assert "its card says what is known" in text(results)
