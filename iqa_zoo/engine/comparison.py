@@ -50,7 +50,7 @@ def backbone_config(
 def _stages_read(cfg: Mapping[str, Any]) -> set[int]:
     """The stages that the parts of a config name, resolved defaults included."""
     resolved = resolve_config(cfg)
-    parts = [resolved["queries"], resolved["memory"], *resolved["interactions"], resolved["head"]]
+    parts = [resolved["queries"], resolved["memory"], *resolved["interactions"], resolved["head"], *resolved["losses"]]
     named = [part["stage"] for part in parts if part and isinstance(part.get("stage"), int)]
     several = [stage for part in parts if part and isinstance(part.get("stages"), list) for stage in part["stages"]]
     return {*named, *several}

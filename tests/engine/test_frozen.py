@@ -10,7 +10,7 @@ import torch
 from iqa_zoo.contracts import FeatureSpec, StageInfo
 from iqa_zoo.data.splits import Split
 from iqa_zoo.engine.features import FeatureBank
-from iqa_zoo.engine.frozen import FrozenRecipe, train_frozen
+from iqa_zoo.engine.frozen import FrozenRecipe, on_frozen_features, train_frozen
 from iqa_zoo.engine.metrics import srocc
 from iqa_zoo.engine.selection import RULES, choose
 from iqa_zoo.errors import InputError, IqaZooError
@@ -137,3 +137,15 @@ def test_what_predicts_is_the_average_of_the_weights(decoder):
     live, first = (train_frozen(decoder, bank, mos, SPLIT, recipe=replace(RECIPE, average=a)) for a in (0.0, 1.0))
     assert srocc(live.predictions, mos[SPLIT.test]) > 0.9
     assert first.history[0]["test"] == first.history[-1]["test"]
+
+
+def test_losses_that_read_mirrored_images_are_left_out_by_name_or_refused(decoder):
+    mirrored = [dict(type="mirror_consistency", weight=0.1)]
+    whole = {**decoder, "losses": [*decoder["losses"], *mirrored]}
+    assert on_frozen_features(whole) == (decoder, ["mirror_consistency"])
+    assert on_frozen_features(decoder) == (decoder, [])
+    bank, mos = planted()
+    with pytest.raises(InputError, match="no mirrored image can be made of features"):
+        train_frozen(whole, bank, mos, SPLIT, recipe=RECIPE)
+    with pytest.raises(InputError, match=r"all losses read mirrored images \(mirror_consistency\)"):
+        on_frozen_features({**decoder, "losses": mirrored})
