@@ -143,7 +143,9 @@ def _make(slot: str, path: str, part: Mapping[str, Any], down: Mapping[str, Any]
     registry = SLOTS[slot]
     wanted = inspect.signature(registry.get(part["type"])).parameters
     handed = {name: down[name] for name in HANDED_DOWN[slot] if name in wanted and name in down}
-    if any(value is None for value in handed.values()):  # the part that it comes from could not be made, and is reported
+    if any(
+        value is None for value in handed.values()
+    ):  # the part that it comes from could not be made, and is reported
         return None
     try:
         return registry.build(dict(part), **handed)

@@ -208,7 +208,9 @@ def test_weights_of_another_model_are_refused(tiny):
 
 def test_a_loss_that_compares_a_stage_needs_it(tiny):
     tiny["losses"] = [{"type": "mirror_consistency", "stage": 2}]
-    assert problems_of(tiny) == ["losses.0: needs stage 2, and backbone.stages asks for 3, 4; set backbone.stages to (2, 3, 4)"]
+    assert problems_of(tiny) == [
+        "losses.0: needs stage 2, and backbone.stages asks for 3, 4; set backbone.stages to (2, 3, 4)"
+    ]
     tiny["backbone"]["name"] = "resnet_18"
     (problem,) = problems_of(tiny)
     assert problem.startswith("backbone: timm has no model 'resnet_18'")

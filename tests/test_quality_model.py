@@ -328,7 +328,9 @@ def test_features_have_no_mirror_image(tiny):
     features = model.backbone(torch.randn(2, 3, 160, 160))
     decoder = build_decoder(tiny, model.spec)
     assert decoder(features).shape == (2,)
-    with pytest.raises(InputError, match=r"losses 'mirror_consistency': no mirrored image can be made of features; train"):
+    with pytest.raises(
+        InputError, match=r"losses 'mirror_consistency': no mirrored image can be made of features; train"
+    ):
         decoder.loss(features, torch.zeros(2))
 
 

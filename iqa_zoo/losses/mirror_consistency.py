@@ -53,7 +53,8 @@ class MirrorConsistency(nn.Module):
         apart = _apart(output.queries_BND, mirrored.queries_BND)
         if self.stage is None:
             return apart
-        assert output.features is not None and mirrored.features is not None
+        assert output.features is not None
+        assert mirrored.features is not None
         return apart + _apart(output.features.maps[self.stage], mirrored.features.maps[self.stage])
 
 

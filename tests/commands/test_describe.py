@@ -74,4 +74,6 @@ def test_a_loss_that_needs_a_second_pass(capsys):
     assert main(["describe", "mirror_consistency"]) == 0
     out = capsys.readouterr().out
     assert "Handed down, never written in a config: features\n" in out
-    assert out.endswith("Reads the mirrored images: a training step runs the model twice; left out on frozen features.\n")
+    assert out.endswith(
+        "Reads the mirrored images: a training step runs the model twice; left out on frozen features.\n"
+    )

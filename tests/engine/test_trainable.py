@@ -82,7 +82,9 @@ def test_a_step_with_the_mirrored_view_minimises_the_loss_of_both(model, one_thr
     made = Trainable(build_model(model), scale=LabelScale(50.0, 20.0), autocast=None, freeze_batch_norm=True).train()
     given, _ = made.parse_losses(made(IMAGES, MOS))
     given.backward()
-    gradients = {name: parameter.grad.clone() for name, parameter in made.named_parameters() if parameter.grad is not None}
+    gradients = {
+        name: parameter.grad.clone() for name, parameter in made.named_parameters() if parameter.grad is not None
+    }
     made.zero_grad()
 
     turned = torch.stack([image_CHW[:, :, torch.arange(47, -1, -1)] for image_CHW in IMAGES])

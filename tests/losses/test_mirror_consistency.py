@@ -47,5 +47,7 @@ def test_half_precision_is_compared_in_single():
 
 
 def test_a_stage_that_is_not_there_is_refused():
-    with pytest.raises(PartError, match=r"needs stage 3, and backbone.stages asks for 4; set backbone.stages to \(3, 4\)"):
+    with pytest.raises(
+        PartError, match=r"needs stage 3, and backbone.stages asks for 4; set backbone.stages to \(3, 4\)"
+    ):
         MirrorConsistency(features=SPEC, stage=3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import ClassVar
 
 import iqa_zoo_tres
 import numpy as np
@@ -157,7 +158,8 @@ def test_takes_images_of_other_sizes_and_no_classifier():
 
 
 @pytest.mark.parametrize(
-    ("slot", "name"), [
+    ("slot", "name"),
+    [
         ("backbone", "timm_with_classifier"),
         ("head", "mean_and_stage"),
         ("losses", "mirrored_l1"),
@@ -181,7 +183,7 @@ def test_the_head_by_hand():
 
 
 class TestLosses(LossContract):
-    parts = {"mirrored_l1": None, "mirrored_ranking": None, "ranking_consistency": None}
+    parts: ClassVar = {"mirrored_l1": None, "mirrored_ranking": None, "ranking_consistency": None}
 
 
 def views(*scores):
