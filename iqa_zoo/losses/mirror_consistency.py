@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -40,7 +42,7 @@ class MirrorConsistency(nn.Module):
     """
 
     needs_mirrored = True
-    examples = ({}, {"stage": 4})
+    examples: ClassVar[tuple[dict[str, Any], ...]] = ({}, {"stage": 4})
 
     def __init__(self, *, features: FeatureSpec, stage: int | None = None):
         super().__init__()
