@@ -114,9 +114,12 @@ class KnobBoard:
 
 
 def coarse_values(knob: Knob, knobs: Iterable[Knob]) -> list[int]:
-    """Where a coarse knob may be turned to, besides where it is; not all of it makes a model."""
+    """Where a coarse knob may be turned to, besides where it is; not all of it makes a model.
+
+    The model width goes down to an eighth, as some decoders are as wide as their backbone's stages together.
+    """
     if knob.kind == "dim" and any(k.kind == "width" for k in knobs):  # a width does the rest
-        values = {round(knob.now * 2 ** (eighth / 8) / knob.step) * knob.step for eighth in range(-16, 17)}
+        values = {round(knob.now * 2 ** (eighth / 8) / knob.step) * knob.step for eighth in range(-24, 17)}
     else:
         values = set(range(knob.step, COARSE * knob.now + 1, knob.step))
     return sorted(values - {0, knob.now})

@@ -21,6 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import iqa_zoo
 from iqa_zoo.contracts import Features, FeatureSpec, QualityOutput, StageInfo
+from iqa_zoo.engine.comparison import backbone_config
 from iqa_zoo.engine.frozen import on_frozen_features
 from iqa_zoo.engine.recipe import load_recipe
 from iqa_zoo.errors import CheckpointError
@@ -238,3 +239,12 @@ def test_on_frozen_features_the_losses_of_one_view_stay():
 def test_the_recipe_that_comes_with_it_is_one():
     recipe = load_recipe(Path(iqa_zoo_tres.__file__).parent / "tres.yaml")
     assert (recipe.optimizer, recipe.lr, recipe.batch_size, recipe.crops) == ("adam", 2e-5, 53, 50)
+
+
+def test_its_wide_decoder_can_be_brought_to_a_small_one_s_budget():
+    configs = [on_frozen_features(iqa_zoo.model_config(name))[0] for name in ("tres", "deiqt")]
+    backbone = backbone_config("nss", configs)
+    tres, deiqt = ({**cfg, "backbone": backbone} for cfg in configs)
+    _, budget = iqa_zoo.match_budget(tres, to=deiqt, scope="decoder")
+    wanted = iqa_zoo.measure_budget(deiqt).decoder.params
+    assert abs(budget.decoder.params - wanted) <= 0.01 * wanted
