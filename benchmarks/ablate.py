@@ -27,6 +27,7 @@ from iqa_zoo.commands.study import (
     add_training_options,
     check_options,
     conditions,
+    for_frozen_features,
     load_data,
     matched_to,
     parts_ratio,
@@ -96,13 +97,15 @@ def ablate(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | 
     base = load_config(arguments.model)
     resolve_config(base)  # all names and keys, before any work
     name, started = Path(arguments.model).stem, time.perf_counter()
+    configs, left_out = for_frozen_features({name: base}, console)
+    base = configs[name]
     with Bars(console) as report:
         kinds = {variant.name: variant for variant in variants(base)} if not arguments.sensitivity else {}
         swept = {
             f"{knob}={value}": cfg for knob in arguments.sensitivity or () for value, cfg in sweep(base, knob).items()
         }
-        configs = [base, *(variant.config for variant in kinds.values()), *swept.values()]
-        bench = Bench.of(arguments, configs, report, console)
+        every = [base, *(variant.config for variant in kinds.values()), *swept.values()]
+        bench = Bench.of(arguments, every, report, console)
         whole = bench.placed(base)
         if arguments.budget:
             matched = matched_to(whole, arguments.budget, by=arguments.match, scope="decoder")
@@ -127,7 +130,7 @@ def ablate(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | 
         records = bench.train(trained, data, splits)
     done = succeeded(records)
     return {
-        **conditions(arguments, data, splits),
+        **conditions(arguments, data, splits, left_out),
         "base": name,
         "match": arguments.match,
         "sensitivity": arguments.sensitivity or [],

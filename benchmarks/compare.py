@@ -36,6 +36,7 @@ from iqa_zoo.commands.study import (
     add_training_options,
     check_options,
     conditions,
+    for_frozen_features,
     gather,
     label_of,
     load_data,
@@ -131,14 +132,15 @@ def compare(arguments: argparse.Namespace, console: Console) -> dict[str, Any] |
         configs[YARDSTICK] = load_config(YARDSTICK)
     for cfg in configs.values():
         resolve_config(cfg)  # all names and keys, before any work
+    trained, left_out = for_frozen_features(configs, console) if frozen else (configs, {})
     recipe = None if frozen else load_recipe(arguments.recipe, dict(arguments.recipe_set))
     started = time.perf_counter()
 
     with Bars(console) as report:
-        placed, bench = configs, None
+        placed, bench = trained, None
         if frozen or arguments.backbone != OWN:
-            bench = Bench.of(arguments, list(configs.values()), report, console)
-            placed = {name: bench.placed(cfg) for name, cfg in configs.items()}
+            bench = Bench.of(arguments, list(trained.values()), report, console)
+            placed = {name: bench.placed(cfg) for name, cfg in trained.items()}
         data = None if arguments.no_train and not arguments.dry_run else load_data(arguments, report)
         usual = None if frozen else 1
         splits = splits_of(arguments, data, usual) if data is not None else []
@@ -167,7 +169,7 @@ def compare(arguments: argparse.Namespace, console: Console) -> dict[str, Any] |
             return None
         results.update(published_models(arguments, {name: configs[name] for name in compared}, report))
         if data is not None:
-            work = Work(arguments, matched, data, splits, report, console)
+            work = Work(arguments, matched, data, splits, left_out, report, console)
             if recipe is None:
                 assert bench is not None
                 results.update(train_frozen_all(work, bench))
@@ -220,6 +222,7 @@ class Work:
     matched: dict[str, Config]
     data: RatedImages
     splits: list[Split]
+    left_out: dict[str, list[str]]
     report: Report
     console: Console
 
@@ -227,7 +230,7 @@ class Work:
         """What the records say, whichever protocol they are of."""
         done = succeeded(records)
         return {
-            **conditions(self.arguments, self.data, self.splits),
+            **conditions(self.arguments, self.data, self.splits, self.left_out),
             "protocol": self.arguments.protocol,
             "runs": records,
             "summary": summarise(done),

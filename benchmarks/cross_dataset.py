@@ -38,6 +38,7 @@ from iqa_zoo.commands.study import (
     check_options,
     conditions,
     describe_data,
+    for_frozen_features,
     label_of,
     load_data,
     load_models,
@@ -149,6 +150,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def study(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | None:
     configs, compared = load_models(arguments.models)
+    configs, left_out = for_frozen_features(configs, console)
     started = time.perf_counter()
     with Bars(console) as report:
         sets, skipped = load_all(arguments, report)
@@ -175,7 +177,7 @@ def study(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | N
         pair["p_holm"] = p
     runs = cells_of(records, {split.id: name for name, some in splits.items() for split in some})
     first = next(iter(sets))
-    shared = conditions(arguments, sets[first], splits[first])
+    shared = conditions(arguments, sets[first], splits[first], left_out)
     return {
         **{key: value for key, value in shared.items() if key not in ("data", "parts", "splits")},
         "datasets": [{**describe_data(data), **_parts(splits[name])} for name, data in sets.items()],

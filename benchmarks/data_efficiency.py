@@ -31,6 +31,7 @@ from iqa_zoo.commands.study import (
     add_training_options,
     check_options,
     conditions,
+    for_frozen_features,
     label_of,
     load_data,
     load_models,
@@ -113,6 +114,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def study(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | None:
     configs, compared = load_models(arguments.models)
+    configs, left_out = for_frozen_features(configs, console)
     started = time.perf_counter()
     with Bars(console) as report:
         bench = Bench.of(arguments, list(configs.values()), report, console)
@@ -137,7 +139,7 @@ def study(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | N
         flat = [subset.split for subsets in parts for subset in subsets]
         records = bench.run(trainings, data, list(matched), flat)
     return {
-        **conditions(arguments, data, splits),
+        **conditions(arguments, data, splits, left_out),
         "yardstick": YARDSTICK,
         "compared": compared,
         "match": arguments.match,

@@ -35,6 +35,7 @@ from iqa_zoo.commands.study import (
     add_data_options,
     add_training_options,
     check_options,
+    for_frozen_features,
     load_data,
     match_all,
     recipe_wanted,
@@ -157,7 +158,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def measure(arguments: argparse.Namespace, console: Console) -> dict[str, dict[str, list[float]]]:
-    configs = {Path(name).stem: load_config(name) for name in arguments.models}
+    whole = {Path(name).stem: load_config(name) for name in arguments.models}
+    configs, _ = for_frozen_features(whole, console)
     with Bars(console) as report:
         bench = Bench.of(arguments, list(configs.values()), report, console)
         placed = {name: bench.placed(cfg) for name, cfg in configs.items()}

@@ -156,7 +156,7 @@ def study(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | N
         for each in probed:
             records += probe(each, benches[each.label], data, splits, arguments, report)
     return {
-        **conditions(arguments, data, splits),
+        **conditions(arguments, data, splits, {}),
         "weights": "; ".join(f"{each.label}: {each.weights}" for each in probed),
         "yardstick_lr": YARDSTICK_RATE * arguments.lr,
         "heads": arguments.heads,

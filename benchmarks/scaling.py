@@ -34,6 +34,7 @@ from iqa_zoo.commands.study import (
     check_options,
     check_weights,
     conditions,
+    for_frozen_features,
     label_of,
     load_data,
     load_models,
@@ -136,6 +137,7 @@ class Placed:
 
 def study(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | None:
     configs, compared = load_models(arguments.models)
+    configs, left_out = for_frozen_features(configs, console)
     started = time.perf_counter()
     with Bars(console) as report:
         benches, refused = benches_of(arguments, configs, report, console)
@@ -160,7 +162,7 @@ def study(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | N
     rows = rows_of(placed, succeeded(records), speeds)
     best = best_of(rows)
     return {
-        **conditions(arguments, data, splits),
+        **conditions(arguments, data, splits, left_out),
         "backbone": "backbone",
         "weights": "whose weights are below",
         "backbones": [{"name": name, "weights": weights_in_words(bench.arguments)} for name, bench in benches.items()],

@@ -44,6 +44,7 @@ from iqa_zoo.commands.study import (
 from iqa_zoo.config import Config, config_hash, load_config, resolve_config
 from iqa_zoo.contracts import spec_of
 from iqa_zoo.engine.comparison import backbone_config, differences, summarise
+from iqa_zoo.engine.frozen import on_frozen_features
 from iqa_zoo.engine.swaps import FACTORS, Levels, analyse, combination_config, in_a_line, level_names, why_not
 from iqa_zoo.engine.variants import ROUTING_LOSSES
 from iqa_zoo.errors import IqaZooError
@@ -145,7 +146,7 @@ def swap(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | No
     ratio = parts_ratio(splits[0])
     behind = [(first, model) for model in models if model != first]
     return {
-        **conditions(arguments, data, splits),
+        **conditions(arguments, data, splits, {}),
         "match": arguments.match,
         "target": target,
         "depth": arguments.depth,
@@ -169,7 +170,7 @@ def budget_owner(arguments: argparse.Namespace) -> Config | None:
         return None
     owner = load_config(arguments.budget)
     resolve_config(owner)  # all names and keys, before any work
-    return owner
+    return on_frozen_features(owner)[0]
 
 
 def budget_target(arguments: argparse.Namespace, owner: Config | None, bench: Bench) -> int:

@@ -143,6 +143,10 @@ def _make(slot: str, path: str, part: Mapping[str, Any], down: Mapping[str, Any]
     registry = SLOTS[slot]
     wanted = inspect.signature(registry.get(part["type"])).parameters
     handed = {name: down[name] for name in HANDED_DOWN[slot] if name in wanted and name in down}
+    if any(
+        value is None for value in handed.values()
+    ):  # the part that it comes from could not be made, and is reported
+        return None
     try:
         return registry.build(dict(part), **handed)
     except NestedPartError as error:

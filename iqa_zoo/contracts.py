@@ -35,7 +35,7 @@ HANDED_DOWN: dict[str, tuple[str, ...]] = {
     "memory": ("dim", "features"),
     "interactions": ("dim", "num_queries"),
     "head": ("dim", "num_queries", "features"),
-    "losses": (),
+    "losses": ("features",),
 }
 
 
@@ -126,7 +126,7 @@ class HeadOutput:
 class QualityOutput:
     """Everything one forward pass produced. Scores are on the scale and in the direction of the labels
     the model was trained on. ``queries_BND`` enters the head. ``routing`` has one entry a mixture of experts, in
-    their order, the head's last.
+    their order, the head's last. ``features`` is what the backbone gave, held only where a loss asks for it.
 
     What follows is filled by ``QualityModel.details`` only. ``attention`` holds, by config path of the block, the weights
     of each query over the memory, BNL, mean over heads; ``attention_by_head`` those of each head, BHNL with H heads, of
@@ -141,6 +141,7 @@ class QualityOutput:
     attention: dict[str, Tensor] = field(default_factory=dict)
     attention_by_head: dict[str, Tensor] = field(default_factory=dict)
     adjacency: dict[str, Tensor] = field(default_factory=dict)
+    features: Features | None = None
 
 
 @dataclass(frozen=True)
@@ -205,7 +206,13 @@ class Head(Protocol):
 
 @runtime_checkable
 class Loss(Protocol):
-    """(what the forward pass produced, mos_B) -> a scalar to minimise."""
+    """(what the forward pass produced, mos_B) -> a scalar to minimise.
+
+    One with ``needs_features = True`` finds the backbone's features in ``output.features``. One with ``needs_mirrored = True``
+    is called with (output, mos_B, mirrored), where ``mirrored`` is the output for the same images flipped left to right: for
+    what two views of an image should have in common. A model runs this second pass only where one of its losses asks for it,
+    and cannot on features that were computed before. One with ``needs_routing = True`` needs a mixture of experts.
+    """
 
     def __call__(self, output: QualityOutput, mos_B: Tensor) -> Tensor: ...
 

@@ -86,12 +86,25 @@ class QualityModel(nn.Module):
         """What the backbone declares: the image size it takes, how images are normalised, its stages."""
         return spec_of(self.backbone)
 
+    @property
+    def mirrored_losses(self) -> list[str]:
+        """The losses that read the mirrored images, by type; with any, a training step runs the model twice."""
+        return [name for name, loss in self.losses.items() if getattr(loss, "needs_mirrored", False)]
+
     def forward(self, image_BCHW: Tensor | Features) -> Tensor:
         """Return score_B. A decoder built alone takes ``Features`` in the place of images, here and below."""
         return self.output(image_BCHW).score_B
 
-    def output(self, image_BCHW: Tensor | Features, *, attention: bool = False) -> QualityOutput:
-        """Return everything the forward pass produces on its way to the score, on request with what ``details`` adds."""
+    def output(
+        self, image_BCHW: Tensor | Features, *, attention: bool = False, keep_features: bool = False
+    ) -> QualityOutput:
+        """Return everything the forward pass produces on its way to the score.
+
+        Args:
+            image_BCHW: a batch.
+            attention: with what ``details`` adds.
+            keep_features: with the backbone's features, which hold on to their memory.
+        """
         self._check(image_BCHW)
         features = self.backbone(image_BCHW)
         queries_BND = self.queries(features)
@@ -108,7 +121,9 @@ class QualityModel(nn.Module):
                 queries_BND, routing = routed(queries_BND, memory_BLD)
                 routings.append(routing)
         head = self._in_single_precision(queries_BND, features)
-        added = vars(inside) if inside is not None else {}
+        added: dict[str, Any] = vars(inside) if inside is not None else {}
+        if keep_features:
+            added = {**added, "features": features}
         return QualityOutput(head.score_B, head.score_BN, queries_BND, [*routings, *head.routing], **added)
 
     def _in_single_precision(self, queries_BND: Tensor, features: Features) -> HeadOutput:
@@ -123,15 +138,37 @@ class QualityModel(nn.Module):
             return self.head(queries_BND.float())
 
     def loss(self, image_BCHW: Tensor | Features, mos_B: Tensor) -> dict[str, Tensor]:
-        """Return each configured loss by its type, unweighted, and their weighted sum as ``"total"``."""
-        output = self.output(image_BCHW)
+        """Return each configured loss by its type, unweighted, and their weighted sum as ``"total"``.
+
+        Losses that read the mirrored images (:attr:`mirrored_losses`) cost a second forward pass, and only they do.
+
+        Raises:
+            InputError: labels of another shape than the scores; or features in the place of images, and a loss that reads the
+                mirrored images.
+        """
+        mirrored_losses = self.mirrored_losses
+        if mirrored_losses and isinstance(image_BCHW, Features):
+            raise InputError(
+                f"losses {', '.join(map(repr, mirrored_losses))}: no mirrored image can be made of features; train from images "
+                "(iqa-zoo train, compare.py --protocol end-to-end), or leave these losses out "
+                "(iqa_zoo.engine.frozen.on_frozen_features(cfg))"
+            )
+        keep_features = any(getattr(loss, "needs_features", False) for loss in self.losses.values())
+        output = self.output(image_BCHW, keep_features=keep_features)
         if mos_B.shape != output.score_B.shape:
             raise InputError(
                 f"expected one label an image, shape {tuple(output.score_B.shape)}, got {tuple(mos_B.shape)}; "
                 "a label of another shape would be compared with every score of the batch"
             )
         label_B = mos_B if mos_B.is_floating_point() else mos_B.float()
-        losses = {name: loss(output, label_B) for name, loss in self.losses.items()}
+        mirrored = None
+        if mirrored_losses:
+            assert isinstance(image_BCHW, Tensor)
+            mirrored = self.output(image_BCHW.flip(3), keep_features=keep_features)
+        losses = {
+            name: loss(output, label_B, mirrored) if name in mirrored_losses else loss(output, label_B)
+            for name, loss in self.losses.items()
+        }
         weighted = (self.loss_weights[name] * loss for name, loss in losses.items())
         losses["total"] = sum(weighted, output.score_B.new_zeros(()))
         return losses

@@ -204,3 +204,13 @@ def test_weights_of_another_model_are_refused(tiny):
         build_model(tiny, weights=other.state_dict())
     model = build_model(tiny, weights=build_model(tiny).state_dict())
     assert isinstance(model, iqa_zoo.QualityModel)
+
+
+def test_a_loss_that_compares_a_stage_needs_it(tiny):
+    tiny["losses"] = [{"type": "mirror_consistency", "stage": 2}]
+    assert problems_of(tiny) == [
+        "losses.0: needs stage 2, and backbone.stages asks for 3, 4; set backbone.stages to (2, 3, 4)"
+    ]
+    tiny["backbone"]["name"] = "resnet_18"
+    (problem,) = problems_of(tiny)
+    assert problem.startswith("backbone: timm has no model 'resnet_18'")

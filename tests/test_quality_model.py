@@ -288,6 +288,52 @@ def test_loss_without_losses_is_zero(tiny):
     assert losses["total"] == 0
 
 
+def with_forward_passes_counted(model):
+    passes = []
+    model.backbone.register_forward_hook(lambda _, inputs, output: passes.append(inputs[0]))
+    return passes
+
+
+def test_the_mirrored_view_is_of_the_images_flipped_left_to_right(tiny):
+    tiny["losses"] = [{"type": "mirror_consistency", "stage": 4, "weight": 0.5}, {"type": "l1"}]
+    model, (image_BCHW, mos_B) = build_model(tiny).eval(), (torch.randn(3, 3, 160, 160), torch.tensor([1.0, 2.0, 3.0]))
+    passes = with_forward_passes_counted(model)
+    losses = model.loss(image_BCHW, mos_B)
+    assert len(passes) == 2
+    assert torch.equal(passes[0], image_BCHW)
+    assert torch.equal(passes[1], image_BCHW[..., torch.arange(159, -1, -1)])
+    image, mirrored = (model.output(each, keep_features=True) for each in passes[:2])
+    apart = (image.queries_BND - mirrored.queries_BND).abs().mean()
+    apart = apart + (image.features.maps[4] - mirrored.features.maps[4]).abs().mean()
+    assert apart > 0
+    torch.testing.assert_close(losses["mirror_consistency"], apart)
+    torch.testing.assert_close(losses["total"], 0.5 * apart + (image.score_B - mos_B).abs().mean())
+    assert list(losses) == ["mirror_consistency", "l1", "total"]
+
+
+def test_a_model_without_such_a_loss_runs_once_and_holds_no_features(tiny):
+    model = build_model(tiny)
+    passes, held = with_forward_passes_counted(model), []
+    model.losses["l1"].register_forward_hook(lambda _, inputs, output: held.append(inputs))
+    model.loss(torch.randn(2, 3, 160, 160), torch.zeros(2))
+    assert model.mirrored_losses == []
+    assert len(passes) == 1
+    ((output, _),) = held
+    assert output.features is None
+
+
+def test_features_have_no_mirror_image(tiny):
+    tiny["losses"] = [{"type": "l1"}, {"type": "mirror_consistency"}]
+    model = build_model(tiny)
+    features = model.backbone(torch.randn(2, 3, 160, 160))
+    decoder = build_decoder(tiny, model.spec)
+    assert decoder(features).shape == (2,)
+    with pytest.raises(
+        InputError, match=r"losses 'mirror_consistency': no mirrored image can be made of features; train"
+    ):
+        decoder.loss(features, torch.zeros(2))
+
+
 @pytest.mark.parametrize("shape", [(2, 1), (1,), (3,), ()])
 def test_labels_of_another_shape(tiny, shape):
     with pytest.raises(InputError, match=r"expected one label an image, shape \(2,\), got"):

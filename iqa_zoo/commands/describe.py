@@ -84,3 +84,5 @@ def _describe_keys(slot: str, name: str) -> None:
     taken = inspect.signature(SLOTS[slot].get(name)).parameters
     if handed := [key for key in HANDED_DOWN[slot] if key in taken]:
         console().print(f"Handed down, never written in a config: {', '.join(handed)}")
+    if slot == "losses" and getattr(SLOTS[slot].get(name), "needs_mirrored", False):
+        console().print("Reads the mirrored images: a training step runs the model twice; left out on frozen features.")

@@ -29,7 +29,7 @@ from iqa_zoo.data.splits import Split, load_splits, make_splits
 from iqa_zoo.engine.comparison import Elsewhere, Training, backbone_config, train_many
 from iqa_zoo.engine.devices import torch_device
 from iqa_zoo.engine.features import FeatureBank, bank_shapes, extract_features
-from iqa_zoo.engine.frozen import FrozenRecipe
+from iqa_zoo.engine.frozen import FrozenRecipe, on_frozen_features
 from iqa_zoo.engine.latency import backbone_speed
 from iqa_zoo.engine.provenance import source_hash, versions
 from iqa_zoo.engine.selection import RULES
@@ -504,8 +504,10 @@ def succeeded(records: Sequence[Record]) -> list[Record]:
     return good
 
 
-def conditions(arguments: argparse.Namespace, data: RatedImages, splits: Sequence[Split]) -> dict[str, Any]:
-    """What a reader must know about any study's numbers, for its results."""
+def conditions(
+    arguments: argparse.Namespace, data: RatedImages, splits: Sequence[Split], left_out: Mapping[str, list[str]]
+) -> dict[str, Any]:
+    """What a reader must know about any study's numbers, for its results; ``left_out`` is of :func:`for_frozen_features`."""
     recipe = recipe_wanted(arguments)
     split = splits[0]
     return {
@@ -523,6 +525,7 @@ def conditions(arguments: argparse.Namespace, data: RatedImages, splits: Sequenc
         "recipe": asdict(recipe),
         "yardstick_lr": YARDSTICK_RATE * recipe.lr,
         "crops": crops_wanted(arguments),
+        "losses_left_out": dict(left_out),
     }
 
 
@@ -593,6 +596,26 @@ class Matched:
             for name, cfg in self.configs.items()
         ]
         return {"target": self.target, "matched": rows}
+
+
+def for_frozen_features(
+    configs: Mapping[str, Config], console: Console
+) -> tuple[dict[str, Config], dict[str, list[str]]]:
+    """The configs as they can be trained on features, and the losses that some leave out for it, which is said.
+
+    Raises:
+        InputError: a config has no loss that needs no mirrored image.
+    """
+    placed = {name: on_frozen_features(cfg) for name, cfg in configs.items()}
+    left_out = {name: losses for name, (_, losses) in placed.items() if losses}
+    for name, losses in left_out.items():
+        console.print(
+            f"{name} is trained without {', '.join(losses)}: frozen features hold no mirrored image",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+    return {name: cfg for name, (cfg, _) in placed.items()}, left_out
 
 
 def match_all(

@@ -32,4 +32,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"{args.config}: {error}", file=sys.stderr)
         return 1
     print(f"{args.config}: OK, hash {config_hash(model.config)}")
+    if mirrored := model.mirrored_losses:
+        print(
+            f"{', '.join(mirrored)}: a training step runs the model on the mirrored images too; not on frozen features"
+        )
     return 0

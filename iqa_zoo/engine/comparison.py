@@ -59,7 +59,7 @@ def backbone_config(
 def _parts_of(cfg: Mapping[str, Any]) -> list[Config]:
     """What reads the backbone, defaults included."""
     resolved = resolve_config(cfg)
-    parts = [resolved["queries"], resolved["memory"], *resolved["interactions"], resolved["head"]]
+    parts = [resolved["queries"], resolved["memory"], *resolved["interactions"], resolved["head"], *resolved["losses"]]
     return [part for part in parts if part]
 
 

@@ -16,6 +16,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from iqa_zoo.build import build_decoder
+from iqa_zoo.config import Config
 from iqa_zoo.data.splits import Split
 from iqa_zoo.engine.devices import fast_precision, in_precision
 from iqa_zoo.engine.features import FeatureBank
@@ -23,6 +24,7 @@ from iqa_zoo.engine.metrics import METRICS
 from iqa_zoo.engine.selection import choose
 from iqa_zoo.errors import InputError, IqaZooError
 from iqa_zoo.interactions.attention import compute_for_few_queries
+from iqa_zoo.registry import LOSSES
 
 AVERAGE_EVERY = 4
 
@@ -77,6 +79,28 @@ class FrozenRun:
     seconds: float
 
 
+def on_frozen_features(cfg: Mapping[str, Any]) -> tuple[Config, list[str]]:
+    """The config as it can be trained on features, and what it leaves out for that: the losses that read mirrored images.
+
+    Raises:
+        InputError: it has no other losses.
+
+    >>> on_frozen_features({"losses": [{"type": "l1"}, {"type": "mirror_consistency"}]})
+    ({'losses': [{'type': 'l1'}]}, ['mirror_consistency'])
+    """
+    losses = cfg.get("losses") or []
+    mirrored = [loss["type"] for loss in losses if getattr(LOSSES.get(loss["type"]), "needs_mirrored", False)]
+    if not mirrored:
+        return dict(cfg), []
+    kept = [loss for loss in losses if loss["type"] not in mirrored]
+    if not kept:
+        raise InputError(
+            f"all losses read mirrored images ({', '.join(mirrored)}), of which there are no features: give the config another "
+            "loss, or train it from images"
+        )
+    return {**cfg, "losses": kept}, mirrored
+
+
 def train_frozen(
     cfg: Mapping[str, Any],
     bank: FeatureBank,
@@ -110,7 +134,8 @@ def train_frozen(
 
     Raises:
         IqaZooError: the loss is not finite; says the step.
-        InputError: the rule reads a validation part and there is none.
+        InputError: the rule reads a validation part and there is none; a loss reads mirrored images
+            (:func:`on_frozen_features` leaves it out).
     """
     started = time.perf_counter()
     if rule == "validation" and not len(split.validation):

@@ -202,8 +202,22 @@ def protocol_notes(results: Results) -> list[str]:
             f"and epoch: {recipe['crops']}, batch {recipe['batch_size']}, {recipe['optimizer']} {recipe['lr']:g} (backbone "
             f"{backbone_lr:g}), {recipe['precision']}; tested on {recipe['test_crops']} crops an image, the same for all."
         )
+    notes += left_out_notes(results)
     notes.append(f"Reported: {RULES[results['selection']]}.")
     return notes
+
+
+def left_out_notes(results: Results) -> list[str]:
+    """Which losses of a model its decoder was trained without, where there are any.
+
+    >>> left_out_notes({"losses_left_out": {"mine": ["mirror_consistency"]}})
+    ["Frozen features hold no mirrored image; losses that read one are left out: mine's mirror_consistency."]
+    """
+    left_out = results.get("losses_left_out")  # older results have no such key
+    if not left_out:
+        return []
+    told = "; ".join(f"{model}'s {', '.join(losses)}" for model, losses in left_out.items())
+    return [f"Frozen features hold no mirrored image; losses that read one are left out: {told}."]
 
 
 def _by_distortion(results: Results) -> Table | None:

@@ -6,6 +6,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.engine.selection import RULES
+from iqa_zoo.reports.comparison import left_out_notes
 from iqa_zoo.reports.shared import COLUMNS, decoders_table, difference_cells, spread, summary_of
 from iqa_zoo.reports.table import Table
 
@@ -86,6 +87,7 @@ def _notes(results: Results) -> list[str]:
         f"{recipe['epochs']} epochs, batch {recipe['batch_size']}, AdamW {recipe['lr']:g}, averaged weights, {recipe['precision']}, "
         f"the same splits, seeds and steps for all models. {results['yardstick']}, one linear layer, learns at "
         f"{results['yardstick_lr']:g}.",
+        *left_out_notes(results),
         f"Reported: {RULES[results['selection']]}.",
     ]
 

@@ -52,6 +52,7 @@ FIXES = {
     "is_finite_where_all_scores_or_all_labels_are_equal": "Guard divisions and square roots with a small number (clamp_min).",
     "items_in_another_order_give_the_same": "Do not let the order of the images in the batch matter.",
     "labels_are_left_alone": "Use no in-place operation on mos_B.",
+    "mirrored_view_is_read_where_it_says_so": "Drop needs_mirrored = True, which costs a second forward pass, or read mirrored.",
     # models
     "is_a_documented_function_without_arguments": "Let the entry point name a function that takes nothing, with a docstring that "
     "begins with one sentence on one line.",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
+import pytest
 import torch
 from torch import Tensor
 
-from iqa_zoo.contracts import QualityOutput, Routing
-from iqa_zoo.testing.inputs import randn
+from iqa_zoo.contracts import Features, FeatureSpec, QualityOutput, Routing
+from iqa_zoo.testing.inputs import STAGES, fake_features, randn
 from iqa_zoo.testing.part import PartContract
 from iqa_zoo.testing.suite import Arguments
 
@@ -16,20 +17,39 @@ N, E, K = 6, 4, 2
 
 
 def output_of(score_B: Tensor, logits_TE: Tensor) -> QualityOutput:
+    """What a model might have produced on its way to these scores: queries and features that grow with them."""
     top_TK, choice_TK = logits_TE.topk(K, dim=-1)
     weights_TE = torch.zeros_like(logits_TE).scatter(-1, choice_TK, top_TK.softmax(-1))
     score_BN = score_B[:, None].expand(-1, N)
-    return QualityOutput(score_B, score_BN, score_BN[..., None], [Routing(logits_TE, weights_TE, choice_TK)])
+    routing = [Routing(logits_TE, weights_TE, choice_TK)]
+    return QualityOutput(score_B, score_BN, score_BN[..., None], routing, features=_features_of(score_B))
+
+
+def _features_of(score_B: Tensor) -> Features:
+    """The same features for every image, times its score."""
+    one = fake_features(1)
+    maps = {stage: score_B[:, None, None, None] * map_BCHW for stage, map_BCHW in one.maps.items()}
+    return Features(maps, score_B[:, None, None] * one.tokens_BLC, score_B[:, None] * one.global_BC)
 
 
 class LossContract(PartContract):
     """Losses: (what the forward pass produced, mos_B) -> a finite scalar with a finite gradient."""
 
     slot = "losses"
+    handed: ClassVar[dict[str, Any]] = {
+        "features": FeatureSpec(STAGES, token_channels=10, global_channels=12, image_size=64)
+    }
 
     def inputs(self, part: Any, batch: int, seed: int = 0) -> tuple[Any, ...]:
         score_B, mos_B = randn(batch, seed=seed), randn(batch, seed=seed + 1)
-        return output_of(score_B, randn(batch * N, E, seed=seed + 2)), mos_B
+        return self.given(part, score_B, mos_B, randn(batch * N, E, seed=seed + 2))
+
+    def given(self, part: Any, score_B: Tensor, mos_B: Tensor, logits_TE: Tensor) -> tuple[Any, ...]:
+        """What the part is called with for these scores; a mirrored view scores a little otherwise, image by image."""
+        output = output_of(score_B, logits_TE)
+        if not getattr(part, "needs_mirrored", False):
+            return output, mos_B
+        return output, mos_B, output_of(1.5 * score_B - 0.2, logits_TE)
 
     def tensors(self, output: Any) -> dict[str, Tensor]:
         return {"loss": output}
@@ -46,8 +66,9 @@ class LossContract(PartContract):
     def test_has_a_finite_gradient(self, name: str, arguments: Arguments) -> None:
         score_B = randn(5).requires_grad_()
         logits_TE = randn(5 * N, E, seed=2).requires_grad_()
-        self.make(name, arguments)(output_of(score_B, logits_TE), randn(5, seed=1)).backward()
-        source = logits_TE if getattr(self.make(name, arguments), "needs_routing", False) else score_B
+        part = self.make(name, arguments)
+        part(*self.given(part, score_B, randn(5, seed=1), logits_TE)).backward()
+        source = logits_TE if getattr(part, "needs_routing", False) else score_B
         assert source.grad is not None
         assert source.grad.isfinite().all()
         assert source.grad.abs().max() > 0
@@ -56,7 +77,8 @@ class LossContract(PartContract):
         for scores, labels in ((torch.full((4,), 0.1), randn(4)), (randn(4), torch.full((4,), 50.1))):
             score_B = scores.clone().requires_grad_()
             logits_TE = torch.zeros(4 * N, E, requires_grad=True)
-            loss = self.make(name, arguments)(output_of(score_B, logits_TE), labels)
+            part = self.make(name, arguments)
+            loss = part(*self.given(part, score_B, labels, logits_TE))
             assert loss.isfinite()
             loss.backward()
             for source in (score_B, logits_TE):
@@ -66,12 +88,21 @@ class LossContract(PartContract):
         part = self.make(name, arguments)
         score_B, mos_B, logits_TE = randn(5), randn(5, seed=1), randn(5 * N, E, seed=2)
         order = torch.tensor([3, 0, 4, 2, 1])
-        shuffled = output_of(score_B[order], logits_TE.unflatten(0, (5, N))[order].flatten(0, 1))
-        assert torch.allclose(part(output_of(score_B, logits_TE), mos_B), part(shuffled, mos_B[order]), atol=1e-6)
+        shuffled_TE = logits_TE.unflatten(0, (5, N))[order].flatten(0, 1)
+        straight = part(*self.given(part, score_B, mos_B, logits_TE))
+        shuffled = part(*self.given(part, score_B[order], mos_B[order], shuffled_TE))
+        assert torch.allclose(straight, shuffled, atol=1e-6)
 
     def test_labels_are_left_alone(self, name: str, arguments: Arguments) -> None:
         part = self.make(name, arguments)
-        output, mos_B = self.inputs(part, 4)
-        before = mos_B.clone()
-        part(output, mos_B)
-        assert torch.equal(mos_B, before)
+        inputs = self.inputs(part, 4)
+        before = inputs[1].clone()
+        part(*inputs)
+        assert torch.equal(inputs[1], before)
+
+    def test_mirrored_view_is_read_where_it_says_so(self, name: str, arguments: Arguments) -> None:
+        part = self.make(name, arguments)
+        if not getattr(part, "needs_mirrored", False):
+            pytest.skip("it reads one view")
+        output, mos_B, mirrored = self.inputs(part, 5)
+        assert not torch.equal(part(output, mos_B, mirrored), part(output, mos_B, output))

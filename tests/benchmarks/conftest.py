@@ -41,6 +41,7 @@ def noise_folder(tmp_path_factory):
     (root / "gcn.yaml").write_text(yaml.safe_dump(small))
     small["interactions"][0] = dict(type="self_attention", num_heads=2)
     small["head"] = dict(type="ffn", hidden=16)
+    small["losses"] = [dict(type="l1"), dict(type="mirror_consistency", weight=0.1)]
     (root / "attention.json").write_text(json.dumps(small))
     return root
 

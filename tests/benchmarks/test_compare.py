@@ -36,6 +36,7 @@ def folder(tmp_path_factory):
     (root / "gcn.yaml").write_text(yaml.safe_dump(small))
     small["interactions"][0] = dict(type="self_attention", num_heads=2)
     small["head"] = dict(type="ffn", hidden=16)
+    small["losses"] = [dict(type="l1"), dict(type="mirror_consistency", weight=0.1)]
     (root / "attention.json").write_text(json.dumps(small))
     return root
 
@@ -103,6 +104,11 @@ def test_the_whole_comparison(folder):
     ):
         assert text in markdown
     assert "PROXY" not in markdown
+    (attention,) = (row for row in results["matched"] if row["model"] == "attention")
+    assert [loss["type"] for loss in attention["config"]["losses"]] == ["l1"]
+    assert results["losses_left_out"] == {"attention": ["mirror_consistency"]}
+    assert "losses that read one are left out: attention's mirror_consistency." in markdown
+    assert "attention is trained without mirror_consistency: frozen features hold no mirrored image" in first.stderr
 
     again = run(
         folder, "gcn.yaml", "attention.json", "--data", "table", "--root", folder / "labels.csv", "--splits", 3, "--epochs", 2, "--crops", 1,
@@ -131,6 +137,8 @@ def test_end_to_end_and_on_another_dataset(folder, tmp_path):
     results = json.loads((tmp_path / "r.json").read_text())
     assert [record["model"] for record in results["runs"]] == ["gcn", "attention"]
     assert results["yardstick"] is None
+    assert results["losses_left_out"] == {}
+    assert [loss["type"] for loss in results["matched"][1]["config"]["losses"]] == ["l1", "mirror_consistency"]
     assert results["runs"][0]["epochs"] == 2
     assert set(results["runs"][0]["every_rule"]) == {"validation", "last", "test-oracle"}
     assert len(results["runs"][0]["elsewhere"]["table"]["predictions"]) == 30

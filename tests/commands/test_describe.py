@@ -68,3 +68,12 @@ def test_parts_inside_a_part_are_listed(tiny, tmp_path, capsys):
     assert ["backbone", "multi_backbone", "iqa_zoo"] in rows
     assert ["backbone.branches.0", "timm_features", "iqa_zoo"] in rows
     assert ["backbone.branches.1", "nss", "iqa_zoo"] in rows
+
+
+def test_a_loss_that_needs_a_second_pass(capsys):
+    assert main(["describe", "mirror_consistency"]) == 0
+    out = capsys.readouterr().out
+    assert "Handed down, never written in a config: features\n" in out
+    assert out.endswith(
+        "Reads the mirrored images: a training step runs the model twice; left out on frozen features.\n"
+    )

@@ -48,3 +48,11 @@ def test_a_file_that_holds_no_config(capsys, tmp_path):
     path.write_text("[1]")
     assert main(["validate", str(path)]) == 1
     assert "expected a mapping of names to values, got list" in capsys.readouterr().err
+
+
+def test_losses_that_need_a_second_pass_are_named(capsys, mine, tiny):
+    losses = [*tiny["losses"], {"type": "mirror_consistency"}]
+    assert main(["validate", mine(losses=losses)]) == 0
+    ok, said = capsys.readouterr().out.splitlines()
+    assert ": OK, hash " in ok
+    assert said.startswith("mirror_consistency: a training step runs the model on the mirrored images too")

@@ -11,7 +11,7 @@ from sklearn.linear_model import Ridge
 from iqa_zoo.contracts import FeatureSpec, StageInfo
 from iqa_zoo.data.splits import Split
 from iqa_zoo.engine.features import FeatureBank
-from iqa_zoo.engine.frozen import FrozenRecipe, train_frozen
+from iqa_zoo.engine.frozen import FrozenRecipe, on_frozen_features, train_frozen
 from iqa_zoo.engine.metrics import srocc
 from iqa_zoo.engine.selection import RULES, choose
 from iqa_zoo.errors import InputError, IqaZooError
@@ -161,3 +161,15 @@ def test_what_else_a_decoder_learns_it_learns_before_its_head_is_fitted(decoder)
     run = train_frozen(decoder, bank, mos, SPLIT, recipe=RECIPE)
     assert srocc(run.predictions, mos[SPLIT.test]) > 0.9
     assert len({measured["test"]["rmse"] for measured in run.history}) == len(run.history) > 1
+
+
+def test_losses_that_read_mirrored_images_are_left_out_by_name_or_refused(decoder):
+    mirrored = [dict(type="mirror_consistency", weight=0.1)]
+    whole = {**decoder, "losses": [*decoder["losses"], *mirrored]}
+    assert on_frozen_features(whole) == (decoder, ["mirror_consistency"])
+    assert on_frozen_features(decoder) == (decoder, [])
+    bank, mos = planted()
+    with pytest.raises(InputError, match="no mirrored image can be made of features"):
+        train_frozen(whole, bank, mos, SPLIT, recipe=RECIPE)
+    with pytest.raises(InputError, match=r"all losses read mirrored images \(mirror_consistency\)"):
+        on_frozen_features({**decoder, "losses": mirrored})

@@ -129,11 +129,11 @@ except ValueError as error:
 
 @pytest.fixture
 def quiet(model):
-    """Nothing random in the model, and losses over the batch in it."""
+    """Nothing random in the model, and losses over the batch and over two views in it."""
     model["head"] |= {"dropout": 0.0}
     model["backbone"]["model_args"]["drop_path_rate"] = 0.0
     model["losses"][1]["weight"] = 0.5
-    model["losses"] = [*model["losses"], {"type": "plcc", "weight": 0.5}]
+    model["losses"] += [{"type": "plcc", "weight": 0.5}, {"type": "mirror_consistency", "stage": 4, "weight": 0.5}]
     return model
 
 

@@ -72,3 +72,30 @@ def test_the_weights_are_those_it_was_given(trainable):
     before = {name: tensor.clone() for name, tensor in made.state_dict().items()}
     made.init_weights()
     assert all(torch.equal(tensor, before[name]) for name, tensor in made.state_dict().items())
+
+
+def test_a_step_with_the_mirrored_view_minimises_the_loss_of_both(model, one_thread):
+    """By hand: |s - y| and twice |q - q'| of two passes over the crops, the second of them turned by hand and not trained."""
+    torch.manual_seed(0)
+    model["head"]["dropout"], model["backbone"]["model_args"]["drop_path_rate"] = 0.0, 0.0
+    model["losses"] = [{"type": "l1"}, {"type": "mirror_consistency", "weight": 2.0}]
+    made = Trainable(build_model(model), scale=LabelScale(50.0, 20.0), autocast=None, freeze_batch_norm=True).train()
+    given, _ = made.parse_losses(made(IMAGES, MOS))
+    given.backward()
+    gradients = {
+        name: parameter.grad.clone() for name, parameter in made.named_parameters() if parameter.grad is not None
+    }
+    made.zero_grad()
+
+    turned = torch.stack([image_CHW[:, :, torch.arange(47, -1, -1)] for image_CHW in IMAGES])
+    with torch.no_grad():
+        target_BND = made.model.output(made.enter(turned)).queries_BND
+    output = made.model.output(made.enter(IMAGES))
+    error = (output.score_B - torch.tensor([-1.5, -0.5, 0.5, 1.5])).abs().mean()
+    expected = error + 2 * (output.queries_BND - target_BND).abs().mean()
+    torch.testing.assert_close(given, expected)
+    expected.backward()
+    for name, parameter in made.named_parameters():
+        assert (parameter.grad is None) == (name not in gradients), name
+        if name in gradients:
+            torch.testing.assert_close(gradients[name], parameter.grad, rtol=1e-4, atol=1e-6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import isqrt
 from typing import Any
 
 from iqa_zoo.released import ReleasedSystem, Shapes
@@ -25,7 +26,9 @@ NAMES = {
 
 
 def released() -> ReleasedSystem:
-    """How a released checkpoint of MANIQA becomes a model: 4 heads and 4 x 4 windows, as its code has them.
+    """How a released checkpoint of MANIQA becomes a model.
+
+    What shows in no shape is the released code's: blocks 6 to 9 of the ViT, 64 channels a head in it, the scale 0.8.
 
     >>> released().name("interactions.3.layers.1.blocks.0.fc1.weight")
     'swintransformer1.layers.1.blocks.0.mlp.fc1.weight'
@@ -35,23 +38,47 @@ def released() -> ReleasedSystem:
 
 def _config(shapes: Shapes) -> dict[str, Any]:
     cfg = maniqa_released()
-    cells = shapes["tablock1.0.c_q.weight"][0]
-    width, cfg["dim"] = shapes["conv1.weight"][:2]
-    narrow = shapes["conv2.weight"][0]
-    classes, embedded = shapes["vit.head.weight"]
-    patch = shapes["vit.patch_embed.proj.weight"][-1]
-    grid = round(cells**0.5)
-    cfg["queries"]["grid"] = grid
-    cfg["backbone"]["model_args"] = {"num_classes": classes}
-    if (embedded, patch) != (768, 8):
-        cfg["backbone"]["model_args"] |= dict(embed_dim=embedded, num_heads=max(1, embedded // 64), patch_size=patch)
-    if grid * patch != 224:
-        cfg["backbone"]["image_size"] = grid * patch
-    for block, swin, share in ((2, "swintransformer1", width / cfg["dim"]), (6, "swintransformer2", narrow / width)):
-        cfg["interactions"][block]["share"] = share
-        cfg["interactions"][block + 1]["hidden"] = shapes[f"{swin}.layers.0.blocks.0.mlp.fc1.weight"][0]
+    cfg["dim"] = shapes["conv1.weight"][1]
+    cfg["queries"]["grid"] = isqrt(shapes["tablock1.0.c_q.weight"][0])
+    for block, swin, projection in ((2, "swintransformer1", "conv1"), (6, "swintransformer2", "conv2")):
+        after, before = shapes[f"{projection}.weight"][:2]
+        cfg["interactions"][block]["share"] = after / before
+        cfg["interactions"][block + 1] |= _swin(shapes, swin)
     cfg["head"]["hidden"] = shapes["fc_score.0.weight"][0]
+    _vit(shapes, cfg)
     return cfg
+
+
+def _swin(shapes: Shapes, name: str) -> dict[str, int]:
+    first = f"{name}.layers.0.blocks.0"
+    ways, heads = shapes[f"{first}.attn.relative_position_bias_table"]
+    return dict(
+        stages=_count(shapes, rf"{name}\.layers\.(\d+)\."),
+        blocks=_count(shapes, rf"{name}\.layers\.0\.blocks\.(\d+)\."),
+        window=(isqrt(ways) + 1) // 2,  # a window of w cells a side has (2 w - 1)^2 ways from cell to cell
+        num_heads=heads,
+        hidden=shapes[f"{first}.mlp.fc1.weight"][0],
+    )
+
+
+def _vit(shapes: Shapes, cfg: dict[str, Any]) -> None:
+    """Its sizes where they are not those of the ViT-B/8 that the config names."""
+    classes, width = shapes["vit.head.weight"]
+    patch = shapes["vit.patch_embed.proj.weight"][-1]
+    depth, hidden = _count(shapes, r"vit\.blocks\.(\d+)\."), shapes["vit.blocks.0.mlp.fc1.weight"][0]
+    cfg["backbone"]["model_args"] = {"num_classes": classes}
+    if (width, patch, depth, hidden) != (768, 8, 12, 3072):
+        heads = max(1, width // 64)
+        cfg["backbone"]["model_args"] |= dict(
+            embed_dim=width, num_heads=heads, patch_size=patch, depth=depth, mlp_ratio=hidden / width
+        )
+    if cfg["queries"]["grid"] * patch != 224:
+        cfg["backbone"]["image_size"] = cfg["queries"]["grid"] * patch
+
+
+def _count(shapes: Shapes, pattern: str) -> int:
+    """How many things the names number, from 0."""
+    return len({found[1] for name in shapes if (found := re.match(pattern, name))})
 
 
 def _name(name: str) -> str:

@@ -18,7 +18,14 @@ def tres() -> dict[str, Any]:
         memory=None,
         interactions=[*layer, *layer, dict(type="layer_norm")],
         head=dict(type="mean_and_stage", stage=4, hidden=2048),
-        losses=[dict(type="l1"), dict(type="ranking", weight=0.05)],
+        losses=[
+            dict(type="l1"),
+            dict(type="mirrored_l1"),
+            dict(type="mirror_consistency", stage=4),
+            dict(type="ranking", weight=0.05),
+            dict(type="mirrored_ranking", weight=0.05),
+            dict(type="ranking_consistency", weight=0.5),
+        ],
     )
 
 

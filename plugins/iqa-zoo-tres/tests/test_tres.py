@@ -5,19 +5,28 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import ClassVar
 
+import iqa_zoo_tres
 import numpy as np
 import pytest
 import torch
 from iqa_zoo_tres.mean_and_stage import MeanAndStageHead
+from iqa_zoo_tres.mirrored_l1 import MirroredL1
+from iqa_zoo_tres.mirrored_ranking import MirroredRanking
+from iqa_zoo_tres.ranking_consistency import RankingConsistency
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 import iqa_zoo
-from iqa_zoo.contracts import Features, FeatureSpec, StageInfo
+from iqa_zoo.contracts import Features, FeatureSpec, QualityOutput, StageInfo
+from iqa_zoo.engine.comparison import backbone_config
+from iqa_zoo.engine.frozen import on_frozen_features
+from iqa_zoo.engine.recipe import load_recipe
 from iqa_zoo.errors import CheckpointError
 from iqa_zoo.released import import_released
+from iqa_zoo.testing import LossContract
 from iqa_zoo.testing.released import fill
 
 ORIGIN = "iqa-zoo-tres 0.1.0"
@@ -53,6 +62,8 @@ def test_parity_with_the_authors_code(imported):
     assert np.abs(output.score_B.numpy() - expected).max() < 1e-5 * np.abs(expected).max()
     given = F.l1_loss(output.queries_BND, mirrored.queries_BND) + F.l1_loss(stage_BCHW, mirrored_BCHW)
     assert given.item() == pytest.approx(consistency, abs=1e-5)
+    losses = imported.loss(image_BCHW, torch.zeros(2))
+    assert losses["mirror_consistency"].item() == pytest.approx(consistency, abs=1e-5)
 
 
 def test_number_of_parameters_and_macs(imported):
@@ -128,7 +139,7 @@ def test_every_trained_parameter_has_a_gradient():
     torch.manual_seed(0)
     model = iqa_zoo.build_model("tres", overrides=TINY)
     losses = model.loss(torch.randn(4, 3, 224, 224), torch.tensor([3.0, -2.0, 1.0, 5.0]))
-    assert set(losses) == {"l1", "ranking", "total"}
+    assert set(losses) - {"total"} == {loss["type"] for loss in model.config["losses"]}
     losses["total"].backward()
     for name, parameter in model.named_parameters():
         if name.startswith("backbone.classifier."):
@@ -148,7 +159,15 @@ def test_takes_images_of_other_sizes_and_no_classifier():
 
 
 @pytest.mark.parametrize(
-    ("slot", "name"), [("backbone", "timm_with_classifier"), ("head", "mean_and_stage"), ("models", "tres")]
+    ("slot", "name"),
+    [
+        ("backbone", "timm_with_classifier"),
+        ("head", "mean_and_stage"),
+        ("losses", "mirrored_l1"),
+        ("losses", "mirrored_ranking"),
+        ("losses", "ranking_consistency"),
+        ("models", "tres"),
+    ],
 )
 def test_is_listed_with_its_origin(slot, name):
     listed = {part.name: part for part in iqa_zoo.list_components(slot)}
@@ -162,3 +181,70 @@ def test_the_head_by_hand():
     head.fc.weight.data, head.fc.bias.data = torch.tensor([[1.0, 2.0, 10.0]]), torch.tensor([0.5])
     queries_BND, map_BCHW = torch.tensor([[[1.0, 0.0], [3.0, 4.0]]]), torch.tensor([[[[1.0, 5.0]]]])
     assert head(queries_BND, Features({4: map_BCHW}, None, None)).score_B.tolist() == [2 + 2 * 2 + 30 + 0.5]
+
+
+class TestLosses(LossContract):
+    parts: ClassVar = {"mirrored_l1": None, "mirrored_ranking": None, "ranking_consistency": None}
+
+
+def views(*scores):
+    return [QualityOutput(torch.tensor(each, requires_grad=True), None, None) for each in scores]
+
+
+def test_the_losses_of_the_mirrored_view_by_hand():
+    labels = torch.tensor([9.0, 1.0, 4.0])  # in order: 1, 4, 9
+    image, mirrored = views([3.0, 0.0, 2.0], [5.0, 1.0, 2.0])
+    assert MirroredL1()(image, labels, mirrored).item() == pytest.approx((4 + 0 + 2) / 3)
+    # |s1 - s2| - |s1 - s3| + y3 - y2, and |s3 - s2| - |s3 - s1| + y2 - y1
+    of_image, of_mirrored = (2 - 3 + 5) + (1 - 3 + 3), (1 - 4 + 5) + (3 - 4 + 3)
+    assert MirroredRanking()(image, labels, mirrored).item() == of_mirrored
+    assert RankingConsistency()(image, labels, mirrored).item() == of_image - of_mirrored
+
+
+def test_both_views_are_trained_to_rank_alike():
+    labels, (image, mirrored) = torch.tensor([9.0, 1.0, 4.0]), views([3.0, 0.0, 2.0], [5.0, 1.0, 2.0])
+    RankingConsistency()(image, labels, mirrored).backward()
+    assert image.score_B.grad.abs().sum() > 0
+    torch.testing.assert_close(image.score_B.grad, -mirrored.score_B.grad)  # 5 and 4: both in the same region
+
+
+def test_a_step_is_the_released_sum_over_two_views():
+    """From two outputs: errors, consistency of encoder and last stage, triplets as torch's own, and their difference."""
+    torch.manual_seed(0)
+    model = iqa_zoo.build_model("tres", overrides=TINY).eval()
+    image_BCHW, mos_B = torch.randn(5, 3, 224, 224), torch.tensor([3.0, -2.0, 1.0, 5.0, 0.5])
+    first, second = (model.output(each, keep_features=True) for each in (image_BCHW, image_BCHW.flip(3)))
+    y, order = mos_B.sort()
+
+    def triplets(score_B):
+        s = score_B[order][:, None]
+        low = torch.nn.TripletMarginLoss(margin=(y[-1] - y[1]).item(), p=1, eps=0)(s[:1], s[1:2], s[-1:])
+        high = torch.nn.TripletMarginLoss(margin=(y[-2] - y[0]).item(), p=1, eps=0)(s[-1:], s[-2:-1], s[:1])
+        return low + high
+
+    one, other = triplets(first.score_B), triplets(second.score_B)
+    expected = F.l1_loss(first.score_B, mos_B) + F.l1_loss(second.score_B, mos_B)
+    expected = expected + F.l1_loss(first.queries_BND, second.queries_BND.detach())
+    expected = expected + F.l1_loss(first.features.maps[4], second.features.maps[4].detach())
+    expected = expected + 0.05 * (one + other) + 0.5 * (one - other).abs()
+    torch.testing.assert_close(model.loss(image_BCHW, mos_B)["total"], expected)
+
+
+def test_on_frozen_features_the_losses_of_one_view_stay():
+    cfg, left_out = on_frozen_features(iqa_zoo.model_config("tres"))
+    assert cfg["losses"] == [{"type": "l1"}, {"type": "ranking", "weight": 0.05}]
+    assert left_out == ["mirrored_l1", "mirror_consistency", "mirrored_ranking", "ranking_consistency"]
+
+
+def test_the_recipe_that_comes_with_it_is_one():
+    recipe = load_recipe(Path(iqa_zoo_tres.__file__).parent / "tres.yaml")
+    assert (recipe.optimizer, recipe.lr, recipe.batch_size, recipe.crops) == ("adam", 2e-5, 53, 50)
+
+
+def test_its_wide_decoder_can_be_brought_to_a_small_one_s_budget():
+    configs = [on_frozen_features(iqa_zoo.model_config(name))[0] for name in ("tres", "deiqt")]
+    backbone = backbone_config("nss", configs)
+    tres, deiqt = ({**cfg, "backbone": backbone} for cfg in configs)
+    _, budget = iqa_zoo.match_budget(tres, to=deiqt, scope="decoder")
+    wanted = iqa_zoo.measure_budget(deiqt).decoder.params
+    assert abs(budget.decoder.params - wanted) <= 0.01 * wanted
