@@ -404,8 +404,8 @@ class TestBackbones(BackboneContract):
     parts = {  # noqa: RUF012
         "clip_image": [{"name": "test_vit", "stages": (2, 4), "image_size": 64, "width": 8}],
         "clip_windows": [
-            {"name": "test_vit", "width": 8, "crops": 3, "model_args": {"img_size": 64}},
-            {"name": "test_vit", "width": 8, "choice": "released", "model_args": {"img_size": 64}},
+            {"name": "test_vit", "width": 8, "crops": 3},
+            {"name": "test_vit", "width": 8, "choice": "released"},
         ],
     }
 
