@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from iqa_zoo import plugins
@@ -40,6 +41,16 @@ class ReleasedSystem:
     name: Callable[[str], str]
     left_out: Callable[[str], bool] = lambda name: False
     prepared: Callable[[dict[str, Tensor]], dict[str, Tensor]] = lambda state: state
+
+
+def with_batch_counts(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The state with a count of batches for every batch norm, which old checkpoints lack and evaluation does not read.
+
+    >>> with_batch_counts({"bn.running_mean": torch.ones(2)})
+    {'bn.num_batches_tracked': tensor(0), 'bn.running_mean': tensor([1., 1.])}
+    """
+    norms = (name.removesuffix("running_mean") for name in state if name.endswith("running_mean"))
+    return {**{f"{norm}num_batches_tracked": torch.zeros((), dtype=torch.long) for norm in norms}, **state}
 
 
 SWINS: dict[tuple[int, tuple[int, ...]], str] = {  # (width, blocks per stage) -> timm's name

@@ -17,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from iqa_zoo.build import build_decoder
 from iqa_zoo.config import Config
+from iqa_zoo.contracts import Features
 from iqa_zoo.data.splits import Split
 from iqa_zoo.engine.devices import fast_precision, in_precision
 from iqa_zoo.engine.features import FeatureBank
@@ -254,13 +255,8 @@ def _with_head_fitted(
         return model
     fitted: Any = copy.deepcopy(model).eval()
     device = next(fitted.parameters()).device
-    per_batch = max(1, 128 // bank.crops)
-    queries = []
     with torch.no_grad():
-        for start in range(0, len(images), per_batch):
-            chosen = images[start : start + per_batch]
-            repeated, crops = np.repeat(chosen, bank.crops), np.tile(np.arange(bank.crops), len(chosen))
-            queries.append(fitted.output(bank.take(repeated, crops, device)).queries_BND)
+        queries = [fitted.output(features).queries_BND for features in _all_crops(bank, images, device)]
     target_B = torch.tensor([target_of[image] for image in images.tolist()]).repeat_interleave(bank.crops)
     fitted.head.fit(torch.cat(queries), target_B)
     return fitted
@@ -287,12 +283,15 @@ def predict_frozen(model: nn.Module, bank: FeatureBank, images: NDArray[np.int64
         return np.empty(0)
     device = next(model.parameters()).device
     model.eval()
-    per_batch = max(1, 128 // bank.crops)
-    scores = []
     with torch.inference_mode():
-        for start in range(0, len(images), per_batch):
-            chosen = images[start : start + per_batch]
-            repeated, crops = np.repeat(chosen, bank.crops), np.tile(np.arange(bank.crops), len(chosen))
-            score_B = model(bank.take(repeated, crops, device))
-            scores.append(score_B.double().view(len(chosen), bank.crops).mean(1).cpu().numpy())
-    return np.concatenate(scores)
+        score_B = torch.cat([model(features).double() for features in _all_crops(bank, images, device)])
+    scores: NDArray[np.float64] = score_B.view(len(images), bank.crops).mean(1).cpu().numpy()
+    return scores
+
+
+def _all_crops(bank: FeatureBank, images: NDArray[np.int64], device: torch.device) -> Iterator[Features]:
+    """The features of every crop of some images, image by image, in batches."""
+    per_batch = max(1, 128 // bank.crops)
+    for start in range(0, len(images), per_batch):
+        chosen = images[start : start + per_batch]
+        yield bank.take(np.repeat(chosen, bank.crops), np.tile(np.arange(bank.crops), len(chosen)), device)

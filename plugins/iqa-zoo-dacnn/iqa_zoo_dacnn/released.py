@@ -5,10 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from iqa_zoo.released import ReleasedSystem
+from iqa_zoo.released import ReleasedSystem, with_batch_counts
 from iqa_zoo_dacnn.dacnn import dacnn_released
 
 NETWORKS = ("ADANet.", "SDANet.efficient.")
@@ -30,7 +27,7 @@ GATES = {"first": "conv3_s1_1", "second": "conv3_s1_2"}
 
 def released() -> ReleasedSystem:
     """How ``import_released("dacnn", state_dict)`` reads a checkpoint."""
-    return ReleasedSystem(config=config, name=name, prepared=prepared)
+    return ReleasedSystem(config=config, name=name, prepared=with_batch_counts)
 
 
 def config(shapes: dict[str, tuple[int, ...]]) -> dict[str, Any]:
@@ -87,9 +84,3 @@ def _efficientnet(ours: str) -> str:
 
 
 _BEFORE = (0, 1, 3, 5, 8, 11, 15)  # blocks in the stages before each, of EfficientNet-B0
-
-
-def prepared(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The state with a count of batches for every batch norm, which old checkpoints lack and evaluation does not read."""
-    norms = (name.removesuffix("running_mean") for name in state if name.endswith("running_mean"))
-    return {**{f"{norm}num_batches_tracked": torch.zeros((), dtype=torch.long) for norm in norms}, **state}

@@ -5,10 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from iqa_zoo.released import ReleasedSystem
+from iqa_zoo.released import ReleasedSystem, with_batch_counts
 from iqa_zoo_hyperiqa.hyperiqa import hyperiqa
 
 NAMES = {
@@ -25,7 +22,7 @@ NAMES = {
 
 def released() -> ReleasedSystem:
     """How ``import_released("hyperiqa", state_dict)`` reads a checkpoint."""
-    return ReleasedSystem(config=config, name=name, prepared=prepared)
+    return ReleasedSystem(config=config, name=name, prepared=with_batch_counts)
 
 
 def config(shapes: dict[str, tuple[int, ...]]) -> dict[str, Any]:
@@ -56,9 +53,3 @@ def name(ours: str) -> str:
         if hits:
             return renamed
     raise AssertionError(f"no released name for {ours}")
-
-
-def prepared(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The state with a count of batches for every batch norm, which old checkpoints lack and evaluation does not read."""
-    norms = (name.removesuffix("running_mean") for name in state if name.endswith("running_mean"))
-    return {**{f"{norm}num_batches_tracked": torch.zeros((), dtype=torch.long) for norm in norms}, **state}

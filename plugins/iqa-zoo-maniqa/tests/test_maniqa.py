@@ -2,23 +2,13 @@
 
 import pytest
 import torch
+from iqa_zoo_maniqa.models import maniqa
 from iqa_zoo_maniqa.scale_swin import ScaleSwin
 from iqa_zoo_maniqa.transposed_attention import TransposedAttention
 from iqa_zoo_maniqa.windows import Windows
 
 import iqa_zoo
 from iqa_zoo.errors import PartError
-
-SMALL = {
-    "dim": 64,
-    "backbone.name": "test_resnet",
-    "backbone.stages": [3, 4],
-    "backbone.stage_blocks": None,
-    "backbone.model_args": None,
-    "queries.grid": 4,
-    "interactions.3.hidden": 8,
-    "interactions.7.hidden": 8,
-}
 
 
 @pytest.mark.parametrize(("slot", "name"), [("models", "maniqa"), ("interactions", "scale_swin")])
@@ -28,7 +18,7 @@ def test_is_listed_with_its_origin(slot, name):
 
 def test_every_trainable_parameter_gets_a_gradient_and_batch_does_not_matter():
     torch.manual_seed(0)
-    model = iqa_zoo.build_model("maniqa", overrides=SMALL)
+    model = iqa_zoo.build_model("maniqa", overrides=maniqa.examples[0])
     size = model.backbone.spec.image_size
     image_BCHW = torch.randn(3, 3, size, size)
     torch.nn.init.constant_(model.head.score[3].bias, 1.0)  # away from the ReLU's zero

@@ -5,10 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from iqa_zoo.released import ReleasedSystem
+from iqa_zoo.released import ReleasedSystem, with_batch_counts
 from iqa_zoo_tres.tres import tres
 
 NAMES = {"backbone.model.": "model.", "backbone.classifier.": "model.fc.", "head.proj.": "fc2.", "head.fc.": "fc."}
@@ -20,7 +17,7 @@ PARTS = (  # of a layer: its attention, its perceptron
 
 def released() -> ReleasedSystem:
     """How ``import_released("tres", state_dict)`` reads a checkpoint."""
-    return ReleasedSystem(config=config, name=name, left_out=left_out, prepared=prepared)
+    return ReleasedSystem(config=config, name=name, left_out=left_out, prepared=with_batch_counts)
 
 
 def config(shapes: dict[str, tuple[int, ...]]) -> dict[str, Any]:
@@ -61,9 +58,3 @@ def name(ours: str) -> str:
 def left_out(theirs: str) -> bool:
     """Whether a tensor is a constant of the code: the windows of its L2 pooling."""
     return re.match(r"L2pooling_l\d\.filter$", theirs) is not None
-
-
-def prepared(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The state with a count of batches for every batch norm, which old checkpoints lack and evaluation does not read."""
-    norms = (name.removesuffix("running_mean") for name in state if name.endswith("running_mean"))
-    return {**{f"{norm}num_batches_tracked": torch.zeros((), dtype=torch.long) for norm in norms}, **state}
