@@ -1,4 +1,4 @@
-"""Weights for parity tests of importers: each tensor is a function of its released name and shape."""
+"""Inputs and weights for parity tests of importers: each weight is a function of its released name and shape."""
 
 from __future__ import annotations
 
@@ -32,3 +32,12 @@ def fill(name: str, shape: Sequence[int], seed: int = 0) -> Tensor:
     else:
         values = random.standard_normal(n) / np.sqrt(n / shape[0])
     return torch.from_numpy(values.astype(np.float32).reshape(tuple(shape)))
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    """The input of recorded outputs: standard normal numbers.
+
+    >>> noise(2, 3).shape
+    torch.Size([2, 3])
+    """
+    return torch.from_numpy(np.random.RandomState(seed).standard_normal(shape).astype(np.float32))

@@ -20,7 +20,7 @@ from iqa_zoo.contracts import Features, FeatureSpec, StageInfo
 from iqa_zoo.errors import CheckpointError, ConfigError, PartError
 from iqa_zoo.released import import_released
 from iqa_zoo.testing import BackboneContract, HeadContract, QueriesContract
-from iqa_zoo.testing.released import fill
+from iqa_zoo.testing.released import fill, noise
 
 ORIGIN = "iqa-zoo-dacnn 0.1.0"
 TOLD = json.loads((Path(__file__).parent / "dacnn.json").read_text(encoding="utf-8"))
@@ -30,10 +30,6 @@ TINY = {
     "dim": 48,
     "head.hidden": [16, 8],
 }
-
-
-def noise(*shape, seed=0):
-    return torch.from_numpy(np.random.RandomState(seed).standard_normal(shape).astype(np.float32))
 
 
 def filled(seed=0):

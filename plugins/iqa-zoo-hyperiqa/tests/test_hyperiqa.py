@@ -16,15 +16,11 @@ import iqa_zoo
 from iqa_zoo.contracts import Features, FeatureSpec, StageInfo
 from iqa_zoo.errors import CheckpointError, ConfigError, PartError
 from iqa_zoo.released import import_released
-from iqa_zoo.testing.released import fill
+from iqa_zoo.testing.released import fill, noise
 
 ORIGIN = "iqa-zoo-hyperiqa 0.1.0"
 TOLD = json.loads((Path(__file__).parent / "hyperiqa.json").read_text(encoding="utf-8"))
 TINY = {"backbone.name": "test_resnet", "head.trunk": [64], "head.channels": 32}
-
-
-def noise(*shape, seed=0):
-    return torch.from_numpy(np.random.RandomState(seed).standard_normal(shape).astype(np.float32))
 
 
 def filled(seed=0):

@@ -24,16 +24,12 @@ from iqa_zoo.engine.recipe import load_recipe
 from iqa_zoo.errors import CheckpointError, ConfigError
 from iqa_zoo.released import import_released
 from iqa_zoo.testing import BackboneContract, HeadContract
-from iqa_zoo.testing.released import fill
+from iqa_zoo.testing.released import fill, noise
 
 ORIGIN = "iqa-zoo-liqe 0.1.0"
 TOLD = json.loads((Path(__file__).parent / "liqe.json").read_text(encoding="utf-8"))
 SMALL = {"head.text_width": 64, "head.text_layers": 1, "head.scenes": ["night"], "head.distortions": ["blur", "noise"]}
 TINY = {**SMALL, "backbone.name": "test_vit", "backbone.width": 32}
-
-
-def noise(*shape, seed=0):
-    return torch.from_numpy(np.random.RandomState(seed).standard_normal(shape).astype(np.float32))
 
 
 def normalised(image_BCHW, spec):

@@ -27,7 +27,7 @@ from iqa_zoo.engine.recipe import load_recipe
 from iqa_zoo.errors import CheckpointError
 from iqa_zoo.released import import_released
 from iqa_zoo.testing import LossContract
-from iqa_zoo.testing.released import fill
+from iqa_zoo.testing.released import fill, noise
 
 ORIGIN = "iqa-zoo-tres 0.1.0"
 TOLD = json.loads((Path(__file__).parent / "tres_r50.json").read_text(encoding="utf-8"))
@@ -38,10 +38,6 @@ TINY = {
     "interactions.*.num_heads": 4,
     "head.hidden": 16,
 }
-
-
-def noise(*shape, seed=0):
-    return torch.from_numpy(np.random.RandomState(seed).standard_normal(shape).astype(np.float32))
 
 
 def filled(seed=0):
