@@ -291,7 +291,7 @@ def predict_frozen(model: nn.Module, bank: FeatureBank, images: NDArray[np.int64
 
 def _all_crops(bank: FeatureBank, images: NDArray[np.int64], device: torch.device) -> Iterator[Features]:
     """The features of every crop of some images, image by image, in batches."""
-    per_batch = max(1, 128 // bank.crops)
+    per_batch = max(1, 64 // bank.crops)
     for start in range(0, len(images), per_batch):
         chosen = images[start : start + per_batch]
         yield bank.take(np.repeat(chosen, bank.crops), np.tile(np.arange(bank.crops), len(chosen)), device)

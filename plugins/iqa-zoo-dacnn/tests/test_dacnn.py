@@ -13,14 +13,14 @@ from iqa_zoo_dacnn.gated_fusion import GatedFusion, MultiScaleFeatures, MutualGa
 from iqa_zoo_dacnn.prelu_perceptron import PReLUPerceptronHead
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.flop_counter import FlopCounterMode
 
 import iqa_zoo
 from iqa_zoo.contracts import Features, FeatureSpec, StageInfo
 from iqa_zoo.errors import CheckpointError, ConfigError, PartError
 from iqa_zoo.released import import_released
 from iqa_zoo.testing import BackboneContract, HeadContract, QueriesContract
-from iqa_zoo.testing.released import fill, noise
+from iqa_zoo.testing.released import filled, noise
+from iqa_zoo.testing.witness import macs_by_torch
 
 ORIGIN = "iqa-zoo-dacnn 0.1.0"
 TOLD = json.loads((Path(__file__).parent / "dacnn.json").read_text(encoding="utf-8"))
@@ -32,13 +32,9 @@ TINY = {
 }
 
 
-def filled(seed=0):
-    return {name: fill(name, tuple(shape), seed) for name, shape in TOLD["manifest"].items()}
-
-
 @pytest.fixture(scope="module")
 def imported():
-    return import_released("dacnn", filled())
+    return import_released("dacnn", filled(TOLD["manifest"]))
 
 
 # The released code
@@ -58,9 +54,7 @@ def test_number_of_parameters_and_macs(imported):
     assert sum(p.numel() for branch in imported.backbone.branches for p in branch.unread.parameters()) == unread
     assert budget.trainable_params == budget.decoder.params == 2_812_099
     assert iqa_zoo.measure_budget("dacnn") == iqa_zoo.measure_budget("dacnn_released") == budget
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        imported(torch.zeros(1, 3, 224, 224))
-    assert budget.macs == pytest.approx(counter.get_total_flops() / 2, rel=1e-3)
+    assert budget.macs == pytest.approx(macs_by_torch(imported, torch.zeros(1, 3, 224, 224)), rel=1e-3)
 
 
 def test_without_what_nobody_reads_the_scores_are_the_same(imported):
@@ -139,7 +133,7 @@ def released_code(state, image_BCHW):
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_is_a_second_implementation_for_other_seeds(seed):
-    state = filled(seed)
+    state = filled(TOLD["manifest"], seed)
     model = import_released("dacnn", {"state_dict": state})
     image_BCHW = noise(2, 3, 224, 224, seed=seed)
     with torch.no_grad():
@@ -150,7 +144,7 @@ def test_is_a_second_implementation_for_other_seeds(seed):
 
 
 def test_second_implementation_of_another_image_size(imported):
-    state = {name: value.double() for name, value in filled().items()}
+    state = {name: value.double() for name, value in filled(TOLD["manifest"]).items()}
     image_BCHW = noise(1, 3, 256, 288)
     with torch.no_grad():
         expected_B, given_B = released_code(state, image_BCHW.double()), imported(image_BCHW)
@@ -158,7 +152,7 @@ def test_second_implementation_of_another_image_size(imported):
 
 
 def test_a_checkpoint_that_does_not_fit_says_why():
-    state = filled()
+    state = filled(TOLD["manifest"])
     state["wgb9.conv3_s1_1.bias"] = state.pop("wgb1.conv3_s1_1.bias")
     with pytest.raises(CheckpointError, match=r"missing: wgb1\.conv3_s1_1\.bias[\s\S]*unknown: wgb9\.conv3_s1_1\.bias"):
         import_released("dacnn", state)

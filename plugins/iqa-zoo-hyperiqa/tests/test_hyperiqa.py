@@ -16,20 +16,17 @@ import iqa_zoo
 from iqa_zoo.contracts import Features, FeatureSpec, StageInfo
 from iqa_zoo.errors import CheckpointError, ConfigError, PartError
 from iqa_zoo.released import import_released
-from iqa_zoo.testing.released import fill, noise
+from iqa_zoo.testing.released import filled, noise
+from iqa_zoo.testing.witness import macs_by_torch
 
 ORIGIN = "iqa-zoo-hyperiqa 0.1.0"
 TOLD = json.loads((Path(__file__).parent / "hyperiqa.json").read_text(encoding="utf-8"))
 TINY = {"backbone.name": "test_resnet", "head.trunk": [64], "head.channels": 32}
 
 
-def filled(seed=0):
-    return {name: fill(name, tuple(shape), seed) for name, shape in TOLD["manifest"].items()}
-
-
 @pytest.fixture(scope="module")
 def imported():
-    return import_released("hyperiqa", filled())
+    return import_released("hyperiqa", filled(TOLD["manifest"]))
 
 
 def test_parity_with_the_authors_code(imported):
@@ -39,10 +36,14 @@ def test_parity_with_the_authors_code(imported):
     assert np.abs(score_B.numpy() - expected).max() < 1e-5 * np.abs(expected).max()
 
 
-def test_number_of_parameters_and_no_unknown_operator(imported):
+def test_number_of_parameters_and_macs(imported):
     budget = iqa_zoo.measure_budget(imported)
     assert budget.params == TOLD["params"] == 27_375_369
     assert budget.by_slot["queries"].params + budget.by_slot["head"].params == budget.decoder.params
+    assert budget.macs == pytest.approx(macs_by_torch(imported, torch.zeros(1, 3, 224, 224)), rel=1e-3)
+
+
+def test_it_is_ready_to_predict(imported):
     assert not imported.training
 
 
@@ -81,7 +82,7 @@ def released_decoder(state, maps):
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_is_a_second_implementation_for_other_seeds(seed):
-    state = filled(seed)
+    state = filled(TOLD["manifest"], seed)
     model = import_released("hyperiqa", {"state_dict": state})
     with torch.no_grad():
         features = model.backbone(noise(2, 3, 224, 224, seed=seed))
@@ -91,7 +92,7 @@ def test_is_a_second_implementation_for_other_seeds(seed):
 
 
 def test_a_checkpoint_that_does_not_fit_says_why():
-    state = filled()
+    state = filled(TOLD["manifest"])
     state["fc9w_conv.weight"] = state.pop("fc1w_conv.bias")
     with pytest.raises(CheckpointError, match=r"missing: fc1w_conv\.bias[\s\S]*unknown: fc9w_conv\.weight"):
         import_released("hyperiqa", state)

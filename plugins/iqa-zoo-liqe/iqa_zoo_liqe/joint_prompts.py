@@ -41,13 +41,14 @@ class JointPromptsHead(nn.Module):
         distortions: words for distortions.
 
     Raises:
-        PartError: an empty list of words, a word outside LIQE's prompts, a width that does not divide into heads.
+        PartError: an empty list of words, a word outside LIQE's prompts.
 
     >>> head = JointPromptsHead(dim=8, text_width=8, text_layers=1)
     >>> [round(score, 4) for score in head(torch.zeros(2, 6, 8)).score_B.tolist()]  # every prompt is as likely
     [3.0, 3.0]
     """
 
+    knobs = ("text_width", "text_layers")  # what match_budget may move
     examples = ({"text_width": 16, "text_layers": 1, "scenes": ("night",)},)
 
     def __init__(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import product
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -134,12 +135,12 @@ def text_tree(rows: Sequence[Sequence[int]]) -> TextTree:
     for row in rows:
         for length in range(1, len(row) + 1):
             nodes.setdefault(tuple(row[:length]), len(nodes))
-    sees_TT = torch.zeros(len(nodes), len(nodes), dtype=torch.bool)
+    sees_TT = np.zeros((len(nodes), len(nodes)), dtype=bool)
     for beginning, node in nodes.items():
         sees_TT[node, [nodes[beginning[: i + 1]] for i in range(len(beginning))]] = True
     return TextTree(
         tokens_T=torch.tensor([beginning[-1] for beginning in nodes]),
         positions_T=torch.tensor([len(beginning) - 1 for beginning in nodes]),
-        sees_TT=sees_TT,
+        sees_TT=torch.tensor(sees_TT),
         ends_P=torch.tensor([nodes[tuple(row)] for row in rows]),
     )

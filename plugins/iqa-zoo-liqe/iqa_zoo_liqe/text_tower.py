@@ -6,7 +6,6 @@ import torch
 from timm.layers.activations import quick_gelu
 from torch import Tensor, nn
 
-from iqa_zoo.errors import PartError
 from iqa_zoo.sizes import require_positive
 from iqa_zoo_liqe.prompts import CONTEXT, VOCABULARY
 
@@ -15,7 +14,8 @@ class TextTower(nn.Module):
     """A tree of texts -> one vector a text, as CLIP has it (Radford et al., ICML 2021, https://arxiv.org/abs/2103.00020).
 
     Token and position embeddings, pre-norm transformer layers with causal attention and QuickGELU, a final norm, and a
-    projection of what stands at the end of the text. A head is 64 wide and the layers widen to four times the width.
+    projection of what stands at the end of the text. Heads are 64 wide, or wider where 64 does not divide the width; the layers
+    widen to four times the width.
 
     Differs from the released code in that it does not pad texts to 77 tokens and computes once what several begin with.
     As attention is causal, neither changes a vector.
@@ -26,7 +26,7 @@ class TextTower(nn.Module):
         out_width: of the vector.
 
     Raises:
-        PartError: a width that does not divide into heads.
+        PartError: a size below 1.
 
     >>> from iqa_zoo_liqe.prompts import text_tree
     >>> TextTower(width=8, layers=1, out_width=4)(*text_tree([[49406, 320, 49407], [49406, 49407]])).shape
@@ -36,9 +36,7 @@ class TextTower(nn.Module):
     def __init__(self, *, width: int = 512, layers: int = 12, out_width: int = 512):
         super().__init__()
         require_positive(width=width, layers=layers, out_width=out_width)
-        heads = max(1, width // 64)
-        if width % heads:
-            raise PartError(f"width={width} does not divide into heads of 64; take a multiple of 64")
+        heads = next(count for count in range(max(1, width // 64), 0, -1) if width % count == 0)
         self.token_embedding = nn.Embedding(VOCABULARY, width)
         self.positional_embedding = nn.Parameter(torch.empty(CONTEXT, width))
         self.layers = nn.ModuleList(

@@ -15,30 +15,30 @@ import pytest
 import torch
 from iqa_zoo_liqe.joint_prompts import JointPromptsHead
 from iqa_zoo_liqe.prompts import DISTORTIONS, END, QUALITIES, SCENES, START, TOKENS, joint_prompts, text_tree, tokenise
+from iqa_zoo_liqe.text_tower import TextTower
 from torch.nn import functional as F
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 import iqa_zoo
 from iqa_zoo.engine.recipe import load_recipe
 from iqa_zoo.errors import CheckpointError, ConfigError
 from iqa_zoo.released import import_released
 from iqa_zoo.testing import BackboneContract, HeadContract
-from iqa_zoo.testing.released import fill, noise
+from iqa_zoo.testing.released import filled, noise
+from iqa_zoo.testing.witness import macs_by_torch
 
 ORIGIN = "iqa-zoo-liqe 0.1.0"
 TOLD = json.loads((Path(__file__).parent / "liqe.json").read_text(encoding="utf-8"))
 SMALL = {"head.text_width": 64, "head.text_layers": 1, "head.scenes": ["night"], "head.distortions": ["blur", "noise"]}
 TINY = {**SMALL, "backbone.name": "test_vit", "backbone.width": 32}
+TINY_BACKBONE = {"type": "clip_image", "name": "test_vit", "width": 32}
 
 
 def normalised(image_BCHW, spec):
     return (image_BCHW - torch.tensor(spec.mean)[:, None, None]) / torch.tensor(spec.std)[:, None, None]
 
 
-def filled(manifest, seed=0):
-    state = {name: fill(name, tuple(shape), seed) for name, shape in manifest.items()}
-    return {**state, "logit_scale": torch.tensor(math.log(100))}
+def checkpoint(manifest, seed=0):
+    return {**filled(manifest, seed), "logit_scale": torch.tensor(math.log(100))}
 
 
 def cut_down(width, layers, text_width, out_width):
@@ -56,7 +56,7 @@ def cut_down(width, layers, text_width, out_width):
 
 @pytest.fixture(scope="module")
 def imported():
-    return import_released("liqe", filled(TOLD["manifest"]))
+    return import_released("liqe", checkpoint(TOLD["manifest"]))
 
 
 def test_parity_with_the_authors_code(imported):
@@ -77,12 +77,7 @@ def test_number_of_parameters_and_macs(imported):
     budget = iqa_zoo.measure_budget(imported)
     assert budget.params == TOLD["params"] == 151_277_313
     assert budget.params == sum(math.prod(shape) for shape in TOLD["manifest"].values())
-    image_BCHW = torch.zeros(1, 3, 224, 224)
-    with torch.no_grad():
-        imported(image_BCHW)  # the embeddings of the prompts are kept from here on
-        with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-            imported(image_BCHW)
-    assert budget.macs == pytest.approx(counter.get_total_flops() / 2, rel=1e-3)
+    assert budget.macs == pytest.approx(macs_by_torch(imported, torch.zeros(1, 3, 224, 224)), rel=1e-3)
     assert budget.by_slot["head"].macs == 512 * 495
     assert iqa_zoo.measure_budget(imported).macs == budget.macs  # whatever was kept
 
@@ -157,7 +152,7 @@ def released_scores(state, image_BCHW, step_of):
     ("seed", "images", "choice"), [(1, 2, "released"), (2, 2, "spread"), (3, 1, "spread"), (4, 16, "released")]
 )
 def test_is_a_second_implementation_for_other_seeds_and_sizes(seed, images, choice):
-    state = filled(cut_down(width=128, layers=2, text_width=64, out_width=48), seed)
+    state = checkpoint(cut_down(width=128, layers=2, text_width=64, out_width=48), seed)
     model = import_released("liqe", {"state_dict": state})
     model.backbone.choice = choice
     image_BCHW = noise(images, 3, 320, 384, seed=seed)  # 4 x 6 windows
@@ -169,7 +164,7 @@ def test_is_a_second_implementation_for_other_seeds_and_sizes(seed, images, choi
 
 
 def test_full_size_for_another_seed():
-    state = filled(TOLD["manifest"], seed=1)
+    state = checkpoint(TOLD["manifest"], seed=1)
     model = import_released("liqe", state)
     image_BCHW = noise(2, 3, 224, 224, seed=1)
     with torch.no_grad():
@@ -182,7 +177,7 @@ def test_full_size_for_another_seed():
 
 
 def test_clip_s_own_checkpoint_is_read_and_moves_to_the_model_of_one_crop():
-    state = filled(cut_down(width=128, layers=1, text_width=64, out_width=48))
+    state = checkpoint(cut_down(width=128, layers=1, text_width=64, out_width=48))
     constants = {name: torch.tensor(1) for name in ("input_resolution", "context_length", "vocab_size")}
     released = import_released("liqe", {**state, **constants})
     cfg = copy.deepcopy(released.config)
@@ -195,7 +190,7 @@ def test_clip_s_own_checkpoint_is_read_and_moves_to_the_model_of_one_crop():
 
 
 def test_a_checkpoint_that_does_not_fit_says_why():
-    state = filled(cut_down(width=64, layers=1, text_width=64, out_width=16))
+    state = checkpoint(cut_down(width=64, layers=1, text_width=64, out_width=16))
     state["ln_last.bias"] = state.pop("ln_final.bias")
     with pytest.raises(CheckpointError, match=r"missing: ln_final\.bias[\s\S]*unknown: ln_last\.bias"):
         import_released("liqe", state)
@@ -360,13 +355,28 @@ def test_fewer_than_fifteen_images_are_judged_by_their_upper_left_window():
         assert (model(image_BCHW) != model(image_BCHW[:, :, :160, :160])).all()
 
 
+@pytest.mark.parametrize(("width", "heads"), [(512, 8), (200, 2), (194, 2), (193, 1), (31, 1)])
+def test_heads_of_the_text_tower_are_64_wide_or_a_little_wider(width, heads):
+    tower = TextTower(width=width, layers=1, out_width=4)
+    assert tower.layers[0].self_attn.num_heads == heads
+
+
+@pytest.mark.parametrize("target", [2_400_000, 12_000_000])
+def test_a_budget_is_met_by_a_smaller_text_tower(target):
+    cfg, budget = iqa_zoo.match_budget({**iqa_zoo.model_config("liqe"), "backbone": TINY_BACKBONE}, to=target)
+    head = cfg["head"]
+    assert budget.decoder.params == pytest.approx(target, rel=0.01)
+    assert set(budget.moved) <= {"head.text_width", "head.text_layers"}
+    assert JointPromptsHead(dim=32, **{k: v for k, v in head.items() if k != "type"}).text().shape == (495, 32)
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
         ({"head.scenes": ["nigth"]}, r"head: no tokens for the word 'nigth'; did you mean 'night'\?"),
         ({"head.qualities": []}, r"head: qualities is empty"),
         ({"head.distortions": [" ".join(["jpeg2000"] * 11)]}, r"head: .* has 8\d tokens, and CLIP takes 77"),
-        ({"head.text_width": 200}, r"head: width=200 does not divide into heads of 64"),
+        ({"head.text_width": 0}, r"head: width=0 is not positive"),
         ({"backbone.name": "swin_tiny_patch4_window7_224", "backbone.width": 0}, r"backbone: width=0 is not positive"),
     ],
 )

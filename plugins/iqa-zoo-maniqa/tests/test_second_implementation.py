@@ -20,7 +20,7 @@ from torch.nn import functional as F
 import iqa_zoo
 from iqa_zoo.errors import CheckpointError
 from iqa_zoo.released import import_released
-from iqa_zoo.testing.released import fill
+from iqa_zoo.testing.released import filled
 
 BLOCKS = (6, 7, 8, 9)
 SCALE = 0.8
@@ -183,10 +183,6 @@ SIZES = {
     "one window": dict(grid=4),
     "other windows": dict(grid=6, window=2, narrow=(8, 8), heads=4),
 }
-
-
-def filled(shapes, seed=0):
-    return {name: fill(name, shape, seed) for name, shape in shapes.items()}
 
 
 def images(shapes, seed=0):

@@ -21,7 +21,7 @@ def tres() -> dict[str, Any]:
         losses=[
             dict(type="l1"),
             dict(type="mirrored_l1"),
-            dict(type="mirror_consistency", stage=4),
+            dict(type="mirror_consistency", stage=4, both_ways=True),
             dict(type="ranking", weight=0.05),
             dict(type="mirrored_ranking", weight=0.05),
             dict(type="ranking_consistency", weight=0.5),
