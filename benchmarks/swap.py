@@ -3,6 +3,7 @@
 python benchmarks/swap.py
 python benchmarks/swap.py --data livec --root ChallengeDB_release --backbone resnet18 --pretrained
 python benchmarks/swap.py --queries learned guided --heads linear moe --budget 500000
+python benchmarks/swap.py --draw 96
 python benchmarks/swap.py --from runs/swap-demo-1a2b3c4d
 """
 
@@ -13,7 +14,7 @@ import itertools
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,16 @@ from iqa_zoo.config import Config, config_hash, load_config, resolve_config
 from iqa_zoo.contracts import spec_of
 from iqa_zoo.engine.comparison import backbone_config, differences, summarise
 from iqa_zoo.engine.frozen import on_frozen_features
-from iqa_zoo.engine.swaps import FACTORS, Levels, analyse, combination_config, in_a_line, level_names, why_not
+from iqa_zoo.engine.swaps import (
+    FACTORS,
+    Levels,
+    analyse,
+    combination_config,
+    drawn_evenly,
+    in_a_line,
+    level_names,
+    why_not,
+)
 from iqa_zoo.engine.variants import ROUTING_LOSSES
 from iqa_zoo.errors import IqaZooError
 from iqa_zoo.reports.run import COLUMNS, Script
@@ -83,6 +93,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     for flag, factor in zip(("queries", "interactions", "memories", "heads"), FACTORS, strict=True):
         words = "blocks before cross-attention, or none" if factor == "interactions" else WORDS[factor]
         what.add_argument(f"--{flag}", dest=factor, nargs="+", metavar="NAME", help=f"only these {words}")
+    what.add_argument(
+        "--draw",
+        type=int,
+        metavar="N",
+        help="only N combinations, drawn so that each part comes equally often (default: all)",
+    )
     what.add_argument("--depth", type=int, default=2, help="layers of a block and cross-attention (default: 2)")
     what.add_argument("--dim", type=int, help="model width before matching (default: one that suits the budget)")
     what.add_argument("--match", choices=tuple(BUDGETS), default="params", help="match by (default: params)")
@@ -97,7 +113,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add_result_options(parser.add_argument_group("results"))
     arguments = parser.parse_args(argv)
     check_options(parser, arguments)
-    for flag in ("depth", "dim"):
+    for flag in ("draw", "depth", "dim"):
         value = getattr(arguments, flag)
         if value is not None and value < 1:
             parser.error(f"--{flag} is a positive number, got {value}")
@@ -116,11 +132,15 @@ def swap(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | No
         grid = [dict(zip(FACTORS, row, strict=True)) for row in itertools.product(*levels.values())]
         if not grid:
             raise IqaZooError("nothing to combine: " + "; ".join(f"{row['what']}: {row['reason']}" for row in refused))
-        plain = [{**yardstick, **combination_config(row, dim=24, depth=1)} for row in grid]
+        some = [
+            {f: names[i % len(names)] for f, names in levels.items()} for i in range(max(map(len, levels.values())))
+        ]
+        plain = [{**yardstick, **combination_config(row, dim=24, depth=1)} for row in some]  # every part in one of them
         bench = Bench.of(arguments, [yardstick, *plain, *([owner] if owner else [])], report, console)
         target = budget_target(arguments, owner, bench)
         dim = arguments.dim or usual_dim(target, arguments)
-        rows, unbuilt = rows_of(grid, dim, target, bench, arguments)
+        order = grid if arguments.draw is None else drawn_evenly(grid, arguments.seed)
+        rows, unbuilt = rows_of(order, min(arguments.draw or len(grid), len(grid)), dim, target, bench, arguments)
         refused += together(unbuilt, levels)
         if len(rows) < 2:
             reasons = "; ".join(f"{row['what']}: {row['reason']}" for row in refused)
@@ -132,7 +152,7 @@ def swap(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | No
         models = {row["model"]: row.pop("placed") for row in rows}
         models[YARDSTICK] = bench.placed(yardstick)
         if arguments.dry_run:
-            say_what(console, rows, refused, target, arguments)
+            say_what(console, rows, len(grid), refused, target, arguments)
             bench.say_cost(models, data, len(splits))
             return None
         records = bench.train(models, data, splits)
@@ -151,13 +171,16 @@ def swap(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | No
         "target": target,
         "depth": arguments.depth,
         "dim": dim,
+        "drawn_of": None if arguments.draw is None else len(grid),
         "rows": rows,
         "refused": refused,
         "yardstick": YARDSTICK,
         "yardstick_budget": measure_budget(models[YARDSTICK]).to_dict(),
         "runs": [{**levels_of.get(record["model"], {}), **record} for record in records],
         "summary": summarise([record for record in done if record["model"] in (*trained, YARDSTICK)]),
-        "analysis": analyse(srocc_SC, [levels_of[model] for model in trained], ratio),
+        "analysis": analyse(
+            srocc_SC, [levels_of[model] for model in trained], ratio, pairs=2 * len(trained) >= len(grid)
+        ),
         "behind_first": differences(done, ratio, data, behind),
         "features": bench.bank(data).key,
         "seconds": time.perf_counter() - started,
@@ -203,13 +226,13 @@ def usable(
 
 
 def rows_of(
-    grid: Sequence[Levels], dim: int, target: int, bench: Bench, arguments: argparse.Namespace
+    order: Iterable[Levels], wanted: int, dim: int, target: int, bench: Bench, arguments: argparse.Namespace
 ) -> tuple[list[Record], list[tuple[Levels, str]]]:
-    """What is trained, a row each, and the combinations that cannot be, with the reason."""
+    """What is trained, a row each, the first ``wanted`` that can be; and the combinations before that cannot, with the reason."""
     tick = bench.report("matching budgets")
     rows: list[Record] = []
     refused: list[tuple[Levels, str]] = []
-    for i, levels in enumerate(grid):
+    for i, levels in enumerate(order):
         made = brought_to(
             bench.placed(combination_config(levels, dim=dim, depth=arguments.depth)), target, bench, arguments
         )
@@ -227,7 +250,9 @@ def rows_of(
                     "budget": budget.to_dict(),
                 }
             )
-        tick(i + 1, len(grid))
+        tick(i + 1 if arguments.draw is None else len(rows), wanted)
+        if len(rows) == wanted:
+            break
     return rows, refused
 
 
@@ -287,12 +312,18 @@ def trained_everywhere(done: Sequence[Record], models: Sequence[str], splits: in
 
 
 def say_what(
-    console: Console, rows: Sequence[Record], refused: Sequence[Record], target: int, arguments: argparse.Namespace
+    console: Console,
+    rows: Sequence[Record],
+    combinations: int,
+    refused: Sequence[Record],
+    target: int,
+    arguments: argparse.Namespace,
 ) -> None:
     """Print what would be trained, and what cannot be."""
     counts = [f"{len({row['levels'][factor] for row in rows})} {WORDS[factor]}" for factor in FACTORS]
     console.print(
-        f"{len(rows)} combinations ({' x '.join(counts)}) at {target:,} {arguments.match}, and the yardstick",
+        f"{len(rows)} {'' if arguments.draw is None else f'of {combinations:,} '}combinations ({' x '.join(counts)}) at {target:,} "
+        f"{arguments.match}, and the yardstick",
         highlight=False,
     )
     for row in refused:

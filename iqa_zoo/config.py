@@ -9,6 +9,7 @@ error with the closest match.
 from __future__ import annotations
 
 import collections.abc
+import functools
 import hashlib
 import inspect
 import json
@@ -142,7 +143,11 @@ def _siblings(path: Path) -> list[str]:
 def part_parameters(slot: str, type_name: str) -> dict[str, inspect.Parameter]:
     """The config keys of a part (its constructor's arguments without those handed down), with annotations
     evaluated."""
-    part = SLOTS[slot].get(type_name)
+    return dict(_parameters_of(slot, SLOTS[slot].get(type_name)))
+
+
+@functools.lru_cache(maxsize=1024)  # a search for a budget asks thousands of times
+def _parameters_of(slot: str, part: Any) -> dict[str, inspect.Parameter]:
     signature = inspect.signature(part)
     try:
         hints = typing.get_type_hints(part.__init__ if inspect.isclass(part) else part, include_extras=True)

@@ -8,7 +8,7 @@ import shutil
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -44,6 +44,7 @@ class FeatureBank:
     key: str
     path: Path
     scales: dict[str, tuple[Tensor, Tensor]] | None = None
+    known: dict[bytes, _Scales] = field(default_factory=dict, repr=False, compare=False)  # images -> their scales
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process opens the files again rather than being sent gigabytes."""
@@ -58,9 +59,9 @@ class FeatureBank:
 
         Backbones differ in the scale of their features by orders of magnitude, and decoders in how much they mind.
         With the training images this is what a frozen normalisation layer would learn. A channel that is constant
-        over these images is only centred.
+        over these images is only centred. Decoders that are trained on the same images share what was computed.
         """
-        return replace(self, scales=_Scales(self, images))
+        return replace(self, scales=self.known.setdefault(images.tobytes(), _Scales(self, images)))
 
     @property
     def images(self) -> int:
@@ -121,10 +122,12 @@ class _MapsOnDemand(dict[int, Tensor]):
         return self[stage]
 
 
+_KNOWN: dict[str, dict[bytes, _Scales]] = {}  # by a bank's key, which names its content, in this process
+
+
 def _reopen(spec: FeatureSpec, key: str, path: Path, scales: dict[str, tuple[Tensor, Tensor]] | None) -> FeatureBank:
-    return FeatureBank(
-        spec, {file.stem: np.load(file, mmap_mode="r") for file in path.glob("*.npy")}, key, path, scales
-    )
+    arrays = {file.stem: np.load(file, mmap_mode="r") for file in path.glob("*.npy")}
+    return FeatureBank(spec, arrays, key, path, scales, _KNOWN.setdefault(key, {}))
 
 
 def bank_shapes(spec: FeatureSpec, images: int, crops: int) -> dict[str, tuple[int, ...]]:

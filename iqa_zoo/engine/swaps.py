@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -100,6 +100,37 @@ def combination_config(levels: Mapping[str, str], *, dim: int, depth: int) -> Co
     )
 
 
+def drawn_evenly(grid: Sequence[Levels], seed: int = 0) -> Iterator[Levels]:
+    """All combinations, in an order of which any beginning holds each level about as often as another of its factor.
+
+    Next comes the combination whose levels came least often so far; of several the one whose pairs of levels did; of
+    several a random one.
+
+    >>> grid = [dict(head=head, memory=memory) for head in "abc" for memory in "xyz"]
+    >>> first = list(drawn_evenly(grid))[:3]
+    >>> sorted(row["head"] for row in first), sorted(row["memory"] for row in first)
+    (['a', 'b', 'c'], ['x', 'y', 'z'])
+    """
+    level_CL = _one_hot([list(row.items()) for row in grid])
+    pair_CP = _one_hot([list(itertools.combinations(row.items(), 2)) for row in grid])
+    chance_C = np.random.default_rng(seed).random(len(grid))
+    drawn_C = np.zeros(len(grid), dtype=bool)
+    for _ in grid:
+        levels_met_C, pairs_met_C = (had @ had[drawn_C].sum(0) for had in (level_CL, pair_CP))
+        following = int(np.lexsort((chance_C, pairs_met_C, levels_met_C, drawn_C))[0])
+        drawn_C[following] = True
+        yield grid[following]
+
+
+def _one_hot(rows: Sequence[Sequence[Any]]) -> Array:
+    """Which of all things each row has."""
+    things = {thing: i for i, thing in enumerate(dict.fromkeys(itertools.chain.from_iterable(rows)))}
+    told = np.zeros((len(rows), len(things)))
+    for i, row in enumerate(rows):
+        told[i, [things[thing] for thing in row]] = 1
+    return told
+
+
 def factors_of(levels: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
     """The levels of each factor, in the order in which they come; a factor of one level is none.
 
@@ -167,8 +198,12 @@ def interaction_effects(
     return found
 
 
-def variance_shares(srocc_SC: ArrayLike, levels: Sequence[Mapping[str, str]]) -> dict[str, float]:
+def variance_shares(
+    srocc_SC: ArrayLike, levels: Sequence[Mapping[str, str]], pairs: Iterable[tuple[str, str]] | None = None
+) -> dict[str, float]:
     """The parts of the variance between combinations (means over splits) that go to each factor, each pair, and the rest.
+
+    Of the pairs of factors to those asked for, all where left out.
 
     A part is the sum of squares that a least-squares fit loses without the factor, divided by the total; a pair's is what
     it adds to the additive fit. They add up to 1 on a complete table. Chance is in all of them.
@@ -185,7 +220,8 @@ def variance_shares(srocc_SC: ArrayLike, levels: Sequence[Mapping[str, str]]) ->
     for factor in table.factors:
         others = [coded for name, coded in table.coded.items() if name != factor]
         parts[factor] = _left_over(others, mean_C1) - additive
-    crossed = {pair: table.crossed(*pair) for pair in itertools.combinations(table.factors, 2)}
+    asked = itertools.combinations(table.factors, 2) if pairs is None else pairs
+    crossed = {pair: table.crossed(*pair) for pair in asked}
     for pair, columns in crossed.items():
         parts[" x ".join(pair)] = additive - _left_over([*table.coded.values(), columns], mean_C1)
     parts["rest"] = _left_over([*table.coded.values(), *crossed.values()], mean_C1)
@@ -210,8 +246,12 @@ def effect_over_splits(values_S: ArrayLike, test_train_ratio: float) -> Differen
     return replace(difference, p=p)
 
 
-def analyse(srocc_SC: ArrayLike, levels: Sequence[Mapping[str, str]], test_train_ratio: float) -> dict[str, Any]:
+def analyse(
+    srocc_SC: ArrayLike, levels: Sequence[Mapping[str, str]], test_train_ratio: float, *, pairs: bool = True
+) -> dict[str, Any]:
     """All main effects and two-factor interactions over the splits, as plain dicts; p values Holm-adjusted in each family.
+
+    Without ``pairs`` no interactions are looked for, as where so few combinations were drawn that their fit is mostly chance.
 
     Returns:
         ``main``: factor, level, combinations, srocc (mean, adjusted where combinations are missing) and effect;
@@ -241,7 +281,7 @@ def analyse(srocc_SC: ArrayLike, levels: Sequence[Mapping[str, str]], test_train
             values.append(effect_S)
     told["main"] = _with_effects(rows, values, test_train_ratio)
 
-    crossed = interaction_effects(srocc_SC, levels)
+    crossed = interaction_effects(srocc_SC, levels) if pairs else {}
     values, rows = [], []
     for (first, second), cells in crossed.items():
         for (a, b), effect_S in cells.items():
@@ -250,7 +290,7 @@ def analyse(srocc_SC: ArrayLike, levels: Sequence[Mapping[str, str]], test_train
             values.append(effect_S)
     told["interactions"] = sorted(_with_effects(rows, values, test_train_ratio), key=lambda row: -abs(row["effect"]))
     told["unknown"] = [list(pair) for pair in itertools.combinations(single, 2) if pair not in crossed]
-    told["shares"] = variance_shares(srocc_SC, levels)
+    told["shares"] = variance_shares(srocc_SC, levels, crossed)
     return told
 
 

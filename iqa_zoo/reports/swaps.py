@@ -54,7 +54,7 @@ def _main_effects(results: Results) -> Table:
         f"{len(results['splits'])} splits, then their mean; interval and p by Student's t, the variance corrected for splits that "
         "share images (Nadeau and Bengio 2003). A tie: the interval contains 0, or the Holm-adjusted p is 0.05 or more.",
         "The intervals tell what other splits of these images would do, not what other trainings on one split would.",
-        *_completeness(analysis),
+        *_completeness(analysis, results.get("drawn_of")),
         "Variance between combinations (means over splits, chance included): "
         + ", ".join(f"{_pair_in_words(name)} {share:.0%}" for name, share in analysis["shares"].items())
         + ".",
@@ -66,12 +66,17 @@ def _pair_in_words(name: str) -> str:
     return " x ".join(WORDS.get(factor, factor) for factor in name.split(" x "))
 
 
-def _completeness(analysis: Results) -> list[str]:
+def _completeness(analysis: Results, drawn_of: int | None) -> list[str]:
     if analysis["complete"]:
         return [f"The table is complete: {analysis['combinations']} combinations."]
+    if drawn_of is None:
+        there = f"Combinations are missing, {analysis['combinations']} are there"
+    else:
+        there = f"{analysis['combinations']} of {drawn_of:,} combinations, drawn so that each part comes about equally often"
     return [
-        f"Combinations are missing, {analysis['combinations']} are there: effects are of a least-squares fit whose effects add up to "
-        "0 in each factor, so that no level is judged by the company it keeps; with all combinations it would be the means."
+        f"{there}: effects are of a least-squares fit whose effects add up to 0 in each factor, so that no level is judged by the "
+        "company it keeps; with all combinations it would be the means. What parts do to each other by pairs is not in the fit and "
+        "moves the effects of levels that few combinations have."
     ]
 
 
@@ -87,7 +92,7 @@ def _interactions(results: Results) -> Table:
         f"better together than apart. {real} of {len(found)} are more than a tie; p adjusted over all {len(found)}, "
         "a mirror image, as factors of two levels have it, told once.",
         *(
-            f"{WORDS[a]} x {WORDS[b]}: not known, as some of its pairs were never built."
+            f"{WORDS[a]} x {WORDS[b]}: not known, as some of its pairs are not there or too few combinations are."
             for a, b in results["analysis"]["unknown"]
         ),
     ]

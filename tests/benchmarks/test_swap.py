@@ -123,6 +123,13 @@ def test_bad_input_is_one_clear_message_before_any_work(script, capfd, arguments
     assert says in " ".join(capfd.readouterr().err.split())
 
 
+def test_a_part_of_the_table_holds_every_level(folder, script, monkeypatch, capfd, tmp_path):
+    monkeypatch.setenv("IQA_ZOO_CACHE", str(tmp_path))
+    assert script.main([*options(folder), "--draw", "2", "--dry-run"]) == 0
+    said = " ".join(capfd.readouterr().err.split())
+    assert "2 of 4 combinations (2 queries x 2 mixing block x 1 memory x 1 head)" in said
+
+
 def test_combinations_that_share_a_reason_stand_in_one_row(script):
     levels = dict(queries=["a", "b"], memory=["x", "y"], head=["z"])
     rows = [dict(queries=query, memory="x", head="z") for query in "ab"]

@@ -4,6 +4,8 @@ import itertools
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 from iqa_zoo import registry
@@ -79,6 +81,26 @@ def test_a_pair_with_an_empty_cell_is_not_known_and_the_others_are():
     told = swaps.analyse(additive(levels) + noise(count=len(levels)), levels, 0.25)
     assert told["unknown"] == [["memory", "head"]]
     assert {tuple(row["factors"]) for row in told["interactions"]} == {("queries", "memory"), ("queries", "head")}
+
+
+def test_without_pairs_the_main_effects_are_the_same():
+    srocc_SC = additive(LEVELS) + noise(count=len(LEVELS))
+    told, all_told = swaps.analyse(srocc_SC, LEVELS, 0.25, pairs=False), swaps.analyse(srocc_SC, LEVELS, 0.25)
+    assert told["main"] == all_told["main"]
+    assert told["interactions"] == []
+    assert set(told["shares"]) == {"queries", "memory", "head", "rest"}
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=4), st.integers(0, 3))
+def test_what_is_drawn_first_is_even(sizes, seed):
+    factors = [[f"{i}.{k}" for k in range(size)] for i, size in enumerate(sizes)]
+    grid = [dict(enumerate(row)) for row in itertools.product(*factors)]
+    order = list(swaps.drawn_evenly(grid, seed))
+    assert sorted(map(str, order)) == sorted(map(str, grid))
+    for n in (len(grid) // 3, max(sizes), len(grid)):
+        for i, names in enumerate(factors):
+            times = [sum(row[i] == name for row in order[:n]) for name in names]
+            assert max(times) - min(times) <= 1 + n // max(1, len(names) * 4)
 
 
 def test_levels_that_only_come_together_are_not_told_apart():

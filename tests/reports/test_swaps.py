@@ -127,3 +127,10 @@ def test_results_survive_json_and_are_drawn(results, tmp_path):
     assert labels[:2] == ["none, linear", "none, moe"]
     rows = [label.get_text() for label in figures["main_effects"].axes[0].get_yticklabels()]
     assert rows[-2:] == ["head: linear", "head: moe"]
+
+
+def test_a_drawn_table_says_of_how_many():
+    results = made(missing=["guided / query_gcn / grid_pool / moe"])
+    assert "11 of 1,200 combinations, drawn so that each part" in " ".join(
+        swap_tables({**results, "drawn_of": 1200})[0].notes
+    )
