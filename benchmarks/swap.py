@@ -164,6 +164,7 @@ def swap(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | No
     srocc_SC = np.array([trained[model] for model in trained]).T
     first = max(trained, key=lambda model: float(np.median(trained[model])))
     ratio = parts_ratio(splits[0])
+    pairs = arguments.draw is None or 2 * arguments.draw >= len(grid)
     behind = [(first, model) for model in models if model != first]
     return {
         **conditions(arguments, data, splits, {}),
@@ -178,9 +179,7 @@ def swap(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | No
         "yardstick_budget": measure_budget(models[YARDSTICK]).to_dict(),
         "runs": [{**levels_of.get(record["model"], {}), **record} for record in records],
         "summary": summarise([record for record in done if record["model"] in (*trained, YARDSTICK)]),
-        "analysis": analyse(
-            srocc_SC, [levels_of[model] for model in trained], ratio, pairs=2 * len(trained) >= len(grid)
-        ),
+        "analysis": analyse(srocc_SC, [levels_of[model] for model in trained], ratio, pairs=pairs),
         "behind_first": differences(done, ratio, data, behind),
         "features": bench.bank(data).key,
         "seconds": time.perf_counter() - started,

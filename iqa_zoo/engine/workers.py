@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Any
@@ -17,8 +15,6 @@ import torch
 from iqa_zoo.errors import InputError
 
 TRIES = 2
-# glibc's: a training asks for blocks of the same sizes at every step, and new pages from the kernel for each cost time.
-KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 32)}
 Call = tuple[Any, ...]
 
 
@@ -90,10 +86,7 @@ def _in_processes(function: Callable[..., Any], calls: Sequence[Call], jobs: int
     for processes in (jobs, jobs, 1):
         groups = [sorted(left)] if processes > 1 else [[i] for i in sorted(left)]
         for group in groups:
-            with (
-                _environment(KEEP_MEMORY),
-                ProcessPoolExecutor(processes, get_context("spawn"), torch.set_num_threads, (1,)) as pool,
-            ):
+            with ProcessPoolExecutor(processes, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
                 futures: dict[Future[Any], int] = {pool.submit(_tried, function, calls[i]): i for i in group}
                 try:
                     for future in as_completed(futures):
@@ -110,18 +103,6 @@ def _in_processes(function: Callable[..., Any], calls: Sequence[Call], jobs: int
                     pool.shutdown(cancel_futures=True)
         if not left:
             return
-
-
-@contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    """Set what is not set, for the processes that are started meanwhile."""
-    added = {name: value for name, value in variables.items() if name not in os.environ}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)
 
 
 def _on_ray(function: Callable[..., Any], calls: Sequence[Call], address: str) -> Iterator[tuple[int, Any]]:
