@@ -33,6 +33,7 @@ from iqa_zoo.engine.frozen import FrozenRecipe, on_frozen_features
 from iqa_zoo.engine.latency import backbone_speed
 from iqa_zoo.engine.provenance import source_hash, versions
 from iqa_zoo.engine.selection import RULES
+from iqa_zoo.engine.workers import warm_up
 from iqa_zoo.errors import BudgetError, IqaZooError
 from iqa_zoo.registry import BACKBONES
 
@@ -318,6 +319,8 @@ class Bench:
         Raises:
             ConfigError, CheckpointError: no such backbone, or no such weights.
         """
+        if not arguments.ray and not arguments.dry_run:
+            warm_up(arguments.jobs)  # while budgets are matched and features computed
         config = backbone_config(arguments.backbone, configs)
         placed = {**configs[0], "backbone": config}
         carrier = build_model(placed, pretrained=arguments.pretrained, weights=arguments.weights)

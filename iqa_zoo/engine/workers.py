@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import forkserver, get_all_start_methods, get_context
+from multiprocessing.context import BaseContext
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ import torch
 from iqa_zoo.errors import InputError
 
 TRIES = 2
+PRELOADED = ["iqa_zoo.engine.comparison", "iqa_zoo.backbones.timm_features"]  # what a training imports, torch included
 Call = tuple[Any, ...]
 
 
@@ -55,6 +57,21 @@ def run_all(
         yield from _in_processes(function, calls, jobs)
 
 
+def warm_up(jobs: int) -> None:
+    """Let what workers import be imported now, in the background, where there will be any; they then start in no time."""
+    if jobs > 1 and _context().get_start_method() == "forkserver":
+        forkserver.ensure_running()
+
+
+def _context() -> BaseContext:
+    """Workers are forked from a server that has imported torch once and has no threads; else each imports it anew."""
+    if "forkserver" not in get_all_start_methods():
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    return context
+
+
 def _failure(error: BaseException) -> Failure:
     words = str(error).splitlines() or [""]
     return Failure(f"{type(error).__name__}: {words[0]}", "".join(traceback.format_exception(error)))
@@ -86,7 +103,7 @@ def _in_processes(function: Callable[..., Any], calls: Sequence[Call], jobs: int
     for processes in (jobs, jobs, 1):
         groups = [sorted(left)] if processes > 1 else [[i] for i in sorted(left)]
         for group in groups:
-            with ProcessPoolExecutor(processes, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+            with ProcessPoolExecutor(processes, _context(), torch.set_num_threads, (1,)) as pool:
                 futures: dict[Future[Any], int] = {pool.submit(_tried, function, calls[i]): i for i in group}
                 try:
                     for future in as_completed(futures):

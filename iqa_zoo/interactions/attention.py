@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from einops import rearrange
 from torch import Tensor, nn
@@ -56,23 +58,47 @@ def attend_few(attn: nn.MultiheadAttention, queries_BND: Tensor, memory_BLD: Ten
     """
     assert attn.in_proj_bias is not None
     assert attn.batch_first
-    head_dim = attn.head_dim
+    batch, queries, dim = queries_BND.shape
+    heads, head_dim = attn.num_heads, attn.head_dim
     w_query, w_key, w_value = in_product_precision(attn.in_proj_weight).chunk(3)
     b_query, _, b_value = attn.in_proj_bias.chunk(3)
     query_BND = F.linear(queries_BND, w_query, b_query) * head_dim**-0.5
-    query_HBNd = rearrange(query_BND, "b n (h d) -> h (b n) d", h=attn.num_heads)
-    reach_BHND = rearrange(
-        query_HBNd.bmm(rearrange(w_key, "(h d) c -> h d c", h=attn.num_heads)),
-        "h (b n) c -> b (h n) c",
-        b=len(queries_BND),
-    )
+    reach_THD = _each_head(query_BND.view(-1, heads, head_dim), w_key.view(heads, head_dim, dim))  # T = B * N
     # Memory first: its gradients then all lie in memory as it does, and adding them up costs a fifth.
-    weights_BHNL = memory_BLD.bmm(reach_BHND.transpose(1, 2)).transpose(1, 2).softmax(-1)
-    weights_BHNL = F.dropout(weights_BHNL, attn.dropout, attn.training)
-    met_HBND = rearrange(weights_BHNL.bmm(memory_BLD), "b (h n) c -> h (b n) c", h=attn.num_heads)
-    value_HBNd = met_HBND.bmm(rearrange(w_value, "(h d) c -> h c d", h=attn.num_heads))
-    answer_BND = rearrange(value_HBNd, "h (b n) d -> b n (h d)", b=len(queries_BND)) + b_value
+    reach_BMD = reach_THD.view(batch, queries * heads, dim)  # M = N * H
+    weights_BML = memory_BLD.bmm(reach_BMD.transpose(1, 2)).transpose(1, 2).softmax(-1)
+    weights_BML = F.dropout(weights_BML, attn.dropout, attn.training)
+    met_THD = weights_BML.bmm(memory_BLD).view(-1, heads, dim)
+    answer_BND = _each_head(met_THD, w_value.view(heads, head_dim, dim).mT).view(batch, queries, dim) + b_value
     return attn.out_proj(answer_BND)
+
+
+def _each_head(input_THC: Tensor, weight_HCD: Tensor) -> Tensor:
+    """Rows by head times a matrix of each head, THD. As ``torch.einsum("thc,hcd->thd", ...)``, without its copies."""
+    product_THD: Tensor = _EachHead.apply(input_THC.to(weight_HCD.dtype), weight_HCD)
+    return product_THD
+
+
+class _EachHead(torch.autograd.Function):
+    """Every product is written where the next one reads it, head by head with a stride."""
+
+    @staticmethod
+    def forward(ctx: Any, input_THC: Tensor, weight_HCD: Tensor) -> Tensor:
+        ctx.save_for_backward(input_THC, weight_HCD)
+        return _heads_apart(input_THC, weight_HCD)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad_THD: Tensor) -> tuple[Tensor, Tensor]:
+        input_THC, weight_HCD = ctx.saved_tensors
+        return _heads_apart(grad_THD, weight_HCD.mT), input_THC.permute(1, 2, 0).bmm(grad_THD.transpose(0, 1))
+
+
+def _heads_apart(input_THC: Tensor, weight_HCD: Tensor) -> Tensor:
+    rows, heads, _ = input_THC.shape
+    product_THD = input_THC.new_empty(rows, heads, weight_HCD.shape[2])
+    torch.bmm(input_THC.transpose(0, 1), weight_HCD, out=product_THD.transpose(0, 1))
+    return product_THD
 
 
 def attention_weights(attn: nn.MultiheadAttention, queries_BND: Tensor, memory_BLD: Tensor) -> Tensor:

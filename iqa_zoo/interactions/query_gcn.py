@@ -37,7 +37,9 @@ class GraphConv(nn.Module):
         nn.init.xavier_uniform_(self.weight)
 
     def forward(self, nodes_BNC: Tensor) -> Tensor:
-        return torch.matmul(self.adjacency_NN, nodes_BNC @ self.weight) + self.bias
+        mixed_BNC = nodes_BNC @ self.weight
+        adjacency_BNN = self.adjacency_NN.expand(len(mixed_BNC), -1, -1)
+        return adjacency_BNN.bmm(mixed_BNC) + self.bias  # matmul would turn every image's nodes over, and back
 
 
 @register_interaction("query_gcn")
