@@ -124,8 +124,8 @@ def ablate(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | 
         data = load_data(arguments, report)
         splits = splits_of(arguments, data)
         trained = {row["model"]: row.pop("placed") for row in rows}
+        bench.say_cost(trained, data, len(splits))
         if arguments.dry_run:
-            bench.say_cost(trained, data, len(splits))
             return None
         records = bench.train(trained, data, splits)
     done = succeeded(records)

@@ -159,13 +159,13 @@ def compare(arguments: argparse.Namespace, console: Console) -> dict[str, Any] |
         brought = match_all(placed, compared, arguments, report, console)
         matched, budgets = brought.configs, brought.budgets
         results.update(brought.results())
-        if arguments.dry_run:
-            assert data is not None
+        if data is not None:
             if recipe is None:
                 assert bench is not None
                 bench.say_cost(matched, data, len(splits), every_rule=True)
             else:
                 say_cost_end_to_end(console, splits, recipe, matched, budgets)
+        if arguments.dry_run:
             return None
         results.update(published_models(arguments, {name: configs[name] for name in compared}, report))
         if data is not None:

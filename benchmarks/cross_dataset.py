@@ -161,10 +161,10 @@ def study(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | N
         placed = {name: bench.placed(cfg) for name, cfg in configs.items()}
         brought = match_all(placed, compared, arguments, report, console)
         matched = brought.configs
+        for name, data in sets.items():
+            console.print(f"{name} (the predictions of other datasets come on top):", highlight=False)
+            bench.say_cost(matched, data, len(splits[name]))
         if arguments.dry_run:
-            for name, data in sets.items():
-                console.print(f"{name} (the predictions of other datasets come on top):", highlight=False)
-                bench.say_cost(matched, data, len(splits[name]))
             return None
         leaks = shared_files(sets)
         records, found = [], []

@@ -125,8 +125,8 @@ def study(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | N
         shares = [share_of(subset, splits[0], arguments) for subset in parts[0]]
         brought = match_all(placed, compared, arguments, report, console)
         matched = brought.configs
+        say_cost(bench, matched, data, len(splits), console)
         if arguments.dry_run:
-            say_cost(bench, matched, data, len(splits), console)
             return None
         trainings = [
             bench.training(

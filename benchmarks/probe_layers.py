@@ -147,10 +147,10 @@ def study(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | N
         data = load_data(arguments, report)
         splits = splits_of(arguments, data)
         benches = {each.label: bench_of(each, arguments, report, console) for each in probed}
+        for label, bench in benches.items():
+            console.print(f"{label}:", highlight=False)
+            bench.feature_cost(data)
         if arguments.dry_run:
-            for label, bench in benches.items():
-                console.print(f"{label}:", highlight=False)
-                bench.feature_cost(data)
             return None
         records = []
         for each in probed:

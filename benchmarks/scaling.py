@@ -147,10 +147,10 @@ def study(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | N
             console.print(f"left out: {row['backbone']} {row['model']}: {row['reason']}", markup=False, highlight=False)
         data = load_data(arguments, report)
         splits = splits_of(arguments, data)
+        for name, bench in benches.items():
+            console.print(f"{name}:", highlight=False)
+            bench.say_cost(decoders_on(name, placed), data, len(splits))
         if arguments.dry_run:
-            for name, bench in benches.items():
-                console.print(f"{name}:", highlight=False)
-                bench.say_cost(decoders_on(name, placed), data, len(splits))
             return None
         speeds = {} if arguments.no_latency else time_all(benches, placed, report)
         records = []

@@ -153,7 +153,8 @@ def swap(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | No
         models[YARDSTICK] = bench.placed(yardstick)
         if arguments.dry_run:
             say_what(console, rows, len(grid), refused, target, arguments)
-            bench.say_cost(models, data, len(splits))
+        bench.say_cost(models, data, len(splits))
+        if arguments.dry_run:
             return None
         records = bench.train(models, data, splits)
     done = [record for record in succeeded(records) if math.isfinite(record["srocc"])]

@@ -90,8 +90,8 @@ def study(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | N
         carrier = build_model(probe_carrier(config), pretrained=arguments.pretrained, weights=arguments.weights)
         levels = LevelVectors(carrier.backbone, every_block=arguments.every_block)
         bench = Bench(arguments, report, console, levels, config)
+        bench.feature_cost(data)
         if arguments.dry_run:
-            bench.feature_cost(data)
             return None
         bank = bench.bank(data)
         bands = quality_bands(data.mos, data.higher_is_better)

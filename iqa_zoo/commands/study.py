@@ -319,8 +319,6 @@ class Bench:
         Raises:
             ConfigError, CheckpointError: no such backbone, or no such weights.
         """
-        if not arguments.ray and not arguments.dry_run:
-            warm_up(arguments.jobs)  # while budgets are matched and features computed
         config = backbone_config(arguments.backbone, configs)
         placed = {**configs[0], "backbone": config}
         carrier = build_model(placed, pretrained=arguments.pretrained, weights=arguments.weights)
@@ -408,6 +406,8 @@ class Bench:
     ) -> list[Record]:
         """The records of trainings that stand in order split by split, and within a split model by model."""
         arguments = self.arguments
+        if not arguments.ray:
+            warm_up(min(arguments.jobs, len(trainings)))  # while features are computed, or read
         cache = None if arguments.fresh else cache_folder()
         others = {name: Elsewhere(other, self.bank(other)) for name, other in (elsewhere or {}).items()}
         jobs = min(arguments.jobs, len(trainings))
@@ -442,7 +442,8 @@ class Bench:
         jobs = min(self.arguments.jobs, len(models) * count)
         about = f", about {macs / (jobs * EFFICIENCY * macs_a_second(recipe_wanted(self.arguments).precision)):.0f} s"
         self.console.print(
-            f"training: {len(models)} decoders x {count} splits x {epochs} epochs, {macs / 1e12:.1f} T MACs{about}",
+            f"training: {len(models)} decoders x {count} splits x {epochs} epochs, {macs / 1e12:.1f} T MACs{about} "
+            "unless they were trained before",
             highlight=False,
             soft_wrap=True,
         )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import forkserver, get_all_start_methods, get_context
+from multiprocessing import forkserver, get_all_start_methods, get_context, parent_process
 from multiprocessing.context import BaseContext
 from typing import Any
 
@@ -72,6 +74,19 @@ def _context() -> BaseContext:
     return context
 
 
+def _begin() -> None:
+    """How a worker begins: with one thread for torch, and one that ends it with its parent, however that ended."""
+    torch.set_num_threads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
 def _failure(error: BaseException) -> Failure:
     words = str(error).splitlines() or [""]
     return Failure(f"{type(error).__name__}: {words[0]}", "".join(traceback.format_exception(error)))
@@ -103,7 +118,7 @@ def _in_processes(function: Callable[..., Any], calls: Sequence[Call], jobs: int
     for processes in (jobs, jobs, 1):
         groups = [sorted(left)] if processes > 1 else [[i] for i in sorted(left)]
         for group in groups:
-            with ProcessPoolExecutor(processes, _context(), torch.set_num_threads, (1,)) as pool:
+            with ProcessPoolExecutor(processes, _context(), _begin) as pool:
                 futures: dict[Future[Any], int] = {pool.submit(_tried, function, calls[i]): i for i in group}
                 try:
                     for future in as_completed(futures):

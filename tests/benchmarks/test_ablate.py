@@ -22,6 +22,7 @@ def test_the_whole_ablation(noise_folder, run_study):
         "ablation",
     )
     assert first.returncode == 0, first.stderr
+    assert first.stderr.index("GB in") < first.stderr.index("T MACs") < first.stderr.index("training, ")
     results = json.loads((noise_folder / "ablation" / "results.json").read_text())
     whole = results["rows"][0]
     target = whole["budget"]["decoder"]["params"]

@@ -50,6 +50,21 @@ def test_equals_the_formula(block, count, length, few_queries):
         assert np.allclose(weights_BNL[b].numpy(), weights, atol=1e-6)
 
 
+@pytest.mark.parametrize(("count", "length"), [(6, 36), (1, 1), (9, 4)])
+def test_gradients_for_few_queries_are_torchs(count, length):
+    torch.manual_seed(0)
+    block = CrossAttention(dim=24, num_heads=6).double()
+    queries_BND = torch.randn(2, count, 24, dtype=torch.float64, requires_grad=True)
+    memory_BLD = torch.randn(2, length, 24, dtype=torch.float64, requires_grad=True)
+    weigh_BND = torch.randn(2, count, 24, dtype=torch.float64)
+    found = []
+    for block.few_queries in (False, True):
+        answer_BND = block(queries_BND, memory_BLD)
+        found.append(torch.autograd.grad(answer_BND, [queries_BND, memory_BLD, *block.parameters()], weigh_BND))
+    for usual, few in zip(*found, strict=True):
+        assert torch.allclose(usual, few, rtol=1e-9, atol=1e-12)
+
+
 def test_order_of_the_memory_does_not_matter(block):
     queries_BND, memory_BLD = torch.randn(2, 6, 24), torch.randn(2, 36, 24)
     order = torch.randperm(36)
