@@ -28,6 +28,7 @@ from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split, load_splits, make_splits
 from iqa_zoo.engine.comparison import Elsewhere, Training, backbone_config, train_many
 from iqa_zoo.engine.devices import torch_device
+from iqa_zoo.engine.estimate import seconds_a_step
 from iqa_zoo.engine.features import FeatureBank, bank_shapes, extract_features
 from iqa_zoo.engine.frozen import FrozenRecipe, on_frozen_features
 from iqa_zoo.engine.latency import backbone_speed
@@ -42,7 +43,6 @@ Report = Callable[[str], Tick]
 Record = dict[str, Any]
 YARDSTICK = "linear_probe"
 RESULT_FILES = ("out", "json", "csv", "markdown", "html")  # where results go is no part of what was asked for
-EFFICIENCY = 0.3  # of the speed of a large matrix product, as measured on decoders of a few million parameters
 YARDSTICK_RATE = 10  # times the learning rate: one linear layer is far from its optimum after the same steps otherwise
 
 
@@ -431,38 +431,22 @@ class Bench:
     def say_cost(
         self, models: Mapping[str, Mapping[str, Any]], data: RatedImages, count: int, every_rule: bool = False
     ) -> None:
-        """Print what features and trainings would cost. The time is a guess, from the speed of one matrix product."""
+        """Print what features and trainings will cost. The times are guesses, from a batch and a few training steps."""
         self.feature_cost(data)
-        crops, epochs = crops_wanted(self.arguments), self.arguments.epochs
+        arguments, recipe = self.arguments, recipe_wanted(self.arguments)
+        device = str(torch_device(arguments.device))
+        macs = [measure_budget(dict(cfg)).decoder.macs for cfg in models.values()]
+        step = seconds_a_step(list(models.values()), macs, recipe, device)
         # A backward pass costs two forward ones; validation, and with every_rule the test part, is measured now and then.
-        measured = crops * (0.3 if every_rule else 0.1) * min(epochs, recipe_wanted(self.arguments).measurements)
-        train = len(data) * (epochs * 0.8 * 3 + measured)
-        budgets = [measure_budget(dict(cfg)) for cfg in models.values()]
-        macs = sum(budget.decoder.macs for budget in budgets) * train * count
-        jobs = min(self.arguments.jobs, len(models) * count)
-        about = f", about {macs / (jobs * EFFICIENCY * macs_a_second(recipe_wanted(self.arguments).precision)):.0f} s"
+        measured = crops_wanted(arguments) * (0.3 if every_rule else 0.1) * min(recipe.epochs, recipe.measurements) / 3
+        images = len(data) * (0.8 * recipe.epochs + measured) * count
+        seconds = step * images / recipe.batch_size / min(arguments.jobs, len(models) * count)
         self.console.print(
-            f"training: {len(models)} decoders x {count} splits x {epochs} epochs, {macs / 1e12:.1f} T MACs{about} "
-            "unless they were trained before",
+            f"training: {len(models)} decoders x {count} splits x {recipe.epochs} epochs, {3 * sum(macs) * images / 1e12:.1f} T MACs, "
+            f"about {seconds:.0f} s unless they were trained before",
             highlight=False,
             soft_wrap=True,
         )
-
-
-def macs_a_second(precision: str) -> float:
-    """Multiply-accumulates a second of one thread in a matrix product of a decoder's sizes."""
-    kind = getattr(torch, precision)
-    tokens_TD, weight_FD = torch.ones(192, 384, dtype=kind), torch.ones(1536, 384, dtype=kind)
-    threads, rounds = torch.get_num_threads(), 30
-    torch.set_num_threads(1)
-    try:
-        torch.nn.functional.linear(tokens_TD, weight_FD)
-        started = time.perf_counter()
-        for _ in range(rounds):
-            torch.nn.functional.linear(tokens_TD, weight_FD)
-        return rounds * 192 * 384 * 1536 / (time.perf_counter() - started)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def feature_values(spec: FeatureSpec, images: int, crops: int) -> int:
