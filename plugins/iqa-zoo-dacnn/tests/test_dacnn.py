@@ -139,7 +139,7 @@ def test_is_a_second_implementation_for_other_seeds(seed):
     with torch.no_grad():
         expected_B = released_code({name: value.double() for name, value in state.items()}, image_BCHW.double())
         single_B, double_B = model(image_BCHW), model.double()(image_BCHW.double())
-    assert (single_B - expected_B).abs().max() < 1e-5 * expected_B.abs().max()
+    assert (single_B - expected_B).abs().max() < 1e-4 * expected_B.abs().max()  # 1.01e-5 on a processor without AVX-512
     assert (double_B - expected_B).abs().max() < 1e-12 * expected_B.abs().max()
 
 
