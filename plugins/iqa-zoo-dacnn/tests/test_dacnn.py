@@ -138,8 +138,11 @@ def test_is_a_second_implementation_for_other_seeds(seed):
     image_BCHW = noise(2, 3, 224, 224, seed=seed)
     with torch.no_grad():
         expected_B = released_code({name: value.double() for name, value in state.items()}, image_BCHW.double())
+        rounded_B = released_code(state, image_BCHW)
         single_B, double_B = model(image_BCHW), model.double()(image_BCHW.double())
-    assert (single_B - expected_B).abs().max() < 1e-4 * expected_B.abs().max()  # 1.01e-5 on a processor without AVX-512
+    # The scores of seed 2 nearly cancel: what float32 can give of them, the second implementation shows on the same processor.
+    allowed = max(1e-5 * expected_B.abs().max(), 4 * (rounded_B - expected_B).abs().max())
+    assert (single_B - expected_B).abs().max() < allowed
     assert (double_B - expected_B).abs().max() < 1e-12 * expected_B.abs().max()
 
 
