@@ -151,10 +151,9 @@ def swap(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | No
             raise IqaZooError("effects need a spread over splits; give at least two")
         models = {row["model"]: row.pop("placed") for row in rows}
         models[YARDSTICK] = bench.placed(yardstick)
-        if arguments.dry_run:
-            say_what(console, rows, len(grid), refused, target, arguments)
         bench.say_cost(models, data, len(splits))
         if arguments.dry_run:
+            say_what(console, rows, len(grid), refused, target, arguments)
             return None
         records = bench.train(models, data, splits)
     done = [record for record in succeeded(records) if math.isfinite(record["srocc"])]
