@@ -53,10 +53,10 @@ from iqa_zoo.data.splits import Split
 from iqa_zoo.engine.comparison import differences, summarise, summarise_rules
 from iqa_zoo.engine.latency import measure_speed
 from iqa_zoo.engine.provenance import source_hash, versions
-from iqa_zoo.engine.recipe import Recipe, list_recipes, load_recipe
 from iqa_zoo.reports.cards import load_cards, plugin_cards, published, published_only
 from iqa_zoo.reports.comparison import comparison_tables, verdict
 from iqa_zoo.reports.run import Script
+from iqa_zoo.training.recipe import Recipe, list_recipes, load_recipe
 
 CARDS = Path(__file__).resolve().parent.parent / "model_cards"
 OWN = "own"  # each model on its own backbone

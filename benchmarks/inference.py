@@ -30,11 +30,11 @@ from torch import Tensor
 from iqa_zoo.backbones.timm_features import TimmFeatures
 from iqa_zoo.build import build_model
 from iqa_zoo.commands.shared import add_set_option, console, print_json
-from iqa_zoo.engine.devices import torch_device
 from iqa_zoo.engine.provenance import source_hash, versions
 from iqa_zoo.errors import IqaZooError
 from iqa_zoo.quality_model import QualityModel
 from iqa_zoo.reports.table import Table
+from iqa_zoo.training.devices import torch_device
 
 Ways = Mapping[str, Callable[[Tensor], Any]]
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}

@@ -20,9 +20,9 @@ from iqa_zoo.commands.evaluate import metrics_table, read_split, without_nan
 from iqa_zoo.commands.score import INTERRUPTED, whole
 from iqa_zoo.commands.shared import add_set_option, console, print_json
 from iqa_zoo.config import Config, apply_overrides, load_config
-from iqa_zoo.engine.recipe import Recipe, list_recipes, load_recipe
 from iqa_zoo.engine.selection import RULES, check_rule
 from iqa_zoo.errors import ConfigError, InputError
+from iqa_zoo.training.recipe import Recipe, list_recipes, load_recipe
 
 if TYPE_CHECKING:
     from iqa_zoo.data.rated import RatedImages

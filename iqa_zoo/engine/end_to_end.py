@@ -13,9 +13,9 @@ from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
 from iqa_zoo.engine.comparison import Record, evaluate_elsewhere, flat
 from iqa_zoo.engine.prediction import predict
-from iqa_zoo.engine.recipe import Recipe
 from iqa_zoo.engine.scoring import EnlargedImages
 from iqa_zoo.engine.training import TrainingOptions, load_run, train_model
+from iqa_zoo.training.recipe import Recipe
 
 
 @dataclass(frozen=True)

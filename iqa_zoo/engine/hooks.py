@@ -14,9 +14,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor, distributed, nn
 
-from iqa_zoo.engine.recipe import Recipe
 from iqa_zoo.engine.run_folder import RunFolder
-from iqa_zoo.engine.schedule import rate_factor
 from iqa_zoo.engine.selection import choose
 from iqa_zoo.engine.sharded import load_whole, local, whole
 from iqa_zoo.engine.state import (
@@ -29,6 +27,8 @@ from iqa_zoo.engine.state import (
     save_tensors,
 )
 from iqa_zoo.errors import InputError
+from iqa_zoo.training.recipe import Recipe
+from iqa_zoo.training.schedule import rate_factor
 
 Measure = Callable[[str], Mapping[str, float] | None]  # part -> metrics
 Progress = Callable[[str, int, int], None]  # (what is said, steps done, steps in all)

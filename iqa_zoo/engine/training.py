@@ -35,12 +35,10 @@ from iqa_zoo.config import config_hash
 from iqa_zoo.data.loader import CropLoader, DecodedImages
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split, save_splits
-from iqa_zoo.engine.devices import torch_device
 from iqa_zoo.engine.evaluation import FEWEST, evaluate_scores
 from iqa_zoo.engine.hooks import Epochs, Steps, images_told
 from iqa_zoo.engine.prediction import predict
 from iqa_zoo.engine.provenance import source_hash, versions
-from iqa_zoo.engine.recipe import Recipe
 from iqa_zoo.engine.run_folder import RunFolder
 from iqa_zoo.engine.selection import check_rule, every_rule
 from iqa_zoo.engine.sharded import ShardedOptimWrapper, shard
@@ -48,6 +46,8 @@ from iqa_zoo.engine.state import latest_checkpoint
 from iqa_zoo.engine.trainable import LabelScale, Trainable
 from iqa_zoo.errors import CheckpointError, ConfigError, InputError, closest, not_one_of
 from iqa_zoo.quality_model import QualityModel
+from iqa_zoo.training.devices import torch_device
+from iqa_zoo.training.recipe import Recipe
 from iqa_zoo.weights import load_weights, read_state_dict
 
 # Backends that mmengine writes scalars to, by the name that --track takes; all but the first need a package of their own.

@@ -7,12 +7,12 @@ from torch.nn import functional as F
 import iqa_zoo
 from iqa_zoo.backbones.local_injection import LocalInjection
 from iqa_zoo.build import build_model
-from iqa_zoo.engine.recipe import load_recipe
 from iqa_zoo.engine.trainable import LabelScale, Trainable
 from iqa_zoo.engine.training import _optimizer
 from iqa_zoo.errors import CheckpointError, ConfigError
 from iqa_zoo.testing.inputs import perturbed
 from iqa_zoo.testing.released import fill
+from iqa_zoo.training.recipe import load_recipe
 from iqa_zoo.weights import load_weights
 
 VIT = {"type": "timm_features", "name": "test_vit", "image_size": 64}

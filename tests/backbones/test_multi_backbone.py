@@ -15,10 +15,10 @@ from iqa_zoo.build import build_backbone, build_model
 from iqa_zoo.config import apply_overrides, check_config, config_hash, model_config, resolve_config
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.engine.features import extract_features
-from iqa_zoo.engine.recipe import load_recipe
 from iqa_zoo.engine.trainable import LabelScale, Trainable
 from iqa_zoo.engine.training import _optimizer
 from iqa_zoo.errors import CheckpointError, ConfigError, PartError
+from iqa_zoo.training.recipe import load_recipe
 from iqa_zoo.weights import load_weights
 
 RESNET = {"type": "timm_features", "name": "test_resnet", "image_size": 64}

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 from iqa_zoo.engine.hooks import Epochs, Steps, stops_early
-from iqa_zoo.engine.recipe import Recipe
 from iqa_zoo.engine.run_folder import RunFolder
-from iqa_zoo.engine.schedule import rate_factor
 from iqa_zoo.engine.state import latest_checkpoint
 from iqa_zoo.errors import InputError
+from iqa_zoo.training.recipe import Recipe
+from iqa_zoo.training.schedule import rate_factor
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from conftest import drawn, parted
 from torch import distributed
 from torch.distributed.tensor import DTensor
 from iqa_zoo.engine import hooks, sharded
-from iqa_zoo.engine.recipe import Recipe
+from iqa_zoo.training.recipe import Recipe
 from iqa_zoo.engine.training import TrainingOptions, train_model
 
 folder, model, recipe = Path(sys.argv[2]), json.loads(sys.argv[3]), Recipe(**json.loads(sys.argv[4]))

@@ -75,7 +75,7 @@ import numpy as np
 import torch
 from conftest import drawn, parted
 from iqa_zoo.engine import state
-from iqa_zoo.engine.recipe import Recipe
+from iqa_zoo.training.recipe import Recipe
 from iqa_zoo.engine.training import TrainingOptions, train_model
 
 folder, case = Path(sys.argv[1]), json.loads(sys.argv[2])
@@ -192,7 +192,7 @@ import torch
 from conftest import drawn, parted
 from torch import distributed
 from iqa_zoo.engine.prediction import predict
-from iqa_zoo.engine.recipe import Recipe
+from iqa_zoo.training.recipe import Recipe
 from iqa_zoo.engine.trainable import Trainable
 from iqa_zoo.engine.training import TrainingOptions, load_run, train_model
 

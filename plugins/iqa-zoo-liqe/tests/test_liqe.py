@@ -19,12 +19,12 @@ from iqa_zoo_liqe.text_tower import TextTower
 from torch.nn import functional as F
 
 import iqa_zoo
-from iqa_zoo.engine.recipe import load_recipe
 from iqa_zoo.errors import CheckpointError, ConfigError
 from iqa_zoo.released import import_released
 from iqa_zoo.testing import BackboneContract, HeadContract
 from iqa_zoo.testing.released import filled, noise
 from iqa_zoo.testing.witness import macs_by_torch
+from iqa_zoo.training.recipe import load_recipe
 
 ORIGIN = "iqa-zoo-liqe 0.1.0"
 TOLD = json.loads((Path(__file__).parent / "liqe.json").read_text(encoding="utf-8"))

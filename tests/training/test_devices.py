@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from iqa_zoo.engine.devices import torch_device
 from iqa_zoo.errors import InputError
+from iqa_zoo.training.devices import torch_device
 
 
 def test_what_there_is_and_what_there_is_not(monkeypatch):

@@ -9,8 +9,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iqa_zoo.engine.recipe import FOLDER, Recipe, list_recipes, load_recipe
 from iqa_zoo.errors import ConfigError, UnknownName
+from iqa_zoo.training.recipe import FOLDER, Recipe, list_recipes, load_recipe
 
 # The papers, and what their released codes do instead.
 SOURCES = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from iqa_zoo.engine.recipe import Recipe
+from iqa_zoo.training.recipe import Recipe
 
 
 def rate_factor(recipe: Recipe, step: int, steps_an_epoch: int) -> float:

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iqa_zoo.engine.recipe import Recipe, load_recipe
-from iqa_zoo.engine.schedule import rate_factor
+from iqa_zoo.training.recipe import Recipe, load_recipe
+from iqa_zoo.training.schedule import rate_factor
 
 
 def rates(steps_an_epoch=100, **settings):
