@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 
 from iqa_zoo.engine.state import not_written
 from iqa_zoo.errors import CheckpointError, InputError
+from iqa_zoo.jsonio import to_json
 
 FORMAT = "iqa_zoo run, version 1"
 # What may differ between a run and its resumption: where and how it is computed, and names.
@@ -102,7 +103,7 @@ class RunFolder:
     def write(self, name: str, content: Any) -> None:
         """Write ``name.json``, beside and renamed."""
         partial = self.path / f"{name}.json.partial"
-        partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        partial.write_text(to_json(content, indent=1), encoding="utf-8")
         os.replace(partial, self.path / f"{name}.json")
 
 
