@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from iqa_zoo.commands.dataset_options import progress_bar
 from iqa_zoo.commands.shared import print_json
+from iqa_zoo.data.listing import gather_images, printable
 from iqa_zoo.errors import CheckpointError, InputError, UnknownName, not_one_of
 
 if TYPE_CHECKING:
@@ -30,12 +31,13 @@ def add(commands: Any) -> None:
         help="score images with a trained model",
         description="Score images of any size with a model that iqa-zoo train trained. A score depends on the pixels of "
         "its image alone. An image smaller than the model's input is enlarged, and its note says so. An image that "
-        "cannot be read is named on stderr, the others are scored, and the exit code is 1.",
+        "cannot be read is named on stderr, the others are scored, and the exit code is 1. What a folder holds that is no "
+        "image is counted on stderr.",
     )
     parser.add_argument("images", metavar="IMAGE|FOLDER", nargs="+", type=Path, help="image files, or folders of them")
     parser.add_argument("--weights", metavar="RUN", type=Path, required=True, help="the folder of a training")
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="write to a new .csv or .json file")
-    parser.add_argument("--recursive", action="store_true", help="look into the folders of a folder as well")
+    parser.add_argument("--recursive", action="store_true", help="search the folders of a folder as well, linked ones included")
     parser.add_argument(
         "--crops", type=whole, metavar="N", help="crops an image; as many as in the training's test where left out"
     )
@@ -51,7 +53,8 @@ def run(args: argparse.Namespace) -> int:
         if args.output.suffix.lower() not in (".csv", ".json"):
             raise InputError(f"{args.output}: give a file that ends in .csv or .json")
         check_new(args.output)
-    paths = _images(args.images, args.recursive)
+    listing = gather_images(args.images, args.recursive)
+    paths = listing.paths
     check_run(args.weights)
     from iqa_zoo.engine.scoring import score_images
     from iqa_zoo.engine.training import load_run
@@ -61,6 +64,10 @@ def run(args: argparse.Namespace) -> int:
     meaning = {**trained["data"], "model_hash": trained["model_hash"], "run": str(args.weights), "crops": crops}
     plain = _is_plain(args)
     print(in_words(trained, crops), file=sys.stdout if plain else sys.stderr, flush=True)
+    for reason in listing.unreadable:
+        print(f"iqa-zoo: not scored: {reason}", file=sys.stderr)
+    if left_out := listing.describe_left_out():
+        print(f"iqa-zoo: {left_out}", file=sys.stderr)
     unread = []
     done = 0
     with _writing(args, meaning) as write:
@@ -77,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
             return INTERRUPTED
     if args.output:
         print(f"{done - len(unread)} of {len(paths)} images scored, written to {args.output}", file=sys.stderr)
-    return 1 if unread else 0
+    return 1 if unread or listing.unreadable else 0
 
 
 def check_run(path: Path) -> None:
@@ -131,26 +138,6 @@ def whole(text: str) -> int:
     return int(text)
 
 
-def _images(given: Sequence[Path], recursive: bool) -> list[Path]:
-    """The files to score, each once, in the order given; those of a folder in natural order."""
-    from iqa_zoo.data.images import SUFFIXES, list_images, natural_key
-
-    found: list[Path] = []
-    for path in given:
-        if not path.is_dir():
-            found.append(path)  # one that cannot be read is reported in its turn
-            continue
-        inside = [each for each in path.rglob("*") if each.suffix.lower() in SUFFIXES and each.is_file()]
-        shown = [each for each in inside if not any(part.startswith(".") for part in each.relative_to(path).parts)]
-        if not recursive and shown and not any(each.parent == path for each in shown):
-            raise InputError(f"no images in {path} itself; {len(shown)} in its folders: give --recursive for those")
-        if not recursive or not shown:
-            found += list_images(path)
-        else:
-            found += sorted(shown, key=lambda each: natural_key(each.relative_to(path).as_posix()))
-    return list(dict.fromkeys(found))
-
-
 def _scored(
     trainable: Trainable, paths: Sequence[Path], crops: int, score_images: Any, *, bar: bool
 ) -> Iterator[ScoredImage]:
@@ -184,7 +171,7 @@ def _writing(args: argparse.Namespace, meaning: Mapping[str, Any]) -> Iterator[C
                 stream.flush()
             if _is_plain(args) and not result.error:
                 print(
-                    f"{result.score:10.4f}  {result.path}" + (f"  ({result.note})" if result.note else ""), flush=True
+                    f"{result.score:10.4f}  {printable(result.path)}" + (f"  ({result.note})" if result.note else ""), flush=True
                 )
 
         try:
@@ -204,7 +191,7 @@ def _is_plain(args: argparse.Namespace) -> bool:
 
 def _row(result: ScoredImage) -> dict[str, Any]:
     size = {"height": result.height, "width": result.width}
-    return {"image": str(result.path), "score": result.score, **size, "note": result.error or result.note}
+    return {"image": printable(result.path), "score": result.score, **size, "note": result.error or result.note}
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

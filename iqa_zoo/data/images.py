@@ -74,11 +74,8 @@ def _open_file(path: Path) -> BinaryIO:
     where = printable(path)
     try:
         mode = os.stat(path).st_mode
-        if stat.S_ISDIR(mode):
-            raise InputError(f"{where} is a folder, not an image")
-        if not stat.S_ISREG(mode):
-            raise InputError(f"{where} is not a regular file")  # reading a pipe or a device may never end
-        return path.open("rb")
+        if stat.S_ISREG(mode):
+            return path.open("rb")
     except (FileNotFoundError, NotADirectoryError):
         link = f" (it is a link to {printable(os.readlink(path))})" if path.is_symlink() else ""
         raise InputError(f"{where} does not exist{link}") from None
@@ -86,6 +83,8 @@ def _open_file(path: Path) -> BinaryIO:
         raise InputError(f"{where} cannot be opened: {error.strerror}") from error
     except ValueError:  # a null character
         raise InputError(f"{str(path)!r} is not a path") from None
+    # Reading a pipe or a device may never end.
+    raise InputError(f"{where} is a folder, not an image" if stat.S_ISDIR(mode) else f"{where} is not a regular file")
 
 
 def _open(file: BinaryIO, path: Path) -> Image.Image:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,9 +35,9 @@ class ImageListing:
         """What was left out and why, in one line; empty where nothing was.
 
         >>> ImageListing((), {".txt": 2, "": 1}, hidden=1).describe_left_out()
-        'left out 4: 2 .txt, 1 without a suffix, 1 hidden'
+        'left out 4: 1 without a suffix, 2 .txt, 1 hidden'
         """
-        counts = [f"{count} {suffix or 'without a suffix'}" for suffix, count in self.others.items()]
+        counts = [f"{count} {suffix or 'without a suffix'}" for suffix, count in sorted(self.others.items())]
         counts += [f"{self.hidden} hidden"] if self.hidden else []
         counts += [f"{self.folders} folders inside (--recursive reads them)"] if self.folders else []
         counts += [f"{len(self.unreadable)} unreadable"] if self.unreadable else []
@@ -61,7 +61,7 @@ def find_images(folder: str | Path, recursive: bool = False) -> ImageListing:
     ...         (Path(folder) / name).touch()
     ...     listing = find_images(folder)
     >>> [path.name for path in listing.paths], listing.others
-    (['2.avif', '10.png'], {'.txt': 1})
+    (['2.avif', '10.png'], Counter({'.txt': 1}))
     """
     folder = Path(folder)
     try:
@@ -88,7 +88,7 @@ def find_images(folder: str | Path, recursive: bool = False) -> ImageListing:
         else:
             others[printable(path.suffix.lower())] += 1
     found.sort(key=lambda path: natural_key(path.relative_to(folder).as_posix()))
-    return ImageListing(tuple(found), dict(others.most_common()), hidden, inner, tuple(unreadable))
+    return ImageListing(tuple(found), others, hidden, inner, tuple(unreadable))
 
 
 def list_images(folder: str | Path) -> list[Path]:
@@ -99,15 +99,44 @@ def list_images(folder: str | Path) -> list[Path]:
     """
     listing = find_images(folder)
     if not listing.paths:
-        raise InputError(no_images(folder, listing))
+        raise InputError(_no_images(folder, listing))
     return list(listing.paths)
 
 
-def no_images(folder: str | Path, listing: ImageListing) -> str:
-    """The message for a folder without images."""
+def gather_images(given: Iterable[Path], recursive: bool = False) -> ImageListing:
+    """Gather image files and the images of folders, each once, in the order given.
+
+    A file that is given is taken as it is, whatever its suffix.
+
+    Raises:
+        InputError: a folder without images, or one that cannot be read; says where images are.
+    """
+    listings = []
+    for path in given:
+        if not path.is_dir():
+            listings.append(ImageListing((path,)))
+            continue
+        listing = find_images(path, recursive)
+        if not listing.paths and not recursive and (inside := find_images(path, recursive=True).paths):
+            raise InputError(
+                f"no images in {printable(path)} itself; {len(inside)} in its folders: give --recursive for those"
+            )
+        if not listing.paths:
+            raise InputError(_no_images(path, listing))
+        listings.append(listing)
+    return ImageListing(
+        paths=tuple(dict.fromkeys(path for each in listings for path in each.paths)),
+        others=sum((Counter(each.others) for each in listings), Counter()),
+        hidden=sum(each.hidden for each in listings),
+        folders=sum(each.folders for each in listings),
+        unreadable=tuple(reason for each in listings for reason in each.unreadable),
+    )
+
+
+def _no_images(folder: Path | str, listing: ImageListing) -> str:
     left_out = listing.describe_left_out()
     return (
-        f"no images in {printable(folder)}; files that end in {', '.join(SUFFIXES)} are images"
+        f"no images in {printable(folder)}; looked for files that end in {', '.join(SUFFIXES)}"
         + (f" ({left_out})" if left_out else "")
         + "".join(f"\n  {reason}" for reason in listing.unreadable)
     )
