@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.commands.dataset_options import progress_bar
 from iqa_zoo.commands.shared import print_json
+from iqa_zoo.data.listing import gather_images, printable
 from iqa_zoo.errors import InputError
 from iqa_zoo.jsonio import to_json
 from iqa_zoo.outputs import check_writable
@@ -35,12 +36,14 @@ def add(commands: Any) -> None:
         description="Score images of any size with a model that iqa-zoo train trained. A score depends on the pixels of "
         "its image alone. An image smaller than the model's input is enlarged, and its note says so. An image that "
         "has no score (it cannot be read, or the model gives nan) is named on stderr, the others are scored, and the exit "
-        "code is 1.",
+        "code is 1. What a folder holds that is no image is counted on stderr.",
     )
     parser.add_argument("images", metavar="IMAGE|FOLDER", nargs="+", type=Path, help="image files, or folders of them")
     parser.add_argument("--weights", metavar="RUN", type=Path, required=True, help="the folder of a training")
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="write to a new .csv or .json file")
-    parser.add_argument("--recursive", action="store_true", help="look into the folders of a folder as well")
+    parser.add_argument(
+        "--recursive", action="store_true", help="search the folders of a folder as well, linked ones included"
+    )
     parser.add_argument(
         "--crops", type=whole, metavar="N", help="crops an image; as many as in the training's test where left out"
     )
@@ -56,7 +59,8 @@ def run(args: argparse.Namespace) -> int:
         if args.output.suffix.lower() not in (".csv", ".json"):
             raise InputError(f"{args.output}: give a file that ends in .csv or .json")
         check_writable(args.output, new=True)
-    paths = _images(args.images, args.recursive)
+    listing = gather_images(args.images, args.recursive)
+    paths = listing.paths
     from iqa_zoo.inference.run import read_run
 
     read_run(args.weights)  # before torch is imported
@@ -67,6 +71,10 @@ def run(args: argparse.Namespace) -> int:
     crops = args.crops or trained.test_crops
     plain = _is_plain(args)
     print(describe_scores(trained, crops), file=sys.stdout if plain else sys.stderr, flush=True)
+    for reason in listing.unreadable:
+        print(f"iqa-zoo: not scored: {reason}", file=sys.stderr)
+    if left_out := listing.describe_left_out():
+        print(f"iqa-zoo: {left_out}", file=sys.stderr)
     without_score = done = 0
     with _writing(args, _meaning(trained, crops)) as write:
         try:
@@ -82,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
             return INTERRUPTED
     if args.output:
         print(f"{done - without_score} of {len(paths)} images scored, written to {args.output}", file=sys.stderr)
-    return 1 if without_score else 0
+    return 1 if without_score or listing.unreadable else 0
 
 
 def describe_scores(trained: TrainedRun, crops: int) -> str:
@@ -104,26 +112,6 @@ def whole(text: str) -> int:
     if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
     return int(text)
-
-
-def _images(given: Sequence[Path], recursive: bool) -> list[Path]:
-    """The files to score, each once, in the order given; those of a folder in natural order."""
-    from iqa_zoo.data.images import SUFFIXES, list_images, natural_key
-
-    found: list[Path] = []
-    for path in given:
-        if not path.is_dir():
-            found.append(path)  # one that cannot be read is reported in its turn
-            continue
-        inside = [each for each in path.rglob("*") if each.suffix.lower() in SUFFIXES and each.is_file()]
-        shown = [each for each in inside if not any(part.startswith(".") for part in each.relative_to(path).parts)]
-        if not recursive and shown and not any(each.parent == path for each in shown):
-            raise InputError(f"no images in {path} itself; {len(shown)} in its folders: give --recursive for those")
-        if not recursive or not shown:
-            found += list_images(path)
-        else:
-            found += sorted(shown, key=lambda each: natural_key(each.relative_to(path).as_posix()))
-    return list(dict.fromkeys(found))
 
 
 def _scored(
@@ -162,7 +150,8 @@ def _writing(args: argparse.Namespace, meaning: Mapping[str, Any]) -> Iterator[C
                 print(_csv_line(tuple(row.values())), end="", flush=True)
             if _is_plain(args) and not result.error:
                 print(
-                    f"{result.score:10.4f}  {result.path}" + (f"  ({result.note})" if result.note else ""), flush=True
+                    f"{result.score:10.4f}  {printable(result.path)}" + (f"  ({result.note})" if result.note else ""),
+                    flush=True,
                 )
 
         try:
@@ -180,7 +169,7 @@ def _is_plain(args: argparse.Namespace) -> bool:
 def _row(result: ScoredImage) -> dict[str, Any]:
     """The values of an image by ``COLUMNS``."""
     size = {"height": result.height, "width": result.width}
-    return {"image": str(result.path), "score": result.score, **size, "note": result.error or result.note}
+    return {"image": printable(result.path), "score": result.score, **size, "note": result.error or result.note}
 
 
 def _csv_line(values: Sequence[Any]) -> str:

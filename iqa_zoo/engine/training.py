@@ -384,7 +384,9 @@ class _ZooRunner(Runner):
 
 
 def _trainable(model: QualityModel, scale: LabelScale, recipe: Recipe) -> Trainable:
-    precision: Precision = "bfloat16" if recipe.precision == "bfloat16" else "float32"  # float16: the optimizer wrapper's
+    precision: Precision = (
+        "bfloat16" if recipe.precision == "bfloat16" else "float32"
+    )  # float16: the optimizer wrapper's
     scorer = Scorer(model, scale=scale, precision=precision)
     return Trainable(scorer, freeze_batch_norm=recipe.freeze_batch_norm)
 
