@@ -12,11 +12,12 @@ from iqa_zoo.build import build_model
 from iqa_zoo.config import Config, config_hash
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
-from iqa_zoo.engine.trainable import LabelScale, Trainable
+from iqa_zoo.engine.trainable import Trainable
 from iqa_zoo.engine.training import TrainingOptions, freeze
 from iqa_zoo.errors import InputError
 from iqa_zoo.quality_model import QualityModel
 from iqa_zoo.training.devices import torch_device
+from iqa_zoo.training.label_scale import LabelScale
 from iqa_zoo.training.recipe import Recipe
 
 TIMED = 8  # crops, at most, in the step that is timed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,14 +11,7 @@ from torch import Tensor, nn
 
 from iqa_zoo.data.loader import normalise
 from iqa_zoo.quality_model import QualityModel
-
-
-@dataclass(frozen=True)
-class LabelScale:
-    """How labels enter the loss and scores leave the model: score * spread + center is on the labels' scale."""
-
-    center: float = 0.0
-    spread: float = 1.0
+from iqa_zoo.training.label_scale import LabelScale
 
 
 class Trainable(BaseModel):

@@ -42,12 +42,14 @@ from iqa_zoo.engine.provenance import source_hash, versions
 from iqa_zoo.engine.run_folder import RunFolder
 from iqa_zoo.engine.selection import check_rule, every_rule
 from iqa_zoo.engine.sharded import ShardedOptimWrapper, shard
-from iqa_zoo.engine.state import latest_checkpoint
-from iqa_zoo.engine.trainable import LabelScale, Trainable
+from iqa_zoo.engine.trainable import Trainable
 from iqa_zoo.errors import CheckpointError, ConfigError, InputError, closest, not_one_of
 from iqa_zoo.quality_model import QualityModel
+from iqa_zoo.training.checkpoints import latest_checkpoint
 from iqa_zoo.training.devices import torch_device
-from iqa_zoo.training.recipe import Recipe
+from iqa_zoo.training.label_scale import LabelScale, fit_label_scale
+from iqa_zoo.training.optimizer import make_optimizer
+from iqa_zoo.training.recipe import Recipe, load_recipe
 from iqa_zoo.weights import load_weights, read_state_dict
 
 # Backends that mmengine writes scalars to, by the name that --track takes; all but the first need a package of their own.
@@ -207,7 +209,7 @@ def load_run(folder: str | Path, device: str | None = None) -> tuple[Trainable, 
         )
     model = build_model(run["model"])
     load_weights(model, read_state_dict(kept.weights))
-    recipe = Recipe(**run["recipe"])
+    recipe = load_recipe(run["recipe"])  # of an older version too
     trainable = _trainable(model, LabelScale(**run["scale"]), recipe)
     return _placed(trainable, torch_device(device)).eval(), run
 
@@ -234,7 +236,7 @@ def _fit(
     else:
         replica = _placed(trainable, device)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
-    optimizer = _optimizer(model, recipe)
+    optimizer = make_optimizer(model, recipe, backbone_lr=recipe.backbone_lr)
     apart = replica.model if options.sharded else None
     steps = Steps(recipe, seed, len(batches), kept, names, options.save_steps, progress, apart)
 
@@ -414,13 +416,7 @@ def _placed(trainable: Trainable, device: torch.device) -> Trainable:
 
 
 def _scale(data: RatedImages, split: Split, recipe: Recipe) -> LabelScale:
-    if recipe.labels == "raw":
-        return LabelScale()
-    train_mos = data.mos[split.train]
-    spread = float(train_mos.std())
-    if not spread:
-        raise InputError(f"{data.name}: all training labels are {train_mos[0]:g}; there is nothing to learn")
-    return LabelScale(float(train_mos.mean()), spread)
+    return LabelScale() if recipe.labels == "raw" else fit_label_scale(data.mos[split.train], data.name)
 
 
 def freeze(model: nn.Module, patterns: Sequence[str]) -> list[str]:
@@ -450,25 +446,6 @@ def freeze(model: nn.Module, patterns: Sequence[str]) -> list[str]:
     if not any(parameter.requires_grad for parameter in parameters.values()):
         raise ConfigError(["freeze: nothing is left to train"], title="the recipe")
     return list(dict.fromkeys(frozen))
-
-
-def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """One group for each rate and decay: backbone and decoder, matrices and the rest."""
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            of_backbone = name.startswith("backbone.") and recipe.backbone_lr is not None
-            lr = recipe.backbone_lr if of_backbone else recipe.lr
-            decays = parameter.ndim >= 2 or recipe.decay_vectors
-            groups.setdefault((lr or 0.0, recipe.weight_decay if decays else 0.0), []).append(parameter)
-    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
-    return kind(
-        [
-            {"params": parameters, "lr": lr, "initial_lr": lr, "weight_decay": decay}
-            for (lr, decay), parameters in groups.items()
-        ],
-        lr=recipe.lr,
-    )
 
 
 def _optim_wrapper(optimizer: torch.optim.Optimizer, recipe: Recipe, sharded: bool) -> OptimWrapper:

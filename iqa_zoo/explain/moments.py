@@ -12,10 +12,11 @@ import torch
 
 from iqa_zoo.build import build_model
 from iqa_zoo.engine.run_folder import RunFolder
-from iqa_zoo.engine.state import latest_checkpoint, load_checkpoint
+from iqa_zoo.engine.state import load_checkpoint
 from iqa_zoo.engine.training import fingerprint
 from iqa_zoo.errors import CheckpointError
 from iqa_zoo.quality_model import QualityModel
+from iqa_zoo.training.checkpoints import latest_checkpoint
 from iqa_zoo.weights import load_weights
 
 SELECTED = "selected weights"
