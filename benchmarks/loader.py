@@ -28,7 +28,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from iqa_zoo.data.images import list_images
+from iqa_zoo.data.listing import list_images
 from iqa_zoo.data.loader import CropLoader, DecodedImages, normalise
 from iqa_zoo.data.rated import RatedImages
 

@@ -1,10 +1,9 @@
-"""One registry a slot. The only file that touches mmengine's Registry.
+"""One registry per slot: the names of its parts, who provides each, and the class or function behind a name.
 
-mmengine keeps the names and builds; its open doors are closed here: ``type`` names a registered part
-and never an importable path, there are no scopes or parents, a duplicate is an error naming both
-owners, and parts are found by file name and imported one at a time, so a broken one breaks only itself.
+``type`` names a registered part and never an importable path. A duplicate name is an error that names both
+owners. Parts are found by file name and imported one at a time, so that a broken one breaks only itself.
 
-Three places bring parts: the files of this package (a slot is a folder, a part's name is its file's),
+Parts come from three places: the files of this package (a slot is a folder, a part's name is its file's),
 entry points of installed plugins (:mod:`iqa_zoo.plugins`), and the ``register_<slot>`` decorators in
 code that has no package.
 """
@@ -16,11 +15,9 @@ import functools
 import importlib
 import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
-
-from mmengine.registry import Registry
 
 from iqa_zoo import plugins
 from iqa_zoo.errors import PluginError, UnknownName, not_one_of
@@ -67,13 +64,7 @@ def _scan(folder: str, decorator: str) -> dict[str, BuiltIn]:
     return found
 
 
-def _build(cfg: dict[str, Any], *args: object, registry: PartRegistry, **handed_down: object) -> object:
-    """mmengine's build hook: make the part ``cfg['type']`` from its other keys."""
-    arguments = {key: value for key, value in cfg.items() if key != "type"}
-    return registry.get(cfg["type"])(**arguments, **handed_down)
-
-
-class PartRegistry(Registry):
+class PartRegistry:
     """The parts of one slot, by name.
 
     Args:
@@ -81,10 +72,13 @@ class PartRegistry(Registry):
         folder: the folder of this package.
         decorator: the name of the ``register_<slot>`` function, which built-in files use.
         group: the entry-point group is ``iqa_zoo.<group>``; the folder's name where left out.
+
+    Attributes:
+        module_dict: the parts that have been registered so far, by name.
     """
 
     def __init__(self, slot: str, folder: str, decorator: str, group: str | None = None):
-        super().__init__(slot, build_func=_build, scope="iqa_zoo")
+        self.module_dict: dict[str, Any] = {}
         self.slot, self.folder, self.decorator, self.group = slot, folder, decorator, group or folder
         self.kind = decorator.removeprefix("register_")  # what messages call one of them
 
@@ -97,7 +91,7 @@ class PartRegistry(Registry):
     def names(self) -> list[str]:
         """Every name of the slot: built in, from plugins, registered in code. Imports no part."""
         claimed = {part.name for part in plugins.installed_parts() if part.group == self.group}
-        return sorted({*self.built_in(), *claimed, *self._module_dict})
+        return sorted({*self.built_in(), *claimed, *self.module_dict})
 
     def register(self, name: str) -> Callable[[T], T]:
         """Register a class or function under a name, where it is defined.
@@ -119,11 +113,11 @@ class PartRegistry(Registry):
                         f"{self.kind} {name!r} is taken by the plugin {claim.owner} ({claim.target}); "
                         f"{owner} needs another name"
                     )
-            known = self._module_dict.get(name)
+            known = self.module_dict.get(name)
             if known is not None and f"{known.__module__}.{known.__qualname__}" != owner:
                 taken = f"{known.__module__}.{known.__qualname__}"
                 raise ValueError(f"{self.kind} {name!r} is taken by {taken}; {owner} needs another name")
-            self._register_module(module=part, module_name=name, force=True)
+            self.module_dict[name] = part
             return part
 
         return keep
@@ -145,18 +139,30 @@ class PartRegistry(Registry):
                     f"{self.kind} {key!r} is built in and cannot be replaced; that of {owners} is ignored", stacklevel=2
                 )
             importlib.import_module(self.built_in()[key].module)
-            return self._module_dict[key]
+            return self.module_dict[key]
         if len(claims) > 1:
             owners = " and ".join(f"{part.owner} ({part.target})" for part in claims)
             raise PluginError(
                 f"{self.kind} {key!r} is claimed by {owners}; uninstall one, or switch it off with "
                 f"IQA_ZOO_DISABLE_PLUGINS={claims[0].distribution}"
             )
-        if key in self._module_dict:
-            return self._module_dict[key]
+        if key in self.module_dict:
+            return self.module_dict[key]
         if claims:
             return plugins.load(claims[0])
         raise UnknownName(not_one_of(key, self.names(), self.kind))
+
+    def build(self, cfg: Mapping[str, Any], **handed_down: object) -> Any:
+        """Make the part ``cfg["type"]`` from its other keys and what is handed down to it.
+
+        Raises:
+            UnknownName, PluginError: as :meth:`get`.
+
+        >>> HEADS.build({"type": "linear"}, dim=4).fc.in_features
+        4
+        """
+        arguments = {key: value for key, value in cfg.items() if key != "type"}
+        return self.get(cfg["type"])(**arguments, **handed_down)
 
     def origin(self, name: str) -> str:
         """Who brings a name: ``iqa_zoo``, a distribution with its version, or a module of the user."""
@@ -164,14 +170,14 @@ class PartRegistry(Registry):
             return "iqa_zoo"
         if claims := self._claims(name):  # before the code: a plugin may register its parts by decorator as well
             return " and ".join(part.owner for part in claims)
-        return str(self._module_dict[name].__module__)
+        return str(self.module_dict[name].__module__)
 
     def summary(self, name: str) -> str:
         if name in self.built_in():
             return self.built_in()[name].summary
         if claims := self._claims(name):
             return " / ".join(part.summary for part in claims)
-        return inspect.cleandoc(self._module_dict[name].__doc__ or "").split("\n\n")[0].replace("\n", " ")
+        return inspect.cleandoc(self.module_dict[name].__doc__ or "").split("\n\n")[0].replace("\n", " ")
 
     def components(self) -> list[Component]:
         return [Component(self.slot, name, self.origin(name), self.summary(name)) for name in self.names()]

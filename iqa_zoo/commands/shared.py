@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from typing import Any
@@ -12,6 +11,7 @@ from rich.console import Console
 
 from iqa_zoo.config import parse_value
 from iqa_zoo.errors import ConfigError
+from iqa_zoo.jsonio import to_json
 
 PIPE_WIDTH = 160  # a pipe or a file has no width of its own, and 80 columns would cut the tables
 
@@ -23,7 +23,7 @@ def console() -> Console:
 
 
 def print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2))
+    print(to_json(value, indent=2))
 
 
 def _override(text: str) -> tuple[str, Any]:

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from iqa_zoo.commands.dataset_options import add_dataset_options, load_dataset, progress_bar
-from iqa_zoo.commands.evaluate import metrics_table, read_split, without_nan
+from iqa_zoo.commands.evaluate import metrics_table, read_split
 from iqa_zoo.commands.score import INTERRUPTED, whole
 from iqa_zoo.commands.shared import add_set_option, console, print_json
 from iqa_zoo.config import Config, apply_overrides, load_config
@@ -224,7 +224,7 @@ def _train(args: argparse.Namespace, cfg: Config, data: RatedImages, split: Spli
     if args.json:
         shown = {key: value for key, value in result.items() if key != "predictions"}
         about = {"run": str(args.work_dir), "recipe": name, "dataset": data.name, "split": split.id}
-        print_json(without_nan({**about, **shown}))
+        print_json({**about, **shown})
     else:
         _print(args, result)
     return 0

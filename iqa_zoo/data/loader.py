@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from iqa_zoo.data.crops import crop_boxes, crop_flips
+from iqa_zoo.data.enlarge import enlarge
 from iqa_zoo.data.images import read_image
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
@@ -59,7 +60,7 @@ def normalise(image_BCHW: Tensor, mean: Sequence[float], std: Sequence[float], o
 
 
 class DecodedImages:
-    """The images of a dataset, decoded: kept in memory, on disk, or decoded again each time.
+    """The images of a dataset, decoded and large enough: kept in memory, on disk, or decoded again each time.
 
     An image is kept where there is room when it is first read, and stays. Nothing is ever pushed out: over whole
     epochs, as much is saved as by any order of eviction.
@@ -70,6 +71,11 @@ class DecodedImages:
         folder: keep those that do not fit into memory here, as plain arrays; safe to delete, and shared by all
             runs that name it. A file that changes is decoded again.
         disk_bytes: most disk for that folder.
+        smallest: pixels that the short side of an image needs; a smaller image is enlarged
+            (:func:`iqa_zoo.data.enlarge.enlarge`). On disk images are kept as they are.
+
+    Attributes:
+        notes: on the images that were enlarged, of those read so far, by name.
 
     Raises:
         InputError: when an image is read: it cannot be decoded, or the folder cannot be written.
@@ -82,8 +88,10 @@ class DecodedImages:
         memory_bytes: int = 2 * GIB,
         folder: str | Path | None = None,
         disk_bytes: int = 20 * GIB,
+        smallest: int = 1,
     ):
-        self.data = data
+        self.data, self.smallest = data, smallest
+        self.notes: dict[str, str] = {}
         self.memory_bytes, self.disk_bytes = memory_bytes, disk_bytes
         self.folder = Path(folder) if folder is not None else None
         self._kept: dict[int, NDArray[np.uint8]] = {}
@@ -98,9 +106,9 @@ class DecodedImages:
             return kept
         file = self._file(index)
         if file is not None and file.exists():
-            image_CHW: NDArray[np.uint8] = np.load(file, mmap_mode="r")
-            return image_CHW
-        image_CHW = np.ascontiguousarray(read_image(self.data.paths[index]).transpose(2, 0, 1))
+            return self._enlarge(index, np.load(file, mmap_mode="r"))
+        decoded_CHW = np.ascontiguousarray(read_image(self.data.paths[index]).transpose(2, 0, 1))
+        image_CHW = self._enlarge(index, decoded_CHW)
         with self._lock:
             fits_memory = self._memory_used + image_CHW.nbytes <= self.memory_bytes
             fits_disk = not fits_memory and file is not None and self._disk_used + image_CHW.nbytes <= self.disk_bytes
@@ -109,8 +117,15 @@ class DecodedImages:
         if fits_memory:
             self._kept[index] = image_CHW
         elif fits_disk and file is not None:
-            self._write(file, image_CHW)
+            self._write(file, decoded_CHW)
         return image_CHW
+
+    def _enlarge(self, index: int, image_CHW: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        image_HWC, note = enlarge(image_CHW.transpose(1, 2, 0), self.smallest, self.data.paths[index])
+        if not note:
+            return image_CHW
+        self.notes[self.data.names[index]] = note
+        return np.ascontiguousarray(image_HWC.transpose(2, 0, 1))
 
     def _files_in_folder(self) -> int:
         if self.folder is None:
@@ -163,16 +178,15 @@ class CropLoader:
         crops: crops an image and epoch.
         batch_size: crops a batch, over all processes.
         seed: of order, boxes and mirroring.
-        shuffle: False gives the images in the order of ``indices``, the crops of one image in a row, for evaluation.
         flip: mirror crops at random.
         window: images whose crops are mixed.
-        images: where decoded images come from; by default they are not kept between epochs.
+        images: where decoded images come from, with ``smallest=size``; by default they are not kept between epochs.
         threads: that decode ahead.
         rank, world: this process takes rows ``rank::world`` of each batch.
         drop_last: leave out a last batch that is not full.
 
     Raises:
-        InputError: numbers that do not fit; while iterating, an image that cannot be read or is smaller than the crop.
+        InputError: numbers that do not fit; while iterating, an image that cannot be read.
     """
 
     def __init__(
@@ -184,7 +198,6 @@ class CropLoader:
         crops: int,
         batch_size: int,
         seed: int = 0,
-        shuffle: bool = True,
         flip: bool = True,
         window: int = 64,
         images: DecodedImages | None = None,
@@ -204,8 +217,8 @@ class CropLoader:
             raise InputError("several processes need drop_last=True: a last batch that is not full cannot be shared")
         self.data, self.size, self.crops, self.batch_size = data, size, crops, batch_size
         self.indices = np.asarray(indices, dtype=np.int64)
-        self.seed, self.shuffle, self.flip, self.window = seed, shuffle, flip, window
-        self.images = images or DecodedImages(data, memory_bytes=0)
+        self.seed, self.flip, self.window = seed, flip, window
+        self.images = images or DecodedImages(data, memory_bytes=0, smallest=size)
         self.threads = threads or min(4, os.cpu_count() or 1)
         self.rank, self.world, self.drop_last = rank, world, drop_last
         self._epoch = self._skip = 0
@@ -227,11 +240,8 @@ class CropLoader:
 
     def _order(self) -> NDArray[np.int64]:
         """(image, crop) of every crop of the epoch, in the order of the batches."""
-        indices = self.indices
-        if not self.shuffle:
-            return _pairs(indices, self.crops)
         rng = np.random.default_rng([self.seed, self._epoch])
-        indices = rng.permutation(indices)
+        indices = rng.permutation(self.indices)
         windows = [indices[start : start + self.window] for start in range(0, len(indices), self.window)]
         return np.concatenate([rng.permutation(_pairs(window, self.crops)) for window in windows])
 

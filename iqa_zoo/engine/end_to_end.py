@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from iqa_zoo.config import Config, config_hash
+from iqa_zoo.data.loader import DecodedImages
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
 from iqa_zoo.engine.comparison import Record, evaluate_elsewhere, flat
-from iqa_zoo.engine.prediction import predict
-from iqa_zoo.engine.scoring import EnlargedImages
-from iqa_zoo.engine.training import TrainingOptions, load_run, train_model
+from iqa_zoo.engine.training import TrainingOptions, train_model
+from iqa_zoo.inference.load_run import load_run
+from iqa_zoo.inference.predict import predict
 from iqa_zoo.training.recipe import Recipe
 
 
@@ -80,11 +81,11 @@ def _elsewhere(
 ) -> dict[str, Record]:
     if not elsewhere:
         return {}
-    trainable, _ = load_run(training.folder, options.device)
+    scorer, _ = load_run(training.folder, options.device)
     crops = training.recipe.test_crops
     records = {}
     for name, other in elsewhere.items():
-        images = EnlargedImages(other, trainable.model.spec.image_size)
-        scores = predict(trainable, other, np.arange(len(other)), crops=crops, images=images)
+        images = DecodedImages(other, memory_bytes=0, smallest=scorer.model.spec.image_size)
+        scores = predict(scorer, other, np.arange(len(other)), crops=crops, images=images)
         records[name] = {**evaluate_elsewhere(scores, data, other), "enlarged": images.notes}
     return records

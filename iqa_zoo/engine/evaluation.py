@@ -18,6 +18,8 @@ def evaluate_scores(
 ) -> dict[str, Any]:
     """Return ``metrics``, ``predictions`` by image name, and ``srocc_by_distortion`` where the data names distortions.
 
+    A metric that is not defined, as the SROCC of scores that are all equal, is nan. Predictions keep full precision.
+
     Args:
         scores: one an image of ``indices``.
         data: the dataset.
@@ -28,7 +30,7 @@ def evaluate_scores(
     turned, mos = scores if same_direction else -scores, data.mos[indices]
     found: dict[str, Any] = {
         "metrics": {name: metric(turned, mos) for name, metric in METRICS.items()},
-        "predictions": {data.names[i]: round(float(score), 4) for i, score in zip(indices, scores, strict=True)},
+        "predictions": {data.names[i]: float(score) for i, score in zip(indices, scores, strict=True)},
     }
     if data.distortions is not None:
         kinds = np.array(data.distortions)[indices]

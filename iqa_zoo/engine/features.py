@@ -20,11 +20,11 @@ from torch import Tensor, nn
 
 from iqa_zoo.cache import cache_folder
 from iqa_zoo.contracts import Features, FeatureSpec, spec_of
-from iqa_zoo.data.crops import load_crops
+from iqa_zoo.data.crops import load_grid_crops
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
 
-FORMAT = 2  # part of every key: raise it when what is stored changes
+FORMAT = 3  # part of every key: raise it when what is stored changes
 BATCH = 8  # crops a forward pass: activations that stay near the processor are faster than larger batches
 Progress = Callable[[int, int], None]
 
@@ -149,9 +149,9 @@ def extract_features(
 ) -> FeatureBank:
     """Return the features of a dataset's crops, from the cache where it holds them, computed otherwise.
 
-    An image is decoded once and gives all its crops (random, mirrored half of the time, the same for everybody who
-    asks with the same seed). The key is a hash of the backbone's config and weights, the images' bytes, the crops and
-    the seed; a cache that is partial or damaged is computed again.
+    An image is decoded once and gives all its crops: those that a score is computed from
+    (:func:`iqa_zoo.data.crops.grid_boxes`), not mirrored. A smaller image is enlarged. The key is
+    a hash of the backbone's config and weights, the images' bytes, the crops and the seed; a cache that is partial or damaged is computed again.
 
     Args:
         backbone: in any mode, on any device; it is put into eval mode.
@@ -162,7 +162,7 @@ def extract_features(
         progress: called with the images done and all images.
 
     Raises:
-        InputError: an image that cannot be read or is smaller than a crop; names the file.
+        InputError: an image that cannot be read; names the file.
     """
     backbone.eval()
     spec = spec_of(backbone)
@@ -209,7 +209,7 @@ def _crops_of(data: RatedImages, size: int, crops: int, seed: int) -> Iterator[N
     """Every image's crops, in order, decoded a little ahead."""
 
     def load(i: int) -> NDArray[np.uint8]:
-        return load_crops(data.paths[i], size, crops, seed_key=f"{data.names[i]}/{seed}", flip=crops > 1)
+        return load_grid_crops(data.paths[i], size, crops)[0]
 
     with ThreadPoolExecutor(2) as pool:
         ahead = [pool.submit(load, i) for i in range(min(16, len(data)))]

@@ -15,7 +15,7 @@ from mmengine.runner import Runner
 from torch import Tensor, distributed, nn
 
 from iqa_zoo.engine.run_folder import RunFolder
-from iqa_zoo.engine.selection import choose
+from iqa_zoo.engine.selection import choose, known_or_lowest
 from iqa_zoo.engine.state import (
     load_checkpoint,
     optimizer_tensors,
@@ -109,7 +109,7 @@ class Steps(Hook):
         self.done = done
 
     def tells_images(self, part: str) -> Callable[[int, int], None] | None:
-        """For :func:`iqa_zoo.engine.prediction.predict`: it says which image of the part is tested, between two steps."""
+        """For :func:`iqa_zoo.inference.predict.predict`: it says which image of the part is tested, between two steps."""
         epoch = f"epoch {-(-self.done // self.steps_an_epoch)} of {self.recipe.epochs}, "
         return images_told(self.progress, epoch + part, self.done, self.recipe.epochs * self.steps_an_epoch)
 
@@ -257,9 +257,7 @@ def stops_early(history: History, patience: int | None) -> bool:
     """
     if patience is None or not history:
         return False
-    sroccs = [
-        -math.inf if math.isnan(epoch["validation"]["srocc"]) else epoch["validation"]["srocc"] for epoch in history
-    ]
+    sroccs = [known_or_lowest(epoch["validation"]["srocc"]) for epoch in history]
     return len(history) - 1 - sroccs.index(max(sroccs)) >= patience
 
 

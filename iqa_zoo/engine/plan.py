@@ -15,9 +15,9 @@ from iqa_zoo.data.splits import Split
 from iqa_zoo.engine.trainable import Trainable
 from iqa_zoo.engine.training import TrainingOptions, freeze
 from iqa_zoo.errors import InputError
+from iqa_zoo.inference.scorer import Scorer
 from iqa_zoo.quality_model import QualityModel
 from iqa_zoo.training.devices import torch_device
-from iqa_zoo.training.label_scale import LabelScale
 from iqa_zoo.training.recipe import Recipe
 
 TIMED = 8  # crops, at most, in the step that is timed
@@ -68,11 +68,8 @@ def plan_training(
 
 def _time(model: QualityModel, recipe: Recipe, device: torch.device) -> tuple[float, float]:
     """Seconds to train on one crop and to test one image, each timed once after a first time that warms up."""
-    autocast = None if recipe.precision == "float32" else getattr(torch, recipe.precision)
-    trainable = Trainable(model, scale=LabelScale(), autocast=autocast, freeze_batch_norm=recipe.freeze_batch_norm)
-    trainable.to(device).train()
-    if device.type == "cpu":
-        model.to(memory_format=torch.channels_last)  # as in training
+    scorer = Scorer(model, precision=recipe.precision)
+    trainable = Trainable(scorer, freeze_batch_norm=recipe.freeze_batch_norm).place(device).train()
     size = model.spec.image_size
     batch = min(recipe.batch_size // recipe.accumulate, TIMED)
 
@@ -84,7 +81,7 @@ def _time(model: QualityModel, recipe: Recipe, device: torch.device) -> tuple[fl
         trainable.zero_grad()
 
     def test() -> None:
-        trainable.score(crops(recipe.test_crops)).sum().item()
+        scorer.score(crops(recipe.test_crops)).sum().item()
 
     seconds = []
     for work in (step, test):

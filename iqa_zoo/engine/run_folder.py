@@ -21,6 +21,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from iqa_zoo.errors import CheckpointError, InputError
+from iqa_zoo.jsonio import to_json
 from iqa_zoo.training.checkpoints import not_written
 
 FORMAT = "iqa_zoo run, version 1"
@@ -102,7 +103,7 @@ class RunFolder:
     def write(self, name: str, content: Any) -> None:
         """Write ``name.json``, beside and renamed."""
         partial = self.path / f"{name}.json.partial"
-        partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        partial.write_text(to_json(content, indent=1), encoding="utf-8")
         os.replace(partial, self.path / f"{name}.json")
 
 

@@ -52,10 +52,19 @@ def choose(history: Sequence[Mapping[str, Any]], rule: str) -> int:
     if any(epoch.get(part) is None for epoch in history):
         raise InputError(f"the rule {rule!r} needs the {part} part measured each time, and it was not")
     # A constant prediction has no SROCC; any number is better.
-    sroccs = [-math.inf if math.isnan(epoch[part]["srocc"]) else epoch[part]["srocc"] for epoch in history]
+    sroccs = [known_or_lowest(epoch[part]["srocc"]) for epoch in history]
     enough = max(sroccs) - (TIE if rule == "validation" else 0)
     good = [i for i, srocc in enumerate(sroccs) if srocc >= enough]
     return good[-1] if rule == "validation" else good[0]
+
+
+def known_or_lowest(srocc: float | None) -> float:
+    """Return an SROCC, or minus infinity where it is undefined: nan, or None as JSON has it.
+
+    >>> known_or_lowest(0.5), known_or_lowest(float("nan")), known_or_lowest(None)
+    (0.5, -inf, -inf)
+    """
+    return -math.inf if srocc is None or math.isnan(srocc) else srocc
 
 
 def every_rule(history: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:

@@ -37,20 +37,21 @@ from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split, save_splits
 from iqa_zoo.engine.evaluation import FEWEST, evaluate_scores
 from iqa_zoo.engine.hooks import Epochs, Steps, images_told
-from iqa_zoo.engine.prediction import predict
 from iqa_zoo.engine.provenance import source_hash, versions
 from iqa_zoo.engine.run_folder import RunFolder
 from iqa_zoo.engine.selection import check_rule, every_rule
 from iqa_zoo.engine.sharded import ShardedOptimWrapper, shard
 from iqa_zoo.engine.trainable import Trainable
-from iqa_zoo.errors import CheckpointError, ConfigError, InputError, closest, not_one_of
+from iqa_zoo.errors import ConfigError, InputError, closest, not_one_of
+from iqa_zoo.inference.predict import predict
+from iqa_zoo.inference.scorer import Precision, Scorer
 from iqa_zoo.quality_model import QualityModel
 from iqa_zoo.training.checkpoints import latest_checkpoint
 from iqa_zoo.training.devices import torch_device
 from iqa_zoo.training.label_scale import LabelScale, fit_label_scale
 from iqa_zoo.training.optimizer import make_optimizer
-from iqa_zoo.training.recipe import Recipe, load_recipe
-from iqa_zoo.weights import load_weights, read_state_dict
+from iqa_zoo.training.recipe import Recipe
+from iqa_zoo.weights import fingerprint, load_weights, read_state_dict
 
 # Backends that mmengine writes scalars to, by the name that --track takes; all but the first need a package of their own.
 TRACKERS = {
@@ -180,7 +181,7 @@ def train_model(
     if (kept.path / "result.json").is_file():
         finished: dict[str, Any] = kept.read("result")
         return finished
-    images = DecodedImages(data, memory_bytes=options.memory_bytes)
+    images = DecodedImages(data, memory_bytes=options.memory_bytes, smallest=model.spec.image_size)
     trainable = _trainable(model, _scale(data, split, recipe), recipe)
     if _rank() > 0:
         progress = None
@@ -193,25 +194,6 @@ def train_model(
             kept.write("result", result)
     _wait()
     return result
-
-
-def load_run(folder: str | Path, device: str | None = None) -> tuple[Trainable, dict[str, Any]]:
-    """Return the model of a finished or a running training at its selected epoch, in eval mode, and its ``run.json``.
-
-    Raises:
-        CheckpointError: not a run, or one without weights yet.
-    """
-    kept = RunFolder(folder)
-    run: dict[str, Any] = kept.read("run")
-    if not kept.weights.is_file():
-        raise CheckpointError(
-            f"{kept.path} has no weights yet: no epoch was finished; go on with iqa-zoo train --resume"
-        )
-    model = build_model(run["model"])
-    load_weights(model, read_state_dict(kept.weights))
-    recipe = load_recipe(run["recipe"])  # of an older version too
-    trainable = _trainable(model, LabelScale(**run["scale"]), recipe)
-    return _placed(trainable, torch_device(device)).eval(), run
 
 
 def _fit(
@@ -231,10 +213,10 @@ def _fit(
     freeze(model, recipe.freeze)
     batches = _Batches(data, split.train, recipe, model.spec.image_size, seed, images)
     if options.sharded:
-        replica = _placed(copy.deepcopy(trainable), device).to("cpu")
+        replica = copy.deepcopy(trainable).place(device).to("cpu")
         shard(trainable.to(device), device)
     else:
-        replica = _placed(trainable, device)
+        replica = trainable.place(device)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     optimizer = make_optimizer(model, recipe, backbone_lr=recipe.backbone_lr)
     apart = replica.model if options.sharded else None
@@ -246,7 +228,7 @@ def _fit(
         if not len(indices) or not wanted:
             return None
         scores = predict(
-            replica, data, indices, crops=recipe.test_crops, images=images, progress=steps.tells_images(part)
+            replica.scorer, data, indices, crops=recipe.test_crops, images=images, progress=steps.tells_images(part)
         )
         return evaluate_scores(scores, data, indices)["metrics"]
 
@@ -290,7 +272,7 @@ def _report(
     load_weights(trainable.model, read_state_dict(kept.weights))
     passes = recipe.passes(len(split.train))
     said = images_told(progress, "test", len(history) * passes, recipe.epochs * passes)
-    scores = predict(trainable, data, split.test, crops=recipe.test_crops, images=images, progress=said)
+    scores = predict(trainable.scorer, data, split.test, crops=recipe.test_crops, images=images, progress=said)
     selected = next(i for i, epoch in enumerate(history) if epoch["selected"])
     return {
         "selection": options.selection,
@@ -403,16 +385,11 @@ class _ZooRunner(Runner):
 
 
 def _trainable(model: QualityModel, scale: LabelScale, recipe: Recipe) -> Trainable:
-    autocast = torch.bfloat16 if recipe.precision == "bfloat16" else None  # float16 is the optimiser wrapper's
-    return Trainable(model, scale=scale, autocast=autocast, freeze_batch_norm=recipe.freeze_batch_norm)
-
-
-def _placed(trainable: Trainable, device: torch.device) -> Trainable:
-    """On its device, in the layout that is faster there for convolutions: scores can depend on it in the last bits."""
-    trainable.to(device)
-    if device.type == "cpu":
-        trainable.model.to(memory_format=torch.channels_last)
-    return trainable
+    precision: Precision = (
+        "bfloat16" if recipe.precision == "bfloat16" else "float32"
+    )  # float16: the optimizer wrapper's
+    scorer = Scorer(model, scale=scale, precision=precision)
+    return Trainable(scorer, freeze_batch_norm=recipe.freeze_batch_norm)
 
 
 def _scale(data: RatedImages, split: Split, recipe: Recipe) -> LabelScale:
@@ -507,14 +484,6 @@ def _check_options(data: RatedImages, split: Split, recipe: Recipe, options: Tra
 
 def _backends(trackers: Sequence[str]) -> list[dict[str, str]]:
     return [dict(type="LocalVisBackend"), *(dict(type=TRACKERS[name]) for name in trackers)]
-
-
-def fingerprint(model: nn.Module) -> str:
-    """A hash of the weights that training starts from."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
 
 
 def _labels_hash(data: RatedImages) -> str:

@@ -82,8 +82,8 @@ class Broken(nn.Module):
 
 def test_what_cannot_be_built_is_listed_and_the_rest_goes_on(folder, script, monkeypatch, capfd, tmp_path):
     monkeypatch.setenv("IQA_ZOO_CACHE", str(tmp_path))
-    monkeypatch.setitem(registry.HEADS._module_dict, "demanding", Demanding)
-    monkeypatch.setitem(registry.HEADS._module_dict, "broken", Broken)
+    monkeypatch.setitem(registry.HEADS.module_dict, "demanding", Demanding)
+    monkeypatch.setitem(registry.HEADS.module_dict, "broken", Broken)
     heads = ["--heads", "linear", "demanding", "broken", "--dry-run"]
     assert script.main([*options(folder)[:-2], *heads]) == 0
     said = " ".join(capfd.readouterr().err.split())

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from iqa_zoo.data import crops
-from iqa_zoo.data.crops import crop_boxes, crop_flips, load_crops
+from iqa_zoo.data.crops import crop_boxes, crop_flips, cut_crops, grid_boxes, grid_crops, load_grid_crops
 from iqa_zoo.errors import InputError
 
 
@@ -39,33 +39,116 @@ def test_flips_are_even_and_repeatable():
     assert crop_flips(10, "a.png") == flips[:10]
 
 
-def test_image_of_exactly_the_size_is_the_crop(tmp_path):
-    pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+SIDES = st.integers(0, 200)
+
+
+@st.composite
+def grids(draw):
+    size = draw(st.integers(1, 60))
+    return size + draw(SIDES), size + draw(SIDES), size, draw(st.integers(1, 40))
+
+
+def _about_the_middle(boxes, room, axis, sign):
+    """The boxes with one coordinate counted from the middle, where half a pixel counts as the middle."""
+    counted = ((sign * (2 * box[axis] - room), box[1 - axis]) for box in boxes)
+    return sorted((0 if abs(distance) == 1 else distance, other) for distance, other in counted)
+
+
+@settings(max_examples=200, deadline=None)
+@given(grids())
+def test_a_grid_lies_inside_touches_the_borders_and_is_symmetric(grid):
+    height, width, size, count = grid
+    boxes = grid_boxes(height, width, size, count)
+    assert len(boxes) == count
+    below, beside = height - size, width - size
+    assert all(0 <= top <= below and 0 <= left <= beside for top, left in boxes)
+    longer = int(width >= height)  # the axis along which crops are spread first
+    if count > 1:
+        assert {box[longer] for box in boxes} >= {0, (below, beside)[longer]}
+    for axis, room in enumerate((below, beside)):
+        assert _about_the_middle(boxes, room, axis, 1) == _about_the_middle(boxes, room, axis, -1)
+    if height != width:
+        assert sorted(grid_boxes(width, height, size, count)) == sorted((left, top) for top, left in boxes)
+    if max(below, beside) >= count - 1:
+        assert len(set(boxes)) == count
+
+
+@settings(max_examples=100, deadline=None)
+@given(grids())
+def test_a_grid_that_is_large_enough_covers_every_pixel(grid):
+    height, width, size, _ = grid
+    side = max(-(-height // size), -(-width // size))
+    count = side**2
+    assume(count <= 400)
+    assume(min(height, width) - size >= side - 1)  # or the crops would not be distinct
+    covered = np.zeros((height, width), bool)
+    for top, left in grid_boxes(height, width, size, count):
+        covered[top : top + size, left : left + size] = True
+    assert covered.all()
+
+
+@settings(max_examples=50, deadline=None)
+@given(grids())
+def test_covered_pixels_are_counted_as_they_are_painted(grid):
+    height, width, size, count = grid
+    boxes = crop_boxes(height, width, size, count, "random")
+    painted = np.zeros((height, width), bool)
+    for top, left in boxes:
+        painted[top : top + size, left : left + size] = True
+    assert crops._covered_pixels(boxes, size) == painted.sum()
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "count", "rows"),
+    [
+        (768, 1024, 10, [3, 4, 3]),
+        (384, 512, 5, [2, 1, 2]),
+        (384, 512, 10, [5, 5]),
+        (768, 1024, 25, [5] * 5),
+        (500, 500, 2, [2]),
+        (224, 900, 4, [4]),
+        (224, 224, 3, [3]),
+    ],
+)
+def test_rows_of_common_sizes(height, width, count, rows):
+    tops = [top for top, _ in grid_boxes(height, width, 224, count)]
+    found = [tops.count(top) for top in dict.fromkeys(tops)]
+    assert found == rows
+
+
+def test_one_crop_is_the_centre_and_pixels_do_not_matter(tmp_path):
+    assert grid_boxes(300, 501, 200, 1) == ((50, 150),)
+    pixels = np.random.default_rng(0).integers(0, 256, (300, 501, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "a.png")
-    assert (load_crops(tmp_path / "a.png", 32, 1) == pixels).all()
+    cut, note = load_grid_crops(tmp_path / "a.png", 200, 7)
+    assert note == ""
+    for crop, (top, left) in zip(cut, grid_boxes(300, 501, 200, 7), strict=True):
+        np.testing.assert_array_equal(crop, pixels[top : top + 200, left : left + 200])
 
 
-def test_crops_are_pieces_of_the_image_decoded_once(tmp_path, monkeypatch):
+def test_a_small_image_is_enlarged_before_it_is_cut(tmp_path):
+    small = Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8))
+    small.save(tmp_path / "small.png")
+    cut, note = load_grid_crops(tmp_path / "small.png", 32, 3)
+    assert note == "enlarged from 20x30"
+    larger = np.asarray(small.resize((48, 32), Image.Resampling.BICUBIC))
+    np.testing.assert_array_equal(cut, grid_crops(larger, 32, 3))
+
+
+def test_crops_are_pieces_of_the_image_some_mirrored():
     pixels = np.random.default_rng(0).integers(0, 256, (60, 50, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "a.png")
-    reads = []
-    monkeypatch.setattr(crops, "read_image", lambda path, read=crops.read_image: reads.append(path) or read(path))
-    cut = load_crops(tmp_path / "a.png", 16, 25, flip=True)
-    assert len(reads) == 1
-    assert cut.shape == (25, 16, 16, 3)
-    assert cut.dtype == np.uint8
     boxes, flips = crop_boxes(60, 50, 16, 25, "a.png"), crop_flips(25, "a.png")
+    cut = cut_crops(pixels, boxes, 16, flips)
+    assert (cut.shape, cut.dtype) == ((25, 16, 16, 3), np.uint8)
     assert any(flips)
     for crop, (top, left), flipped in zip(cut, boxes, flips, strict=True):
         piece = pixels[top : top + 16, left : left + 16]
         assert (crop == (np.fliplr(piece) if flipped else piece)).all()
-    assert (load_crops(tmp_path / "a.png", 16, 25, seed_key="other") != cut).any()
 
 
-def test_small_image_says_what_to_do(tmp_path):
-    Image.new("RGB", (300, 200)).save(tmp_path / "small.png")
-    message = r"small\.png is 200x300 pixels.*upscale.*at least 224 \(for instance to 224x336\)"
-    with pytest.raises(InputError, match=message):
-        load_crops(tmp_path / "small.png", 224, 1)
+@pytest.mark.parametrize("boxes", [crop_boxes, lambda *numbers: grid_boxes(*numbers[:4])])
+def test_numbers_that_do_not_fit(boxes):
+    with pytest.raises(InputError, match=r"is 200x300 pixels.*smaller than the 224x224 crop; enlarge it first"):
+        boxes(200, 300, 224, 1, "small.png")
     with pytest.raises(InputError, match="must be at least 1"):
-        crop_boxes(300, 300, 224, 0, "a")
+        boxes(300, 300, 224, 0, "a")

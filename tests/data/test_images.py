@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from iqa_zoo.data.images import list_images, read_image
+from iqa_zoo.data.images import read_image
+from iqa_zoo.data.listing import list_images
 from iqa_zoo.errors import InputError
 
 

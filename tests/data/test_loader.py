@@ -70,22 +70,16 @@ def test_every_image_gives_its_crops_and_is_decoded_once(data, reads):
     crops=st.integers(1, 6),
     batch_size=st.integers(1, 80),
     window=st.integers(1, 12),
-    shuffle=st.booleans(),
     drop_last=st.booleans(),
 )
-def test_lengths_and_contents_fit(data, count, crops, batch_size, window, shuffle, drop_last):
-    changes = dict(crops=crops, batch_size=batch_size, window=window, shuffle=shuffle, drop_last=drop_last, threads=2)
+def test_lengths_and_contents_fit(data, count, crops, batch_size, window, drop_last):
+    changes = dict(crops=crops, batch_size=batch_size, window=window, drop_last=drop_last, threads=2)
     loader = load(data, range(count), **changes)
     sizes = [len(batch.mos_B) for batch in loader]
     assert len(sizes) == len(loader)
     full = count * crops // batch_size
     rest = count * crops - full * batch_size
     assert sizes == [batch_size] * full + ([rest] if rest and not drop_last else [])
-
-
-def test_evaluation_keeps_the_order(data):
-    _, _, index_B = everything(load(data, [3, 1, 7], shuffle=False))
-    assert index_B.tolist() == [3] * 5 + [1] * 5 + [7] * 5
 
 
 def test_a_batch_mixes_images(data):
@@ -109,8 +103,8 @@ def test_epochs_and_seeds_differ(data):
     first = everything(load(data))
     assert not torch.equal(first[0], everything(load(data), epoch=1)[0])
     assert not torch.equal(first[0], everything(load(data, seed=1))[0])
-    still = load(data, shuffle=False)
-    assert not torch.equal(everything(still, epoch=0)[0], everything(still, epoch=1)[0])
+    one = load(data, [0], crops=1)
+    assert not torch.equal(everything(one, epoch=0)[0], everything(one, epoch=1)[0])
 
 
 def test_an_epoch_can_be_resumed_without_decoding_what_is_past(data, reads):
@@ -197,10 +191,36 @@ def test_a_folder_that_cannot_be_written_is_named(data, tmp_path, monkeypatch):
     assert not list((tmp_path / "cache").iterdir())
 
 
+def test_small_images_are_enlarged_with_a_note_from_memory_and_disk_alike(data, tmp_path):
+    Image.fromarray(np.arange(630, dtype=np.uint8).reshape(30, 7, 3)).save(tmp_path / "small.png")
+    small = RatedImages(
+        "small",
+        (tmp_path / "small.png", data.paths[0]),
+        np.array([1.0, 1.5]),
+        score_range=(0, 2),
+        licence="",
+        source="",
+    )
+    batches = list(load(small, [0], size=8))
+    assert batches[0].image_BCHW.shape == (5, 3, 8, 8)
+    expected = np.asarray(Image.open(tmp_path / "small.png").resize((8, 34), Image.Resampling.BICUBIC))
+    for folder in (None, tmp_path / "cache", tmp_path / "cache"):
+        for memory_bytes in (0, 1 << 20):
+            images = DecodedImages(small, memory_bytes=memory_bytes, folder=folder, smallest=8)
+            for _ in range(2):
+                np.testing.assert_array_equal(images[0].transpose(1, 2, 0), expected)
+            assert images[1].shape == (3, HEIGHT, WIDTH)
+            assert images.notes == {"small.png": "enlarged from 30x7"}
+    assert DecodedImages(small, folder=tmp_path / "cache")[0].shape == (3, 30, 7)
+
+
 def test_bad_images_are_named(data, tmp_path):
-    Image.new("RGB", (7, 30)).save(tmp_path / "small.png")
+    Image.new("RGB", (1, 4_000_000)).save(tmp_path / "thread.png")
     (tmp_path / "broken.png").write_text("no image")
-    for name, message in (("small.png", r"small\.png.*30x7.*upscale"), ("broken.png", r"broken\.png is not an image")):
+    for name, message in (
+        ("thread.png", r"thread\.png is 4000000x1 pixels.*less narrow"),
+        ("broken.png", r"broken\.png is not an image"),
+    ):
         bad = RatedImages("bad", (tmp_path / name,), np.array([1.0]), score_range=(0, 2), licence="", source="")
         with pytest.raises(InputError, match=message):
             list(load(bad, [0]))

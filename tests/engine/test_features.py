@@ -9,7 +9,7 @@ from PIL import Image
 
 from iqa_zoo.build import build_backbone
 from iqa_zoo.contracts import FeatureSpec, StageInfo
-from iqa_zoo.data.crops import load_crops
+from iqa_zoo.data.crops import load_grid_crops
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.engine.features import FeatureBank, bank_shapes, extract_features
 from iqa_zoo.errors import InputError
@@ -47,7 +47,7 @@ def test_they_are_what_the_backbone_gives_for_the_same_crop(kind, data, tmp_path
     taken = bank.take(np.array([4, 1]), np.array([2, 0]))
     spec = backbone.spec
     for row, (image, crop) in enumerate([(4, 2), (1, 0)]):
-        pixels = load_crops(data.paths[image], spec.image_size, 3, seed_key=f"{data.names[image]}/0", flip=True)[crop]
+        pixels = load_grid_crops(data.paths[image], spec.image_size, 3)[0][crop]
         image_CHW = torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
         image_CHW = (image_CHW - torch.tensor(spec.mean)[:, None, None]) / torch.tensor(spec.std)[:, None, None]
         with torch.no_grad():

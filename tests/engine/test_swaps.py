@@ -163,7 +163,7 @@ def test_a_part_that_cannot_be_a_level_says_why(monkeypatch):
         def __init__(self, *, dim: int, width: int):
             super().__init__()
 
-    monkeypatch.setitem(registry.HEADS._module_dict, "demanding", Demanding)
+    monkeypatch.setitem(registry.HEADS.module_dict, "demanding", Demanding)
     assert "demanding" in swaps.level_names("head")
     assert swaps.why_not("head", "demanding", [3, 4]) == "has no default for width"
     assert swaps.why_not("queries", "guided", [1, 2, 3]) == "reads stage 4, and the backbone has 1, 2, 3"

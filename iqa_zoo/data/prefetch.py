@@ -1,0 +1,39 @@
+"""Work done in threads a little ahead of its use."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Loaded = TypeVar("Loaded")
+
+
+def prefetch(
+    load: Callable[[Item], Loaded], items: Iterable[Item], *, ahead: int = 4, threads: int = 2
+) -> Iterator[tuple[Item, Future[Loaded]]]:
+    """Yield each item with the future of ``load(item)``, in order; at most ``ahead`` items are loaded before their turn.
+
+    ``future.result()`` waits, and raises what ``load`` raised. When the iteration ends or is closed, no thread is left.
+
+    >>> [(item, future.result()) for item, future in prefetch(str, [1, 2, 3])]
+    [(1, '1'), (2, '2'), (3, '3')]
+    """
+    remaining = iter(items)
+    waiting: deque[tuple[Item, Future[Loaded]]] = deque()
+    pool = ThreadPoolExecutor(threads)
+
+    def submit(count: int) -> None:
+        waiting.extend((item, pool.submit(load, item)) for item in islice(remaining, count))
+
+    try:
+        submit(ahead)
+        while waiting:
+            item, future = waiting.popleft()
+            submit(1)
+            yield item, future
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

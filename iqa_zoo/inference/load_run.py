@@ -1,0 +1,40 @@
+"""The model of a training, ready to score."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from iqa_zoo.build import build_model
+from iqa_zoo.engine.run_folder import RunFolder
+from iqa_zoo.errors import CheckpointError
+from iqa_zoo.inference.run import TrainedRun, read_run
+from iqa_zoo.inference.scorer import Scorer
+from iqa_zoo.training.devices import torch_device
+from iqa_zoo.training.label_scale import LabelScale
+from iqa_zoo.weights import load_weights, read_state_dict
+
+
+def load_run(folder: str | Path, device: str | None = None) -> tuple[Scorer, TrainedRun]:
+    """Return the model of a finished or a running training at its selected epoch, in eval mode, and what the run says.
+
+    A model that was trained in float16, whose loss is scaled, scores in float32.
+
+    Args:
+        folder: of the training.
+        device: as torch names it; CUDA where there is one.
+
+    Raises:
+        UnknownName: there is no such folder.
+        CheckpointError: not a run, a damaged one, or one without weights yet.
+    """
+    run = read_run(folder)
+    weights = RunFolder(folder).weights
+    if not weights.is_file():
+        raise CheckpointError(
+            f"{run.folder} has no weights yet: no epoch was finished; go on with iqa-zoo train --resume"
+        )
+    model = build_model(run.model)
+    load_weights(model, read_state_dict(weights))
+    scale = LabelScale(run.center, run.spread)
+    scorer = Scorer(model, scale=scale, precision="bfloat16" if run.precision == "bfloat16" else "float32")
+    return scorer.place(torch_device(device)).eval(), run

@@ -1,0 +1,130 @@
+"""What the ``run.json`` of a training says that scoring needs to know."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from iqa_zoo.engine.run_folder import FORMAT, RunFolder
+from iqa_zoo.errors import CheckpointError, UnknownName, not_one_of
+
+PRECISIONS = ("float32", "bfloat16", "float16")
+Number = (int, float)
+
+
+@dataclass(frozen=True)
+class TrainedOn:
+    """The dataset of a training: its name, what its labels are, their range and direction."""
+
+    name: str
+    label: str
+    score_range: tuple[float, float]
+    higher_is_better: bool
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A training, as its folder describes it.
+
+    Attributes:
+        folder: of the training.
+        model: the config of the model.
+        model_hash: of that config.
+        data: what it was trained on.
+        split: the id of the split.
+        selection: the rule that chose the epoch.
+        seed: of the training.
+        initial_weights: the hash of the weights that the training began from; None where it is not known.
+        recipe_name: None for a recipe without a name.
+        precision: of matrix products.
+        test_crops: crops per image in its test.
+        center, spread: score * spread + center is on the labels' scale.
+    """
+
+    folder: Path
+    model: Mapping[str, Any]
+    model_hash: str
+    data: TrainedOn
+    split: str
+    selection: str
+    seed: int
+    initial_weights: str | None
+    recipe_name: str | None
+    precision: str
+    test_crops: int
+    center: float
+    spread: float
+
+
+def read_run(folder: str | Path) -> TrainedRun:
+    """Read what a folder of ``iqa-zoo train`` says of its training. Imports no torch.
+
+    Raises:
+        UnknownName: there is no such folder; names the closest one.
+        CheckpointError: a file, or a folder of something else, or a ``run.json`` that lacks a value; says what to give.
+    """
+    folder = Path(folder)
+    if not folder.exists():
+        beside = [each.name for each in folder.parent.iterdir() if each.is_dir()] if folder.parent.is_dir() else []
+        raise UnknownName(not_one_of(folder.name, beside, "run") + f" (folders of {folder.parent})")
+    if not folder.is_dir():
+        raise CheckpointError(
+            f"{folder} is a file; give the folder that iqa-zoo train wrote: scores need its run.json as well, which says "
+            "what the weights are of and on which scale their scores are"
+        )
+    content = RunFolder(folder).read("run")
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise CheckpointError(f"{folder} is not a run of iqa-zoo train: run.json does not say {FORMAT!r} as its format")
+    values = _Values(folder / "run.json", content)
+    precision = values.get("recipe.precision", str)
+    if precision not in PRECISIONS:
+        raise CheckpointError(f"{values.file}: {not_one_of(precision, PRECISIONS, 'precision')}")
+    test_crops = values.get("recipe.test_crops", int)
+    if test_crops < 1:
+        raise CheckpointError(f"{values.file}: recipe.test_crops is {test_crops}; it must be at least 1")
+    return TrainedRun(
+        folder=folder,
+        model=values.get("model", dict),
+        model_hash=values.get("model_hash", str),
+        data=TrainedOn(
+            values.get("data.name", str),
+            values.get("data.label", str),
+            (values.get("data.score_range.0", Number), values.get("data.score_range.1", Number)),
+            values.get("data.higher_is_better", bool),
+        ),
+        split=values.get("split", str),
+        selection=values.get("selection", str),
+        seed=values.get("seed", int),
+        initial_weights=content.get("initial_weights"),
+        recipe_name=content.get("recipe_name"),
+        precision=precision,
+        test_crops=test_crops,
+        center=values.get("scale.center", Number),
+        spread=values.get("scale.spread", Number),
+    )
+
+
+class _Values:
+    """The values of a JSON file by dotted path, each of a type that is checked."""
+
+    def __init__(self, file: Path, content: Any):
+        self.file, self.content = file, content
+
+    def get(self, path: str, kind: Any) -> Any:
+        value = self.content
+        for key in path.split("."):
+            try:
+                value = value[int(key) if isinstance(value, list) else key]
+            except (KeyError, IndexError, TypeError, ValueError):
+                raise CheckpointError(
+                    f"{self.file}: {path} is missing; the file is damaged or of another version of iqa_zoo"
+                ) from None
+        finite = not isinstance(value, float) or math.isfinite(value)
+        if not isinstance(value, kind) or not finite or (isinstance(value, bool) and kind is not bool):
+            raise CheckpointError(
+                f"{self.file}: {path} is {value!r:.60}; the file is damaged or of another version of iqa_zoo"
+            )
+        return value

@@ -1,0 +1,77 @@
+"""A model that scores crops on the scale of the labels it was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from iqa_zoo.data.loader import normalise
+from iqa_zoo.quality_model import QualityModel
+from iqa_zoo.training.devices import in_precision
+from iqa_zoo.training.label_scale import LabelScale
+
+Precision = Literal["float32", "bfloat16", "float16"]
+
+
+class Scorer(nn.Module):
+    """A quality model, the scale of its scores and the precision it computes in.
+
+    Args:
+        model: the quality model.
+        scale: of the labels it was trained on.
+        precision: of matrix products.
+    """
+
+    def __init__(
+        self,
+        model: QualityModel,
+        *,
+        scale: LabelScale = LabelScale(),  # noqa: B008  # frozen
+        precision: Precision = "float32",
+    ):
+        super().__init__()
+        self.model = model
+        self.scale = scale
+        self.precision = precision
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    def place(self, device: torch.device) -> Scorer:
+        """Move to a device, in the memory layout that is faster there: scores can depend on it in the last bits."""
+        self.to(device)
+        if device.type == "cpu":
+            self.model.to(memory_format=torch.channels_last)
+        return self
+
+    def normalise(self, image_BCHW: Tensor) -> Tensor:
+        """Return uint8 crops as the backbone takes them."""
+        return normalise(image_BCHW, self.model.spec.mean, self.model.spec.std)
+
+    @torch.no_grad()
+    def score(self, image_BCHW: Tensor) -> Tensor:
+        """Return score_B of uint8 crops on the labels' scale, float64."""
+        with in_precision(self.precision, image_BCHW.device):
+            score_B = self.model(self.normalise(image_BCHW))
+        return self.rescale(score_B)
+
+    def rescale(self, score: Tensor) -> Tensor:
+        """Return the model's scores on the labels' scale, float64."""
+        return score.double() * self.scale.spread + self.scale.center
+
+
+@contextmanager
+def in_eval_mode(module: nn.Module) -> Iterator[None]:
+    """Put a module into eval mode, and afterwards each of its parts into the mode that it had."""
+    modes = {part: part.training for part in module.modules()}
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes.items():
+            part.training = training
