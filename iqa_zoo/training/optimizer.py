@@ -32,9 +32,9 @@ def make_optimizer(
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            of_backbone = backbone_lr is not None and name.startswith("backbone.")
+            lr = recipe.lr if backbone_lr is None or not name.startswith("backbone.") else backbone_lr
             decay = recipe.weight_decay if name in decayed else 0.0
-            groups.setdefault((backbone_lr if of_backbone else recipe.lr, decay), []).append(parameter)
+            groups.setdefault((lr, decay), []).append(parameter)
     kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
     return kind(
         [

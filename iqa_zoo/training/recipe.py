@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, get_type_hints
 
@@ -227,16 +226,11 @@ def _migrate(content: dict[str, Any]) -> list[str]:
     return []
 
 
-@cache
-def _hints(kind: type[TrainingRecipe]) -> dict[str, Any]:
-    return get_type_hints(kind)
-
-
 def _problems(content: Mapping[str, Any], kind: type[TrainingRecipe]) -> list[str]:
     """What is wrong with these values: types first, then ranges."""
-    problems = []
+    problems, hints = [], get_type_hints(kind)
     for key, value in content.items():
-        if problem := value_problem(value, _hints(kind)[key]):
+        if problem := value_problem(value, hints[key]):
             problems.append(f"{key}: {problem}")
         elif isinstance(value, int | float) and not isinstance(value, bool):
             low, high = _RANGES.get(key, (0.0, math.inf))

@@ -22,11 +22,14 @@ from iqa_zoo.build import build_model
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split, load_splits
 from iqa_zoo.engine import state, training
-from iqa_zoo.engine.prediction import predict
+from iqa_zoo.engine.runner import TRACKERS
 from iqa_zoo.engine.trainable import Trainable
-from iqa_zoo.engine.training import TRACKERS, TrainingOptions, freeze, load_run, train_model
+from iqa_zoo.engine.training import TrainingOptions, train_model
 from iqa_zoo.errors import CheckpointError, ConfigError, InputError, UnknownName
+from iqa_zoo.inference.load_run import load_run
+from iqa_zoo.inference.predict import predict
 from iqa_zoo.training.checkpoints import latest_checkpoint
+from iqa_zoo.training.freezing import freeze
 
 HERE = Path(__file__).parent
 
@@ -191,10 +194,11 @@ import numpy as np
 import torch
 from conftest import drawn, parted
 from torch import distributed
-from iqa_zoo.engine.prediction import predict
+from iqa_zoo.inference.predict import predict
 from iqa_zoo.training.recipe import Recipe
 from iqa_zoo.engine.trainable import Trainable
-from iqa_zoo.engine.training import TrainingOptions, load_run, train_model
+from iqa_zoo.engine.training import TrainingOptions, train_model
+from iqa_zoo.inference.load_run import load_run
 
 folder, model, recipe = Path(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])
 data = drawn(folder / "images")
