@@ -38,11 +38,12 @@ from iqa_zoo.commands.shared import console, print_json
 from iqa_zoo.config import Config, load_config
 from iqa_zoo.data.splits import Split
 from iqa_zoo.engine.features import FeatureBank
-from iqa_zoo.engine.frozen import FrozenRecipe, train_frozen
+from iqa_zoo.engine.frozen import train_frozen
 from iqa_zoo.engine.provenance import source_hash, versions
 from iqa_zoo.errors import IqaZooError
 from iqa_zoo.heads.moe import MoEHead
 from iqa_zoo.reports.table import Table, count
+from iqa_zoo.training.recipe import FrozenRecipe
 
 Job = Callable[[], object]
 Report = Callable[[str, int, int], None]  # what is timed, done, all

@@ -99,6 +99,10 @@ class MultiScalePatches(nn.Module):
             available_stages=(),
         )
 
+    def no_weight_decay(self) -> set[str]:
+        """The embeddings of places and of scales, which are added to the tokens; under timm's name for such a list."""
+        return {"place", "scale"}
+
     def forward(self, image_BCHW: Tensor) -> Features:
         versions = [_with_longer_side(image_BCHW, side) for side in self.longer_sides] + [image_BCHW]
         tokens = [self._tokens(version_BCHW) + self.scale[i] for i, version_BCHW in enumerate(versions)]

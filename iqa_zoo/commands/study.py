@@ -29,7 +29,7 @@ from iqa_zoo.data.splits import Split, load_splits, make_splits
 from iqa_zoo.engine.comparison import Elsewhere, Training, backbone_config, train_many
 from iqa_zoo.engine.estimate import seconds_a_step
 from iqa_zoo.engine.features import FeatureBank, bank_shapes, extract_features
-from iqa_zoo.engine.frozen import FrozenRecipe, on_frozen_features
+from iqa_zoo.engine.frozen import on_frozen_features
 from iqa_zoo.engine.latency import backbone_speed
 from iqa_zoo.engine.provenance import source_hash, versions
 from iqa_zoo.engine.selection import RULES
@@ -37,6 +37,7 @@ from iqa_zoo.engine.workers import warm_up
 from iqa_zoo.errors import BudgetError, IqaZooError
 from iqa_zoo.registry import BACKBONES
 from iqa_zoo.training.devices import torch_device
+from iqa_zoo.training.recipe import FrozenRecipe
 
 Tick = Callable[[int, int], None]
 Report = Callable[[str], Tick]

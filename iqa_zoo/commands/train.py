@@ -85,7 +85,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--track", metavar="NAME", action="append", default=[], help="write scalars to tensorboard, wandb, ... as well"
     )
-    parser.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:N; CUDA where there is one")
+    parser.add_argument("--device", metavar="NAME", help="cpu, cuda, cuda:N, mps or xpu; CUDA where there is one")
     parser.add_argument(
         "--sharded",
         action="store_true",
@@ -155,7 +155,7 @@ def default_recipe(model: str, data: RatedImages) -> str:
 
 
 def _split(args: argparse.Namespace, data: RatedImages) -> Split:
-    from iqa_zoo.engine.training import check_parts
+    from iqa_zoo.engine.checks import check_parts
 
     split = _chosen_split(args, data)
     check_parts(data, split)  # for a dry run too
@@ -193,8 +193,9 @@ def _options(args: argparse.Namespace) -> TrainingOptions:
 
 
 def _train(args: argparse.Namespace, cfg: Config, data: RatedImages, split: Split, name: str, recipe: Recipe) -> int:
-    from iqa_zoo.engine.training import train_model
+    from iqa_zoo.engine.training import ResultNotWritten, train_model
 
+    unwritten = None
     _say(
         f"{args.config} on {data.name} with the recipe {name}{'' if args.recipe else ' (the default)'}; split {split.id}: "
         f"{len(split.train)} images train, {len(split.validation)} validate, {len(split.test)} test"
@@ -214,6 +215,8 @@ def _train(args: argparse.Namespace, cfg: Config, data: RatedImages, split: Spli
                 options=_options(args),
                 progress=progress,
             )
+    except ResultNotWritten as error:
+        result, unwritten = error.result, error
     except KeyboardInterrupt:
         _say(
             f"interrupted; the same command with --resume goes on from the last checkpoint in {args.work_dir}, if there is one"
@@ -227,6 +230,8 @@ def _train(args: argparse.Namespace, cfg: Config, data: RatedImages, split: Spli
         print_json({**about, **shown})
     else:
         _print(args, result)
+    if unwritten is not None:
+        raise unwritten
     return 0
 
 
@@ -247,6 +252,10 @@ def _print(args: argparse.Namespace, result: Mapping[str, Any]) -> None:
         console().print(table)
     else:
         print("What the other rules would have reported was not measured: that takes --peek.")
+    if enlarged := result.get("enlarged"):
+        print(f"{len(enlarged)} images were smaller than the model's input and were enlarged.")
+    for problem in result.get("log_problems", ()):
+        print(f"Of the log: {problem}")
     print(f"{_duration(result['seconds'])}; weights, predictions and history are in {args.work_dir}")
 
 
@@ -262,7 +271,8 @@ def _print_plan(plan: Mapping[str, Any]) -> None:
         "recipe": f"{plan['recipe']}{default}: {plan['recipe_values']['summary']}",
         "data": f"{plan['dataset']}, split {plan['split']}: {images['train']} images train, {images['validation']} "
         f"validate, {images['test']} test",
-        "training": f"{steps}, each of {crops}, {plan['crops_an_image']} an image and epoch",
+        "training": f"{steps}, each of {crops}, {plan['crops_an_image']} an image and epoch"
+        + (f"; {plan['enlarged']} smaller images are enlarged" if plan["enlarged"] else ""),
         "disk": f"{_megabytes(plan['checkpoint_bytes'])} a checkpoint (one is kept, two while the next is written) and "
         f"{_megabytes(plan['weights_bytes'])} of weights",
         "time": f"about {_duration(plan['seconds'])} on {plan['device']}, from one timed step; reading images and other "
@@ -286,10 +296,10 @@ def _training_line(epochs: int) -> Iterator[Callable[[str, int, int], None]]:
     first = said = last = None
 
     def say(words: str, done: int, total: int) -> None:
-        nonlocal first, said, said_at, last
+        nonlocal began, first, said, said_at, last
         now = time.perf_counter()
-        if first is None:
-            first = done
+        if first is None or done == 0:
+            first, began = done, now  # images are checked before the first step
         quarter = 4 * epochs * done // total
         stands, last = done == last, done  # images are tested between two steps
         if now - said_at < SELDOM if stands else done < total and (quarter == said or now - said_at < OFTEN):

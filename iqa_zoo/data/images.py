@@ -57,6 +57,22 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
             return _read(_without_metadata(file), path)
 
 
+def read_size(path: str | Path) -> tuple[int, int]:
+    """Read the header of an image file: (height, width) in pixels, before the image is turned upright.
+
+    Raises:
+        InputError: as :func:`read_image`, for all that the header shows: a file cut off behind it is not noticed.
+    """
+    path = Path(path)
+    with _open_file(path) as file:
+        try:
+            image = _open(file, path)
+        except _LongMetadataError:
+            image = _open(_without_metadata(file), path)
+        _check(image, path)
+        return image.height, image.width
+
+
 class _LongMetadataError(Exception):
     """Pillow refuses a PNG file for the length of its text; its pixels may be in order."""
 

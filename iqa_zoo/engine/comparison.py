@@ -20,7 +20,7 @@ from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
 from iqa_zoo.engine.evaluation import evaluate_scores
 from iqa_zoo.engine.features import FeatureBank
-from iqa_zoo.engine.frozen import FrozenRecipe, train_frozen
+from iqa_zoo.engine.frozen import train_frozen
 from iqa_zoo.engine.metrics import METRICS
 from iqa_zoo.engine.provenance import source_hash, versions
 from iqa_zoo.engine.selection import every_rule
@@ -34,6 +34,7 @@ from iqa_zoo.engine.statistics import (
 )
 from iqa_zoo.engine.workers import Failure, run_all
 from iqa_zoo.registry import BACKBONES
+from iqa_zoo.training.recipe import FrozenRecipe
 
 Record = dict[str, Any]
 

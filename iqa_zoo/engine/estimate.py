@@ -11,9 +11,9 @@ import torch
 from iqa_zoo.budgets.measure import backbone_shapes
 from iqa_zoo.build import build_decoder
 from iqa_zoo.contracts import Features
-from iqa_zoo.engine.frozen import FrozenRecipe
 from iqa_zoo.interactions.attention import compute_for_few_queries
 from iqa_zoo.training.devices import in_precision
+from iqa_zoo.training.recipe import FrozenRecipe
 
 SAMPLE = 4  # decoders that are timed, from the smallest to the largest
 

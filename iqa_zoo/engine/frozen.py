@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import copy
-import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from iqa_zoo.build import build_decoder
 from iqa_zoo.config import Config
@@ -25,41 +23,12 @@ from iqa_zoo.engine.selection import choose
 from iqa_zoo.errors import InputError, IqaZooError
 from iqa_zoo.interactions.attention import compute_for_few_queries
 from iqa_zoo.registry import LOSSES
-from iqa_zoo.training.devices import fast_precision, in_precision
-
-AVERAGE_EVERY = 4
-
-
-@dataclass(frozen=True)
-class FrozenRecipe:
-    """How a decoder is trained on frozen features, the same for every decoder that is compared.
-
-    Args:
-        epochs: an epoch meets every training image once, as one of its cached crops, drawn anew.
-        batch_size: images a step.
-        lr: peak learning rate of AdamW; warmed up over the first 5 % of the steps, then cosine to zero.
-        weight_decay: on matrices; biases, norms, embeddings and scalars have none.
-        clip: gradient norm at most.
-        average: weight of the past, a step, in a moving average of the weights, which is then what predicts; 0 for none.
-            Taken every few steps, as it costs a step's pass over the weights.
-        measurements: how many times the parts are measured, evenly over the epochs and after the last; a rule chooses from
-            these epochs. Measuring all of a test part costs as much as half an epoch of training.
-        precision: of the matrix products, in training and in prediction; the head, the losses and the optimizer stay in
-            float32. ``auto`` is bfloat16 where the processor or the GPU multiplies it natively, float32 elsewhere.
-    """
-
-    epochs: int = 12
-    batch_size: int = 64
-    lr: float = 1.1e-3
-    weight_decay: float = 0.05
-    clip: float = 1.0
-    average: float = 0.98
-    measurements: int = 4
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-
-    def on(self, device: torch.device | str) -> FrozenRecipe:
-        """The recipe with its precision decided for a device."""
-        return replace(self, precision=fast_precision(device)) if self.precision == "auto" else self
+from iqa_zoo.training.averaging import MovingAverage
+from iqa_zoo.training.devices import in_precision
+from iqa_zoo.training.label_scale import LabelScale, fit_label_scale
+from iqa_zoo.training.optimizer import make_optimizer
+from iqa_zoo.training.recipe import FrozenRecipe
+from iqa_zoo.training.schedule import rate_factor, set_rates
 
 
 @dataclass(frozen=True)
@@ -135,8 +104,8 @@ def train_frozen(
 
     Raises:
         IqaZooError: the loss is not finite; says the step.
-        InputError: the rule reads a validation part and there is none; a loss reads mirrored images
-            (:func:`on_frozen_features` leaves it out).
+        InputError: the rule reads a validation part and there is none; the training part is empty or its labels are all
+            the same; a loss reads mirrored images (:func:`on_frozen_features` leaves it out).
     """
     started = time.perf_counter()
     if rule == "validation" and not len(split.validation):
@@ -144,7 +113,10 @@ def train_frozen(
     history: list[dict[str, Any]] = []
     best: _Fitted | None = None
     tested: NDArray[np.float64] | None = None
-    for fitted in _epochs(cfg, bank, mos[split.train], split.train, recipe.on(device), seed, device):
+    if not len(split.train):
+        raise InputError(f"the training part of split {split.id} is empty")
+    labels = fit_label_scale(mos[split.train], f"split {split.id}")
+    for fitted in _epochs(cfg, bank, mos[split.train], split.train, labels, recipe.on(device), seed, device):
         parts = {
             "validation": split.validation,
             "test": split.test if every_rule or rule == "test-oracle" else split.test[:0],
@@ -175,15 +147,14 @@ class _Fitted:
     epoch: int
     loss: float
     scales: dict[str, tuple[torch.Tensor, torch.Tensor]] | None
-    center: float
-    spread: float
+    labels: LabelScale
     precision: str
 
     def predict(self, bank: FeatureBank, images: NDArray[np.int64]) -> NDArray[np.float64]:
         """Scores on the labels' scale."""
         with in_precision(self.precision, next(self.model.parameters()).device):
             scores = predict_frozen(self.model, replace(bank, scales=self.scales), images)
-        return scores * self.spread + self.center
+        return scores * self.labels.spread + self.labels.center
 
     def kept(self) -> _Fitted:
         """The same with a copy of the decoder, as it is now."""
@@ -195,14 +166,14 @@ def _epochs(
     bank: FeatureBank,
     mos: NDArray[np.float64],
     images: NDArray[np.int64],
+    labels: LabelScale,
     recipe: FrozenRecipe,
     seed: int,
     device: str,
 ) -> Iterator[_Fitted]:
     """Train a decoder on some images and their labels, yielding it where it is to be measured."""
     bank = bank.standardised(images)
-    center, spread = float(mos.mean()), float(mos.std())
-    target_of = dict(zip(images.tolist(), ((mos - center) / spread).tolist(), strict=True))
+    target_of = dict(zip(images.tolist(), ((mos - labels.center) / labels.spread).tolist(), strict=True))
     rng = np.random.default_rng(seed)
     batch = min(recipe.batch_size, len(images))
     steps_an_epoch = len(images) // batch
@@ -211,11 +182,8 @@ def _epochs(
         torch.manual_seed(seed)
         model = build_decoder(cfg, bank.spec).to(device)
         compute_for_few_queries(model)
-        optimizer = torch.optim.AdamW(_groups(model, recipe.weight_decay), lr=recipe.lr, fused=True)
-        averaged = AveragedModel(
-            model, multi_avg_fn=get_ema_multi_avg_fn(recipe.average**AVERAGE_EVERY), use_buffers=True
-        )
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, total))
+        optimizer = make_optimizer(model, recipe, fused=True)
+        average = None if recipe.ema is None else MovingAverage(model, recipe.ema, recipe.ema_every)
         measured = {-(-recipe.epochs * (i + 1) // recipe.measurements) for i in range(recipe.measurements)}
         losses: list[float] = []
         for epoch in range(recipe.epochs):
@@ -227,24 +195,34 @@ def _epochs(
                 target_B = torch.tensor([target_of[image] for image in image_B.tolist()], device=device)
                 with in_precision(recipe.precision, device):
                     loss = model.loss(bank.take(image_B, crop_B, device), target_B)["total"]
+                step = epoch * steps_an_epoch + i + 1
                 if not torch.isfinite(loss):
-                    step = epoch * steps_an_epoch + i + 1
                     raise IqaZooError(
                         f"the loss is {loss.item()} at step {step} of {total}; lower the learning rate ({recipe.lr})"
                     )
                 optimizer.zero_grad()
                 loss.backward()
-                nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
+                if recipe.clip is not None:
+                    nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
+                set_rates(optimizer, rate_factor(recipe, step - 1, steps_an_epoch))
                 optimizer.step()
-                schedule.step()
-                if (i + 1) % AVERAGE_EVERY == 0 or i == steps_an_epoch - 1:
-                    averaged.update_parameters(model)
+                if average is not None:
+                    average.step(model, i + 1, of=steps_an_epoch)
                 losses.append(loss.item())
             if epoch + 1 in measured:
                 loss_since = sum(losses) / len(losses)
-                decoder = _with_head_fitted(averaged.module, bank, images, target_of)
-                yield _Fitted(decoder, epoch + 1, loss_since, bank.scales, center, spread, recipe.precision)
+                decoder = _with_head_fitted(_averaged(model, average), bank, images, target_of)
+                yield _Fitted(decoder, epoch + 1, loss_since, bank.scales, labels, recipe.precision)
                 losses.clear()
+
+
+def _averaged(model: nn.Module, average: MovingAverage | None) -> nn.Module:
+    """The decoder, or a copy that has the average of its weights."""
+    if average is None:
+        return model
+    averaged = copy.deepcopy(model)
+    averaged.load_state_dict(average.tensors)
+    return averaged
 
 
 def _with_head_fitted(
@@ -260,21 +238,6 @@ def _with_head_fitted(
     target_B = torch.tensor([target_of[image] for image in images.tolist()]).repeat_interleave(bank.crops)
     fitted.head.fit(torch.cat(queries), target_B)
     return fitted
-
-
-def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices decay; vectors, scalars and query embeddings do not."""
-    decay = [p for p in model.parameters() if p.ndim == 2]
-    plain = [p for p in model.parameters() if p.ndim != 2]
-    return [{"params": decay, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
-
-
-def _rate(step: int, total: int) -> float:
-    """Linear warm-up over 5 % of the steps, then a half cosine to zero."""
-    warmup = max(1, total // 20)
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
 
 
 def predict_frozen(model: nn.Module, bank: FeatureBank, images: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -16,10 +16,7 @@ from torch import Tensor, distributed, nn
 
 from iqa_zoo.engine.run_folder import RunFolder
 from iqa_zoo.engine.selection import choose, known_or_lowest
-from iqa_zoo.engine.sharded import load_whole, local, whole
 from iqa_zoo.engine.state import (
-    MovingAverage,
-    latest_checkpoint,
     load_checkpoint,
     optimizer_tensors,
     restore_optimizer,
@@ -27,8 +24,11 @@ from iqa_zoo.engine.state import (
     save_tensors,
 )
 from iqa_zoo.errors import InputError
+from iqa_zoo.training.averaging import MovingAverage
+from iqa_zoo.training.checkpoints import latest_checkpoint
 from iqa_zoo.training.recipe import Recipe
-from iqa_zoo.training.schedule import rate_factor
+from iqa_zoo.training.schedule import rate_factor, set_rates
+from iqa_zoo.training.shards import load_whole, local, whole
 
 Measure = Callable[[str], Mapping[str, float] | None]  # part -> metrics
 Progress = Callable[[str, int, int], None]  # (what is said, steps done, steps in all)
@@ -73,7 +73,7 @@ class Steps(Hook):
 
     def before_run(self, runner: Runner) -> None:
         if self.recipe.ema is not None:
-            self.average = MovingAverage(model_of(runner), self.recipe.ema)
+            self.average = MovingAverage(model_of(runner), self.recipe.ema, self.recipe.ema_every)
 
     def before_train_epoch(self, runner: Runner) -> None:
         runner.train_dataloader.begin(runner.epoch, len(self.losses))
@@ -81,9 +81,7 @@ class Steps(Hook):
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         step = f"{self.seed}/{runner.iter}/{runner.rank}"
         torch.manual_seed(zlib.crc32(step.encode()))
-        factor = rate_factor(self.recipe, runner.iter, self.steps_an_epoch)
-        for group in runner.optim_wrapper.optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * factor
+        set_rates(runner.optim_wrapper.optimizer, rate_factor(self.recipe, runner.iter, self.steps_an_epoch))
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Mapping[str, Any] | None = None
@@ -101,7 +99,8 @@ class Steps(Hook):
         if (keep or epoch_ends) and (name := _not_finite(model_of(runner))):
             self._stop(f"the weights {name} are not finite", runner, done)
         if self.average is not None and whole:
-            self.average.update(model_of(runner))
+            of = self.steps_an_epoch // self.recipe.accumulate
+            self.average.step(model_of(runner), len(self.losses) // self.recipe.accumulate, of)
         if self.progress and runner.rank == 0:
             self.progress(f"epoch {runner.epoch + 1} of {self.recipe.epochs}, loss {self.mean_loss:.4f}", done, total)
         if keep:

@@ -12,12 +12,13 @@ from iqa_zoo.build import build_model
 from iqa_zoo.config import Config, config_hash
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
+from iqa_zoo.engine.checks import check_split_images, count_bytes, count_passes
 from iqa_zoo.engine.trainable import Trainable
-from iqa_zoo.engine.training import TrainingOptions, freeze
-from iqa_zoo.errors import InputError
+from iqa_zoo.engine.training import TrainingOptions
 from iqa_zoo.inference.scorer import Scorer
 from iqa_zoo.quality_model import QualityModel
 from iqa_zoo.training.devices import torch_device
+from iqa_zoo.training.freezing import freeze
 from iqa_zoo.training.recipe import Recipe
 
 TIMED = 8  # crops, at most, in the step that is timed
@@ -29,18 +30,14 @@ def plan_training(
     """Return parameters, steps, bytes on disk and seconds of a training, from one timed step of the model.
 
     Raises:
-        InputError: the training crops do not fill a batch.
+        InputError: the training crops do not fill a batch; images that cannot be used, as far as their headers show.
     """
     model = build_model(cfg, weights=weights)  # pretrained weights cost nothing and are not fetched for this
     freeze(model, recipe.freeze)
     sizes = {part: len(getattr(split, part)) for part in ("train", "validation", "test")}
-    passes = recipe.passes(sizes["train"])
-    if not passes:
-        crops = sizes["train"] * recipe.crops
-        raise InputError(f"{data.name}: {crops} training crops do not fill a batch of {recipe.batch_size}")
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    state = sum(tensor.nbytes for tensor in model.state_dict().values())
-    moments = 2 * sum(parameter.nbytes for parameter in trained)
+    passes = count_passes(data, split, recipe)
+    checkpoint_bytes, weights_bytes = count_bytes(model, recipe)
+    enlarged = check_split_images(data, split, model.spec.image_size, None)
     measured = sizes["validation"] + (sizes["test"] if options.peek or options.selection == "test-oracle" else 0)
     device = torch_device(options.device)
     crop_seconds, image_seconds = _time(model, recipe, device)
@@ -49,7 +46,7 @@ def plan_training(
         "model_hash": config_hash(model.config),
         "image_size": model.spec.image_size,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "trainable": sum(parameter.numel() for parameter in trained),
+        "trainable": sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
         "recipe_values": recipe.to_dict(),
         "dataset": data.name,
         "split": split.id,
@@ -59,8 +56,9 @@ def plan_training(
         "steps": recipe.epochs * (passes // recipe.accumulate),
         "crops_a_step": recipe.batch_size,
         "crops_an_image": recipe.crops,
-        "checkpoint_bytes": state + moments + (state if recipe.ema is not None else 0),
-        "weights_bytes": state,
+        "enlarged": len(enlarged),
+        "checkpoint_bytes": checkpoint_bytes,
+        "weights_bytes": weights_bytes,
         "seconds": recipe.epochs * epoch_seconds + sizes["test"] * image_seconds,
         "device": device.type,
     }

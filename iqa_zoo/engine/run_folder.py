@@ -20,9 +20,9 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from iqa_zoo.engine.state import not_written
 from iqa_zoo.errors import CheckpointError, InputError
 from iqa_zoo.jsonio import to_json
+from iqa_zoo.training.checkpoints import not_written
 
 FORMAT = "iqa_zoo run, version 1"
 # What may differ between a run and its resumption: where and how it is computed, and names.

@@ -1,11 +1,11 @@
 """Training whose weights, gradients and optimizer state are shared out over the processes (torch's ``fully_shard``).
 
-On disk nothing is sharded: :func:`whole` gathers what is kept, and :func:`as_sharded` shares out what is read.
+On disk nothing is sharded: :mod:`iqa_zoo.training.shards` gathers what is kept and shares out what is read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -13,7 +13,9 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor, distributed, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
-from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.distributed.tensor import DTensor
+
+from iqa_zoo.training.shards import local
 
 SMALLEST = 100_000  # parameters of a block that is gathered on its own; smaller ones are not worth a message
 
@@ -68,34 +70,6 @@ def blocks(module: nn.Module) -> list[nn.Module]:
             found.append(element)
             taken |= own
     return found
-
-
-def local(tensor: Tensor) -> Tensor:
-    """What this process holds of a tensor, as a view."""
-    tensor = tensor.detach()
-    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
-
-
-def whole(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same with every part of each, detached; all processes must ask for it together."""
-    return {name: _gathered(tensor.detach()) for name, tensor in tensors.items()}
-
-
-def _gathered(tensor: Tensor) -> Tensor:
-    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
-
-
-def as_sharded(tensor: Tensor, like: Tensor) -> Tensor:
-    """A whole tensor, shared out as another one is."""
-    if not isinstance(like, DTensor):
-        return tensor
-    return distribute_tensor(tensor.to(like.device), like.device_mesh, like.placements, src_data_rank=None)
-
-
-def load_whole(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Load a state dict of whole tensors into a module that may be sharded."""
-    own = module.state_dict()
-    module.load_state_dict({name: as_sharded(tensor, own.get(name, tensor)) for name, tensor in tensors.items()})
 
 
 class ShardedOptimWrapper(OptimWrapper):

@@ -16,12 +16,11 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
-from iqa_zoo.engine.sharded import as_sharded, local
-from iqa_zoo.errors import CheckpointError, InputError
-
-PREFIX = "step-"
+from iqa_zoo.errors import CheckpointError
+from iqa_zoo.training.checkpoints import PREFIX, not_written
+from iqa_zoo.training.shards import as_sharded
 
 
 def save_checkpoint(
@@ -54,12 +53,6 @@ def save_checkpoint(
     for other in folder.glob(f"{PREFIX}*"):
         if other != target:
             shutil.rmtree(other, ignore_errors=True)
-
-
-def latest_checkpoint(folder: Path) -> Path | None:
-    """The checkpoint of the most steps, or None where there is none."""
-    found = sorted(path for path in folder.glob(f"{PREFIX}*") if path.suffix != ".partial")
-    return found[-1] if found else None
 
 
 def load_checkpoint(checkpoint: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
@@ -116,59 +109,3 @@ def restore_optimizer(
         if names[id(parameter)] in by_name
     }
     optimizer.load_state_dict(packed)
-
-
-class MovingAverage:
-    """An exponential moving average of a model's parameters beside its buffers as they are; sharded where the model is.
-
-    Args:
-        model: what is averaged.
-        past: weight of what was averaged before, between 0 and 1; the first update counts alone.
-
-    Attributes:
-        tensors: the average, by the names of the model's state dict.
-
-    >>> model = nn.Linear(1, 1, bias=False)
-    >>> average = MovingAverage(model, past=0.75)
-    >>> for value in (1.0, 5.0):
-    ...     _ = nn.init.constant_(model.weight, value)
-    ...     average.update(model)
-    >>> average.tensors["weight"].item()
-    2.0
-    """
-
-    def __init__(self, model: nn.Module, past: float):
-        self.past, self.updates = past, 0
-        self.tensors = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-
-    @torch.no_grad()
-    def update(self, model: nn.Module) -> None:
-        parameters = {name for name, _ in model.named_parameters(remove_duplicate=False)}
-        for name, tensor in model.state_dict().items():
-            average, now = local(self.tensors[name]), local(tensor)
-            if self.updates and name in parameters:
-                average.lerp_(now, 1 - self.past)
-            else:
-                average.copy_(now)
-        self.updates += 1
-
-    def state_dict(self) -> dict[str, Tensor]:
-        named = {f"module.{name}": tensor for name, tensor in self.tensors.items()}
-        return {"steps": torch.tensor(self.updates), **named}
-
-    def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
-        """Put back what :meth:`state_dict` gave, whole."""
-        self.updates = int(tensors["steps"])
-        for name, average in self.tensors.items():
-            local(average).copy_(local(as_sharded(tensors[f"module.{name}"], average)))
-
-
-def not_written(path: Path, error: Exception, checkpoints: Path) -> InputError:
-    """The error of a disk that is full or a folder that cannot be written, with what is left to go on from."""
-    reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
-    last = latest_checkpoint(checkpoints)
-    if last is None:
-        return InputError(f"{path}: cannot be written ({reason}); there is no checkpoint yet: name another folder")
-    return InputError(
-        f"{path}: cannot be written ({reason}); the last good checkpoint is {last}: make room and go on with --resume"
-    )

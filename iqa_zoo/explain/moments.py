@@ -10,10 +10,11 @@ import torch
 
 from iqa_zoo.build import build_model
 from iqa_zoo.engine.run_folder import RunFolder
-from iqa_zoo.engine.state import latest_checkpoint, load_checkpoint
+from iqa_zoo.engine.state import load_checkpoint
 from iqa_zoo.errors import CheckpointError
 from iqa_zoo.inference.run import TrainedRun
 from iqa_zoo.quality_model import QualityModel
+from iqa_zoo.training.checkpoints import latest_checkpoint
 from iqa_zoo.weights import fingerprint, load_weights
 
 SELECTED = "selected weights"

@@ -7,34 +7,52 @@ from typing import Literal
 
 import torch
 
-from iqa_zoo.errors import InputError
+from iqa_zoo.errors import InputError, closest
 
 
 def torch_device(name: str | None) -> torch.device:
-    """The device of a name; CUDA where there is one, else the CPU, for None.
+    """Return the device of a name, as torch names it; for None CUDA where there is one, else the CPU.
 
     Raises:
-        InputError: no such device here.
+        InputError: torch has no such device here; says which there are.
 
     >>> torch_device("cpu")
     device(type='cpu')
     """
+    found = list_devices()
+    if name is None:
+        return torch.device("cuda" if "cuda:0" in found else "cpu")
+    here = f"torch finds {', '.join(found)} here"
     try:
-        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        device = torch.device(name)
     except RuntimeError as error:
-        raise InputError(f"{name!r} is no device: use cpu, cuda or cuda:N") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"{name!r} was asked for, and torch finds no CUDA device here; use --device cpu")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise InputError(f"{name!r} was asked for; there are {torch.cuda.device_count()} CUDA devices, from cuda:0 on")
+        raise InputError(f"{name!r} is no device; {here}{closest(name, found)}") from error
+    if f"{device.type}:{device.index or 0}" not in {*found, *(f"{kind}:0" for kind in found)}:
+        raise InputError(f"the device {name!r} cannot be used; {here}")
     return device
 
 
+def list_devices() -> list[str]:
+    """Return the devices that models can be trained and run on here, as torch names them.
+
+    >>> list_devices()[0]
+    'cpu'
+    """
+    found = ["cpu"]
+    for kind in ("cuda", "xpu"):
+        backend = getattr(torch, kind, None)
+        if backend is not None and backend.is_available():
+            found += [f"{kind}:{index}" for index in range(backend.device_count())]
+    return [*found, "mps"] if torch.backends.mps.is_available() else found
+
+
 def fast_precision(device: torch.device | str) -> Literal["float32", "bfloat16"]:
-    """``bfloat16`` where a device multiplies it natively, ``float32`` elsewhere."""
-    if torch.device(device).type == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    """Return ``bfloat16`` where a CPU or a CUDA device multiplies it natively, ``float32`` for any other."""
+    kind = torch.device(device).type
+    if kind == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = kind == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
     return "bfloat16" if native else "float32"
 
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-from iqa_zoo.training.recipe import Recipe
+from iqa_zoo.training.recipe import TrainingRecipe
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
 
 
-def rate_factor(recipe: Recipe, step: int, steps_an_epoch: int) -> float:
-    """What the peak learning rate is multiplied by at a step, counted from 0.
+def rate_factor(recipe: TrainingRecipe, step: int, steps_an_epoch: int) -> float:
+    """What the peak learning rate is multiplied by at a step, counted from 0; one rule for both trainers.
 
+    >>> from iqa_zoo.training.recipe import Recipe
     >>> recipe = Recipe(summary="", epochs=20, schedule="step", step_epochs=10, step_factor=0.1, warmup_epochs=2)
     >>> [round(rate_factor(recipe, epoch * 100, 100), 3) for epoch in (0, 1, 2, 9, 10)]
     [0.005, 0.505, 1.0, 1.0, 0.1]
     """
-    warmup = recipe.warmup_epochs * steps_an_epoch
+    warmup = recipe.warmup_steps(steps_an_epoch)
     if step < warmup:
         start = recipe.warmup_lr / recipe.lr if recipe.lr else 0.0
         return start + (1 - start) * min(1.0, (step + 1) / warmup)
@@ -22,6 +27,12 @@ def rate_factor(recipe: Recipe, step: int, steps_an_epoch: int) -> float:
         return recipe.step_factor ** (step // (recipe.step_epochs * steps_an_epoch))
     if recipe.schedule == "cosine":
         end = recipe.final_lr / recipe.lr if recipe.lr else 0.0
-        progress = (step - warmup) / max(1, recipe.epochs * steps_an_epoch - warmup)
-        return end + (1 - end) * 0.5 * (1 + math.cos(math.pi * progress))
+        angle = math.pi * (step - warmup) / max(1, recipe.epochs * steps_an_epoch - warmup)
+        return end + (1 - end) * 0.5 * (1 + math.cos(angle))
     return 1.0
+
+
+def set_rates(optimizer: Optimizer, factor: float) -> None:
+    """Set the rate of each parameter group to its peak (``initial_lr``) times a factor."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["initial_lr"] * factor

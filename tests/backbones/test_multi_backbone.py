@@ -16,9 +16,9 @@ from iqa_zoo.config import apply_overrides, check_config, config_hash, model_con
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.engine.features import extract_features
 from iqa_zoo.engine.trainable import Trainable
-from iqa_zoo.engine.training import _optimizer
 from iqa_zoo.errors import CheckpointError, ConfigError, PartError
 from iqa_zoo.inference.scorer import Scorer
+from iqa_zoo.training.optimizer import make_optimizer
 from iqa_zoo.training.recipe import load_recipe
 from iqa_zoo.weights import load_weights
 
@@ -120,7 +120,7 @@ def test_a_training_step_moves_the_free_branch_alone():
     model = build_model(config(branches=[RESNET, RESNET], freeze=(True, False)))
     trainable = Trainable(Scorer(model), freeze_batch_norm=False).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    optimizer = _optimizer(model, load_recipe("quick"))
+    optimizer = make_optimizer(model, load_recipe("quick"))
     pixels = torch.randint(0, 256, (4, 3, 64, 64), dtype=torch.uint8)
     trainable(pixels, torch.tensor([1.0, 2.0, 3.0, 4.0]))["total"].backward()
     optimizer.step()

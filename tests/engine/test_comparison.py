@@ -12,9 +12,10 @@ from iqa_zoo.contracts import FeatureSpec
 from iqa_zoo.data.splits import Split
 from iqa_zoo.engine import comparison
 from iqa_zoo.engine.comparison import Elsewhere, Training
-from iqa_zoo.engine.frozen import FrozenRecipe, FrozenRun
+from iqa_zoo.engine.frozen import FrozenRun
 from iqa_zoo.engine.metrics import METRICS
 from iqa_zoo.registry import register_query
+from iqa_zoo.training.recipe import FrozenRecipe
 
 
 def test_one_backbone_has_every_stage_that_any_model_reads():

@@ -6,7 +6,7 @@ import torch
 from iqa_zoo import model_config
 from iqa_zoo.engine import estimate
 from iqa_zoo.engine.estimate import seconds_a_step, step_seconds
-from iqa_zoo.engine.frozen import FrozenRecipe
+from iqa_zoo.training.recipe import FrozenRecipe
 
 RECIPE = FrozenRecipe(precision="float32", batch_size=2)
 

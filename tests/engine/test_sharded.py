@@ -13,10 +13,11 @@ from torch import nn
 
 from iqa_zoo.engine import sharded
 from iqa_zoo.engine.run_folder import RunFolder
-from iqa_zoo.engine.sharded import blocks, load_whole, local, whole
-from iqa_zoo.engine.state import latest_checkpoint
+from iqa_zoo.engine.sharded import blocks
 from iqa_zoo.errors import InputError
 from iqa_zoo.inference.load_run import load_run
+from iqa_zoo.training.checkpoints import latest_checkpoint
+from iqa_zoo.training.shards import load_whole, local, whole
 
 HERE = Path(__file__).parent
 
@@ -31,6 +32,7 @@ from torch import distributed
 from torch.distributed.tensor import DTensor
 from iqa_zoo.engine import hooks, sharded
 from iqa_zoo.training.recipe import Recipe
+from iqa_zoo.training import shards
 from iqa_zoo.engine.training import TrainingOptions, train_model
 
 folder, model, recipe = Path(sys.argv[2]), json.loads(sys.argv[3]), Recipe(**json.loads(sys.argv[4]))
@@ -67,9 +69,9 @@ def all_stop(name, stop, **settings):
 
 def note(self, runner):
     parameters = dict(hooks.model_of(runner).named_parameters())
-    seen["shares"] = {key: sharded.local(each).numel() for key, each in parameters.items()}
+    seen["shares"] = {key: shards.local(each).numel() for key, each in parameters.items()}
     moments = runner.optim_wrapper.optimizer.state
-    seen["moments"] = {key: sharded.local(moments[each]["exp_avg"]).numel() for key, each in parameters.items() if each in moments}
+    seen["moments"] = {key: shards.local(moments[each]["exp_avg"]).numel() for key, each in parameters.items() if each in moments}
     seen["blocks"] = sum(isinstance(each, torch.distributed.fsdp.FSDPModule) for each in runner.model.modules())
 
 
@@ -101,7 +103,7 @@ shared, x = copy.deepcopy(lone), torch.randn(4, 40).double()
 sharded.shard(shared, torch.device("cpu"))
 lone(x).square().mean().backward()
 shared(x[rank::2]).square().mean().backward()
-gradients = sharded.whole({name: each.grad for name, each in shared.named_parameters()})
+gradients = shards.whole({name: each.grad for name, each in shared.named_parameters()})
 for name, each in lone.named_parameters():
     torch.testing.assert_close(gradients[name], each.grad)
 
@@ -114,8 +116,8 @@ def nan_in_the_second(self, loss, *arguments, **settings):
     if rank == 1 and len(count) == 6:  # in weights that the second process alone holds
         for group in self.optimizer.param_groups:
             for parameter in group["params"]:
-                if isinstance(parameter, DTensor) and sharded.local(parameter).numel():
-                    sharded.local(parameter).fill_(float("nan"))
+                if isinstance(parameter, DTensor) and shards.local(parameter).numel():
+                    shards.local(parameter).fill_(float("nan"))
                     return
 
 

@@ -9,8 +9,6 @@ import torch
 from torch import nn
 
 from iqa_zoo.engine.state import (
-    MovingAverage,
-    latest_checkpoint,
     load_checkpoint,
     optimizer_tensors,
     restore_optimizer,
@@ -18,6 +16,7 @@ from iqa_zoo.engine.state import (
     save_tensors,
 )
 from iqa_zoo.errors import CheckpointError, InputError
+from iqa_zoo.training.checkpoints import latest_checkpoint
 
 TENSORS = {"model": {"a": torch.arange(6.0).view(2, 3)}, "ema": {"steps": torch.tensor(3)}}
 
@@ -152,28 +151,3 @@ def test_left_over_parts_of_a_killed_write_go(tmp_path):
     shutil.copytree(tmp_path / "step-00000003", tmp_path / "step-00000002")
     save_checkpoint(tmp_path, 4, TENSORS, {})
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000004"]
-
-
-def test_an_average_weighs_the_past_and_takes_buffers_as_they_are():
-    model = nn.BatchNorm1d(1)
-    average = MovingAverage(model, past=0.75)
-    for value in (1.0, 5.0, 2.0):
-        nn.init.constant_(model.weight, value)
-        model.running_mean.fill_(value)
-        average.update(model)
-    assert average.tensors["weight"].item() == pytest.approx(0.75 * 2.0 + 0.25 * 2.0)
-    assert average.tensors["running_mean"].item() == 2.0
-    again = MovingAverage(nn.BatchNorm1d(1), past=0.75)
-    again.load_state_dict(average.state_dict())
-    assert again.updates == 3
-    assert all(torch.equal(again.tensors[name], tensor) for name, tensor in average.tensors.items())
-
-
-def test_weights_under_two_names_are_both_averaged():
-    model = nn.Sequential(nn.Linear(1, 1))
-    model.append(model[0])
-    average = MovingAverage(model, past=0.5)
-    for value in (1.0, 3.0):
-        nn.init.constant_(model[0].weight, value)
-        average.update(model)
-    assert [average.tensors[f"{i}.weight"].item() for i in (0, 1)] == [2.0, 2.0]

@@ -22,12 +22,14 @@ from iqa_zoo.build import build_model
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split, load_splits
 from iqa_zoo.engine import state, training
-from iqa_zoo.engine.state import latest_checkpoint
+from iqa_zoo.engine.runner import TRACKERS
 from iqa_zoo.engine.trainable import Trainable
-from iqa_zoo.engine.training import TRACKERS, TrainingOptions, freeze, train_model
+from iqa_zoo.engine.training import TrainingOptions, train_model
 from iqa_zoo.errors import CheckpointError, ConfigError, InputError, UnknownName
 from iqa_zoo.inference.load_run import load_run
 from iqa_zoo.inference.predict import predict
+from iqa_zoo.training.checkpoints import latest_checkpoint
+from iqa_zoo.training.freezing import freeze
 
 HERE = Path(__file__).parent
 
@@ -192,11 +194,11 @@ import numpy as np
 import torch
 from conftest import drawn, parted
 from torch import distributed
+from iqa_zoo.inference.predict import predict
+from iqa_zoo.training.recipe import Recipe
 from iqa_zoo.engine.trainable import Trainable
 from iqa_zoo.engine.training import TrainingOptions, train_model
 from iqa_zoo.inference.load_run import load_run
-from iqa_zoo.inference.predict import predict
-from iqa_zoo.training.recipe import Recipe
 
 folder, model, recipe = Path(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])
 data = drawn(folder / "images")
@@ -528,22 +530,6 @@ def test_freeze_names_the_closest_and_leaves_something():
         freeze(model, ["bakbone"])
     with pytest.raises(ConfigError, match="nothing is left to train"):
         freeze(model, ["*"])
-
-
-def test_rates_and_decay_go_to_the_right_parameters(model, recipe):
-    built = build_model(model)
-    names = {id(parameter): name for name, parameter in built.named_parameters()}
-    optimizer = training._optimizer(built, recipe(lr=1e-3, backbone_lr=1e-5, weight_decay=0.1))
-    seen = set()
-    for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            name = names[id(parameter)]
-            seen.add(name)
-            assert group["lr"] == (1e-5 if name.startswith("backbone.") else 1e-3), name
-            assert group["weight_decay"] == (0.1 if parameter.ndim >= 2 else 0.0), name
-    assert seen == set(names.values())
-    optimizer = training._optimizer(built, recipe(weight_decay=0.1, decay_vectors=True))
-    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.1]
 
 
 @pytest.fixture

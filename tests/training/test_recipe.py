@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iqa_zoo.errors import ConfigError, UnknownName
-from iqa_zoo.training.recipe import FOLDER, Recipe, list_recipes, load_recipe
+from iqa_zoo.training.recipe import FOLDER, FrozenRecipe, Recipe, TrainingRecipe, list_recipes, load_recipe
 
 # The papers, and what their released codes do instead.
 SOURCES = {
@@ -19,9 +19,9 @@ SOURCES = {
     "lifeiqa_synthetic": dict(epochs=30, optimizer="adam", lr=2e-4, schedule="step", step_epochs=10, step_factor=0.01),
     "lifeiqa_authentic": dict(epochs=30, optimizer="adam", lr=2e-5, schedule="step", step_epochs=10, step_factor=0.01),
     "lifeiqa_released_synthetic": dict(epochs=30, batch_size=4 * 128, crops=25, optimizer="adamw", lr=2e-4)
-    | dict(weight_decay=0.01, decay_vectors=False, clip=5.0, schedule="step", step_epochs=10, step_factor=0.1)
+    | dict(weight_decay=0.01, decay="weights", clip=5.0, schedule="step", step_epochs=10, step_factor=0.1)
     | dict(warmup_epochs=2, labels="raw"),
-    "lifeiqa_released_authentic": dict(epochs=30, optimizer="adamw", lr=3e-5, weight_decay=0.01, decay_vectors=False)
+    "lifeiqa_released_authentic": dict(epochs=30, optimizer="adamw", lr=3e-5, weight_decay=0.01, decay="weights")
     | dict(clip=5.0, schedule="cosine", final_lr=1e-6, warmup_epochs=2, labels="raw"),
 }
 SOURCES["deiqt_released"] = {**SOURCES["deiqt"], "labels": "raw"}
@@ -58,6 +58,51 @@ def test_overrides():
     assert load_recipe("quick", {}) == load_recipe("quick", None) == load_recipe("quick")
 
 
+@pytest.mark.parametrize(("old", "rule"), [(True, "all"), (False, "weights")])
+def test_a_recipe_from_before_the_rule_was_named_still_loads(old, rule):
+    content = load_recipe("quick").to_dict()
+    del content["decay"]
+    assert load_recipe({**content, "decay_vectors": old}).decay == rule
+    assert load_recipe("deiqt", {"decay_vectors": old}).decay == rule
+
+
+@pytest.mark.parametrize("content", [{"decay_vectors": "yes"}, {"decay_vectors": True, "decay": "none"}])
+def test_an_old_key_that_says_nothing_clear_is_a_problem(content):
+    with pytest.raises(ConfigError, match="decay_vectors: .* is the older form of decay: all .*give decay alone"):
+        load_recipe({"summary": "", "epochs": 1, **content})
+
+
+def test_what_both_trainers_read_has_one_name():
+    shared = {each.name for each in fields(TrainingRecipe)}
+    assert shared < {each.name for each in fields(Recipe)}
+    assert shared < {each.name for each in fields(FrozenRecipe)}
+    assert {"decay", "weight_decay", "ema", "ema_every", "schedule", "clip", "optimizer"} <= shared
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (dict(epochs=0), "epochs: 0 is not from 1 upwards"),
+        (dict(lr=math.nan), "lr: expected float, got nan"),
+        (dict(batch_size=0), "batch_size: 0 is not from 1 upwards"),
+        (dict(ema=1.0), "ema: 1 is not from 0.001 to 0.999999"),
+        (dict(decay="matrices"), "decay: expected one of 'weights', 'all', 'none', got 'matrices'"),
+        (dict(warmup_share=1.5), "warmup_share: 1.5 is not from 0 to 1"),
+        (dict(measurements=0), "measurements: 0 is not from 1 upwards"),
+    ],
+)
+def test_a_frozen_recipe_is_checked_as_well(changes, said):
+    with pytest.raises(ConfigError, match=said):
+        FrozenRecipe(**changes)
+
+
+def test_a_frozen_recipe_decides_its_precision_once():
+    recipe = FrozenRecipe().on("cpu")
+    assert recipe.precision in ("float32", "bfloat16")
+    assert recipe.on("cpu") == recipe
+    assert json.loads(json.dumps(recipe.to_dict()))["decay"] == "weights"
+
+
 def test_an_unknown_name_and_a_file_that_is_not_there(tmp_path):
     with pytest.raises(UnknownName, match="unknown recipe 'quik'; did you mean 'quick'"):
         load_recipe("quik")
@@ -73,8 +118,8 @@ def test_every_problem_is_listed_with_the_file(tmp_path):
         load_recipe(file)
     assert error.value.problems == [
         "unknown key 'epoch'; did you mean 'epochs'?",
-        "summary: missing",
         "epochs: missing",
+        "summary: missing",
         "lr: expected float, got 'fast'",
         "clip: -1 is not from 0 upwards",
         "patience: 0 is not from 1 upwards",

@@ -1,5 +1,6 @@
 """The rate of a step: where it starts, its peak, its end, and that it never jumps upwards."""
 
+import math
 from itertools import pairwise
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iqa_zoo.training.recipe import Recipe, load_recipe
+from iqa_zoo.training.recipe import FrozenRecipe, Recipe, load_recipe
 from iqa_zoo.training.schedule import rate_factor
 
 
@@ -68,3 +69,36 @@ def test_rates_stay_between_nothing_and_the_peak(epochs, steps, schedule, warmup
 
 def test_a_rate_of_nothing_stays_nothing():
     assert set(rates(epochs=2, lr=0.0, warmup_epochs=1, warmup_lr=1e-3, final_lr=1e-3)) == {0.0}
+
+
+def frozen_formula(step, total):
+    """Linear over a twentieth of the steps, then half a cosine to zero."""
+    warmup = max(1, total // 20)
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
+
+
+@pytest.mark.parametrize(("epochs", "steps"), [(1, 1), (12, 1), (12, 14), (3, 7), (20, 1), (5, 12), (12, 145)])
+def test_frozen_features_have_the_rates_they_always_had(epochs, steps):
+    """Equal to the last bit, so that no published number moves."""
+    recipe = FrozenRecipe(epochs=epochs)
+    found = [rate_factor(recipe, step, steps) for step in range(epochs * steps)]
+    assert found == [frozen_formula(step, epochs * steps) for step in range(epochs * steps)]
+
+
+def test_a_twentieth_is_never_lost_to_rounding():
+    recipe = FrozenRecipe(epochs=1)
+    assert all(recipe.warmup_steps(total) == max(1, total // 20) for total in range(1, 20_000))
+
+
+@given(st.integers(1, 40), st.integers(1, 30), st.floats(0, 1))
+def test_a_share_and_as_many_epochs_of_warmup_are_one_rule(epochs, steps, share):
+    frozen = FrozenRecipe(epochs=epochs, warmup_share=share, lr=1e-3)
+    recipe = Recipe(summary="", epochs=epochs, warmup_epochs=frozen.warmup_steps(steps) / steps, lr=1e-3)
+    for step in range(epochs * steps):
+        assert rate_factor(frozen, step, steps) == pytest.approx(rate_factor(recipe, step, steps), abs=1e-12)
+
+
+def test_no_warmup_begins_at_the_peak():
+    assert rate_factor(FrozenRecipe(warmup_share=0.0, epochs=2), 0, 5) == 1.0
