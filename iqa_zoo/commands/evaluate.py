@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import math
 import sys
 from collections.abc import Mapping
@@ -13,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from iqa_zoo.commands.dataset_options import add_dataset_options, load_dataset, progress_bar
-from iqa_zoo.commands.score import check_new, check_run, whole
+from iqa_zoo.commands.score import whole
 from iqa_zoo.commands.shared import console, print_json
 from iqa_zoo.errors import InputError
+from iqa_zoo.outputs import check_writable, write_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from iqa_zoo.data.rated import RatedImages
     from iqa_zoo.data.splits import Split
+    from iqa_zoo.inference.run import TrainedRun
 
 FEWEST_CONTENTS = 5  # that an interval over contents can rest on
 PARTS = ("test", "validation", "train", "all")
@@ -71,33 +74,38 @@ def run(args: argparse.Namespace) -> int:
     if args.split is not None and args.splits is None:
         raise InputError("--split is of a file of splits; give --splits FILE as well")
     if args.csv is not None:
-        check_new(args.csv)
-    check_run(args.model)
+        check_writable(args.csv, new=True)
+    from iqa_zoo.inference.run import read_run
+
+    read_run(args.model)  # before the dataset is read
+    from iqa_zoo.data.loader import DecodedImages
     from iqa_zoo.engine.evaluation import evaluate_scores
-    from iqa_zoo.engine.prediction import predict
-    from iqa_zoo.engine.scoring import EnlargedImages
-    from iqa_zoo.engine.training import load_run
+    from iqa_zoo.engine.metrics import explain_undefined
+    from iqa_zoo.inference.load_run import load_run
+    from iqa_zoo.inference.predict import predict
 
     with progress_bar(f"reading {args.data}") as progress:
         data = load_dataset(args, progress)
-    trainable, trained = load_run(args.model, args.device)
+    scorer, trained = load_run(args.model, args.device)
     own = _own_split(args, data, trained)
     part, split, indices = _part(args, data, own)
     notes = _overlap(data, trained, own, indices)
     for note in notes:
         print(f"iqa-zoo: warning: {note}", file=sys.stderr)
-    crops = args.crops or trained["recipe"]["test_crops"]
-    images = EnlargedImages(data, trainable.model.spec.image_size)
+    crops = args.crops or trained.test_crops
+    size = scorer.model.spec.image_size
+    images = DecodedImages(data, memory_bytes=0, smallest=size)
     with progress_bar("scoring") as progress:
-        scores = predict(trainable, data, indices, crops=crops, images=images, progress=progress)
-    same_direction = trained["data"]["higher_is_better"] == data.higher_is_better
+        scores = predict(scorer, data, indices, crops=crops, images=images, progress=progress)
+    same_direction = trained.data.higher_is_better == data.higher_is_better
     found = evaluate_scores(scores, data, indices, same_direction=same_direction)
     if own is None:  # an error on another scale means nothing; after a fit it is in the labels' units
         del found["metrics"]["rmse"]
+    undefined = explain_undefined(scores, data.mos[indices])
     result = {
         "run": str(args.model),
-        "trained_on": trained["data"]["name"],
-        "recipe": trained.get("recipe_name"),
+        "trained_on": trained.data.name,
+        "recipe": trained.recipe_name,
         "dataset": data.name,
         "part": part,
         "split": split.id if split is not None else None,
@@ -105,27 +113,20 @@ def run(args: argparse.Namespace) -> int:
         "crops": crops,
         "direction": _direction(trained, data),
         "warnings": notes,
-        "image_size": images.size,
+        "image_size": size,
         "enlarged": {name: images.notes[name] for name in (data.names[i] for i in indices) if name in images.notes},
         **found,
-        "srocc_interval": _interval(scores if same_direction else -scores, data, indices),
+        "undefined": undefined,
+        "srocc_interval": None if undefined else _interval(scores if same_direction else -scores, data, indices),
     }
-    if args.csv is not None:
-        _write_csv(args.csv, data, indices, scores)
     if args.json:
-        print_json(without_nan(result))
+        print_json(result)
     else:
         _print(args, result, own is not None)
+    if args.csv is not None:
+        write_text(args.csv, _format_csv(data, indices, scores))
+        print(f"written to {args.csv}", file=sys.stderr if args.json else sys.stdout)
     return 0
-
-
-def without_nan(value: Any) -> Any:
-    """The same, with None where there is no number: JSON has no nan."""
-    if isinstance(value, Mapping):
-        return {key: without_nan(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_nan(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_split(path: Path, data: RatedImages, number: int) -> Split:
@@ -142,9 +143,9 @@ def read_split(path: Path, data: RatedImages, number: int) -> Split:
     return splits[number - 1]
 
 
-def _own_split(args: argparse.Namespace, data: RatedImages, trained: Mapping[str, Any]) -> Split | None:
+def _own_split(args: argparse.Namespace, data: RatedImages, trained: TrainedRun) -> Split | None:
     """The split that the model was trained on, if this is the dataset it was trained on."""
-    if trained["data"]["name"] != data.name:
+    if trained.data.name != data.name:
         return None
     try:
         return read_split(args.model / "split.json", data, 1)
@@ -175,7 +176,7 @@ def _part(
     return part, split, indices
 
 
-def _overlap(data: RatedImages, trained: Mapping[str, Any], own: Split | None, indices: NDArray[np.int64]) -> list[str]:
+def _overlap(data: RatedImages, trained: TrainedRun, own: Split | None, indices: NDArray[np.int64]) -> list[str]:
     """What of these images the training has met."""
     import numpy as np
 
@@ -188,20 +189,20 @@ def _overlap(data: RatedImages, trained: Mapping[str, Any], own: Split | None, i
     alike = sum(data.contents[i] in contents for i in np.setdiff1d(indices, own.train))
     if alike:
         notes.append(f"{alike} of {len(indices)} images show contents that were trained on")
-    rule = trained["selection"]
+    rule = trained.selection
     peeked = {"validation": own.validation, "test-oracle": own.test}.get(rule, indices[:0])
     if chosen := len(np.intersect1d(indices, peeked)):
         notes.append(f"{chosen} of {len(indices)} images chose the epoch (--selection {rule}): the numbers flatter it")
     return notes
 
 
-def _direction(trained: Mapping[str, Any], data: RatedImages) -> str:
+def _direction(trained: TrainedRun, data: RatedImages) -> str:
     ways = {True: "higher is better", False: "lower is better"}
-    model, labels = trained["data"]["higher_is_better"], data.higher_is_better
-    words = f"{ways[model]} in the model's scores ({trained['data']['label']}) and in the labels ({data.label})"
+    model, labels = trained.data.higher_is_better, data.higher_is_better
+    words = f"{ways[model]} in the model's scores ({trained.data.label}) and in the labels ({data.label})"
     if model != labels:
         words = (
-            f"{ways[model]} in the model's scores ({trained['data']['label']}), {ways[labels]} in the labels "
+            f"{ways[model]} in the model's scores ({trained.data.label}), {ways[labels]} in the labels "
             f"({data.label}): the scores were turned (negated) before they were compared"
         )
     return words
@@ -219,11 +220,12 @@ def _interval(scores: NDArray[np.float64], data: RatedImages, indices: NDArray[n
     return {"low": interval.low, "high": interval.high, "confidence": 0.95, "of": resampled, "count": interval.count}
 
 
-def _write_csv(path: Path, data: RatedImages, indices: NDArray[np.int64], scores: NDArray[np.float64]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(("image", "mos", "score"))
-        table.writerows((data.names[i], float(data.mos[i]), float(s)) for i, s in zip(indices, scores, strict=True))
+def _format_csv(data: RatedImages, indices: NDArray[np.int64], scores: NDArray[np.float64]) -> str:
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(("image", "mos", "score"))
+    table.writerows((data.names[i], float(data.mos[i]), float(s)) for i, s in zip(indices, scores, strict=True))
+    return text.getvalue()
 
 
 def _print(args: argparse.Namespace, result: Mapping[str, Any], own: bool) -> None:
@@ -237,12 +239,15 @@ def _print(args: argparse.Namespace, result: Mapping[str, Any], own: bool) -> No
         size = result["image_size"]
         named = some([f"{name} ({note})" for name, note in small.items()])
         print(f"{len(small)} of {result['images']} images are smaller than the model's {size}x{size} pixels: {named}")
-    console().print(metrics_table({result["part"]: result["metrics"]}))
+    undefined = result["undefined"]
+    console().print(metrics_table({result["part"]: result["metrics"]}, undefined))
     if interval := result["srocc_interval"]:
         print(
             f"SROCC {result['metrics']['srocc']:.4f}, 95 % interval {interval['low']:.4f} to {interval['high']:.4f} "
             f"(bootstrap over {interval['count']} {interval['of']}; what differs from training to training is not in it)"
         )
+    elif undefined:
+        print(f"No interval: SROCC is undefined ({undefined}).")
     else:
         print(f"No interval: these images show fewer than {FEWEST_CONTENTS} contents.")
     if not own:
@@ -250,17 +255,28 @@ def _print(args: argparse.Namespace, result: Mapping[str, Any], own: bool) -> No
     if kinds := result.get("srocc_by_distortion"):
         table = Table("distortion", "SROCC")
         for kind, value in kinds.items():
-            table.add_row(kind or "none named", f"{value:.4f}")
+            table.add_row(kind or "none named", _format_metric(value))
         console().print(table)
-    if args.csv is not None:
-        print(f"written to {args.csv}")
 
 
-def metrics_table(columns: Mapping[str, Mapping[str, float]]) -> Table:
-    """Metrics below each other, a column for each set of them."""
+def metrics_table(columns: Mapping[str, Mapping[str, float | None]], undefined: str | None = None) -> Table:
+    """Format metrics as a table with a column for each set of them.
+
+    Args:
+        columns: title -> name of a metric -> its value; nan or None where it is undefined.
+        undefined: why it is.
+    """
     table = Table("metric", *columns)
     for name, words in WORDS.items():
         if any(name in metrics for metrics in columns.values()):
-            cells = [f"{metrics[name]:.4f}" if name in metrics else "" for metrics in columns.values()]
+            cells = [
+                _format_metric(metrics[name], undefined) if name in metrics else "" for metrics in columns.values()
+            ]
             table.add_row(words, *cells)
     return table
+
+
+def _format_metric(value: float | None, undefined: str | None = None) -> str:
+    if value is None or math.isnan(value):
+        return f"undefined ({undefined})" if undefined else "undefined"
+    return f"{value:.4f}"

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import argparse
-import json
+import io
+import math
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.commands.dataset_options import add_dataset_options, load_dataset, progress_bar
-from iqa_zoo.commands.evaluate import read_split, without_nan
-from iqa_zoo.commands.score import check_new, check_run, whole
+from iqa_zoo.commands.evaluate import read_split
+from iqa_zoo.commands.score import whole
 from iqa_zoo.commands.shared import print_json
 from iqa_zoo.errors import InputError
+from iqa_zoo.jsonio import to_json
+from iqa_zoo.outputs import check_folder_writable, check_writable, write_bytes, write_text
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from iqa_zoo.data.rated import RatedImages
-    from iqa_zoo.engine.trainable import Trainable
     from iqa_zoo.explain.moments import Moments
+    from iqa_zoo.inference.run import TrainedRun
+    from iqa_zoo.inference.scorer import Scorer
 
 SUFFIXES = (".png", ".svg")
 
@@ -30,10 +33,11 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "explain",
         help="show where a trained model looks and which experts it asks",
-        description="Look into a model that iqa-zoo train trained. Of one image: attention of each query over its centre "
-        "crop (an image smaller than the model's input is enlarged), over the training, scores by query, experts. Over a "
-        "dataset (--data): experts by distortion and quality band, adjacencies, likeness of the queries, on the test part "
-        "of the training's split or on all images of another dataset.",
+        description="Look into a model that iqa-zoo train trained. Of one image: its score, the same that iqa-zoo score "
+        "gives; of its centre crop attention of each query, over the training too, scores by query, experts. An image "
+        "smaller than the model's input is enlarged. Over a dataset (--data), by the centre crop of each image: experts by "
+        "distortion and quality band, adjacencies, likeness of the queries, on the test part of the training's split or on "
+        "all images of another dataset.",
     )
     parser.add_argument("image", metavar="IMAGE", nargs="?", type=Path, help="one image file; or give --data")
     add_dataset_options(parser, "--data", default="")
@@ -53,6 +57,12 @@ def add(commands: Any) -> None:
         type=Path,
         help="the weights that the training began from, to show its true start",
     )
+    parser.add_argument(
+        "--crops",
+        type=whole,
+        metavar="N",
+        help="of one image: crops its score is the mean of; as many as in the training's test where left out",
+    )
     parser.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:N; CUDA where there is one")
     parser.add_argument("--json", action="store_true", help="print every number as JSON")
     parser.set_defaults(run=run)
@@ -60,16 +70,15 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     _check(args)
-    check_run(args.weights)
-    from iqa_zoo.engine.training import load_run
     from iqa_zoo.explain.moments import moments_of
+    from iqa_zoo.inference.load_run import load_run
 
-    trainable, trained = load_run(args.weights, args.device)
-    moments = moments_of(args.weights, trained, trainable.model, args.start_weights)
+    scorer, trained = load_run(args.weights, args.device)
+    moments = moments_of(trained, scorer.model, args.start_weights)
     if args.data:
-        _explain_dataset(args, trainable, trained, moments)
+        _explain_dataset(args, scorer, trained, moments)
     else:
-        _explain_image(args, trainable, trained, moments)
+        _explain_image(args, scorer, trained, moments)
     return 0
 
 
@@ -79,6 +88,10 @@ def _check(args: argparse.Namespace) -> None:
     if args.data:
         if args.output is not None and args.output.is_file():
             raise InputError(f"{args.output} is a file; the figures of a dataset need a folder")
+        if args.crops is not None:
+            raise InputError("--crops is of one IMAGE: a dataset is explained by the centre crop of each image")
+        if args.weights.is_dir():
+            check_folder_writable(args.output or args.weights / "explain")
         return
     if args.images is not None or args.root is not None or args.option or args.skip_unreadable:
         raise InputError("--images, --root, --option and --skip-unreadable are of a dataset; give --data NAME as well")
@@ -87,40 +100,42 @@ def _check(args: argparse.Namespace) -> None:
     if args.output is not None:
         if args.output.suffix.lower() not in SUFFIXES:
             raise InputError(f"{args.output}: give a file that ends in .png or .svg")
-        check_new(args.output)
+        check_writable(args.output, new=True)
 
 
-def _explain_image(
-    args: argparse.Namespace, trainable: Trainable, trained: Mapping[str, Any], moments: Moments
-) -> None:
+def _explain_image(args: argparse.Namespace, scorer: Scorer, trained: TrainedRun, moments: Moments) -> None:
     from iqa_zoo.explain.crop import read_crop
     from iqa_zoo.explain.image import attention_at, judge_look, look_at, numbers_of
     from iqa_zoo.explain.moments import SELECTED
+    from iqa_zoo.inference.predict import describe_not_finite
 
-    crop = read_crop(args.image, trainable.model.spec.image_size)
-    look = look_at(trainable, crop)
+    crop = read_crop(args.image, scorer.model.spec.image_size)
+    look = look_at(scorer, crop, args.crops or trained.test_crops)
+    if not math.isfinite(look.score):
+        raise InputError(f"{args.image}: {describe_not_finite(look.score)}")
     earlier = {name: model for name, model in moments.models.items() if name != SELECTED}
-    seen = {name: attention_at(model, trainable, crop) for name, model in earlier.items()}
+    seen = {name: attention_at(model, scorer, crop) for name, model in earlier.items()}
     findings = judge_look(look)
     notes = [note for note in (moments.about_start, moments.about_last) if note and look.attention]
     if args.output is not None:
         from iqa_zoo.explain.image_figure import image_figure
 
-        label = _short(trained["data"]["label"])
+        label = _short(trained.data.label)
         _save(image_figure(args.image.name, look, seen, findings, label), args.output)
     if args.json:
         numbers = numbers_of(args.image, look, seen, findings)
-        print_json(without_nan({"run": str(args.weights), **numbers, "notes": notes}))
+        print_json({"run": str(args.weights), **numbers, "notes": notes})
         return
-    print(f"{args.image}: {trained['data']['label']} {look.score:.4f} predicted from {crop.in_words()}")
-    for line in [*map(str, findings), *notes]:
+    print(
+        f"{args.image}: {trained.data.label} {look.score:.4f} predicted, the mean of {look.crops} crops; "
+        f"{look.crop_score:.4f} from the centre crop alone"
+    )
+    for line in [f"Shown is {crop.describe()}", *map(str, findings), *notes]:
         print(line)
     print(f"written to {args.output}")
 
 
-def _explain_dataset(
-    args: argparse.Namespace, trainable: Trainable, trained: Mapping[str, Any], moments: Moments
-) -> None:
+def _explain_dataset(args: argparse.Namespace, scorer: Scorer, trained: TrainedRun, moments: Moments) -> None:
     from iqa_zoo.explain.dataset import judge_survey, survey, survey_numbers
     from iqa_zoo.explain.dataset_figures import NAMES, dataset_figures
     from iqa_zoo.explain.graphs import graphs_of
@@ -131,34 +146,33 @@ def _explain_dataset(
     notes: list[str] = []
     part, indices = _part(args, data, trained, notes)
     with progress_bar("looking") as progress:
-        found = survey(trainable, data, indices, progress)
-    graphs = graphs_of(trainable.model, moments.start)
+        found = survey(scorer, data, indices, progress)
+    graphs = graphs_of(scorer.model, moments.start)
     findings = judge_survey(found, graphs)
     if any(graph.learned for graph in graphs) and moments.about_start:
         notes.append(moments.about_start)
     words = f"{data.name}, {part}, {len(indices)} images"
-    figures = dataset_figures(found, graphs, f"{args.weights.name}: {words}", _short(trained["data"]["label"]))
-    numbers = without_nan(
-        {
-            "run": str(args.weights),
-            "dataset": data.name,
-            "part": part,
-            "crop": f"centre, {trainable.model.spec.image_size} pixels a side",
-            **survey_numbers(found, graphs, findings),
-            "notes": notes,
-        }
-    )
+    figures = dataset_figures(found, graphs, f"{args.weights.name}: {words}", _short(trained.data.label))
+    numbers = {
+        "run": str(args.weights),
+        "dataset": data.name,
+        "part": part,
+        "crop": f"centre, {scorer.model.spec.image_size} pixels a side",
+        **survey_numbers(found, graphs, findings),
+        "notes": notes,
+    }
     text = "\n".join([f"{args.weights}: {words}, the centre crop of each", *map(str, findings), *notes]) + "\n"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name in NAMES:
             for suffix in SUFFIXES:
                 file = folder / f"{name}{suffix}"
-                file.unlink(missing_ok=True)
                 if name in figures:
                     _save(figures[name], file)
-        (folder / "explain.json").write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
-        (folder / "explain.txt").write_text(text, encoding="utf-8")
+                else:
+                    file.unlink(missing_ok=True)  # of an earlier call
+        write_text(folder / "explain.json", to_json(numbers, indent=1) + "\n")
+        write_text(folder / "explain.txt", text)
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror or error})") from error
     if args.json:
@@ -169,13 +183,13 @@ def _explain_dataset(
 
 
 def _part(
-    args: argparse.Namespace, data: RatedImages, trained: Mapping[str, Any], notes: list[str]
+    args: argparse.Namespace, data: RatedImages, trained: TrainedRun, notes: list[str]
 ) -> tuple[str, NDArray[np.int64]]:
     """Which images: the test part of the training's own split, or all of another dataset; some of them with --images."""
     import numpy as np
 
     part, indices = "all images", np.arange(len(data))
-    if trained["data"]["name"] == data.name:
+    if trained.data.name == data.name:
         try:
             indices = read_split(args.weights / "split.json", data, 1).test
             part = "test part"
@@ -193,11 +207,11 @@ def _save(figure: Any, path: Path) -> None:
 
     from iqa_zoo.reports.plots import STYLE
 
-    try:
-        with rc_context(STYLE):
-            figure.savefig(path, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
+    drawn = io.BytesIO()
+    kind = path.suffix.lower().removeprefix(".")
+    with rc_context(STYLE):
+        figure.savefig(drawn, format=kind, metadata={"Date": None} if kind == "svg" else None)
+    write_bytes(path, drawn.getvalue())
 
 
 def _short(label: str) -> str:

@@ -179,6 +179,18 @@ def by_distortion(
     return result
 
 
+def explain_undefined(scores: ArrayLike, mos: ArrayLike) -> str | None:
+    """Say why the correlations of scores and labels are undefined; None where they are defined.
+
+    >>> explain_undefined([2, 2, 2], [1, 2, 3]), explain_undefined([1, 2, 3], [1, 2, 3])
+    ('all scores are equal', None)
+    """
+    predicted, labels = _checked(scores, mos)
+    if _is_constant(predicted):
+        return "all scores are equal"
+    return "all labels are equal" if _is_constant(labels) else None
+
+
 def _checked(scores: ArrayLike, mos: ArrayLike, at_least: int = 3) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     predicted, labels = np.asarray(scores, dtype=np.float64), np.asarray(mos, dtype=np.float64)
     if predicted.ndim != 1 or predicted.shape != labels.shape:

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from iqa_zoo.data.enlarge import enlarge
 from iqa_zoo.data.images import read_image
-from iqa_zoo.engine.scoring import enlarged
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class CentreCrop:
         """The square as a batch of one, uint8."""
         return torch.from_numpy(np.ascontiguousarray(self.pixels_HWC.transpose(2, 0, 1)))[None]
 
-    def in_words(self) -> str:
+    def describe(self) -> str:
         height, width = self.image_HWC.shape[:2]
         done = f", {self.note}" if self.note else ""
         return f"the centre crop of {self.size}x{self.size} pixels at row {self.top}, column {self.left} of {height}x{width}{done}"
@@ -51,10 +51,10 @@ def centre_crop(image_HWC: NDArray[np.uint8], size: int, path: Path) -> CentreCr
     Raises:
         InputError: it would have too many pixels; names ``path``.
 
-    >>> centre_crop(np.zeros((40, 61, 3), np.uint8), 32, Path("a.png")).in_words()
+    >>> centre_crop(np.zeros((40, 61, 3), np.uint8), 32, Path("a.png")).describe()
     'the centre crop of 32x32 pixels at row 4, column 14 of 40x61'
     """
-    image_HWC, note = enlarged(image_HWC, size, path)
+    image_HWC, note = enlarge(image_HWC, size, path)
     height, width = image_HWC.shape[:2]
     return CentreCrop(image_HWC, (height - size) // 2, (width - size) // 2, size, note)
 

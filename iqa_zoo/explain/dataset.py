@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iqa_zoo.contracts import QualityOutput, TokenGrid
+from iqa_zoo.data.loader import DecodedImages
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.engine.scoring import EnlargedImages
-from iqa_zoo.engine.trainable import Trainable
 from iqa_zoo.explain.crop import centre_crop
 from iqa_zoo.explain.finding import Finding
 from iqa_zoo.explain.graphs import Graph, judge_graphs
 from iqa_zoo.explain.image import details_of, grid_of
 from iqa_zoo.explain.likeness import judge_likeness, mean_between, mutual_cosine
 from iqa_zoo.explain.routes import Routes, collect_routes, judge_routes
+from iqa_zoo.inference.scorer import Scorer
 
 BANDS = ("lowest third", "middle third", "highest third")
 
@@ -48,7 +48,7 @@ class Survey:
 
 
 def survey(
-    trainable: Trainable,
+    scorer: Scorer,
     data: RatedImages,
     indices: Sequence[int] | NDArray[np.int64],
     progress: Callable[[int, int], None] | None = None,
@@ -56,7 +56,7 @@ def survey(
     """Look at the centre crop of each image, one at a time. An image smaller than the model's input is enlarged.
 
     Args:
-        trainable: from :func:`iqa_zoo.engine.training.load_run`.
+        scorer: from :func:`iqa_zoo.inference.load_run.load_run`.
         data: the dataset.
         indices: which of its images; at least one.
         progress: called with (images done, images in all) after each.
@@ -64,37 +64,37 @@ def survey(
     Raises:
         InputError: an image that cannot be read; names the file.
     """
-    size = trainable.model.spec.image_size
-    images = EnlargedImages(data, size)
+    size = scorer.model.spec.image_size
+    images = DecodedImages(data, memory_bytes=0, smallest=size)
     kept: list[QualityOutput] = []
     cosines: NDArray[np.float64] | None = None
     attention: dict[str, NDArray[np.float64]] = {}
     grid = None
     for done, index in enumerate(indices, start=1):
         crop = centre_crop(images[int(index)].transpose(1, 2, 0), size, data.paths[index])
-        output, entered_BND = details_of(trainable, crop)
+        output, entered_BND = details_of(scorer, crop)
         pair = np.stack([mutual_cosine(queries_BND) for queries_BND in (output.queries_BND, entered_BND)])
         cosines = pair / len(indices) + (0 if cosines is None else cosines)
         for path, weights_BNL in output.attention.items():
             share_NL = weights_BNL[0].double().cpu().numpy() / len(indices)
             attention[path] = attention[path] + share_NL if path in attention else share_NL
-        grid = grid_of(trainable.model, output, size)
+        grid = grid_of(scorer.model, output, size)
         kept.append(QualityOutput(output.score_B, output.score_BN, output.queries_BND.new_empty(0), output.routing))
         if progress:
             progress(done, len(indices))
     assert cosines is not None, "no images"
-    score_IN = np.concatenate([output.score_BN.double().cpu().numpy() for output in kept])
+    score_IN = np.concatenate([scorer.rescale(output.score_BN).cpu().numpy() for output in kept])
     groups = {"quality": quality_bands(data.mos[indices], data.label)}
     if data.distortions is not None:
         groups["distortion"] = np.array([data.distortions[i] or "none named" for i in indices])
     return Survey(
         names=tuple(data.names[i] for i in indices),
-        score_IN=score_IN * trainable.scale.spread + trainable.scale.center,
+        score_IN=score_IN,
         cosine_NN=cosines[0],
         before_NN=cosines[1],
         attention=attention,
         grid=grid,
-        routes=collect_routes(trainable.model, kept),
+        routes=collect_routes(scorer.model, kept),
         groups=groups,
     )
 

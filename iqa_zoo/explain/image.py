@@ -12,13 +12,15 @@ import torch
 from numpy.typing import NDArray
 
 from iqa_zoo.contracts import QualityOutput, TokenGrid
-from iqa_zoo.engine.trainable import Trainable
 from iqa_zoo.explain.attending import distance, effective_tokens, judge_attention
 from iqa_zoo.explain.crop import CentreCrop
 from iqa_zoo.explain.finding import Finding
 from iqa_zoo.explain.likeness import judge_likeness, mean_between, mutual_cosine
 from iqa_zoo.explain.routes import Routes, collect_routes, named
+from iqa_zoo.inference.predict import score_image
+from iqa_zoo.inference.scorer import Scorer, in_eval_mode
 from iqa_zoo.quality_model import QualityModel
+from iqa_zoo.training.devices import in_precision
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,10 @@ class Look:
     """What one image made a model do; scores are on the labels' scale.
 
     Attributes:
-        crop: what the model saw.
-        score: of the crop.
+        score: of the image, as :func:`iqa_zoo.inference.predict.score_image` defines it.
+        crops: from how many crops.
+        crop: the centre crop, which everything below is of.
+        crop_score: of the centre crop alone.
         score_N: of each query.
         attention: the weights_NL of each block that attends to the memory, mean over heads, by config path.
         by_head: the weights_HNL of those that tell their heads apart.
@@ -36,8 +40,10 @@ class Look:
         cosine_NN, before_NN: of the queries that enter the head, and as they enter the first block.
     """
 
-    crop: CentreCrop
     score: float
+    crops: int
+    crop: CentreCrop
+    crop_score: float
     score_N: NDArray[np.float64]
     attention: dict[str, NDArray[np.float64]]
     by_head: dict[str, NDArray[np.float64]]
@@ -48,35 +54,35 @@ class Look:
 
 
 @torch.no_grad()
-def details_of(trainable: Trainable, crop: CentreCrop) -> tuple[QualityOutput, torch.Tensor]:
+def details_of(scorer: Scorer, crop: CentreCrop) -> tuple[QualityOutput, torch.Tensor]:
     """The details of the forward pass of one crop, in eval mode and in the precision of the training, and the queries_BND
     that entered the first block."""
-    device = next(trainable.parameters()).device
-    was_training = trainable.training
-    trainable.eval()
     entered: list[torch.Tensor] = []
-    hook = trainable.model.queries.register_forward_hook(lambda _part, _features, made: entered.append(made))
+    hook = scorer.model.queries.register_forward_hook(lambda _part, _features, made: entered.append(made))
     try:
-        with trainable.precision(device):
-            output = trainable.model.details(trainable.enter(crop.batch_BCHW.to(device)))
+        with in_eval_mode(scorer), in_precision(scorer.precision, scorer.device):
+            output = scorer.model.details(scorer.normalise(crop.batch_BCHW.to(scorer.device)))
     finally:
         hook.remove()
-        trainable.train(was_training)
     return output, entered[0]
 
 
-def look_at(trainable: Trainable, crop: CentreCrop) -> Look:
-    """Return what a model does with a crop. Its score is that of ``trainable.score`` of this crop alone, to the last bit."""
-    output, entered_BND = details_of(trainable, crop)
-    scale = trainable.scale
+def look_at(scorer: Scorer, crop: CentreCrop, crops: int) -> Look:
+    """Return the score of an image from ``crops`` crops, and what a model does with its centre crop.
+
+    The score of the centre crop is that of ``scorer.score`` of this crop alone, to the last bit.
+    """
+    output, entered_BND = details_of(scorer, crop)
     return Look(
+        score=score_image(scorer, crop.image_HWC, crops),
+        crops=crops,
         crop=crop,
-        score=(output.score_B.double() * scale.spread + scale.center).item(),
-        score_N=_array(output.score_BN[0]) * scale.spread + scale.center,
+        crop_score=scorer.rescale(output.score_B).item(),
+        score_N=_array(scorer.rescale(output.score_BN[0])),
         attention={path: _array(weights[0]) for path, weights in output.attention.items()},
         by_head={path: _array(weights[0]) for path, weights in output.attention_by_head.items()},
-        grid=grid_of(trainable.model, output, crop.size),
-        routes=collect_routes(trainable.model, [output]),
+        grid=grid_of(scorer.model, output, crop.size),
+        routes=collect_routes(scorer.model, [output]),
         cosine_NN=mutual_cosine(output.queries_BND),
         before_NN=mutual_cosine(entered_BND),
     )
@@ -92,9 +98,9 @@ def grid_of(model: QualityModel, output: QualityOutput, size: int) -> TokenGrid 
     return grid
 
 
-def attention_at(model: QualityModel, trainable: Trainable, crop: CentreCrop) -> dict[str, NDArray[np.float64]]:
-    """The attention of another model in the place of the trainable's: the same at another moment of its training."""
-    other = Trainable(model, scale=trainable.scale, autocast=trainable.autocast, freeze_batch_norm=False).eval()
+def attention_at(model: QualityModel, scorer: Scorer, crop: CentreCrop) -> dict[str, NDArray[np.float64]]:
+    """The attention of another model in the place of the scorer's: the same at another moment of its training."""
+    other = Scorer(model, scale=scorer.scale, precision=scorer.precision)
     return {path: _array(weights[0]) for path, weights in details_of(other, crop)[0].attention.items()}
 
 
@@ -125,8 +131,15 @@ def numbers_of(
     crop = look.crop
     return {
         "image": str(path),
-        "crop": {"top": crop.top, "left": crop.left, "size": crop.size, "note": crop.note},
         "score": look.score,
+        "crops": look.crops,
+        "crop": {
+            "top": crop.top,
+            "left": crop.left,
+            "size": crop.size,
+            "note": crop.note,
+            "score": look.crop_score,
+        },
         "score_by_query": look.score_N.tolist(),
         "queries": {
             "cosine": look.cosine_NN.tolist(),

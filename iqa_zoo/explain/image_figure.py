@@ -51,7 +51,9 @@ def image_figure(
     with rc_context(STYLE):
         width = max(9.0, 1.3 + PANEL * (queries + 1))
         figure = Figure(figsize=(width, 0.4 + sum(heights)), layout="constrained")
-        figure.suptitle(f"{name}: {label} {look.score:.4g} predicted (1 image, 1 crop)", x=0.01, ha="left", fontsize=11)
+        figure.suptitle(
+            f"{name}: {label} {look.score:.4f} predicted ({_from_crops(look)})", x=0.01, ha="left", fontsize=11
+        )
         parts = _many(figure.subfigures(len(heights), 1, height_ratios=heights))
         _summary(parts[0], look, label)
         if rows and look.grid is not None:
@@ -59,6 +61,10 @@ def image_figure(
             _training(parts[2], look, moments, queries, look.grid)
         parts[-1].text(0.01, 0.98, "\n".join(foot), fontsize=8, va="top")
     return figure
+
+
+def _from_crops(look: Look) -> str:
+    return f"mean of {look.crops} crops; the crop shown alone: {look.crop_score:.4f}"
 
 
 def _many(made: Any) -> list[Any]:
@@ -77,7 +83,7 @@ def _summary(part: SubFigure, look: Look, label: str) -> None:
     panels[0].set_title(f"the image, and its {crop.size}x{crop.size} crop", fontsize=8)
     numbers = list(map(str, range(1, count + 1)))
     panels[1].plot(look.score_N, range(count), "o", color=COLOURS[0], markersize=5)
-    panels[1].axvline(look.score, color=COLOURS[1], linewidth=1, linestyle="--", label="the crop's score")
+    panels[1].axvline(look.crop_score, color=COLOURS[1], linewidth=1, linestyle="--", label="the crop's score")
     panels[1].set_yticks(range(count), numbers)
     panels[1].invert_yaxis()
     panels[1].ticklabel_format(axis="x", useOffset=False)
@@ -157,7 +163,7 @@ def _row(
 
 
 def _foot(look: Look, findings: list[Finding], rows: list[str], blocks: list[str]) -> list[str]:
-    lines = [f"Shown is {look.crop.in_words()}."]
+    lines = [f"Shown is {look.crop.describe()}."]
     if len(rows) < len(blocks):
         lines.append(f"{len(rows)} of {len(blocks)} blocks that attend are drawn.")
     if len(look.score_N) > SHOWN and rows:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from iqa_zoo.build import build_model
 from iqa_zoo.engine.run_folder import RunFolder
 from iqa_zoo.engine.state import load_checkpoint
-from iqa_zoo.engine.training import fingerprint
 from iqa_zoo.errors import CheckpointError
+from iqa_zoo.inference.run import TrainedRun
 from iqa_zoo.quality_model import QualityModel
 from iqa_zoo.training.checkpoints import latest_checkpoint
-from iqa_zoo.weights import load_weights
+from iqa_zoo.weights import fingerprint, load_weights
 
 SELECTED = "selected weights"
 FROM_A_FILE = (
@@ -42,9 +40,7 @@ class Moments:
     about_last: str = ""
 
 
-def moments_of(
-    folder: Path, run: Mapping[str, Any], selected: QualityModel, start_weights: str | Path | None = None
-) -> Moments:
+def moments_of(run: TrainedRun, selected: QualityModel, start_weights: str | Path | None = None) -> Moments:
     """Find the moments of a training.
 
     The start is built anew from the run's seed and recognised by the hash of its weights. A training that began from a
@@ -52,9 +48,8 @@ def moments_of(
     trained backbone.
 
     Args:
-        folder: of the run.
-        run: its ``run.json``.
-        selected: its model, as :func:`iqa_zoo.engine.training.load_run` loads it.
+        run: the training.
+        selected: its model, as :func:`iqa_zoo.inference.load_run.load_run` loads it.
         start_weights: the file that the training began from.
 
     Raises:
@@ -62,19 +57,19 @@ def moments_of(
     """
     device = next(selected.parameters()).device
     with torch.random.fork_rng([]):
-        torch.manual_seed(run.get("seed", 0))
-        start = build_model(run["model"], weights=start_weights)
-    same = fingerprint(start) == run.get("initial_weights")
+        torch.manual_seed(run.seed)
+        start = build_model(run.model, weights=start_weights)
+    same = fingerprint(start) == run.initial_weights
     if start_weights is not None and not same:
         raise CheckpointError(
-            f"{start_weights} is not what the training in {folder} began from: the weights' hash differs"
+            f"{start_weights} is not what the training in {run.folder} began from: the weights' hash differs"
         )
-    name = f"start, seed {run.get('seed', 0)}"
+    name = f"start, seed {run.seed}"
     if not same:
         start.backbone.load_state_dict(selected.backbone.state_dict())
         name += ", trained backbone"
     start = start.to(device).eval()
-    last, about_last = _last(folder, selected)
+    last, about_last = _last(run.folder, selected)
     return Moments({name: start, **last, SELECTED: selected}, start, "" if same else FROM_A_FILE, about_last)
 
 

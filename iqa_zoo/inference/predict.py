@@ -90,7 +90,7 @@ def predict(
     for index, loaded in prefetch(load, indices[rank::world].tolist()):
         score = _mean_score(scorer, loaded.result())
         if not math.isfinite(score):
-            raise InputError(f"{data.paths[index]}: {_not_finite(score)}")
+            raise InputError(f"{data.paths[index]}: {describe_not_finite(score)}")
         scores.append(score)
         if progress:
             progress(min(len(scores) * world, len(indices)), len(indices))
@@ -136,7 +136,7 @@ def _score_files(scorer: Scorer, paths: Iterable[str | Path], crops: int) -> Ite
         if math.isfinite(score):
             yield ScoredImage(path, score, image.height, image.width, image.note)
         else:
-            error = f"{path}: {_not_finite(score)}"
+            error = f"{path}: {describe_not_finite(score)}"
             yield ScoredImage(path, None, image.height, image.width, image.note, error)
 
 
@@ -165,5 +165,6 @@ def _mean_score(scorer: Scorer, crops_BCHW: Tensor) -> float:
         return scorer.score(crops_BCHW.to(scorer.device)).mean().item()
 
 
-def _not_finite(score: float) -> str:
+def describe_not_finite(score: float) -> str:
+    """Say why nan or infinity is no score."""
     return f"the model gives {score}, which is no score; its weights are damaged, or they overflow on this image"

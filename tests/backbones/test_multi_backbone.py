@@ -17,7 +17,7 @@ from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.engine.features import extract_features
 from iqa_zoo.engine.trainable import Trainable
 from iqa_zoo.errors import CheckpointError, ConfigError, PartError
-from iqa_zoo.training.label_scale import LabelScale
+from iqa_zoo.inference.scorer import Scorer
 from iqa_zoo.training.optimizer import make_optimizer
 from iqa_zoo.training.recipe import load_recipe
 from iqa_zoo.weights import load_weights
@@ -118,7 +118,7 @@ def test_freezing_holds_weights_and_statistics(arguments, trained, moves, again)
 def test_a_training_step_moves_the_free_branch_alone():
     torch.manual_seed(0)
     model = build_model(config(branches=[RESNET, RESNET], freeze=(True, False)))
-    trainable = Trainable(model, scale=LabelScale(), autocast=None, freeze_batch_norm=False).train()
+    trainable = Trainable(Scorer(model), freeze_batch_norm=False).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     optimizer = make_optimizer(model, load_recipe("quick"))
     pixels = torch.randint(0, 256, (4, 3, 64, 64), dtype=torch.uint8)

@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 from iqa_zoo.cli import main
-from iqa_zoo.commands.evaluate import without_nan
 from iqa_zoo.config import dump_config
 from iqa_zoo.data.splits import load_splits, make_splits, save_splits
 from iqa_zoo.data.table import table
@@ -198,7 +197,7 @@ def test_where_every_image_is_its_own_content_images_are_resampled(run, tmp_path
     [
         (["--split", "2"], "--split is of a file of splits; give --splits FILE as well"),
         (["--splits", "gone.json"], "there is no split file gone.json"),
-        (["--csv", "no/s.csv"], "there is no folder no"),
+        (["--csv", "no/s.csv"], "there is no folder "),
         (["--option", "name=other", "--part", "test"], "other has no parts here; give --splits FILE, or leave --part"),
         (["--device", "cuda:x"], "'cuda:x' is no device"),
     ],
@@ -220,10 +219,3 @@ def test_what_is_no_run(run, trained, tmp_path):
         assert message in err
     (tmp_path / "run.json").write_text("[]")
     assert "run.json does not say 'iqa_zoo run, version 1'" in run(model=tmp_path)[2]
-
-
-def test_json_has_no_nan():
-    assert without_nan({"a": [float("nan"), 1.5, "x"], "b": {"c": float("inf")}}) == {
-        "a": [None, 1.5, "x"],
-        "b": {"c": None},
-    }

@@ -59,9 +59,11 @@ def test_one_image_as_a_figure(run, photo, tmp_path, suffix):
     file = tmp_path / f"out.{suffix}"
     code, out, err = run(photo, "-o", file)
     assert (code, err) == (0, "")
-    first, *findings, last = out.splitlines()
+    first, shown, *findings, last = out.splitlines()
     assert first.startswith(f"{photo}: MOS ")
-    assert first.endswith("predicted from the centre crop of 32x32 pixels at row 9, column 19 of 50x70")
+    assert " predicted, the mean of 2 crops; " in first
+    assert first.endswith(" from the centre crop alone")
+    assert shown == "Shown is the centre crop of 32x32 pixels at row 9, column 19 of 50x70"
     assert any(line.startswith("interactions.1: a query looks at ") for line in findings)
     assert any(" of 2 queries meet experts " in line for line in findings)
     assert "is the selected weights." in findings[-1]
@@ -78,16 +80,18 @@ def test_one_image_as_numbers(run, trained, photo):
     assert code == 0
     numbers = json.loads(out)
     assert numbers["run"] == str(trained)
+    crop_score = numbers["crop"].pop("score")
     assert numbers["crop"] == {"top": 9, "left": 19, "size": 32, "note": ""}
+    assert numbers["crops"] == 2
     assert np.allclose(np.sum(numbers["attention"]["interactions.1"]["weights"], 1), 1, atol=1e-5)
     assert list(numbers["attention_in_training"]) == ["start, seed 0"]
-    assert np.mean(numbers["score_by_query"]) == pytest.approx(numbers["score"], abs=1e-4)
+    assert np.mean(numbers["score_by_query"]) == pytest.approx(crop_score, abs=1e-4)
 
 
 def test_a_small_image_is_enlarged(run, tmp_path):
     Image.new("RGB", (20, 16)).save(tmp_path / "small.png")
     _, out, _ = run(tmp_path / "small.png", "-o", tmp_path / "out.png")
-    assert "of 32x40, enlarged from 16x20" in out.splitlines()[0]
+    assert "of 32x40, enlarged from 16x20" in out.splitlines()[1]
 
 
 def test_a_dataset_into_the_run_twice(run, trained, root):
@@ -151,10 +155,11 @@ def test_a_run_without_its_split_or_checkpoints(run, trained, root, photo, tmp_p
         (["a.png"], "give -o FILE for the figure (.png or .svg), or --json for the numbers"),
         (["a.png", "-o", "s.pdf"], "s.pdf: give a file that ends in .png or .svg"),
         (["a.png", "-o", "there.png"], "there.png: exists already"),
-        (["a.png", "-o", "no/s.png"], "there is no folder no"),
+        (["a.png", "-o", "no/s.png"], "there is no folder "),
+        (["--data", "demo", "--crops", "3"], "--crops is of one IMAGE"),
         (["a.png", "--images", "3", "--json"], "are of a dataset; give --data NAME as well"),
         (["gone.png", "-o", "s.png"], "gone.png does not exist"),
-        (["broken.png", "-o", "s.png"], "broken.png is not an image that Pillow can read"),
+        (["broken.png", "-o", "s.png"], "broken.png is not an image"),
         (["--data", "table"], "table: give --root PATH"),
         (["--data", "demo", "-o", "there.png"], "there.png is a file; the figures of a dataset need a folder"),
         (["a.png", "--json", "--start-weights", "gone.safetensors"], "gone.safetensors: there is no such file"),

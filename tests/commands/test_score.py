@@ -10,7 +10,7 @@ from PIL import Image
 
 from iqa_zoo.cli import main
 from iqa_zoo.config import dump_config
-from iqa_zoo.engine import scoring
+from iqa_zoo.inference import predict
 
 MEANING = "Scores predict the labels of holiday (DMOS), 0 to 59, lower is better; the model was trained on split "
 
@@ -114,13 +114,13 @@ def test_what_cannot_be_read_is_named_and_the_others_are_kept(run, photos, tmp_p
 
 @pytest.mark.parametrize("suffix", ["csv", "json"])
 def test_ctrl_c_keeps_what_is_done(run, photos, tmp_path, monkeypatch, suffix):
-    scored = scoring.score_images
+    scored = predict.score_images
 
     def interrupted(*arguments):
         yield next(scored(*arguments))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(scoring, "score_images", interrupted)
+    monkeypatch.setattr(predict, "score_images", interrupted)
     file = tmp_path / f"s.{suffix}"
     code, _, err = run(photos, "-o", file)
     assert code == 130
@@ -136,7 +136,7 @@ def test_ctrl_c_keeps_what_is_done(run, photos, tmp_path, monkeypatch, suffix):
     ("argv", "message"),
     [
         (["photos", "-o", "s.txt"], "s.txt: give a file that ends in .csv or .json"),
-        (["photos", "-o", "no/s.csv"], "there is no folder no"),
+        (["photos", "-o", "no/s.csv"], "there is no folder "),
         (["photos", "-o", "there.csv"], "there.csv: exists already"),
         (["empty"], "no images in empty; looked for files that end in .apng"),
         (["empty", "--recursive"], "no images in empty"),

@@ -14,8 +14,8 @@ from torch import nn
 from iqa_zoo.engine import sharded
 from iqa_zoo.engine.run_folder import RunFolder
 from iqa_zoo.engine.sharded import blocks
-from iqa_zoo.engine.training import load_run
 from iqa_zoo.errors import InputError
+from iqa_zoo.inference.load_run import load_run
 from iqa_zoo.training.checkpoints import latest_checkpoint
 from iqa_zoo.training.shards import load_whole, local, whole
 
@@ -189,8 +189,8 @@ def test_two_processes_that_share_a_model_train_it_as_one_does(quiet, train, rec
     assert_near(tmp_path / "one", tmp_path / "sharded then whole")
 
     assert RunFolder(tmp_path / "sharded").read("run")["sharded"] is True
-    _, run = load_run(tmp_path / "sharded", "cpu")
-    assert run["world"] == 2
+    assert RunFolder(tmp_path / "sharded").read("run")["world"] == 2
+    load_run(tmp_path / "sharded", "cpu")
 
     first, second = (json.loads((tmp_path / f"seen-{rank}.json").read_text()) for rank in (0, 1))
     shapes = {name: each.shape for name, each in load_file(tmp_path / "one" / "weights.safetensors").items()}

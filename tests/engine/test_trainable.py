@@ -1,11 +1,12 @@
-"""Crops and labels in, losses out; scores come back on the labels' scale."""
+"""Crops and labels in, losses out."""
 
 import pytest
 import torch
 
 from iqa_zoo.build import build_model
-from iqa_zoo.data.loader import normalise
-from iqa_zoo.engine.trainable import LabelScale, Trainable
+from iqa_zoo.engine.trainable import Trainable
+from iqa_zoo.inference.scorer import Scorer, in_eval_mode
+from iqa_zoo.training.label_scale import LabelScale
 
 
 @pytest.fixture
@@ -13,8 +14,8 @@ def trainable(model, one_thread):
     torch.manual_seed(0)
     built = build_model(model)
 
-    def make(scale=LabelScale(), autocast=None, freeze_batch_norm=True):  # noqa: B008  # frozen
-        return Trainable(built, scale=scale, autocast=autocast, freeze_batch_norm=freeze_batch_norm)
+    def make(scale=LabelScale(), precision="float32", freeze_batch_norm=True):  # noqa: B008  # frozen
+        return Trainable(Scorer(built, scale=scale, precision=precision), freeze_batch_norm=freeze_batch_norm)
 
     return make
 
@@ -23,17 +24,9 @@ IMAGES = torch.randint(0, 256, (4, 3, 48, 48), dtype=torch.uint8, generator=torc
 MOS = torch.tensor([20.0, 40.0, 60.0, 80.0])
 
 
-def test_labels_are_standardised_and_scores_put_back(trainable):
+def test_labels_are_standardised(trainable):
     raw, scaled = trainable().eval(), trainable(LabelScale(50.0, 20.0)).eval()
-    torch.testing.assert_close(scaled.score(IMAGES), raw.score(IMAGES) * 20 + 50)
-    assert scaled.score(IMAGES).dtype == torch.float64
     torch.testing.assert_close(scaled(IMAGES, MOS)["total"], raw(IMAGES, (MOS - 50) / 20)["total"])
-
-
-def test_images_are_normalised_as_the_backbone_wants(trainable):
-    made = trainable().eval()
-    spec = made.model.spec
-    torch.testing.assert_close(made.enter(IMAGES), normalise(IMAGES, spec.mean, spec.std))
 
 
 def test_the_total_alone_is_minimised(trainable):
@@ -57,14 +50,20 @@ def test_batch_norm_trains_only_if_it_is_not_frozen(frozen, trainable):
     assert not any(module.training for module in made.eval().modules())
 
 
-def test_autocast_is_of_the_products_and_not_of_the_weights(trainable):
-    made = trainable(autocast=torch.bfloat16).eval()
-    full = trainable().eval().score(IMAGES)
-    half = made.score(IMAGES)
-    assert not torch.equal(half, full)
-    torch.testing.assert_close(half, full, rtol=0.05, atol=0.05)
-    made(IMAGES, MOS)["total"].backward()
+def test_in_bfloat16_the_weights_and_gradients_stay_float32(trainable):
+    made = trainable(precision="bfloat16").eval()
+    loss = made(IMAGES, MOS)["total"]
+    assert loss != trainable().eval()(IMAGES, MOS)["total"]
+    loss.backward()
     assert {parameter.grad.dtype for parameter in made.parameters() if parameter.grad is not None} == {torch.float32}
+
+
+def test_after_scoring_batch_norm_is_as_frozen_as_before(trainable):
+    made = trainable(freeze_batch_norm=True).train()
+    modes = [module.training for module in made.modules()]
+    with in_eval_mode(made.scorer):
+        assert not any(module.training for module in made.scorer.modules())
+    assert [module.training for module in made.modules()] == modes
 
 
 def test_the_weights_are_those_it_was_given(trainable):
@@ -79,7 +78,8 @@ def test_a_step_with_the_mirrored_view_minimises_the_loss_of_both(model, one_thr
     torch.manual_seed(0)
     model["head"]["dropout"], model["backbone"]["model_args"]["drop_path_rate"] = 0.0, 0.0
     model["losses"] = [{"type": "l1"}, {"type": "mirror_consistency", "weight": 2.0}]
-    made = Trainable(build_model(model), scale=LabelScale(50.0, 20.0), autocast=None, freeze_batch_norm=True).train()
+    scorer = Scorer(build_model(model), scale=LabelScale(50.0, 20.0))
+    made = Trainable(scorer, freeze_batch_norm=True).train()
     given, _ = made.parse_losses(made(IMAGES, MOS))
     given.backward()
     gradients = {
@@ -89,8 +89,8 @@ def test_a_step_with_the_mirrored_view_minimises_the_loss_of_both(model, one_thr
 
     turned = torch.stack([image_CHW[:, :, torch.arange(47, -1, -1)] for image_CHW in IMAGES])
     with torch.no_grad():
-        target_BND = made.model.output(made.enter(turned)).queries_BND
-    output = made.model.output(made.enter(IMAGES))
+        target_BND = made.model.output(scorer.normalise(turned)).queries_BND
+    output = made.model.output(scorer.normalise(IMAGES))
     error = (output.score_B - torch.tensor([-1.5, -0.5, 0.5, 1.5])).abs().mean()
     expected = error + 2 * (output.queries_BND - target_BND).abs().mean()
     torch.testing.assert_close(given, expected)

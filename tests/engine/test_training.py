@@ -211,9 +211,9 @@ def train(name):
 
 train("two")
 rank = distributed.get_rank()
-trainable, _ = load_run(folder / "two", "cpu")
-scores = predict(trainable, data, np.arange(7), crops=2)
-few = predict(trainable, data, np.arange(1), crops=2)  # nothing for the second process to do
+scorer, _ = load_run(folder / "two", "cpu")
+scores = predict(scorer, data, np.arange(7), crops=2)
+few = predict(scorer, data, np.arange(1), crops=2)  # nothing for the second process to do
 (folder / f"scores-{rank}.json").write_text(json.dumps([scores.tolist(), few.tolist()]))
 
 forward, steps = Trainable.forward, []
@@ -262,8 +262,8 @@ def test_two_processes_give_what_one_gives_at_the_same_global_batch(model, train
                 two[name], one[name], rtol=1e-2, atol=1e-4, msg=lambda text, name=name: f"{name}: {text}"
             )
 
-    trainable, _ = load_run(tmp_path / "two", "cpu")
-    alone = predict(trainable, data, np.arange(7), crops=2)
+    scorer, _ = load_run(tmp_path / "two", "cpu")
+    alone = predict(scorer, data, np.arange(7), crops=2)
     for rank in (0, 1):
         scores, few = json.loads((tmp_path / f"scores-{rank}.json").read_text())
         np.testing.assert_allclose(scores, alone, rtol=1e-6)
@@ -725,19 +725,17 @@ def test_a_run_notes_the_name_of_its_recipe_and_goes_on_under_another(model, dat
         return train_model(model, data, split, recipe(epochs=1), tmp_path / "run", recipe_name=name, options=settings)
 
     result = trained("quick")
-    assert load_run(tmp_path / "run", "cpu")[1]["recipe_name"] == "quick"
+    assert load_run(tmp_path / "run", "cpu")[1].recipe_name == "quick"
     assert trained("a copy of it.yaml", resume=True) == json.loads(json.dumps(result))
 
 
 def test_a_loaded_run_scores_as_it_reported(train, data, split, tmp_path):
     result = train(changes=dict(ema=0.9))
-    trainable, run = load_run(tmp_path / "run", "cpu")
-    scores = predict(trainable, data, split.test, crops=run["recipe"]["test_crops"])
+    scorer, run = load_run(tmp_path / "run", "cpu")
+    scores = predict(scorer, data, split.test, crops=run.test_crops)
     assert training.evaluate_scores(scores, data, split.test)["metrics"] == result["metrics"]
-    assert {data.names[i]: round(score, 4) for i, score in zip(split.test, scores, strict=True)} == result[
-        "predictions"
-    ]
-    assert not trainable.training
+    assert dict(zip((data.names[i] for i in split.test), scores, strict=True)) == result["predictions"]
+    assert not scorer.training
     assert [each.id for each in load_splits(tmp_path / "run" / "split.json", data)] == [split.id]
 
 
@@ -746,7 +744,7 @@ def test_what_is_no_run_or_has_no_weights_yet(train, tmp_path):
     (tmp_path / "other" / "notes.txt").touch()
     with pytest.raises(CheckpointError, match=r"no run\.json; it holds notes\.txt"):
         load_run(tmp_path / "other")
-    with pytest.raises(CheckpointError, match=r"no run\.json; there is nothing"):
+    with pytest.raises(UnknownName, match="unknown run 'nowhere'"):
         load_run(tmp_path / "nowhere")
 
     def interrupt(*_):

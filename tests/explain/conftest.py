@@ -6,7 +6,8 @@ import torch
 from PIL import Image
 
 from iqa_zoo.build import build_model
-from iqa_zoo.engine.trainable import LabelScale, Trainable
+from iqa_zoo.inference.scorer import Scorer
+from iqa_zoo.training.label_scale import LabelScale
 
 SIZE = 64
 
@@ -26,7 +27,7 @@ def cfg(tiny):
 
 @pytest.fixture
 def make(cfg):
-    """A trainable model of the config with every decoder parameter moved off its start; labels from 0 to 100."""
+    """A scorer of the config with every decoder parameter moved off its start; labels from 0 to 100."""
 
     def of(changes=None, noise=0.5):
         torch.manual_seed(0)
@@ -35,8 +36,7 @@ def make(cfg):
             for name, parameter in model.named_parameters():
                 if not name.startswith("backbone."):
                     parameter.add_(noise * torch.randn_like(parameter))
-        scale = LabelScale(50.0, 20.0)
-        return Trainable(model, scale=scale, autocast=None, freeze_batch_norm=False).eval()
+        return Scorer(model, scale=LabelScale(50.0, 20.0)).eval()
 
     return of
 

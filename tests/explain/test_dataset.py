@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from iqa_zoo.commands.evaluate import without_nan
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
 from iqa_zoo.explain.crop import read_crop
 from iqa_zoo.explain.dataset import judge_survey, ordered_groups, quality_bands, survey, survey_numbers
 from iqa_zoo.explain.graphs import graphs_of
 from iqa_zoo.explain.image import look_at
+from iqa_zoo.jsonio import to_json
 
 
 @pytest.fixture
@@ -26,10 +26,10 @@ def data(tmp_path):
 
 
 def test_is_the_mean_of_looks_at_single_images(make, data):
-    trainable, calls = make(), []
+    scorer, calls = make(), []
     indices = [4, 1, 3]
-    found = survey(trainable, data, indices, lambda done, total: calls.append((done, total)))
-    looks = [look_at(trainable, read_crop(data.paths[i], 64)) for i in indices]
+    found = survey(scorer, data, indices, lambda done, total: calls.append((done, total)))
+    looks = [look_at(scorer, read_crop(data.paths[i], 64), 2) for i in indices]
     assert calls == [(1, 3), (2, 3), (3, 3)]
     assert found.names == ("4.png", "1.png", "3.png")
     assert np.array_equal(found.score_IN, [look.score_N for look in looks])
@@ -43,12 +43,12 @@ def test_is_the_mean_of_looks_at_single_images(make, data):
 
 
 def test_loads_of_groups_add_up_to_the_whole(make, data):
-    trainable = make()
-    found = survey(trainable, data, np.arange(6))
-    graphs = graphs_of(trainable.model, make(noise=0.0).model)
+    scorer = make()
+    found = survey(scorer, data, np.arange(6))
+    graphs = graphs_of(scorer.model, make(noise=0.0).model)
     findings = judge_survey(found, graphs)
     assert [each.warning for each in findings] == sorted((each.warning for each in findings), reverse=True)
-    numbers = json.loads(json.dumps(without_nan(survey_numbers(found, graphs, findings))))
+    numbers = json.loads(to_json(survey_numbers(found, graphs, findings)))
     (routing,) = numbers["routing"]
     for kind, count in (("by_quality", 3), ("by_distortion", 2)):
         groups = routing[kind].values()

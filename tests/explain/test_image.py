@@ -5,26 +5,26 @@ import numpy as np
 import pytest
 import torch
 
-from iqa_zoo.commands.evaluate import without_nan
 from iqa_zoo.explain.crop import read_crop
 from iqa_zoo.explain.image import attention_at, judge_look, look_at, numbers_of
+from iqa_zoo.jsonio import to_json
 
 
 def test_scores_are_those_of_the_forward_pass_to_the_last_bit(make, photo):
-    trainable, crop = make(), read_crop(photo, 64)
-    look = look_at(trainable, crop)
-    assert look.score == trainable.score(crop.batch_BCHW).item()
-    assert look.score_N.mean() == pytest.approx(look.score, abs=1e-4)
+    scorer, crop = make(), read_crop(photo, 64)
+    look = look_at(scorer, crop, 2)
+    assert look.crop_score == scorer.score(crop.batch_BCHW).item()
+    assert look.score_N.mean() == pytest.approx(look.crop_score, abs=1e-4)
     with torch.no_grad():
-        score_BN = trainable.model.details(trainable.enter(crop.batch_BCHW)).score_BN
+        score_BN = scorer.model.details(scorer.normalise(crop.batch_BCHW)).score_BN
     assert np.array_equal(look.score_N, score_BN[0].double().numpy() * 20 + 50)
 
 
 def test_attention_and_routing_are_those_of_the_forward_pass(make, photo):
-    trainable, crop = make(), read_crop(photo, 64)
-    look = look_at(trainable, crop)
+    scorer, crop = make(), read_crop(photo, 64)
+    look = look_at(scorer, crop, 2)
     with torch.no_grad():
-        details = trainable.model.details(trainable.enter(crop.batch_BCHW))
+        details = scorer.model.details(scorer.normalise(crop.batch_BCHW))
     assert list(look.attention) == ["interactions.1", "interactions.3"]
     for path, weights_NL in look.attention.items():
         assert np.array_equal(weights_NL, details.attention[path][0].double().numpy())
@@ -36,17 +36,17 @@ def test_attention_and_routing_are_those_of_the_forward_pass(make, photo):
 
 
 def test_a_model_is_left_as_it_was(make, photo):
-    trainable, crop = make(), read_crop(photo, 64)
-    trainable.train()
-    look = look_at(trainable, crop)
-    assert trainable.training
-    assert not trainable.model.queries._forward_hooks
-    assert look_at(trainable.eval(), crop).score == look.score
+    scorer, crop = make(), read_crop(photo, 64)
+    scorer.train()
+    look = look_at(scorer, crop, 2)
+    assert scorer.training
+    assert not scorer.model.queries._forward_hooks
+    assert look_at(scorer.eval(), crop, 2).score == look.score
 
 
 def test_attention_at_another_moment_is_that_of_its_model(make, photo):
     now, then, crop = make(), make(noise=0.1), read_crop(photo, 64)
-    seen, expected = attention_at(then.model, now, crop), look_at(then, crop).attention
+    seen, expected = attention_at(then.model, now, crop), look_at(then, crop, 2).attention
     assert list(seen) == list(expected)
     assert all(np.array_equal(seen[path], expected[path]) for path in seen)
 
@@ -55,14 +55,14 @@ def test_queries_that_begin_alike_are_told_from_those_that_become_alike(make, ph
     crop = read_crop(photo, 64)
 
     def likeness(alike):
-        trainable = make({"queries": {"type": "learned", "num_queries": 6}}, noise=0.0)
+        scorer = make({"queries": {"type": "learned", "num_queries": 6}}, noise=0.0)
         with torch.no_grad():
-            for parameter in trainable.model.queries.parameters():
+            for parameter in scorer.model.queries.parameters():
                 parameter.normal_()
                 if alike:
                     parameter.copy_(parameter[..., :1, :].expand_as(parameter))
-            trainable.model.interactions[3].attn.out_proj.bias.fill_(100.0)  # outgrows what the queries differ in
-        (finding,) = [each for each in judge_look(look_at(trainable, crop)) if each.kind == "likeness"]
+            scorer.model.interactions[3].attn.out_proj.bias.fill_(100.0)  # outgrows what the queries differ in
+        (finding,) = [each for each in judge_look(look_at(scorer, crop, 2)) if each.kind == "likeness"]
         assert finding.warning
         return finding.words
 
@@ -78,23 +78,23 @@ def kinds(look):
 def test_what_a_model_lacks_is_said_and_the_rest_is_there(make, photo):
     crop = read_crop(photo, 64)
     plain = {"head": {"type": "linear"}, "losses": [{"type": "l1"}]}
-    look = look_at(make({**plain, "interactions": [{"type": "query_gcn", "hidden": [8]}]}), crop)
+    look = look_at(make({**plain, "interactions": [{"type": "query_gcn", "hidden": [8]}]}), crop, 2)
     assert {"no attention", "no experts"} <= kinds(look)
     assert (look.attention, look.grid, look.routes) == ({}, None, [])
     assert len(look.score_N) == 6
-    trainable = make()
-    trainable.model.memory.token_grid = None
-    look = look_at(trainable, crop)
+    scorer = make()
+    scorer.model.memory.token_grid = None
+    look = look_at(scorer, crop, 2)
     assert look.grid is None
     assert "no grid" in kinds(look)
-    assert not {"no attention", "no experts", "no grid"} & kinds(look_at(make(), crop))
+    assert not {"no attention", "no experts", "no grid"} & kinds(look_at(make(), crop, 2))
 
 
 def test_numbers_are_json_and_complete(make, photo):
-    trainable, crop = make(), read_crop(photo, 64)
-    look = look_at(trainable, crop)
-    then = {"start": attention_at(make(noise=0.1).model, trainable, crop)}
-    numbers = json.loads(json.dumps(without_nan(numbers_of(Path("a.png"), look, then, judge_look(look)))))
+    scorer, crop = make(), read_crop(photo, 64)
+    look = look_at(scorer, crop, 2)
+    then = {"start": attention_at(make(noise=0.1).model, scorer, crop)}
+    numbers = json.loads(to_json(numbers_of(Path("a.png"), look, then, judge_look(look))))
     assert np.shape(numbers["attention"]["interactions.3"]["by_head"]) == (4, 6, 9)
     moved = numbers["attention_in_training"]["start"]["interactions.1"]["distance"]
     assert len(moved) == 6

@@ -14,18 +14,18 @@ def texts(figure):
     return " | ".join(text.get_text() for text in figure.findobj(lambda each: hasattr(each, "get_text")))
 
 
-def figure_of(trainable, photo, moments=None):
-    look = look_at(trainable, read_crop(photo, 64))
+def figure_of(scorer, photo, moments=None):
+    look = look_at(scorer, read_crop(photo, 64), 2)
     return look, image_figure("photo.png", look, moments or {}, judge_look(look), "MOS")
 
 
 def test_shows_scores_attention_and_experts(make, photo):
-    trainable, crop = make(), read_crop(photo, 64)
-    then = {"start, seed 0": attention_at(make(noise=0.1).model, trainable, crop)}
-    look, figure = figure_of(trainable, photo, then)
+    scorer, crop = make(), read_crop(photo, 64)
+    then = {"start, seed 0": attention_at(make(noise=0.1).model, scorer, crop)}
+    look, figure = figure_of(scorer, photo, then)
     words = texts(figure)
     for said in (
-        f"photo.png: MOS {look.score:.4g} predicted (1 image, 1 crop)",
+        f"photo.png: MOS {look.score:.4f} predicted (mean of 2 crops; the crop shown alone: {look.crop_score:.4f})",
         "the image, and its 64x64 crop",
         f"query 6: {look.score_N[5]:.4g}",
         "Attention over the 3x3 memory tokens (stage 3, pooled), mean over heads; 11.1 % each if even",

@@ -38,8 +38,8 @@ def test_one_query_has_nobody_to_be_like():
 @pytest.mark.parametrize(("adjacency", "collapses"), [(None, True), ("identity", False)])
 def test_the_all_ones_adjacency_makes_queries_one_vector(make, adjacency, collapses):
     """As a graph convolution does that gives every query the same, and an identity does not; the residual is left out."""
-    trainable = make({"interactions": [{"type": "query_gcn", "hidden": [16], "activate_last": False}]})
-    block = trainable.model.interactions[0]
+    scorer = make({"interactions": [{"type": "query_gcn", "hidden": [16], "activate_last": False}]})
+    block = scorer.model.interactions[0]
     with torch.no_grad():
         for layer in block.layers:
             layer.adjacency_NN.copy_(torch.eye(6) if adjacency else torch.ones(6, 6) / 6)

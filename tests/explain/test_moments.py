@@ -1,5 +1,6 @@
 import copy
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,14 +9,15 @@ from safetensors.torch import load_file, save_file
 from iqa_zoo.build import build_model
 from iqa_zoo.engine.run_folder import RunFolder
 from iqa_zoo.engine.state import save_checkpoint, save_tensors
-from iqa_zoo.engine.training import fingerprint
 from iqa_zoo.errors import CheckpointError
 from iqa_zoo.explain.moments import FROM_A_FILE, SELECTED, moments_of
+from iqa_zoo.inference.run import TrainedOn, TrainedRun
+from iqa_zoo.weights import fingerprint
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, one_thread):
-    """The folder of a training whose last step was not selected, its run.json and its model."""
+    """A training whose last step was not selected, and its model."""
 
     cfg = {
         "dim": 16,
@@ -32,7 +34,21 @@ def run(tmp_path_factory, one_thread):
     save_file(
         {name: tensor + 1 for name, tensor in model.backbone.state_dict().items()}, folder / "backbone.safetensors"
     )
-    record = {"model": model.config, "seed": 3, "initial_weights": fingerprint(model)}
+    trained = TrainedRun(
+        folder=folder,
+        model=model.config,
+        model_hash="",
+        data=TrainedOn("holiday", "MOS", (0.0, 1.0), True),
+        split="",
+        selection="last",
+        seed=3,
+        initial_weights=fingerprint(model),
+        recipe_name=None,
+        precision="float32",
+        test_crops=1,
+        center=0.0,
+        spread=1.0,
+    )
     with torch.no_grad():
         model.head.fc.weight.add_(1)
     save_tensors(model.state_dict(), RunFolder(folder).weights)
@@ -40,12 +56,12 @@ def run(tmp_path_factory, one_thread):
     with torch.no_grad():
         last.head.fc.weight.add_(1)
     save_checkpoint(RunFolder(folder).checkpoints, 7, {"model": last.state_dict()}, {"step": 7})
-    return folder, record, model
+    return trained, model
 
 
 def test_start_last_and_selected_are_told_apart(run):
-    folder, record, model = run
-    moments = moments_of(folder, record, model)
+    trained, model = run
+    moments = moments_of(trained, model)
     assert list(moments.models) == ["start, seed 3", "last checkpoint, step 7", SELECTED]
     weights = [each.head.fc.weight.mean().item() for each in moments.models.values()]
     assert weights[1] - weights[2] == pytest.approx(1, abs=1e-5)
@@ -63,30 +79,32 @@ def test_the_start_does_not_disturb_random_numbers(run):
 
 
 def test_a_training_that_began_from_a_file(run):
-    folder, record, model = run
+    trained, model = run
+    folder = trained.folder
 
     file = folder / "backbone.safetensors"
     torch.manual_seed(3)
-    record = {**record, "initial_weights": fingerprint(build_model(record["model"], weights=file))}
-    moments = moments_of(folder, record, model)
+    trained = replace(trained, initial_weights=fingerprint(build_model(trained.model, weights=file)))
+    moments = moments_of(trained, model)
     assert next(iter(moments.models)) == "start, seed 3, trained backbone"
     assert moments.about_start == FROM_A_FILE
     name = next(iter(model.backbone.state_dict()))
     assert torch.equal(moments.start.backbone.state_dict()[name], model.backbone.state_dict()[name])
-    true = moments_of(folder, record, model, file)
+    true = moments_of(trained, model, file)
     assert (next(iter(true.models)), true.about_start) == ("start, seed 3", "")
     assert torch.equal(true.start.backbone.state_dict()[name], load_file(file)[name])
     with pytest.raises(CheckpointError, match=r"weights.safetensors is not what the training in .* began from"):
-        moments_of(folder, record, model, folder / "weights.safetensors")
+        moments_of(trained, model, folder / "weights.safetensors")
 
 
 def test_checkpoints_that_are_missing_damaged_or_the_selected_weights(run, tmp_path):
-    folder, record, model = run
+    trained, model = run
+    folder = trained.folder
     shutil.copytree(folder, tmp_path / "run")
     checkpoint = tmp_path / "run" / "checkpoints" / "step-00000007"
 
     def about():
-        moments = moments_of(tmp_path / "run", record, model)
+        moments = moments_of(replace(trained, folder=tmp_path / "run"), model)
         assert list(moments.models) == ["start, seed 3", SELECTED]
         return moments.about_last
 
