@@ -81,3 +81,45 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def write_run():
+    """Write the folder of a training that never was: a config, its random weights, labels from 0 to 100."""
+
+    def write(folder, cfg, *, seed=0, spread=20.0, noise=0.0, test_crops=3, **changes):
+        import torch
+        from safetensors.torch import save_file
+
+        from iqa_zoo.build import build_model
+        from iqa_zoo.config import config_hash
+        from iqa_zoo.engine.run_folder import FORMAT, RunFolder
+
+        with torch.random.fork_rng([]):
+            torch.manual_seed(seed)
+            model = build_model(cfg)
+            with torch.no_grad():
+                for name, parameter in model.named_parameters():
+                    if not name.startswith("backbone."):
+                        parameter.add_(noise * torch.randn_like(parameter))
+        kept = RunFolder(folder)
+        kept.path.mkdir(parents=True)
+        save_file({name: value.contiguous() for name, value in model.state_dict().items()}, kept.weights)
+        about = {"name": "holiday", "label": "MOS", "higher_is_better": True, "score_range": [0, 100]}
+        run = {
+            "format": FORMAT,
+            "model": model.config,
+            "model_hash": config_hash(model.config),
+            "recipe": {"precision": "float32", "test_crops": test_crops},
+            "recipe_name": "quick",
+            "data": about,
+            "split": "1",
+            "seed": seed,
+            "selection": "last",
+            "initial_weights": "none",
+            "scale": {"center": 50.0, "spread": spread},
+        }
+        kept.write("run", run | changes)
+        return kept.path
+
+    return write
