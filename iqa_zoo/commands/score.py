@@ -37,7 +37,9 @@ def add(commands: Any) -> None:
     parser.add_argument("images", metavar="IMAGE|FOLDER", nargs="+", type=Path, help="image files, or folders of them")
     parser.add_argument("--weights", metavar="RUN", type=Path, required=True, help="the folder of a training")
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="write to a new .csv or .json file")
-    parser.add_argument("--recursive", action="store_true", help="search the folders of a folder as well, linked ones included")
+    parser.add_argument(
+        "--recursive", action="store_true", help="search the folders of a folder as well, linked ones included"
+    )
     parser.add_argument(
         "--crops", type=whole, metavar="N", help="crops an image; as many as in the training's test where left out"
     )
@@ -171,7 +173,8 @@ def _writing(args: argparse.Namespace, meaning: Mapping[str, Any]) -> Iterator[C
                 stream.flush()
             if _is_plain(args) and not result.error:
                 print(
-                    f"{result.score:10.4f}  {printable(result.path)}" + (f"  ({result.note})" if result.note else ""), flush=True
+                    f"{result.score:10.4f}  {printable(result.path)}" + (f"  ({result.note})" if result.note else ""),
+                    flush=True,
                 )
 
         try:

@@ -135,7 +135,9 @@ def _register_heif() -> None:
 def _check(image: Image.Image, path: Path) -> None:
     """Refuse, by its header, an image that cannot be read rightly."""
     if image.width * image.height > LARGEST:
-        raise InputError(f"{_size(image, path)}; at most {LARGEST // 10**6} megapixels are read: reduce it, or cut it up")
+        raise InputError(
+            f"{_size(image, path)}; at most {LARGEST // 10**6} megapixels are read: reduce it, or cut it up"
+        )
     if image.mode == "F":
         raise InputError(
             f"{printable(path)} holds floating point samples, whose range is not known; save it with 8 or 16 bits"
