@@ -39,6 +39,7 @@ from iqa_zoo.engine.selection import RULES
 from iqa_zoo.engine.workers import warm_up
 from iqa_zoo.errors import BudgetError, IqaZooError
 from iqa_zoo.registry import BACKBONES
+from iqa_zoo.weights import split_key
 
 Tick = Callable[[int, int], None]
 Report = Callable[[str], Tick]
@@ -146,7 +147,7 @@ def check_weights(parser: argparse.ArgumentParser, arguments: argparse.Namespace
     for name, file in arguments.weights.items():
         if name not in arguments.backbones:
             parser.error(f"--weights {name}=...: not one of --backbones {' '.join(arguments.backbones)}")
-        if not file.is_file():
+        if not split_key(file)[0].is_file():
             parser.error(f"--weights {name}: there is no file {file}")
 
 
