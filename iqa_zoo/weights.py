@@ -156,8 +156,9 @@ def load_weights(model: nn.Module, weights: str | Path | Mapping[str, Tensor]) -
     """
     where = str(weights) if isinstance(weights, str | Path) else "the state dict"
     state = read_state_dict(weights) if isinstance(weights, str | Path) else plain_state_dict(weights, where)
+    backbone: Any = model.backbone
     variants = [
-        {"": (model, variant)} if set(model.state_dict()) & set(variant) else _loads(model.backbone, variant)
+        {"": (model, variant)} if set(model.state_dict()) & set(variant) else _loads(backbone, variant)
         for variant in without_prefixes(state)
     ]
     loads = max(
