@@ -69,6 +69,15 @@ def add_dataset_options(
         )
 
 
+def add_look_alikes_option(parser: argparse._ActionsContainer) -> None:
+    """Add ``--ignore-look-alikes``, for a command that makes splits."""
+    parser.add_argument(
+        "--ignore-look-alikes",
+        action="store_true",
+        help="do not compare the images: those that look the same may be in different parts of a split",
+    )
+
+
 def load_dataset(args: argparse.Namespace, progress: Callable[[int, int], None] | None = None) -> RatedImages:
     """Load the dataset that the arguments name; each image that ``--skip-unreadable`` leaves out is told on stderr.
 
