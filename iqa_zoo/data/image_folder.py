@@ -67,4 +67,4 @@ def list_subfolders(folder: Path) -> list[Path]:
     Raises:
         InputError: it cannot be read; says why.
     """
-    return [folder / name for name in list_folder(folder) if not is_hidden(name) and (folder / name).is_dir()]
+    return [folder / name for name in list_folder(folder) if not is_hidden(name) and os.path.isdir(folder / name)]

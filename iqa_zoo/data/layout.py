@@ -33,8 +33,8 @@ def find(root: str | Path, release: Release, *candidates: str, what: str, beside
     if found is not None:
         return found
     root = Path(root)
-    if not root.is_dir():
-        where = f"{root} {'is a file' if root.is_file() else 'does not exist'}"
+    if not os.path.isdir(root):
+        where = f"{root} {'is a file' if os.path.isfile(root) else 'does not exist'}"
     else:
         where = f"{root} holds no {' or '.join(candidates)}"
     raise InputError(
@@ -46,7 +46,7 @@ def find(root: str | Path, release: Release, *candidates: str, what: str, beside
 def find_any(root: str | Path, *candidates: str, beside: Path | None = None) -> Path | None:
     """Like :func:`find`, but None where there is nothing."""
     root = Path(root)
-    if not root.is_dir():
+    if not os.path.isdir(root):
         return None
     nearer = [folder for folder in (beside.parents if beside else ()) if root in folder.parents]
     for folders in ([root], *([folder] for folder in nearer), list_subfolders(root)):
@@ -65,7 +65,7 @@ def _matches(folder: Path, parts: Sequence[str]) -> list[Path]:
     """Every path under a folder with these names; only the exact one if it exists."""
     if not parts:
         return [folder]
-    if not os.access(folder, os.R_OK | os.X_OK) or not folder.is_dir():
+    if not os.access(folder, os.R_OK | os.X_OK) or not os.path.isdir(folder):
         return []
     names = list_folder(folder)
     if parts[0] in names and (exact := _matches(folder / parts[0], parts[1:])):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from iqa_zoo.data.image_folder import list_folder
-from iqa_zoo.data.labels import LabelRow, read_table
+from iqa_zoo.data.labels import LabelRow, MissingColumn, read_table
 from iqa_zoo.data.names import is_hidden
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.release import MissingImages, some
@@ -74,9 +74,7 @@ def table(
     optional = [column for column, own in chosen.items() if own is None]
     try:
         rows = read_table(path, required, optional)
-    except InputError as error:
-        if "has no column" not in str(error) and "has no variable" not in str(error):
-            raise
+    except MissingColumn as error:
         raise InputError(f"{error}; other names are given as options: image=COLUMN mos=COLUMN") from None
     if not rows:
         raise InputError(f"{path} lists no images")
@@ -106,15 +104,15 @@ def table(
 
 
 def _find_table(root: Path, labels: str | None) -> Path:
-    if root.is_file():
+    if os.path.isfile(root):
         return root
-    if not root.is_dir():
+    if not os.path.isdir(root):
         raise InputError(f"{root} does not exist; give a folder with a CSV file, or the CSV file")
     if labels is not None:
         if not os.path.isfile(root / labels):
             raise InputError(f"{root} has no file {labels}")
         return root / labels
-    names = [name for name in list_folder(root) if not is_hidden(name)]
+    names = [name for name in list_folder(root) if not is_hidden(name) and os.path.isfile(root / name)]
     for kind, suffixes in KINDS.items():
         found = [name for name in names if name.lower().endswith(suffixes)]
         if len(found) > 1:

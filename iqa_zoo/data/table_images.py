@@ -41,7 +41,7 @@ class NearMisses:
         if near:
             return f"; {' and '.join(map(str, near))} is there, and {_difference(name, near[0])}; write it as it is on disk"
         file = self.folder / name
-        if file.is_dir():
+        if os.path.isdir(file):
             return f"; {file} is a folder"
         stem = PurePosixPath(name.replace("\\", "/"))
         for folder in (file.parent, self.folder, *list_subfolders(self.folder)):

@@ -16,6 +16,10 @@ _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
 
 
+class MissingColumn(InputError):
+    """A column or variable that a label file lacks."""
+
+
 @dataclass(frozen=True)
 class LabelRow:
     """One row of a label file.
@@ -114,7 +118,8 @@ def find_columns(
         what: "column" or "variable", for messages.
 
     Raises:
-        InputError: a column is missing (says the closest one there is), or a name stands for two columns.
+        MissingColumn: says the closest one there is.
+        InputError: a name stands for two columns.
     """
     names = [name.strip() for name in header]
     found = {}
@@ -127,5 +132,5 @@ def find_columns(
             found[column] = names.index(same[0])
         elif column in columns:
             there = ", ".join(name for name in names if name) or "none"
-            raise InputError(f"{path} has no {what} {column!r}{closest(column, names) or ';'} it has {there}")
+            raise MissingColumn(f"{path} has no {what} {column!r}{closest(column, names) or ';'} it has {there}")
     return found

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from iqa_zoo.data.labels.rows import LabelRow, find_columns
+from iqa_zoo.data.labels.rows import LabelRow, MissingColumn, find_columns
+from iqa_zoo.data.names import match_names
 from iqa_zoo.errors import InputError, closest
 
 HEADER_WITHIN = 20  # rows
@@ -62,17 +63,14 @@ def _read_cells(page: Any) -> list[tuple[Any, ...]]:
 def _find_header(
     path: Path, cells: Sequence[tuple[Any, ...]], columns: Sequence[str], optional: Sequence[str]
 ) -> tuple[dict[str, int], int]:
-    """Where each column stands, and how many rows there are up to the header."""
-    problem: InputError | None = None
-    for number, row in enumerate(itertools.islice(cells, HEADER_WITHIN), start=1):
-        header = ["" if cell is None else str(cell) for cell in row]
-        try:
-            return find_columns(path, header, columns, optional), number
-        except InputError as error:
-            named = [name for name in header if name.strip()]
-            if named and (problem is None or "twice" in str(error)):
-                problem = error
-    raise problem or InputError(f"{path} has no row with all the column names {', '.join(columns)}")
+    """Where each column stands, and how many rows there are up to the header: the row that has most of them."""
+    headers = [["" if cell is None else str(cell).strip() for cell in row] for row in cells[:HEADER_WITHIN]]
+    counts = [sum(bool(match_names(column, header)) for column in columns) for header in headers]
+    if not any(counts):
+        there = ", ".join(name for header in headers[:1] for name in header if name) or "nothing"
+        raise MissingColumn(f"{path} has no row with the column names {', '.join(columns)}; its first row has {there}")
+    at = counts.index(max(counts))
+    return find_columns(path, headers[at], columns, optional), at + 1
 
 
 def _refuse_formulas(path: Path, sheet: str, rows: Sequence[int], places: dict[str, int]) -> None:
