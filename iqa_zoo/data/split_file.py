@@ -45,8 +45,10 @@ def read_split_file(path: Path, dataset: str) -> list[SplitRecord]:
     if content.get("dataset") != dataset:
         raise InputError(f"{path} splits the dataset {content.get('dataset')!r}, not {dataset!r}")
     splits = content.get("splits")
-    if not isinstance(splits, list) or not splits:
+    if not isinstance(splits, list):
         raise InputError(f'{path}: "splits" is {_in_short(splits)}, not a list of splits; write it with iqa-zoo splits')
+    if not splits:
+        raise InputError(f"{path} holds no splits; write them with iqa-zoo splits")
     return [_parse(record, f"{path}: split {number}") for number, record in enumerate(splits, start=1)]
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import warnings
 import zipfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from iqa_zoo.data.labels.rows import LabelRow, MissingColumn, find_columns
+from iqa_zoo.data.labels.text import read_bytes
 from iqa_zoo.data.names import match_names
 from iqa_zoo.errors import InputError, closest
 
@@ -34,14 +35,7 @@ def read_xlsx(
         InputError: openpyxl is not installed, the file is damaged or has a password, it lacks the sheet or the header,
             or a formula whose value is not saved in the file.
     """
-    with _open(path) as book:
-        sheets = {page.title: page for page in book.worksheets}
-        if not sheets:
-            raise InputError(f"{path} has no sheet with cells")
-        if sheet is not None and sheet not in sheets:
-            raise InputError(f"{path} has no sheet {sheet!r}{closest(sheet, sheets)}")
-        title = sheet if sheet is not None else next(iter(sheets))
-        cells = _read_cells(sheets[title])
+    cells = _read_cells(path, sheet)
     places, start = _find_header(path, cells, columns, optional)
     rows, empty = [], []
     for number, row in enumerate(cells[start:], start=start + 1):
@@ -51,13 +45,8 @@ def read_xlsx(
         if any(value is not None and str(value).strip() for value in row):
             rows.append(LabelRow(path, f"row {number}", values))
     if empty:
-        _refuse_formulas(path, title, empty, places)
+        _refuse_formulas(path, sheet, empty, places)
     return rows
-
-
-def _read_cells(page: Any) -> list[tuple[Any, ...]]:
-    page.reset_dimensions()  # some programs write a wrong one, and openpyxl would stop there
-    return [tuple(row) for row in itertools.islice(page.iter_rows(values_only=True), MOST_ROWS)]
 
 
 def _find_header(
@@ -73,9 +62,8 @@ def _find_header(
     return find_columns(path, headers[at], columns, optional), at + 1
 
 
-def _refuse_formulas(path: Path, sheet: str, rows: Sequence[int], places: dict[str, int]) -> None:
-    with _open(path, formulas=True) as book:
-        cells = _read_cells(book[sheet])
+def _refuse_formulas(path: Path, sheet: str | None, rows: Sequence[int], places: dict[str, int]) -> None:
+    cells = _read_cells(path, sheet, formulas=True)
     for number in rows:
         for column, at in places.items():
             cell = cells[number - 1][at] if at < len(cells[number - 1]) else None
@@ -86,23 +74,23 @@ def _refuse_formulas(path: Path, sheet: str, rows: Sequence[int], places: dict[s
                 )
 
 
-@contextmanager
-def _open(path: Path, formulas: bool = False) -> Iterator[Any]:
+def _read_cells(path: Path, sheet: str | None, formulas: bool = False) -> list[tuple[Any, ...]]:
+    """The cells of a sheet, row by row: the values of formulas, or the formulas themselves."""
     try:
         import openpyxl
     except ImportError:
         raise InputError(
             f"{path} is a spreadsheet; pip install 'iqa-zoo[xlsx]' to read it, or save it as {path.stem}.csv beside it"
         ) from None
+    file = io.BytesIO(read_bytes(path))  # under a path, openpyxl asks for its suffix
     try:
+        _refuse_bomb(path, file)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of styles and extensions, which hold no cell
-            _refuse_bomb(path)
-            book = openpyxl.load_workbook(path, read_only=True, data_only=not formulas)
-            try:
-                yield book
-            finally:
-                book.close()
+            book = openpyxl.load_workbook(file, read_only=True, data_only=not formulas)
+            page = _find_sheet(path, {page.title: page for page in book.worksheets}, sheet)
+            page.reset_dimensions()  # some programs write a wrong one, and openpyxl would stop there
+            return [tuple(row) for row in itertools.islice(page.iter_rows(values_only=True), MOST_ROWS)]
     except InputError:
         raise
     except Exception as error:  # openpyxl has no error of its own: damaged files fail wherever they are parsed
@@ -110,8 +98,16 @@ def _open(path: Path, formulas: bool = False) -> Iterator[Any]:
         raise InputError(f"{path} is not a spreadsheet that can be read: {reason}; save it anew") from error
 
 
-def _refuse_bomb(path: Path) -> None:
-    with zipfile.ZipFile(path) as archive:
+def _find_sheet(path: Path, sheets: dict[str, Any], name: str | None) -> Any:
+    if not sheets:
+        raise InputError(f"{path} has no sheet with cells")
+    if name is not None and name not in sheets:
+        raise InputError(f"{path} has no sheet {name!r}{closest(name, sheets)}")
+    return sheets[name] if name is not None else next(iter(sheets.values()))
+
+
+def _refuse_bomb(path: Path, file: io.BytesIO) -> None:
+    with zipfile.ZipFile(file) as archive:
         size = sum(member.file_size for member in archive.infolist())
     if size > MOST_BYTES:
         raise InputError(f"{path} unpacks to {size} bytes, too many for a label file; save its table as CSV")
