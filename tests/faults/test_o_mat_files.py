@@ -145,8 +145,7 @@ def test_damaged_matlab_files(tmp_path, compressed):
         file.write_bytes(damage(rng, good))
         try:
             names, scores = read_mat((file, "names"), (file, "mos"))
-        except InputError as error:
-            assert "d.mat" in str(error)
+        except InputError:
             continue
         read += 1
         if compressed:
