@@ -37,7 +37,8 @@ def bid(root: str | Path, *, subset: bool = False) -> RatedImages:
     """
     places = [f"{top}DatabaseGrades{suffix}" for top in ("", "ImageDatabase/") for suffix in (".csv", ".xlsx")]
     labels = find(root, RELEASE, *places, what="the label file")
-    images = ImageFolder(find_any(root, "ImageDatabase", beside=labels) or labels.parent)
+    folder = find_any(root, "ImageDatabase", beside=labels)
+    images = ImageFolder(labels.parent) if folder is None else ImageFolder(*{folder: None, labels.parent: None})
     rows = []
     for line in read_table(labels, ("image number", "average subjective grade")):
         number = line.number("image number")

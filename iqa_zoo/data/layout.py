@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def find(root: str | Path, release: Release, *candidates: str, what: str, beside: Path | None = None) -> Path:
-    """Return the first candidate that exists: under ``root``, else beside a file found before, else in a folder of
+    """Return the first candidate that exists: beside a file found before, else in ``root``, else in a folder of
     ``root``, as an archive leaves it that was unpacked into a folder of its own.
 
     Args:
@@ -24,7 +24,7 @@ def find(root: str | Path, release: Release, *candidates: str, what: str, beside
         release: what is searched for.
         candidates: relative paths, the preferred one first; the exact name counts first, then one in other letters.
         what: "the label file", for messages.
-        beside: a file of the release; the folders between it and ``root`` are searched before others.
+        beside: a file of the release; the folders between it and ``root`` are searched first.
 
     Raises:
         InputError: there is none (says where to get the release), or two places have one (names both).
@@ -49,7 +49,7 @@ def find_any(root: str | Path, *candidates: str, beside: Path | None = None) -> 
     if not os.path.isdir(root):
         return None
     nearer = [folder for folder in (beside.parents if beside else ()) if root in folder.parents]
-    for folders in ([root], *([folder] for folder in nearer), list_subfolders(root)):
+    for folders in (*([folder] for folder in nearer), [root], list_subfolders(root)):
         for candidate in candidates:
             found = [path for folder in folders for path in _matches(folder, Path(candidate).parts)]
             if len(found) > 1:

@@ -56,11 +56,13 @@ class MissingImages(InputError):
 
     Attributes:
         missing: where they should be.
+        hint: what is there in the place of the first, as a sentence; "" where nothing is like it.
     """
 
-    def __init__(self, message: str, missing: Sequence[Path]):
-        super().__init__(message)
+    def __init__(self, message: str, missing: Sequence[Path], hint: str = ""):
+        super().__init__(f"{message}; {hint}" if hint else message)
         self.missing = tuple(missing)
+        self.hint = hint
 
 
 def rated_images(release: Release, rows: Iterable[Row], subset: bool = False, label: str | None = None) -> RatedImages:

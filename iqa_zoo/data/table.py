@@ -14,7 +14,7 @@ from iqa_zoo.data.names import is_hidden
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.release import MissingImages, some
 from iqa_zoo.data.table_images import NearMisses
-from iqa_zoo.errors import InputError
+from iqa_zoo.errors import InputError, closest
 from iqa_zoo.registry import register_dataset
 
 # Where a folder has several, a text table counts before a spreadsheet, and that before a MATLAB file.
@@ -78,7 +78,10 @@ def table(
         raise InputError(f"{error}; other names are given as options: image=COLUMN mos=COLUMN") from None
     if not rows:
         raise InputError(f"{path} lists no images")
-    listed = [(row, path.parent / row.text(image)) for row in rows]
+    folder = path.parent
+    if any(os.path.isabs(row.text(image)) for row in rows):  # names need paths of one kind
+        folder = folder.absolute()
+    listed = [(row, folder / row.text(image)) for row in rows]
     missing = [row.text(image) for row, file in listed if not os.path.isfile(file)]
     if missing:
         _refuse_missing(path, missing, subset and len(missing) < len(listed))
@@ -110,7 +113,7 @@ def _find_table(root: Path, labels: str | None) -> Path:
         raise InputError(f"{root} does not exist; give a folder with a CSV file, or the CSV file")
     if labels is not None:
         if not os.path.isfile(root / labels):
-            raise InputError(f"{root} has no file {labels}")
+            raise InputError(f"{root} has no file {labels}{closest(labels, list_folder(root))}")
         return root / labels
     names = [name for name in list_folder(root) if not is_hidden(name) and os.path.isfile(root / name)]
     for kind, suffixes in KINDS.items():
@@ -133,8 +136,8 @@ def _refuse_missing(path: Path, missing: Sequence[str], subset: bool) -> None:
     refused = misspelt if subset else missing
     if refused:
         files = [path.parent / name for name in refused]
-        hint = near.explain((misspelt or missing)[0])
-        raise MissingImages(f"{path} lists {len(files)} images that are not on disk: {some(files)}{hint}", files)
+        message = f"{path} lists {len(files)} images that are not on disk: {some(files)}"
+        raise MissingImages(message, files, near.explain((misspelt or missing)[0]))
 
 
 def _refuse_twice(rows: Sequence[LabelRow], files: Sequence[Path]) -> None:

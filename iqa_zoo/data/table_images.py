@@ -36,20 +36,22 @@ class NearMisses:
         return [path for path in found if os.path.isfile(path)]
 
     def explain(self, name: str) -> str:
-        """What to do about an image that is not on disk, as the end of a sentence; "" where nothing is like it."""
+        """What is there in the place of an image that is not on disk, and what to do; "" where nothing is like it."""
         near = self.find(name)
         if near:
-            return f"; {' and '.join(map(str, near))} is there, and {_difference(name, near[0])}; write it as it is on disk"
+            return (
+                f"{' and '.join(map(str, near))} is there, and {_difference(name, near[0])}; write it as it is on disk"
+            )
         file = self.folder / name
         if os.path.isdir(file):
-            return f"; {file} is a folder"
+            return f"{file} is a folder"
         stem = PurePosixPath(name.replace("\\", "/"))
         for folder in (file.parent, self.folder, *list_subfolders(self.folder)):
             if same := self._same(folder, stem.name):
-                return f"; {folder / same[0]} is there; write paths from the folder of the table, {self.folder}"
+                return f"{folder / same[0]} is there; write paths from the folder of the table, {self.folder}"
         for suffix in SUFFIXES:
             if same := self._same(file.parent, stem.stem + suffix):
-                return f"; {file.parent / same[0]} is there, of another suffix"
+                return f"{file.parent / same[0]} is there, of another suffix"
         return ""
 
     def _same(self, folder: Path, name: str) -> list[str]:

@@ -5,6 +5,7 @@ import unicodedata
 import pytest
 from PIL import Image
 
+from iqa_zoo.cli import main
 from iqa_zoo.data.table import table
 from iqa_zoo.errors import InputError
 
@@ -99,3 +100,23 @@ def test_a_table_without_the_columns_says_how_to_name_them(root):
     (root / "scores.csv").write_text("file,score\na.jpg,1\n")
     with pytest.raises(InputError, match=r"has no column 'image'; it has file, score; .* image=COLUMN mos=COLUMN"):
         table(root)
+
+
+def test_the_hint_reaches_data_check(root, capsys):
+    (root / "scores.csv").write_text("image,mos\nA.JPG,1\nb.png,2\n")
+    assert main(["data", "check", "table", "--root", str(root)]) == 1
+    out = capsys.readouterr().out
+    assert "photos/a.jpg is there, and the case of its letters differs; write it as it is on disk" in out
+    assert "missing: 1 images: " in out
+
+
+def test_a_label_file_of_nearly_this_name(root):
+    with pytest.raises(InputError, match=r"has no file score\.csv; did you mean 'scores\.csv'\?"):
+        table(root, labels="score.csv")
+
+
+def test_relative_and_absolute_paths_in_one_table(root, monkeypatch):
+    Image.new("RGB", (8, 8)).save(root / "in" / "a.jpg")
+    (root / "scores.csv").write_text(f"image,mos\na.jpg,1\n{root / 'in' / 'a.jpg'},2\n")
+    monkeypatch.chdir(root.parent)
+    assert table("photos").names == ("a.jpg", "in/a.jpg")

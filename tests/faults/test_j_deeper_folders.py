@@ -127,3 +127,21 @@ def test_live_fb_in_a_folder_called_flive(tmp_path):
     unpack("live_fb", tmp_path / "FLIVE")
     for root in (tmp_path, tmp_path / "FLIVE"):
         assert DATASETS.get("live_fb")(root, subset=True).names == ("1.jpg",)
+
+
+def test_what_belongs_to_a_label_file_is_searched_beside_it_first(tmp_path):
+    (tmp_path / "csiq" / "dst_imgs").mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(tmp_path / "csiq" / "dst_imgs" / "1600.AWGN.1.png")
+    (tmp_path / "csiq" / "im_names.txt").write_text("1600.AWGN.1.png\n")
+    (tmp_path / "csiq" / "scores.txt").write_text("0.1\n")
+    (tmp_path / "scores.txt").write_text("0.9\n")
+    assert DATASETS.get("csiq")(tmp_path, subset=True).mos.tolist() == [0.1]
+
+
+def test_images_beside_the_labels_and_a_copy_in_a_folder(tmp_path):
+    unpack("bid", tmp_path)
+    shutil.move(tmp_path / "ImageDatabase" / "DatabaseImage0001.JPG", tmp_path)
+    assert DATASETS.get("bid")(tmp_path, subset=True).paths == (tmp_path / "DatabaseImage0001.JPG",)
+    shutil.copy(tmp_path / "DatabaseImage0001.JPG", tmp_path / "ImageDatabase")
+    with pytest.raises(InputError, match=r"DatabaseImage0001\.JPG may be .* or .*ImageDatabase/DatabaseImage0001\.JPG"):
+        DATASETS.get("bid")(tmp_path, subset=True)
