@@ -82,12 +82,12 @@ def table(
     if any(os.path.isabs(row.text(image)) for row in rows):  # names need paths of one kind
         folder = folder.absolute()
     listed = [(row, folder / row.text(image)) for row in rows]
-    missing = [row.text(image) for row, file in listed if not os.path.isfile(file)]
-    if missing:
-        _refuse_missing(path, missing, subset and len(missing) < len(listed))
-    listed = [(row, file) for row, file in listed if os.path.isfile(file)]
-    rows = [row for row, _ in listed]
-    files = [file for _, file in listed]
+    there = [(row, file) for row, file in listed if os.path.isfile(file)]
+    if len(there) < len(listed):
+        on_disk = {file for _, file in there}
+        missing = [row.text(image) for row, file in listed if file not in on_disk]
+        _refuse_missing(path, missing, subset and bool(there))
+    rows, files = [row for row, _ in there], [file for _, file in there]
     _refuse_twice(rows, files)
     scores = [row.number(mos, row.text(image)) for row in rows]
     columns = {key: own or key for key, own in chosen.items() if (own or key) in rows[0].values}

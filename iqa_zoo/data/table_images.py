@@ -39,9 +39,8 @@ class NearMisses:
         """What is there in the place of an image that is not on disk, and what to do; "" where nothing is like it."""
         near = self.find(name)
         if near:
-            return (
-                f"{' and '.join(map(str, near))} is there, and {_difference(name, near[0])}; write it as it is on disk"
-            )
+            there = os.fsencode(near[0]).decode(errors="backslashreplace")
+            return f"{there} is there, and {_difference(name, near[0])}"
         file = self.folder / name
         if os.path.isdir(file):
             return f"{file} is a folder"
@@ -62,14 +61,21 @@ class NearMisses:
             except InputError:
                 there = []
             for each in there:
-                names[normalize_name(each)].append(each)
+                names[normalize_name(_decode(each))].append(each)
         return self._names[folder].get(normalize_name(name), [])
+
+
+def _decode(name: str) -> str:
+    """A file name as its author saw it, where it is not UTF-8 (Windows-1252 is by far the most common)."""
+    return name if name.isprintable() else os.fsencode(name).decode("cp1252", errors="replace")
 
 
 def _difference(name: str, path: Path) -> str:
     posix = path.as_posix()
+    if _decode(path.name) != path.name:
+        return "its name on disk is not UTF-8; rename it"
     if "\\" in name and posix.endswith(name.replace("\\", "/")):
-        return "the table has \\ between folders, not /"
+        return "the table has \\ between folders; write /"
     if unicodedata.normalize("NFC", posix).endswith(unicodedata.normalize("NFC", name)):
-        return "the Unicode form of its name differs (NFC, NFD)"
-    return "the case of its letters differs"
+        return "the Unicode form of its name differs (NFC, NFD); write it as it is on disk"
+    return "the case of its letters differs; write it as it is on disk"

@@ -56,7 +56,7 @@ def test_encodings_that_say_what_they_are_are_read(root, encoding):
     ("content", "message"),
     [
         (TEXT.encode("cp1252"), r"s\.csv, line 2: byte 0xe9 is not UTF-8; .* may be Windows-1252 .*; save it as UTF-8"),
-        (TEXT.encode("utf-16-le"), r"s\.csv, line 2: .* may be UTF-16 without a byte order mark; save it as UTF-8"),
+        (TEXT.encode("utf-16-le"), r"s\.csv, line 2: .* may be UTF-16 without a byte order mark.*; save it as UTF-8"),
         (b"\0i\0m\0a\0g\0e", r"s\.csv, line 1: a NUL byte; the file is UTF-16, damaged or not text"),
         (b"\xff\xfe" + b"abc", r"s\.csv is damaged: its byte order mark says utf-16, and it is not"),
         (b"image,mos\na.png,1\n\0\0\0\0", r"s\.csv, line 3: a NUL byte"),
@@ -64,8 +64,9 @@ def test_encodings_that_say_what_they_are_are_read(root, encoding):
         (b"PK\x03\x04 and more", r"s\.csv is not a spreadsheet that can be read: "),
         (b"image,mos\n" + b"x" * 200_000 + b",1\n", r"s\.csv, line 2: not a line of a table: field larger than"),
         (b"\x89PNG\r\n\x1a\n\0\0", r"s\.csv, line 1: byte 0x89 is not UTF-8"),
+        (b"\x1f\x8b\x08\x08packed", r"s\.csv, line 1: byte 0x8b is not UTF-8; the file may be no text"),
     ],
-    ids=["cp1252", "utf-16", "nul", "wrong mark", "nul at the end", "xls", "zip", "huge field", "png"],
+    ids=["cp1252", "utf-16", "nul", "wrong mark", "nul at the end", "xls", "zip", "huge field", "png", "gzip"],
 )
 def test_what_is_no_text_is_named_with_what_to_do(root, content, message):
     (root / "s.csv").write_bytes(content)

@@ -1,5 +1,7 @@
 """Kind I, label files: messages that send people the right way."""
 
+import os
+import sys
 import unicodedata
 
 import pytest
@@ -62,7 +64,7 @@ def test_a_line_number_counts_the_line_that_names_the_separator(root):
     [
         ("A.JPG", r"photos/a\.jpg is there, and the case of its letters differs"),
         ("IN/c.png", r"photos/in/c\.png is there, and the case of its letters differs"),
-        (r"in\c.png", r"photos/in/c\.png is there, and the table has \\ between folders, not /"),
+        (r"in\c.png", r"photos/in/c\.png is there, and the table has \\ between folders; write /"),
         (r"in\C.png", r"photos/in/c\.png is there, and the case of its letters differs"),
         ("caf\u00e9.png", r"is there, and the Unicode form of its name differs \(NFC, NFD\)"),
         ("c.png", r"photos/in/c\.png is there; write paths from the folder of the table"),
@@ -77,6 +79,14 @@ def test_a_line_number_counts_the_line_that_names_the_separator(root):
 def test_an_image_that_is_not_on_disk_under_this_name(root, name, hint):
     (root / "scores.csv").write_text(f"image,mos\na.jpg,1\n{name},2\n", encoding="utf-8")
     with pytest.raises(InputError, match=rf"lists 1 images that are not on disk: .*{hint}"):
+        table(root)
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="these systems have no such file names")
+def test_an_image_whose_name_on_disk_is_not_utf8(root):
+    (root / os.fsdecode(b"stra\xdfe.png")).touch()
+    (root / "scores.csv").write_text("image,mos\na.jpg,1\nstra\u00dfe.png,2\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"stra\\xdfe\.png is there, and its name on disk is not UTF-8; rename it"):
         table(root)
 
 

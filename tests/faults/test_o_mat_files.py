@@ -103,7 +103,7 @@ def test_a_damaged_stream_is_found_by_its_checksum(root):
 WORKERS = {
     "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)": "its reader ended with SIGSEGV",
     "import sys; sys.exit(7)": "its reader failed with exit code 7",
-    "import time; time.sleep(60)": "its reader ended with SIGALRM",
+    "import time; time.sleep(60)": "its reader was not done after 1 s",
     "import os; os._exit(0)": "its reader failed with exit code 0",
 }
 
@@ -115,6 +115,13 @@ def test_a_reader_that_crashes_or_hangs(root, tmp_path, monkeypatch, worker):
     monkeypatch.setattr(mat.mat_worker, "__file__", str(tmp_path / "worker.py"))
     monkeypatch.setattr(mat, "SECONDS", 1)
     with pytest.raises(InputError, match=rf"l\.mat is not a MATLAB file that can be read: {WORKERS[worker]}"):
+        table(root)
+
+
+def test_a_reader_that_does_not_start(root, monkeypatch):
+    content(root)
+    monkeypatch.setattr("sys.executable", str(root / "gone"))
+    with pytest.raises(InputError, match=r"l\.mat cannot be read: its reader does not start: No such file"):
         table(root)
 
 

@@ -76,14 +76,16 @@ def _load(paths: Sequence[Path]) -> list[Variables]:
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     try:
         done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, env=environment, timeout=SECONDS)
-        output, end = done.stdout, done.returncode
+        output, code = done.stdout, done.returncode
+        ended = f"ended with {signal.Signals(-code).name}" if code < 0 else f"failed with exit code {code}"
     except subprocess.TimeoutExpired as error:
-        output, end = error.stdout or b"", -signal.SIGALRM
+        output, ended = error.stdout or b"", f"was not done after {SECONDS} s"
+    except OSError as error:
+        raise InputError(f"{paths[0]} cannot be read: its reader does not start: {error.strerror or error}") from error
     lines = output.decode("ascii").splitlines()
     content = []
     for index, path in enumerate(paths):
         if index >= len(lines):
-            ended = f"ended with {signal.Signals(-end).name}" if end < 0 else f"failed with exit code {end}"
             raise InputError(f"{path} is not a MATLAB file that can be read: its reader {ended}; get the file anew")
         record = json.loads(lines[index])
         if "error" in record:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from pathlib import Path
 
 from iqa_zoo.errors import InputError
@@ -16,6 +17,7 @@ _BYTE_ORDER_MARKS = {  # the longer one first: that of UTF-32 begins with that o
 }
 ZIP = b"PK\x03\x04"  # what an .xlsx file begins with
 OLE = b"\xd0\xcf\x11\xe0"  # an .xls file, or an .xlsx file with a password
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")  # bytes that text in any of these encodings does not have
 _SAVE = "save it as UTF-8 (in a spreadsheet program: CSV UTF-8)"
 
 
@@ -51,7 +53,10 @@ def read_text(path: Path) -> str:
                 f"{path} is damaged: its byte order mark says {encoding}, and it is not; {_SAVE}"
             ) from None
         line = data.count(b"\n", 0, error.start) + 1
-        kind = "UTF-16 without a byte order mark" if b"\0" in data[:100] else "Windows-1252 or Latin-1"
+        if b"\0" in data[:100]:
+            kind = "UTF-16 without a byte order mark, or no text"
+        else:
+            kind = "no text" if _CONTROL.search(data) else "Windows-1252 or Latin-1"
         raise InputError(
             f"{path}, line {line}: byte 0x{data[error.start]:02x} is not UTF-8; the file may be {kind}; {_SAVE}"
         ) from None
