@@ -152,7 +152,7 @@ def _option(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not KEY=VALUE, for example higher_is_better=false; names come before --option"
+            f"{text!r} is not KEY=VALUE, for example higher_is_better=false (other arguments go before --option)"
         )
     return key.strip(), value
 
