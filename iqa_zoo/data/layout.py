@@ -27,7 +27,8 @@ def find(root: str | Path, release: Release, *candidates: str, what: str, beside
         beside: a file of the release; the folders between it and ``root`` are searched first.
 
     Raises:
-        InputError: there is none (says where to get the release), or two places have one (names both).
+        InputError: there is none (says where to get the release), two places have one (names both), or a folder on the
+            way cannot be read.
     """
     found = find_any(root, *candidates, beside=beside)
     if found is not None:
@@ -49,7 +50,8 @@ def find_any(root: str | Path, *candidates: str, beside: Path | None = None) -> 
     if not os.path.isdir(root):
         return None
     nearer = [folder for folder in (beside.parents if beside else ()) if root in folder.parents]
-    for folders in (*([folder] for folder in nearer), [root], list_subfolders(root)):
+    deeper = [folder for folder in list_subfolders(root) if os.access(folder, os.R_OK | os.X_OK)]
+    for folders in (*([folder] for folder in nearer), [root], deeper):
         for candidate in candidates:
             found = [path for folder in folders for path in _matches(folder, Path(candidate).parts)]
             if len(found) > 1:
@@ -65,7 +67,7 @@ def _matches(folder: Path, parts: Sequence[str]) -> list[Path]:
     """Every path under a folder with these names; only the exact one if it exists."""
     if not parts:
         return [folder]
-    if not os.access(folder, os.R_OK | os.X_OK) or not os.path.isdir(folder):
+    if not os.path.isdir(folder):
         return []
     names = list_folder(folder)
     if parts[0] in names and (exact := _matches(folder / parts[0], parts[1:])):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from iqa_zoo.data.image_folder import list_folder
+from iqa_zoo.data.image_folder import list_folder, list_subfolders
 from iqa_zoo.data.labels import LabelRow, MissingColumn, read_table
 from iqa_zoo.data.names import is_hidden
 from iqa_zoo.data.rated import RatedImages
@@ -55,7 +55,8 @@ def table(
     validation or test. A column is found under its exact name, else under its name in other letters.
 
     Args:
-        root: the folder with one table, or the table itself. Hidden files and lock files do not count.
+        root: the folder with one table, directly or one folder deeper, or the table itself. Hidden files and lock files
+            do not count.
         labels: the file name of the table, where the folder has several.
         image, mos: the names of these columns in your table.
         reference, distortion, split: the names of these columns; a column of the same name is used, if the table has
@@ -115,16 +116,18 @@ def _find_table(root: Path, labels: str | None) -> Path:
         if not os.path.isfile(root / labels):
             raise InputError(f"{root} has no file {labels}{closest(labels, list_folder(root))}")
         return root / labels
-    names = [name for name in list_folder(root) if not is_hidden(name) and os.path.isfile(root / name)]
-    for kind, suffixes in KINDS.items():
-        found = [name for name in names if name.lower().endswith(suffixes)]
-        if len(found) > 1:
-            raise InputError(
-                f"{root} has {len(found)} {kind} files ({', '.join(found)}); give the one with the scores as the root, or"
-                " its name as labels"
-            )
-        if found:
-            return root / found[0]
+    for folders in ([root], list_subfolders(root)):
+        files = [folder / name for folder in folders for name in list_folder(folder) if not is_hidden(name)]
+        for kind, suffixes in KINDS.items():
+            found = [file for file in files if file.name.lower().endswith(suffixes) and os.path.isfile(file)]
+            if len(found) > 1:
+                there = ", ".join(file.relative_to(root).as_posix() for file in found)
+                raise InputError(
+                    f"{root} has {len(found)} {kind} files ({there}); give the one with the scores as the root, or its"
+                    " name as labels"
+                )
+            if found:
+                return found[0]
     raise InputError(f"{root} has no CSV file, XLSX file or MATLAB file; give the table with the scores as the root")
 
 

@@ -145,3 +145,16 @@ def test_images_beside_the_labels_and_a_copy_in_a_folder(tmp_path):
     shutil.copy(tmp_path / "DatabaseImage0001.JPG", tmp_path / "ImageDatabase")
     with pytest.raises(InputError, match=r"DatabaseImage0001\.JPG may be .* or .*ImageDatabase/DatabaseImage0001\.JPG"):
         DATASETS.get("bid")(tmp_path, subset=True)
+
+
+def test_a_table_one_folder_deeper(tmp_path):
+    for index, folder in enumerate(("one", "two")):
+        (tmp_path / folder).mkdir()
+        for name in ("a.png", "b.png"):
+            Image.new("RGB", (8, 8)).save(tmp_path / folder / name)
+        (tmp_path / folder / "s.csv").write_text("image,mos\na.png,1\nb.png,2\n")
+        if index == 0:
+            assert DATASETS.get("table")(tmp_path).paths == (tmp_path / "one" / "a.png", tmp_path / "one" / "b.png")
+    with pytest.raises(InputError, match=r"has 2 CSV files \(one/s\.csv, two/s\.csv\); give the one with the scores"):
+        DATASETS.get("table")(tmp_path)
+    assert len(DATASETS.get("table")(tmp_path, labels="two/s.csv")) == 2
