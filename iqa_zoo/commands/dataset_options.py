@@ -57,11 +57,12 @@ def add_dataset_options(
     parser.add_argument(
         "--option",
         metavar="KEY=VALUE",
-        action="append",
+        action="extend",
+        nargs="+",
         default=[],
         type=_option,
-        help="an option of the dataset itself, for example labels=scores.csv, higher_is_better=false or subset=true; "
-        "may be given several times",
+        help="options of the dataset itself, for example labels=scores.csv image=filename mos=score, "
+        "higher_is_better=false or subset=true; may be given several times",
     )
     if skip_unreadable:
         parser.add_argument(
@@ -159,7 +160,9 @@ def progress_bar(words: str) -> Iterator[Callable[[int, int], None] | None]:
 def _option(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE, for example higher_is_better=false")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not KEY=VALUE, for example higher_is_better=false (other arguments go before --option)"
+        )
     return key.strip(), value
 
 

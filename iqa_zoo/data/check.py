@@ -96,6 +96,7 @@ def check_dataset(name: str, root: str | Path, *, progress: Progress | None = No
     except InputError as error:
         if isinstance(error, MissingImages):
             missing = error.missing
+            problems += [error.hint] if error.hint else []
         else:
             problems.append(str(error))
         data = _what_there_is(load, root, options)

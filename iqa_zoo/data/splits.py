@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iqa_zoo.data.rated import PARTS, RatedImages
+from iqa_zoo.data.split_file import FORMAT, SplitRecord, read_split_file
 from iqa_zoo.errors import InputError
-
-_FORMAT = "iqa_zoo splits, version 1"
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +130,11 @@ def check_leaks(data: RatedImages, split: Split, near_duplicates: Iterable[tuple
 
 
 def save_splits(path: str | Path, data: RatedImages, splits: Sequence[Split]) -> None:
-    """Write splits as JSON, image by image name, for :func:`load_splits` here or elsewhere."""
+    """Write splits as JSON, image by image name, for :func:`load_splits`.
+
+    Raises:
+        InputError: the file cannot be written; says why.
+    """
     records = []
     for split in splits:
         used = np.concatenate([getattr(split, part) for part in PARTS])
@@ -141,8 +144,16 @@ def save_splits(path: str | Path, data: RatedImages, splits: Sequence[Split]) ->
             | {part: _names(data, getattr(split, part)) for part in PARTS}
             | {"unused": _names(data, unused)}
         )
-    content = {"format": _FORMAT, "dataset": data.name, "splits": records}
-    Path(path).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    content = {"format": FORMAT, "dataset": data.name, "splits": records}
+    text = json.dumps(content, indent=1, ensure_ascii=False)
+    try:
+        encoded = text.encode()
+    except UnicodeEncodeError:  # a file name that is not UTF-8: escaped, it comes back as it was
+        encoded = json.dumps(content, indent=1).encode()
+    try:
+        Path(path).write_bytes(encoded + b"\n")
+    except OSError as error:
+        raise InputError(f"the split file {path} cannot be written: {error.strerror or error}") from error
 
 
 def load_splits(path: str | Path, data: RatedImages) -> list[Split]:
@@ -153,26 +164,14 @@ def load_splits(path: str | Path, data: RatedImages) -> list[Split]:
             images that differ from those of ``data``; the message names them.
     """
     path = Path(path)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"there is no split file {path}") from None
-    except ValueError as error:
-        raise InputError(f"{path} is not a split file: {error}") from error
-    if not isinstance(content, dict) or content.get("format") != _FORMAT:
-        raise InputError(f"{path} is not a split file: it does not say {_FORMAT!r} as its format")
-    if content.get("dataset") != data.name:
-        raise InputError(f"{path} splits the dataset {content.get('dataset')!r}, not {data.name!r}")
     index_of = {name: index for index, name in enumerate(data.names)}
     splits = []
-    for record in content.get("splits", []):
-        if lacking := {"id", *PARTS, "unused"} - set(record):
-            raise InputError(f"{path}: a split lacks {', '.join(sorted(lacking))}")
+    for record in read_split_file(path, data.name):
         _check_images(record, index_of, path)
-        indices = {part: np.array(sorted(index_of[name] for name in record[part]), dtype=np.int64) for part in PARTS}
+        indices = {part: np.array(sorted(index_of[name] for name in record.parts[part]), np.int64) for part in PARTS}
         split = _split(data, indices)
-        if split.id != record["id"]:
-            raise InputError(f"{path}: split {record['id']} was changed after it was written; it hashes to {split.id}")
+        if split.id != record.id:
+            raise InputError(f"{path}: split {record.id} was changed after it was written; it hashes to {split.id}")
         if leaks := check_leaks(data, split):
             raise InputError(f"{path}: split {split.id} leaks: {_some(leaks)}")
         splits.append(split)
@@ -226,8 +225,8 @@ def _names(data: RatedImages, indices: NDArray[np.int64]) -> list[str]:
     return sorted(data.names[index] for index in indices)
 
 
-def _check_images(record: dict[str, list[str]], index_of: dict[str, int], path: Path) -> None:
-    listed = {name for part in (*PARTS, "unused") for name in record[part]}
+def _check_images(record: SplitRecord, index_of: dict[str, int], path: Path) -> None:
+    listed = {name for names in record.parts.values() for name in names}
     if missing := sorted(listed - index_of.keys()):
         raise InputError(f"{path} lists {len(missing)} images that are not in the data: {_some(missing)}")
     if new := sorted(index_of.keys() - listed):
