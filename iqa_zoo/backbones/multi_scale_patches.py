@@ -102,7 +102,7 @@ class MultiScalePatches(nn.Module):
     def forward(self, image_BCHW: Tensor) -> Features:
         versions = [_with_longer_side(image_BCHW, side) for side in self.longer_sides] + [image_BCHW]
         tokens = [self._tokens(version_BCHW) + self.scale[i] for i, version_BCHW in enumerate(versions)]
-        class_B1C = self.class_token.expand(len(image_BCHW), -1, -1)
+        class_B1C = self.class_token.expand(image_BCHW.shape[0], -1, -1)
         tokens_BLC = self.norm(self.blocks(torch.cat((class_B1C, *tokens), dim=1)))
         return Features({}, tokens_BLC[:, 1:], tokens_BLC[:, 0])
 

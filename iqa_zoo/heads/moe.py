@@ -17,8 +17,9 @@ class MoEHead(PostPosed, Mixture):
     A linear router picks ``top_k`` experts for every query and weighs them by a softmax over the picked logits. The
     dispatch is sparse: an expert computes only the queries that were sent to it. An expert that got none still
     runs on zero rows, so that all its parameters have a (zero) gradient, as distributed training asks.
-    Under torch.compile every expert computes every query and the weights of those not chosen are zero, as a graph
-    cannot depend on data: the same answer at E / K times the multiply-accumulates of this part.
+    While a graph is recorded (torch.jit.trace, torch.compile, torch.export) every expert computes every query and the
+    weights of those not chosen are zero, as the graph will run on other images: the same answer at E / K times the
+    multiply-accumulates of this part. Budgets count the sparse dispatch.
 
     Args:
         dim: model width D. Handed down.

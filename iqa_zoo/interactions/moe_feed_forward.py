@@ -16,7 +16,8 @@ class MoEFeedForward(nn.Module, Mixture):
     """A sparse mixture of experts on each query: x + MoE(LN(x)), as in Switch Transformers. The memory is not read.
 
     What Life-IQA (CVPR 2026) puts after its decoder, here inside every layer: the alternative that the paper's ablation
-    compares its post-posed mixture with. The losses read its routing as they read the head's.
+    compares its post-posed mixture with. It returns the queries and its routing, which the losses read as they read the
+    head's.
 
     Args:
         dim: model width D. Handed down.
@@ -31,8 +32,9 @@ class MoEFeedForward(nn.Module, Mixture):
 
     >>> import torch
 
-    >>> MoEFeedForward(dim=8, hidden=16)(torch.zeros(2, 6, 8), None).shape
-    torch.Size([2, 6, 8])
+    >>> queries_BND, routing = MoEFeedForward(dim=8, hidden=16)(torch.zeros(2, 6, 8), None)
+    >>> queries_BND.shape, routing.choice_TK.shape
+    (torch.Size([2, 6, 8]), torch.Size([12, 2]))
     """
 
     knobs = ("hidden", "num_experts")  # what match_budget may move, the gentlest first
@@ -54,10 +56,6 @@ class MoEFeedForward(nn.Module, Mixture):
         )
         self.drop = nn.Dropout(dropout)
 
-    def forward(self, queries_BND: Tensor, memory_BLD: Tensor | None) -> Tensor:
-        return self.routed(queries_BND, memory_BLD)[0]
-
-    def routed(self, queries_BND: Tensor, memory_BLD: Tensor | None) -> tuple[Tensor, Routing]:
-        """The queries, and which experts they met."""
+    def forward(self, queries_BND: Tensor, memory_BLD: Tensor | None) -> tuple[Tensor, Routing]:
         mixed_TD, routing = self._mix(self.norm(queries_BND).flatten(0, 1))
         return queries_BND + self.drop(mixed_TD.view_as(queries_BND)), routing

@@ -38,7 +38,7 @@ class GraphConv(nn.Module):
 
     def forward(self, nodes_BNC: Tensor) -> Tensor:
         mixed_BNC = nodes_BNC @ self.weight
-        adjacency_BNN = self.adjacency_NN.expand(len(mixed_BNC), -1, -1)
+        adjacency_BNN = self.adjacency_NN.expand(mixed_BNC.shape[0], -1, -1)  # not len, which a trace takes as a constant
         return adjacency_BNN.bmm(mixed_BNC) + self.bias  # matmul would turn every image's nodes over, and back
 
 

@@ -64,6 +64,8 @@ class ClipWindows(ClipImage):
         require_positive(crops=crops, step=step)
         super().__init__(name=name, width=width, model_args=model_args, pretrained=pretrained)
         self.crops, self.step, self.choice = crops, step, choice
+        if choice == "released":
+            self.no_graph = "choice='released' takes windows by the number of images in a batch; use choice='spread'"
         self.spec = replace(self.spec, fixed_size=False, available_stages=(), token_stage=None)
 
     def forward(self, image_BCHW: Tensor) -> Features:
@@ -73,8 +75,8 @@ class ClipWindows(ClipImage):
         corners = [(self.step * (window // columns), self.step * (window % columns)) for window in times]
         windows = [image_BCHW[:, :, top : top + size, left : left + size] for top, left in corners]
         features = super().forward(torch.stack(windows, 1).flatten(0, 1))
-        tokens_BWLC = features.tokens_BLC.unflatten(0, (images, len(times)))
-        embedding_BWC = features.global_BC.unflatten(0, (images, len(times)))
+        tokens_BWLC = features.tokens_BLC.unflatten(0, (-1, len(times)))
+        embedding_BWC = features.global_BC.unflatten(0, (-1, len(times)))
         weight_W = embedding_BWC.new_tensor(list(times.values())) / times.total()
         return Features({}, tokens_BWLC.flatten(1, 2), (weight_W[:, None] * embedding_BWC).sum(1))
 
