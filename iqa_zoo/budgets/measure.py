@@ -269,7 +269,13 @@ def _budget(model: QualityModel, counts: Mapping[str, OperatorCount], image_size
             continue  # an empty slot; a loss counts where it is trained along
         else:
             by_slot[slot] = parameters.part(part, counts.get(slot, nothing))
-    return add_up(by_slot, by_block=by_block, image_size=image_size)
+    whole = add_up(by_slot, by_block=by_block, image_size=image_size)
+    if "" in counts and (run := counts[""].macs.total()) != whole.macs:
+        raise BudgetError(
+            f"the forward pass runs {run:,} MACs, and its parts {whole.macs:,}: something is computed outside the parts, or by a "
+            "method of a part other than forward"
+        )
+    return whole
 
 
 class _Parameters:
