@@ -51,6 +51,39 @@ class PartOf:
     slot: str
 
 
+@dataclass(frozen=True)
+class Range:
+    """In an annotation, the least and the greatest number that a config key takes: ``Annotated[int, Range(1, 64)]``.
+
+    A config whose value lies outside is refused before anything is built; with :func:`iqa_zoo.values.checked` the constructor
+    refuses it too. Elements of a list have the range of their own annotation, ``Sequence[Size]``.
+
+    >>> 0.5 in Range(0, 1), 2 in Range(0, 1), float("nan") in Range(0, 1)
+    (True, False, False)
+    """
+
+    low: float
+    high: float
+
+    def __contains__(self, value: float) -> bool:
+        return self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        low, high = (str(bound) if isinstance(bound, int) else f"{bound:g}" for bound in (self.low, self.high))
+        return f"from {low} to {high}"
+
+
+# The ranges that most keys have. The upper bounds are far above what models use and below what no machine can run.
+Size = Annotated[int, Range(1, 65_536)]  # channels, the width of a layer
+Width = Annotated[int, Range(1, 2**24)]  # the model width D, which may be a product of channels
+Count = Annotated[int, Range(1, 4_096)]  # queries, heads, experts
+Depth = Annotated[int, Range(1, 256)]  # layers
+Grid = Annotated[int, Range(1, 64)]  # cells per side
+Pixels = Annotated[int, Range(1, 16_384)]  # height or width of an image
+Share = Annotated[float, Range(0, 1)]  # a probability, as of dropout
+Scale = Annotated[float, Range(-1_000_000, 1_000_000)]  # a factor that may be 0
+Positive = Annotated[float, Range(1e-9, 1e9)]  # a number that is divided by
+
 # What a part that is made of several backbones takes, one config each: ``branches: Sequence[BackboneConfig]``.
 BackboneConfig = Annotated[Mapping[str, Any], PartOf("backbone")]
 

@@ -12,10 +12,10 @@ import huggingface_hub
 import timm
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import Features, FeatureSpec, StageInfo
+from iqa_zoo.contracts import Features, FeatureSpec, Pixels, StageInfo
 from iqa_zoo.errors import CheckpointError, PartError, closest
 from iqa_zoo.registry import register_backbone
-from iqa_zoo.sizes import require_positive
+from iqa_zoo.values import checked
 
 STAGE_STRIDES = {1: 4, 2: 8, 3: 16, 4: 32}
 
@@ -51,13 +51,14 @@ class TimmFeatures(nn.Module):
 
     model: Any  # timm's own class
 
+    @checked
     def __init__(
         self,
         *,
         name: str,
         stages: Sequence[int] = (),
         stage_blocks: Sequence[int] | None = None,
-        image_size: int | None = None,
+        image_size: Pixels | None = None,
         final_norm: bool = True,
         model_args: Mapping[str, Any] | None = None,
         pretrained: bool = False,
@@ -73,8 +74,6 @@ class TimmFeatures(nn.Module):
         except RuntimeError as error:  # timm's way to say that it has no weights of this tag
             tags = timm.list_pretrained(f"{base}.*")
             raise PartError(f"{error}{closest(name, tags)}; it has {', '.join(tags) or 'no weights'}") from error
-        if image_size is not None:
-            require_positive(image_size=image_size)
         options = dict(model_args or {})
         self.fixed_size = bool(made_for and made_for.fixed_input_size)
         if image_size is not None and self.fixed_size:

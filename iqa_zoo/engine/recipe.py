@@ -11,8 +11,9 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
-from iqa_zoo.config import FILES, read_mapping, value_problem
+from iqa_zoo.config import FILES, read_mapping
 from iqa_zoo.errors import ConfigError, UnknownName, closest, not_one_of
+from iqa_zoo.values import value_problem
 
 FOLDER = Path(__file__).resolve().parents[1] / "recipes"
 

@@ -6,9 +6,10 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import Routing
+from iqa_zoo.contracts import Count, Routing, Share, Size
 from iqa_zoo.mixture import Mixture
 from iqa_zoo.registry import register_interaction
+from iqa_zoo.values import checked
 
 
 @register_interaction("moe_feed_forward")
@@ -39,15 +40,16 @@ class MoEFeedForward(nn.Module, Mixture):
 
     knobs = ("hidden", "num_experts")  # what match_budget may move, the gentlest first
 
+    @checked
     def __init__(
         self,
         *,
         dim: int,
-        num_experts: int = 4,
-        top_k: int = 2,
-        hidden: int = 1536,
+        num_experts: Count = 4,
+        top_k: Count = 2,
+        hidden: Size = 1536,
         activation: Literal["relu", "gelu"] = "relu",
-        dropout: float = 0.0,
+        dropout: Share = 0.0,
     ):
         super().__init__()
         self.norm = nn.LayerNorm(dim)

@@ -9,10 +9,10 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iqa_zoo.contracts import Features, FeatureSpec
+from iqa_zoo.contracts import Features, FeatureSpec, Grid, Share
 from iqa_zoo.registry import register_query
-from iqa_zoo.sizes import require_positive
 from iqa_zoo.stages import stage_channels
+from iqa_zoo.values import checked
 
 
 @register_query("multi_scale")
@@ -45,17 +45,17 @@ class MultiScaleQueries(nn.Module):
 
     window_HW: Tensor
 
+    @checked
     def __init__(
         self,
         *,
         dim: int,
         features: FeatureSpec,
         stages: Sequence[int] = (1, 2, 3, 4),
-        grid: int = 7,
-        dropout: float = 0.1,
+        grid: Grid = 7,
+        dropout: Share = 0.1,
     ):
         super().__init__()
-        require_positive(grid=grid)
         self.stages, self.grid, self.num_queries = tuple(stages), grid, grid**2
         width = sum(stage_channels(features, stage) for stage in self.stages)
         self.drop = nn.Dropout(dropout)

@@ -11,7 +11,8 @@ FIXES = {
     "constructor_takes_annotated_keywords": "Write __init__(self, *, ...) with an annotation for every argument; configs are "
     "checked against them.",
     "defaults_are_immutable": "Use a number, a string, None or a tuple as the default; a list or a module is shared by all parts.",
-    "sizes_below_one_are_refused": "Call iqa_zoo.sizes.require_positive(KEY=KEY) in the constructor.",
+    "values_out_of_range_are_refused": "Annotate the argument with its range, KEY: Size or Annotated[float, Range(0, 1)] "
+    "(iqa_zoo/contracts.py), and decorate __init__ with iqa_zoo.values.checked.",
     "arguments_are_left_alone_and_nothing_is_shared": "Make layers in the constructor, and copy an argument before changing it.",
     "item_does_not_depend_on_the_batch": "Compute every image by itself: no mean, norm or sort over the first dimension in eval mode.",
     "eval_is_deterministic_and_leaves_no_trace": "Draw no random numbers and change no buffer in eval mode; ask self.training.",
@@ -47,8 +48,8 @@ FIXES = {
     "shapes": "Return HeadOutput(score_B, score_BN) with score_BN of one column, or one a query, for any number of queries.",
     "what_is_fitted_predicts": "Let fit(queries_BND, score_B) replace the weights, so that forward then gives scores on the scale of "
     "score_B.",
-    "routing_is_a_choice": "Set routes = True and return a Routing for each mixture (an interaction: queries and Routing): weights that sum to 1 over the chosen experts and "
-    "are 0 elsewhere.",
+    "routing_is_a_choice": "Set routes = True and return a Routing for each mixture (an interaction: queries and Routing): "
+    "weights that sum to 1 over the chosen experts and are 0 elsewhere.",
     # losses
     "is_a_finite_non_negative_scalar": "Return one number that is at least 0 (shape ()), 0 where there is nothing to improve.",
     "has_a_finite_gradient": "Keep the graph from score_B (or the routing's logits) to the loss; set needs_routing = True for the latter.",

@@ -6,8 +6,7 @@ import copy
 import inspect
 import pickle
 import sys
-import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import pytest
@@ -21,6 +20,7 @@ from iqa_zoo.errors import PartError
 from iqa_zoo.registry import SLOTS
 from iqa_zoo.testing.graph import RECORDERS, Flat, flat_tensors, quiet
 from iqa_zoo.testing.inputs import mapped, perturbed, to_double
+from iqa_zoo.testing.ranges import values_out_of_range
 from iqa_zoo.testing.suite import Arguments, Suite
 from iqa_zoo.testing.witness import macs_by_torch
 
@@ -95,15 +95,15 @@ class PartContract(Suite):
             if parameter.default is not parameter.empty:
                 assert isinstance(parameter.default, IMMUTABLE), f"{name}: default of {key} is shared by all parts"
 
-    def test_sizes_below_one_are_refused(self, name: str, arguments: Arguments) -> None:
+    def test_values_out_of_range_are_refused(self, name: str, arguments: Arguments) -> None:
+        """Of each key with a range the values beside it and no number; of a whole number without one, 0 and -1."""
+        taken = inspect.signature(SLOTS[self.slot].get(name)).parameters
         for key, parameter in part_parameters(self.slot, name).items():
-            kinds = (parameter.annotation, *typing.get_args(parameter.annotation))
-            if int not in kinds or key not in inspect.signature(SLOTS[self.slot].get(name)).parameters:
+            if key not in taken:  # the weight of a loss
                 continue
-            for bad in (0, -1):
-                several = typing.get_origin(parameter.annotation) is Sequence
+            for bad in values_out_of_range(parameter.annotation):
                 with pytest.raises(PartError):
-                    self.make(name, {**arguments, key: (bad,) if several else bad})
+                    self.make(name, {**arguments, key: bad})
 
     def test_arguments_are_left_alone_and_nothing_is_shared(self, name: str, arguments: Arguments) -> None:
         before = copy.deepcopy(arguments)

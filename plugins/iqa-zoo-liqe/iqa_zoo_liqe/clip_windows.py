@@ -10,8 +10,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from iqa_zoo.contracts import Features
-from iqa_zoo.sizes import require_positive
+from iqa_zoo.contracts import Count, Features, Pixels, Size
+from iqa_zoo.values import checked
 from iqa_zoo_liqe.clip_image import ClipImage
 
 
@@ -50,18 +50,18 @@ class ClipWindows(ClipImage):
 
     examples = ({"name": "test_vit", "width": 8, "crops": 3},)
 
+    @checked
     def __init__(
         self,
         *,
         name: str = "vit_base_patch32_clip_quickgelu_224.openai",
-        width: int = 512,
-        crops: int = 15,
-        step: int = 32,
+        width: Size = 512,
+        crops: Count = 15,
+        step: Pixels = 32,
         choice: Literal["spread", "released"] = "spread",
         model_args: Mapping[str, Any] | None = None,
         pretrained: bool = False,
     ):
-        require_positive(crops=crops, step=step)
         super().__init__(name=name, width=width, model_args=model_args, pretrained=pretrained)
         self.crops, self.step, self.choice = crops, step, choice
         if choice == "released":

@@ -44,7 +44,7 @@ class PromptEmbeddings(nn.Module):
         self._kept: tuple[Any, Tensor] | None = None
 
     def forward(self) -> Tensor:
-        if is_recorded() and not torch.jit.is_tracing():  # the weights have no address there; a trace may hold a constant
+        if is_recorded() and not torch.jit.is_tracing():  # weights have no address there; a trace may hold constants
             return self._computed()
         weights = list(self.tower.parameters())
         if torch.is_grad_enabled() and any(weight.requires_grad for weight in weights):
