@@ -344,10 +344,20 @@ def _canonical(value: Any) -> Any:
 def config_hash(cfg: Mapping[str, Any]) -> str:
     """Return 12 hexadecimal digits that name the resolved config: equal models have equal hashes.
 
+    A ``dim`` of None counts as the width of the backbone, which is made for it without weights.
+
+    Raises:
+        ConfigError: the config has problems.
+
     >>> config_hash(model_config("deiqt")) == config_hash(resolve_config(model_config("deiqt")))
     True
     """
-    canonical = json.dumps(_canonical(resolve_config(cfg)), sort_keys=True, separators=(",", ":"))
+    resolved = resolve_config(cfg)
+    if resolved["dim"] is None:
+        from iqa_zoo.blank import backbone_key, declared_spec  # here, as it imports torch
+
+        resolved["dim"] = declared_spec(*backbone_key(resolved)).global_channels
+    canonical = json.dumps(_canonical(resolved), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
 
