@@ -10,8 +10,10 @@ from typing import Any
 
 import huggingface_hub
 import timm
+import torch
 from torch import Tensor, nn
 
+from iqa_zoo.allocation import LimitReached
 from iqa_zoo.contracts import Features, FeatureSpec, Pixels, StageInfo
 from iqa_zoo.errors import CheckpointError, PartError, closest
 from iqa_zoo.registry import register_backbone
@@ -144,11 +146,14 @@ def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
         if pretrained:
             _reach_hub(name)
         return timm.create_model(name, pretrained=pretrained, **{"num_classes": 0, **options})
-    except TypeError as error:
-        if not options:
-            raise
-        raise PartError(f"timm's {name!r} does not take model_args={options} ({error})") from error
+    except LimitReached:
+        raise
     except Exception as error:
+        on_meta = torch.get_default_device().type == "meta"  # where timm may fail for want of values
+        if options and not on_meta and (isinstance(error, TypeError) or not pretrained):
+            raise PartError(
+                f"timm's {name!r} does not take model_args={options} ({type(error).__name__}: {error})"
+            ) from error
         if not pretrained:
             raise
         # The hub client's errors are of many kinds; all mean that no weights came.
