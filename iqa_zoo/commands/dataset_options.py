@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from iqa_zoo.config import parse_value, value_problem
+from iqa_zoo.config import parse_value
 from iqa_zoo.errors import ConfigError, InputError, not_one_of
 from iqa_zoo.registry import DATASETS
+from iqa_zoo.values import value_problem
 
 if TYPE_CHECKING:
     from iqa_zoo.data.rated import RatedImages
