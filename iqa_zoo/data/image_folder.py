@@ -6,7 +6,7 @@ import os
 from collections import defaultdict
 from pathlib import Path
 
-from iqa_zoo.data.images import SUFFIXES
+from iqa_zoo.data.formats import SUFFIXES
 from iqa_zoo.data.names import is_hidden, match_names, normalize_name
 from iqa_zoo.errors import InputError
 
