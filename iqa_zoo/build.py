@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from iqa_zoo.allocation import allocating, within_memory
 from iqa_zoo.config import LISTS, Config, apply_overrides, check_config, load_config, resolve_config
 from iqa_zoo.contracts import HANDED_DOWN, FeatureSpec
 from iqa_zoo.errors import ConfigError, NestedPartError, PartError
@@ -55,11 +56,15 @@ def build_decoder(cfg: str | Path | Mapping[str, Any], spec: FeatureSpec) -> Qua
 def build_backbone(cfg: str | Path | Mapping[str, Any], *, pretrained: bool = False) -> nn.Module:
     """Build the backbone of a config alone."""
     slot = load_config(cfg)["backbone"]
-    problems: list[str] = []
-    backbone = _make("backbone", "backbone", slot, {"pretrained": pretrained}, problems)
-    if problems or backbone is None:
-        raise ConfigError(problems)
-    return backbone
+
+    def assemble(pretrained: bool = False) -> nn.Module:
+        problems: list[str] = []
+        backbone: nn.Module | None = _make("backbone", "backbone", slot, {"pretrained": pretrained}, problems)
+        if problems or backbone is None:
+            raise ConfigError(problems)
+        return backbone
+
+    return within_memory(lambda: assemble(pretrained), assemble)
 
 
 def build_parts(
@@ -82,6 +87,10 @@ def build_parts(
 
 
 def _build(cfg: Config, *, pretrained: bool = False, spec: FeatureSpec | None = None) -> QualityModel:
+    return within_memory(lambda: _assemble(cfg, pretrained, spec), lambda: _assemble(cfg, False, spec))
+
+
+def _assemble(cfg: Config, pretrained: bool, spec: FeatureSpec | None) -> QualityModel:
     problems = check_config(cfg)
     wrong = {problem.split(":")[0] for problem in problems}  # config paths whose names, keys or types are wrong
 
@@ -148,7 +157,8 @@ def _make(slot: str, path: str, part: Mapping[str, Any], down: Mapping[str, Any]
     ):  # the part that it comes from could not be made, and is reported
         return None
     try:
-        return registry.build(dict(part), **handed)
+        with allocating(path):
+            return registry.build(dict(part), **handed)
     except NestedPartError as error:
         problems += [f"{path}.{problem}" for problem in error.problems]
         return None

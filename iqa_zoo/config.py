@@ -8,24 +8,21 @@ error with the closest match.
 
 from __future__ import annotations
 
-import collections.abc
 import functools
 import hashlib
 import inspect
 import json
-import math
 import re
-import types
-import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union
+from typing import Any
 
 import yaml
 
-from iqa_zoo.contracts import HANDED_DOWN, PartOf
+from iqa_zoo.contracts import HANDED_DOWN, Scale, Width
 from iqa_zoo.errors import ConfigError, PluginError, UnknownName, closest, not_one_of
 from iqa_zoo.registry import MODELS, SLOTS
+from iqa_zoo.values import evaluated_hints, slot_inside, value_problem
 
 LISTS = ("interactions", "losses")  # slots that hold a list of parts
 OPTIONAL = {"dim", "memory", "interactions", "losses"}  # keys a config may leave out, and what that means:
@@ -149,84 +146,15 @@ def part_parameters(slot: str, type_name: str) -> dict[str, inspect.Parameter]:
 @functools.lru_cache(maxsize=1024)  # a search for a budget asks thousands of times
 def _parameters_of(slot: str, part: Any) -> dict[str, inspect.Parameter]:
     signature = inspect.signature(part)
-    try:
-        hints = typing.get_type_hints(part.__init__ if inspect.isclass(part) else part, include_extras=True)
-    except NameError:  # an annotation imported for type checkers only: its values are not checked here
-        hints = {}
+    hints = evaluated_hints(part.__init__ if inspect.isclass(part) else part)
     keys = {
         name: parameter.replace(annotation=hints.get(name, Any))
         for name, parameter in signature.parameters.items()
         if name not in HANDED_DOWN[slot] and parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
     }
     if slot == "losses":  # how much a loss counts in the total is the same key for all of them
-        keys["weight"] = inspect.Parameter("weight", inspect.Parameter.KEYWORD_ONLY, default=1.0, annotation=float)
+        keys["weight"] = inspect.Parameter("weight", inspect.Parameter.KEYWORD_ONLY, default=1.0, annotation=Scale)
     return keys
-
-
-def slot_inside(hint: Any) -> str | None:
-    """The slot of the parts that a key with this annotation holds a list of; None where it holds none.
-
-    >>> slot_inside(part_parameters("backbone", "multi_backbone")["branches"].annotation), slot_inside(list[int])
-    ('backbone', None)
-    """
-    arguments = typing.get_args(hint)
-    if typing.get_origin(hint) is not collections.abc.Sequence or not arguments:
-        return None
-    marks = getattr(arguments[0], "__metadata__", ())
-    return next((mark.slot for mark in marks if isinstance(mark, PartOf)), None)
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    """Whether a config value can be what an annotation says; unknown kinds of annotation accept anything."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if hint is Any or hint is inspect.Parameter.empty:
-        return True
-    if origin is Annotated:
-        return _fits(value, arguments[0])
-    if origin in (Union, types.UnionType):
-        return any(_fits(value, argument) for argument in arguments)
-    if origin is Literal:
-        return value in arguments
-    if hint is None or hint is type(None):
-        return value is None
-    if hint is bool:
-        return isinstance(value, bool)
-    if hint in (int, float):
-        number = isinstance(value, int if hint is int else int | float) and not isinstance(value, bool)
-        return number and (isinstance(value, int) or math.isfinite(value))
-    if hint is str:
-        return isinstance(value, str)
-    if origin in (list, tuple, collections.abc.Sequence):
-        if not isinstance(value, list | tuple):
-            return False
-        if origin is tuple and Ellipsis not in arguments and len(arguments) != len(value):
-            return False
-        inner = [a for a in arguments if a is not Ellipsis]
-        return all(_fits(item, inner[min(i, len(inner) - 1)]) for i, item in enumerate(value)) if inner else True
-    if origin in (dict, collections.abc.Mapping):
-        return isinstance(value, Mapping)
-    return True
-
-
-def value_problem(value: Any, hint: Any) -> str | None:
-    """What is wrong with a config value under an annotation, or None.
-
-    >>> value_problem("adam", Literal["adam", "adamw"]), value_problem(1.5, int)
-    (None, 'expected int, got 1.5')
-    """
-    if _fits(value, hint):
-        return None
-    near = closest(value, typing.get_args(hint)) if typing.get_origin(hint) is Literal else ""
-    return f"expected {annotation_in_words(hint)}, got {value!r}{near}"
-
-
-def annotation_in_words(hint: Any) -> str:
-    """An annotation in words."""
-    if slot := slot_inside(hint):
-        return f"list of {slot} parts, dict(type=NAME, ...) each"
-    if typing.get_origin(hint) is Literal:
-        return "one of " + ", ".join(map(repr, typing.get_args(hint)))
-    return hint.__name__ if inspect.isclass(hint) and not typing.get_args(hint) else str(hint).replace("typing.", "")
 
 
 def _check_part(slot: str, path: str, part: Any) -> list[str]:
@@ -269,9 +197,8 @@ def check_config(cfg: Mapping[str, Any]) -> list[str]:
     known = ("dim", *SLOTS)
     problems = [f"{key}: {not_one_of(key, known, 'key')}" for key in cfg if key not in known]
     problems += [f"{key}: is missing" for key in known if key not in cfg and key not in OPTIONAL]
-    dim = cfg.get("dim")
-    if dim is not None and (not _fits(dim, int) or dim < 1):
-        problems.append(f"dim: expected a positive int, or None for the backbone's own width, got {dim!r}")
+    if problem := value_problem(cfg.get("dim"), Width | None):
+        problems.append(f"dim: {problem}; None is the backbone's own width")
     for slot in SLOTS:
         if slot not in cfg or (slot in OPTIONAL and cfg[slot] is None):
             continue
@@ -417,10 +344,20 @@ def _canonical(value: Any) -> Any:
 def config_hash(cfg: Mapping[str, Any]) -> str:
     """Return 12 hexadecimal digits that name the resolved config: equal models have equal hashes.
 
+    A ``dim`` of None counts as the width of the backbone, which is made for it without weights.
+
+    Raises:
+        ConfigError: the config has problems.
+
     >>> config_hash(model_config("deiqt")) == config_hash(resolve_config(model_config("deiqt")))
     True
     """
-    canonical = json.dumps(_canonical(resolve_config(cfg)), sort_keys=True, separators=(",", ":"))
+    resolved = resolve_config(cfg)
+    if resolved["dim"] is None:
+        from iqa_zoo.blank import backbone_key, declared_spec  # here, as it imports torch
+
+        resolved["dim"] = declared_spec(*backbone_key(resolved)).global_channels
+    canonical = json.dumps(_canonical(resolved), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
 

@@ -9,6 +9,11 @@ How a part is wired: its constructor takes keyword-only arguments. Those named i
 its slot are filled in by :mod:`iqa_zoo.build` when the constructor asks for them; a config never
 repeats them. Every other argument is a config key of the part.
 
+A model calls its parts as modules, ``part(...)``, and no other method of theirs in its forward pass: hooks, and budgets,
+see a part only there. A graph of a model (``torch.jit.trace``, ``torch.export``) must be right on other images: where the
+operators of a part depend on values, :func:`iqa_zoo.graphs.is_recorded` says when to use others. A part that cannot do
+so says why in an attribute ``no_graph``, a sentence; tracing or exporting a model with it is then an error that names it.
+
 A part of any slot that computes something which depends on no image, and keeps it (the embeddings of prompts), offers
 ``compute_constants()``. Budgets call it before they count, so that the MACs of an image do not hold it, whatever was
 kept before.
@@ -45,6 +50,39 @@ class PartOf:
 
     slot: str
 
+
+@dataclass(frozen=True)
+class Range:
+    """In an annotation, the least and the greatest number that a config key takes: ``Annotated[int, Range(1, 64)]``.
+
+    A config whose value lies outside is refused before anything is built; with :func:`iqa_zoo.values.checked` the constructor
+    refuses it too. Elements of a list have the range of their own annotation, ``Sequence[Size]``.
+
+    >>> 0.5 in Range(0, 1), 2 in Range(0, 1), float("nan") in Range(0, 1)
+    (True, False, False)
+    """
+
+    low: float
+    high: float
+
+    def __contains__(self, value: float) -> bool:
+        return self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        low, high = (str(bound) if isinstance(bound, int) else f"{bound:g}" for bound in (self.low, self.high))
+        return f"from {low} to {high}"
+
+
+# The ranges that most keys have. The upper bounds are far above what models use and below what no machine can run.
+Size = Annotated[int, Range(1, 65_536)]  # channels, the width of a layer
+Width = Annotated[int, Range(1, 2**24)]  # the model width D, which may be a product of channels
+Count = Annotated[int, Range(1, 4_096)]  # queries, heads, experts
+Depth = Annotated[int, Range(1, 256)]  # layers
+Grid = Annotated[int, Range(1, 64)]  # cells per side
+Pixels = Annotated[int, Range(1, 16_384)]  # height or width of an image
+Share = Annotated[float, Range(0, 1)]  # a probability, as of dropout
+Scale = Annotated[float, Range(-1_000_000, 1_000_000)]  # a factor that may be 0
+Positive = Annotated[float, Range(1e-9, 1e9)]  # a number that is divided by
 
 # What a part that is made of several backbones takes, one config each: ``branches: Sequence[BackboneConfig]``.
 BackboneConfig = Annotated[Mapping[str, Any], PartOf("backbone")]
@@ -186,12 +224,11 @@ class Interaction(Protocol):
     """(queries_BND, memory_BLD) -> queries_BND. For ``QualityModel.details`` a block that attends to the memory may also
     offer ``attention(queries_BND, memory_BLD) -> weights_BNL``, or ``attention_by_head`` -> weights_BHNL and have the mean
     taken; a graph convolution over the queries ``adjacencies() -> [adjacency_NN, ...]``, one a layer, Parameters where they
-    are learned. One with a mixture of experts has ``routes = True`` and offers
-    ``routed(queries_BND, memory_BLD) -> (queries_BND, Routing)``, called in its place. One that changes the width of the
-    queries says so with ``out_dim``, on the class (``out_dim = None``) and, with the width, on what it makes: what comes
-    after it is handed that as ``dim``."""
+    are learned. One with a mixture of experts has ``routes = True`` and returns ``(queries_BND, Routing)``. One that
+    changes the width of the queries says so with ``out_dim``, on the class (``out_dim = None``) and, with the width, on
+    what it makes: what comes after it is handed that as ``dim``."""
 
-    def __call__(self, queries_BND: Tensor, memory_BLD: Tensor) -> Tensor: ...
+    def __call__(self, queries_BND: Tensor, memory_BLD: Tensor) -> Tensor | tuple[Tensor, Routing]: ...
 
 
 @runtime_checkable

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from iqa_zoo.errors import PartError
-from iqa_zoo.sizes import require_positive
 
 POSITIONS = 32  # learned ones a side, brought to the size of the grid
 
@@ -35,7 +34,6 @@ class GatedPool(nn.Module):
 
     def __init__(self, channels: int, dim: int, grid: tuple[int, int], gate_hidden: int = 64):
         super().__init__()
-        require_positive(gate_hidden=gate_hidden)
         self.grid = grid
         self.split = nn.Conv2d(channels, 2 * channels, 1)
         self.gate = nn.Sequential(
@@ -69,12 +67,11 @@ def grid_sides(grid: int | Sequence[int]) -> tuple[int, int]:
     """Rows and columns of a grid that a config gives as one number, or as the two.
 
     Raises:
-        PartError: not one or two numbers, or one below one.
+        PartError: not one or two numbers.
 
     >>> grid_sides(7), grid_sides([8, 10])
     ((7, 7), (8, 10))
     """
-    require_positive(grid=grid)
     sides = (grid, grid) if isinstance(grid, int) else tuple(grid)
     if len(sides) != 2:
         raise PartError(f"grid={sides} is {len(sides)} numbers; give cells per side, or rows and columns")

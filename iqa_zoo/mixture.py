@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from iqa_zoo.contracts import Routing
 from iqa_zoo.errors import PartError
+from iqa_zoo.graphs import is_recorded
 from iqa_zoo.heads.post_posed import perceptron
 
 
@@ -42,13 +43,13 @@ class Mixture:
         top_TK, choice_TK = logits_TE.topk(self.top_k, dim=-1)
         gate_TK = top_TK.softmax(-1)
         weights_TE = torch.zeros_like(logits_TE, dtype=gate_TK.dtype).scatter(-1, choice_TK, gate_TK)
-        if torch.compiler.is_compiling():
-            mixed_TD = self._ask_all(tokens_TD, weights_TE)
+        if is_recorded():
+            mixed_TD = self._mix_all(tokens_TD, weights_TE)
         else:
-            mixed_TD = self._ask_chosen(tokens_TD, choice_TK, gate_TK)
+            mixed_TD = self._mix_chosen(tokens_TD, choice_TK, gate_TK)
         return mixed_TD, Routing(logits_TE, weights_TE.to(logits_TE.dtype), choice_TK)
 
-    def _ask_chosen(self, tokens_TD: Tensor, choice_TK: Tensor, gate_TK: Tensor) -> Tensor:
+    def _mix_chosen(self, tokens_TD: Tensor, choice_TK: Tensor, gate_TK: Tensor) -> Tensor:
         """Each expert on its own tokens: the S = T * K pairs of a token and its expert, sorted by expert and split."""
         expert_S = choice_TK.flatten()
         pair_S = expert_S.argsort(stable=True)
@@ -58,7 +59,7 @@ class Mixture:
         weighed_SD = answer_SD * gate_TK.flatten().index_select(0, pair_S)[:, None]
         return torch.zeros_like(tokens_TD).index_add(0, token_S, weighed_SD.to(tokens_TD.dtype))
 
-    def _ask_all(self, tokens_TD: Tensor, weights_TE: Tensor) -> Tensor:
-        """The same sum with every expert on every token: no shape depends on the data, so it compiles to one graph."""
+    def _mix_all(self, tokens_TD: Tensor, weights_TE: Tensor) -> Tensor:
+        """The same sum with every expert on every token: no operator depends on the values of this input."""
         answer_TED = torch.stack([expert(tokens_TD) for expert in self.experts], 1)
         return (answer_TED * weights_TE[..., None]).sum(1).to(tokens_TD.dtype)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from iqa_zoo.contracts import Features, FeatureSpec, HeadOutput, QualityOutput, spec_of
 from iqa_zoo.errors import InputError
+from iqa_zoo.graphs import is_recorded
 
 
 class GivenFeatures(nn.Module):
@@ -114,11 +115,11 @@ class QualityModel(nn.Module):
         for i, block in enumerate(self.interactions):
             if inside is not None:
                 inside.look(f"interactions.{i}", block, queries_BND, memory_BLD)
-            routed: Any = getattr(block, "routed", None)
-            if routed is None:
-                queries_BND = block(queries_BND, memory_BLD)
+            given = block(queries_BND, memory_BLD)
+            if isinstance(given, Tensor):
+                queries_BND = given
             else:
-                queries_BND, routing = routed(queries_BND, memory_BLD)
+                queries_BND, routing = given
                 routings.append(routing)
         head = self._in_single_precision(queries_BND, features)
         added: dict[str, Any] = vars(inside) if inside is not None else {}
@@ -183,6 +184,10 @@ class QualityModel(nn.Module):
         return self.output(image_BCHW, attention=True)
 
     def _check(self, image_BCHW: Tensor | Features) -> None:
+        if is_recorded() and not torch.compiler.is_dynamo_compiling():  # which recompiles where a constant changes
+            for name, part in self.named_modules():
+                if reason := getattr(part, "no_graph", None):
+                    raise InputError(f"{name} cannot be traced or exported: {reason}")
         if isinstance(image_BCHW, Features):  # a decoder on features that were computed before
             return
         spec = self.spec

@@ -19,7 +19,7 @@ from iqa_zoo.build import build_model
 from iqa_zoo.config import model_config
 from iqa_zoo.errors import CheckpointError, UnknownName, not_one_of
 from iqa_zoo.quality_model import QualityModel
-from iqa_zoo.weights import plain_state_dict, shorten
+from iqa_zoo.weights import plain_state_dict, shorten, without_prefixes
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -74,26 +74,35 @@ def import_released(system: str, state_dict: Mapping[str, Tensor]) -> QualityMod
 
     Args:
         system: ``"lifeiqa"``, ``"deiqt"``, or what an installed plugin adds.
-        state_dict: the authors' own names and tensors; may lie under the key ``model`` or ``state_dict``.
+        state_dict: the authors' own names and tensors, or a checkpoint that holds them
+            (:func:`iqa_zoo.weights.plain_state_dict`); a prefix of all names is taken off.
 
     Raises:
         UnknownName: no importer of that name.
         CheckpointError: keys that are missing, unknown or of a wrong shape; all are listed.
     """
     released = _system(system)
-    state = plain_state_dict(state_dict, f"the {system} checkpoint")
-    state = {
-        name: value for name, value in state.items() if not name.endswith(RECOMPUTED) and not released.left_out(name)
-    }
-    state = released.prepared(state)
-    shapes = {name: tuple(value.shape) for name, value in state.items()}
-    try:
-        cfg = released.config(shapes)
-    except KeyError as error:
+    given = plain_state_dict(state_dict, f"the {system} checkpoint")
+    lacking: KeyError | None = None
+    for variant in without_prefixes(given):
+        state = {
+            name: value
+            for name, value in variant.items()
+            if not name.endswith(RECOMPUTED) and not released.left_out(name)
+        }
+        try:
+            state = released.prepared(state)
+            shapes = {name: tuple(value.shape) for name, value in state.items()}
+            cfg = released.config(shapes)
+            break
+        except KeyError as error:
+            lacking = lacking or error
+    else:
+        assert lacking is not None
         raise CheckpointError(
-            f"not a checkpoint of {system}: {error.args[0]!r}, from which its sizes are read, is missing. "
-            f"It holds {shorten(state, 6)}"
-        ) from error
+            f"not a checkpoint of {system}: {lacking.args[0]!r}, from which its sizes are read, is missing. "
+            f"It holds {shorten(given, 6)}"
+        ) from lacking
     model = build_model(cfg)
     own = {name: released.name(name) for name in model.state_dict()}
     problems = []

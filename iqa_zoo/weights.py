@@ -6,7 +6,7 @@ import hashlib
 import re
 import sys
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,61 +15,122 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from iqa_zoo.errors import CheckpointError
+from iqa_zoo.errors import CheckpointError, not_one_of
 
-WRAPPERS = ("model", "state_dict")  # keys under which training scripts keep the state dict
-PREFIXES = ("module.", "_orig_mod.")  # what DistributedDataParallel and torch.compile put before every name
+WRAPPERS = ("model", "state_dict")  # keys under which training scripts keep the state dict, where there are several
+PREFIXES = ("module.", "_orig_mod.")  # what DistributedDataParallel, averaging and torch.compile put before every name
+KEY = "::"  # between a file and the key of one state dict in it
+UNCOUNTED = "num_batches_tracked"  # of batch normalisation; older checkpoints lack it
 
 
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
-    """Read a state dict from a .safetensors file, or from a torch file with ``weights_only=True``.
+    """Read a state dict from a safetensors file, or from a torch file with ``weights_only=True``.
+
+    Which of the two a file is shows in its first bytes, whatever its suffix. ``FILE::KEY`` names one of several state
+    dicts in a torch file.
 
     Raises:
-        CheckpointError: no such file, damaged, or a pickle that holds more than tensors.
+        CheckpointError: no such file, damaged, a pickle that holds more than tensors, or several state dicts; names
+            what there is to choose from.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"{path}: there is no such file")
+    path, key = split_key(path)
     try:
-        if path.suffix.lower() == ".safetensors":
-            return plain_state_dict(load_file(path), str(path))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pickle protocols; the outcome says it all
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:
+            first = file.read(9)
+        if first[8:] == b"{":
+            loaded: object = load_file(path)
+        else:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of pickle protocols; the outcome is what counts
+                loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: there is no such file") from None
+    except IsADirectoryError:
+        raise CheckpointError(f"{path}: is a folder; give a file of weights in it") from None
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path}: cannot be read ({error})") from error
-    except CheckpointError:
-        raise
-    except Exception as error:  # a damaged pickle can fail in any way; whichever it was, the file is at fault
+    except Exception as error:  # a damaged file can fail in any way; whichever it was, the file is at fault
         code = re.search(r"GLOBAL ([\w.]+)", str(error))
         held = f"it holds {code[1]}, which is code" if code else "it is damaged or something else"
         raise CheckpointError(
             f"{path}: not a plain state dict ({held}). Only tensors are read, never pickled code: save it with "
             "safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')"
         ) from error
-    return plain_state_dict(loaded, str(path))
+    return plain_state_dict(loaded, str(path), key)
 
 
-def plain_state_dict(loaded: object, where: str) -> dict[str, Tensor]:
-    """Return ``loaded`` if it is a state dict, or the state dict under ``model`` or ``state_dict`` in it.
+def split_key(path: str | Path) -> tuple[Path, str]:
+    """Split ``FILE::KEY`` into the file and the key, which is empty where there is none.
+
+    >>> split_key("last.pth::params_ema")
+    (PosixPath('last.pth'), 'params_ema')
+    """
+    file, _, key = str(path).partition(KEY)
+    return (Path(path), "") if Path(path).exists() else (Path(file), key)
+
+
+def plain_state_dict(loaded: object, where: str, key: str = "") -> dict[str, Tensor]:
+    """Return the state dict that a checkpoint is or holds, without the prefixes of wrappers.
+
+    Args:
+        loaded: a state dict, or a mapping that holds one, at most two keys deep, beside anything else.
+        where: how messages call it.
+        key: which one, where there are several ("ema.module" for two keys); by default the only one, or the only one
+            under ``WRAPPERS``.
 
     Raises:
-        CheckpointError: it is neither; says what it is.
+        CheckpointError: it holds none, or several; says what it holds.
+
+    >>> weights = {"module.fc.bias": torch.zeros(3), "n_averaged": torch.tensor(7)}
+    >>> list(plain_state_dict({"epoch": 3, "params": weights}, "the checkpoint"))
+    ['fc.bias']
     """
-    if isinstance(loaded, Mapping):
-        for key in WRAPPERS:
-            if isinstance(loaded.get(key), Mapping):
-                loaded = loaded[key]
-                break
+    held = _find_states(loaded)
+    if key:
+        if key not in held:
+            raise CheckpointError(where + ": " + not_one_of(key, held, "key of a state dict"))
+        state = held[key]
+    else:
+        state = _choose(held, loaded, where)
+    if all(name == "n_averaged" or name.startswith("module.") for name in state):
+        state.pop("n_averaged", None)  # how many models torch averaged
+    while found := next((prefix for prefix in PREFIXES if all(name.startswith(prefix) for name in state)), None):
+        state = {name.removeprefix(found): value for name, value in state.items()}
+    return state
+
+
+def _find_states(loaded: object, depth: int = 2) -> dict[str, dict[str, Tensor]]:
+    """The state dicts in a checkpoint by the keys that lead to them, joined by dots; "" for the checkpoint itself."""
+    if not isinstance(loaded, Mapping) or not loaded:
+        return {}
+    if all(isinstance(value, Tensor) for value in loaded.values()):
+        return {"": {str(name): value for name, value in loaded.items()}}
+    found = {}
+    for key, value in loaded.items() if depth else ():
+        found |= {
+            f"{key}.{inner}" if inner else str(key): state for inner, state in _find_states(value, depth - 1).items()
+        }
+    return found
+
+
+def _choose(held: Mapping[str, dict[str, Tensor]], loaded: object, where: str) -> dict[str, Tensor]:
     if not isinstance(loaded, Mapping) or not loaded:
         raise CheckpointError(f"{where}: expected a state dict (names and tensors), got {type(loaded).__name__}")
-    wrong = [str(key) for key, value in loaded.items() if not isinstance(value, Tensor)]
-    if wrong:
+    usual = [key for key in WRAPPERS if isinstance(loaded.get(key), Mapping)]
+    averaged = [key for key in held if "ema" in key.lower() or "averag" in key.lower()]
+    if len(held) > 1 and len(usual) == 1 and usual[0] in held and not averaged:
+        return held[usual[0]]
+    if len(held) > 1:
+        each = shorten(f"{key} ({len(state)} tensors)" for key, state in held.items())
+        raise CheckpointError(
+            f"{where} holds {len(held)} state dicts: {each}; name one, as in FILE{KEY}{next(iter(held))}"
+            + (f" ({averaged[0]} is an average over the training)" if averaged else "")
+        )
+    if not held or (usual and usual[0] not in held):
+        inner = loaded[usual[0]] if usual else loaded
+        wrong = [str(name) for name, value in inner.items() if not isinstance(value, Tensor)]
         raise CheckpointError(f"{where}: a state dict holds tensors only, these are not: {shorten(wrong)}")
-    state = {str(key): value for key, value in loaded.items()}
-    while found := next((prefix for prefix in PREFIXES if all(key.startswith(prefix) for key in state)), None):
-        state = {key.removeprefix(found): value for key, value in state.items()}
-    return state
+    return next(iter(held.values()))
 
 
 def shorten(names: Iterable[str], most: int = 12) -> str:
@@ -88,15 +149,22 @@ def load_weights(model: nn.Module, weights: str | Path | Mapping[str, Tensor]) -
 
     A backbone's may be the part's own or timm's, current or in an older layout that timm converts, with or without
     the classifier, which is left out. Those of a backbone of several branches stand under ``branches.0.``,
-    ``branches.1.`` and so on, each branch in either way. Every key and shape must fit.
+    ``branches.1.`` and so on, each branch in either way. Every key and shape must fit. A prefix of all names (``model.``
+    of Lightning) is taken off where they fit better without it.
 
     Raises:
-        CheckpointError: keys or shapes that do not fit; all are listed.
+        CheckpointError: keys or shapes that do not fit; all are listed. Or a value that is not finite; names it.
     """
     where = str(weights) if isinstance(weights, str | Path) else "the state dict"
     state = read_state_dict(weights) if isinstance(weights, str | Path) else plain_state_dict(weights, where)
     backbone: Any = model.backbone
-    loads = {"": (model, state)} if set(model.state_dict()) & set(state) else _loads(backbone, state)
+    variants = [
+        {"": (model, variant)} if set(model.state_dict()) & set(variant) else _loads(backbone, variant)
+        for variant in without_prefixes(state)
+    ]
+    loads = max(
+        variants, key=lambda loads: sum(_count_fitting(*load) for load in loads.values())
+    )  # the first of equals
     problems = [
         f"{at.removesuffix('.')}: {problem}" if at else problem
         for at, (target, own) in loads.items()
@@ -109,7 +177,41 @@ def load_weights(model: nn.Module, weights: str | Path | Mapping[str, Tensor]) -
             "A checkpoint of the authors' own code is read with iqa_zoo.import_released(system, state_dict)"
         )
     for target, own in loads.values():
-        target.load_state_dict(own)
+        _check_finite(target, own, where)
+    for target, own in loads.values():
+        uncounted = {name: value for name, value in target.state_dict().items() if name.endswith(UNCOUNTED)}
+        target.load_state_dict({**uncounted, **own})
+
+
+def without_prefixes(state: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
+    """Yield a state dict, then without the first part of its names as long as all names share it.
+
+    >>> [list(each) for each in without_prefixes({"model.net.a": torch.zeros(1), "model.net.b.c": torch.zeros(1)})]
+    [['model.net.a', 'model.net.b.c'], ['net.a', 'net.b.c'], ['a', 'b.c']]
+    """
+    yield state
+    while len(first := {name.partition(".")[0] for name in state}) == 1 and all("." in name for name in state):
+        state = {name.removeprefix(f"{next(iter(first))}."): value for name, value in state.items()}
+        yield state
+
+
+def _count_fitting(target: nn.Module, state: Mapping[str, Tensor]) -> int:
+    return sum(name in state and value.shape == state[name].shape for name, value in target.state_dict().items())
+
+
+def _check_finite(target: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
+    """Refuse parameters that are not finite and buffers that are no number; a mask may be infinite by design."""
+    parameters = {name for name, _ in target.named_parameters()}
+    for name, own in target.state_dict().items():
+        if name not in state or not own.is_floating_point():
+            continue
+        value = state[name].to(own.dtype)  # in half precision a large value becomes infinite
+        wrong = ~value.isfinite() if name in parameters else value.isnan()
+        if wrong.any():
+            raise CheckpointError(
+                f"{where}: {int(wrong.sum())} of {wrong.numel()} values of {name} are not finite, the first is "
+                f"{value[wrong][0].item()}; the training that wrote them failed, or the file is damaged"
+            )
 
 
 Loads = dict[
@@ -141,7 +243,7 @@ def _problems(target: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
     """What keeps a state dict from being loaded strictly."""
     own = target.state_dict()
     problems = []
-    if missing := set(own) - set(state):
+    if missing := {name for name in set(own) - set(state) if not name.endswith(UNCOUNTED)}:
         problems.append(f"missing: {shorten(missing)}")
     if unknown := set(state) - set(own):
         problems.append(f"unknown: {shorten(unknown)}")

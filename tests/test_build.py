@@ -104,7 +104,7 @@ def test_a_part_that_needs_a_stage_the_backbone_cannot_give(tiny):
     ]
 
 
-@pytest.mark.parametrize(("heads", "nearest"), [(6, 4), (33, 32), (0, 1), (-2, 1)])
+@pytest.mark.parametrize(("heads", "nearest"), [(6, 4), (33, 32)])
 def test_dims_that_do_not_divide(tiny, heads, nearest):
     tiny["interactions"][1]["num_heads"] = heads
     assert problems_of(tiny) == [

@@ -15,16 +15,16 @@ from iqa_zoo.testing.fixes import FIXES
 HEAD = '''
 from torch import nn
 
-from iqa_zoo.contracts import HeadOutput
-from iqa_zoo.sizes import require_positive
+from iqa_zoo.contracts import HeadOutput, Size
+from iqa_zoo.values import checked
 
 
 class Sound(nn.Module):
     """A linear score."""
 
-    def __init__(self, *, dim: int, hidden: int):
+    @checked
+    def __init__(self, *, dim: int, hidden: Size):
         super().__init__()
-        require_positive(hidden=hidden)
         self.fc = nn.Sequential(nn.Linear(dim, hidden), nn.Linear(hidden, 1))
 
     examples = ({"hidden": 4}, {"hidden": 5})

@@ -70,9 +70,3 @@ def test_positions_of_the_learned_size_are_the_learned_ones():
 def test_a_grid_is_one_number_or_two(grid):
     with pytest.raises(PartError, match=rf"is {len(grid)} numbers; give cells per side, or rows and columns"):
         grid_sides(grid)
-
-
-@pytest.mark.parametrize("grid", [0, -1, (7, 0)])
-def test_a_grid_has_cells(grid):
-    with pytest.raises(PartError, match="not positive"):
-        grid_sides(grid)

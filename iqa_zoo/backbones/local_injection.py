@@ -16,10 +16,10 @@ from torch.nn import functional as F
 from iqa_zoo.backbones.multi_backbone import MultiBackbone
 from iqa_zoo.backbones.timm_features import TimmFeatures, one_feature_a_block
 from iqa_zoo.config import part_parameters
-from iqa_zoo.contracts import BackboneConfig, Features, spec_of
+from iqa_zoo.contracts import BackboneConfig, Count, Features, Grid, Pixels, Size, spec_of
 from iqa_zoo.errors import NestedPartError, PartError
 from iqa_zoo.registry import register_backbone
-from iqa_zoo.sizes import require_positive
+from iqa_zoo.values import checked
 
 _EXAMPLE_VIT = {"type": "timm_features", "name": "test_vit", "image_size": 64}
 _EXAMPLE_RESNET = {"type": "timm_features", "name": "test_resnet", "image_size": 64, "stages": (3, 4)}
@@ -71,21 +71,21 @@ class LocalInjection(MultiBackbone):
         {"branches": (_EXAMPLE_VIT, {**_EXAMPLE_RESNET, "stages": (2, 4)}), "stages": (4, 1), "freeze": (False, True)},
     )
 
+    @checked
     def __init__(
         self,
         *,
         branches: Sequence[BackboneConfig],
         stages: Sequence[int] | None = None,
-        image_size: int | None = None,
+        image_size: Pixels | None = None,
         freeze: bool | Sequence[bool] = True,
-        width: int = 64,
-        grid: int = 7,
-        num_heads: int = 4,
+        width: Size = 64,
+        grid: Grid = 7,
+        num_heads: Count = 4,
         pretrained: bool = False,
     ):
         if len(branches) != 2:
             raise PartError(f"{len(branches)} branches; give two, a transformer and the network of the local features")
-        require_positive(width=width, grid=grid, num_heads=num_heads)
         if width % num_heads:
             raise PartError(f"num_heads={num_heads} does not divide width={width}")
         first = dict(branches[0])

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from iqa_zoo.build import build_parts
 from iqa_zoo.config import part_parameters
-from iqa_zoo.contracts import BackboneConfig, Features, FeatureSpec, spec_of
+from iqa_zoo.contracts import BackboneConfig, Features, FeatureSpec, Pixels, spec_of
 from iqa_zoo.errors import NestedPartError, PartError
 from iqa_zoo.registry import register_backbone
-from iqa_zoo.sizes import require_positive
+from iqa_zoo.values import checked
 
 FIRST_STAGE = 10  # branch b's stage s is stage 10 b + s
 
@@ -52,12 +52,13 @@ class MultiBackbone(nn.Module):
     ({4: 512, 13: 121}, 633)
     """
 
+    @checked
     def __init__(
         self,
         *,
         branches: Sequence[BackboneConfig],
         stages: Sequence[int] | None = None,
-        image_size: int | None = None,
+        image_size: Pixels | None = None,
         freeze: bool | Sequence[bool] = False,
         freeze_batch_norm: bool | Sequence[bool] | None = None,
         pretrained: bool = False,
@@ -65,8 +66,6 @@ class MultiBackbone(nn.Module):
         super().__init__()
         if not branches:
             raise PartError("branches is empty; give at least one backbone, dict(type=NAME, ...)")
-        if image_size is not None:
-            require_positive(image_size=image_size)
         frozen = _flags("freeze", freeze, len(branches))
         self.still = frozen
         if freeze_batch_norm is not None:

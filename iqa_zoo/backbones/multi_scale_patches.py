@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from timm.layers import LayerNorm  # whose epsilon is 1e-6 too
@@ -11,10 +11,10 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iqa_zoo.contracts import Features, FeatureSpec
+from iqa_zoo.contracts import Count, Depth, Features, FeatureSpec, Grid, Pixels, Range, Share, Size
 from iqa_zoo.errors import PartError
 from iqa_zoo.registry import register_backbone
-from iqa_zoo.sizes import require_positive
+from iqa_zoo.values import checked
 
 PATCH = 32  # pixels a side
 EPSILON = 1e-6  # of every normalisation, as released
@@ -58,23 +58,24 @@ class MultiScalePatches(nn.Module):
         {"image_size": 40, "longer_sides": (), "grid": 2, "width": 8, "depth": 1, "num_heads": 1, "dropout": 0.2},
     )
 
+    @checked
     def __init__(
         self,
         *,
-        image_size: int = 224,
-        longer_sides: Sequence[int] = (224, 384),
-        grid: int = 10,
-        width: int = 384,
-        depth: int = 14,
-        num_heads: int = 6,
-        mlp_ratio: float = 3.0,
-        dropout: float = 0.0,
+        image_size: Pixels = 224,
+        longer_sides: Sequence[Pixels] = (224, 384),
+        grid: Grid = 10,
+        width: Size = 384,
+        depth: Depth = 14,
+        num_heads: Count = 6,
+        mlp_ratio: Annotated[float, Range(0.01, 64)] = 3.0,
+        dropout: Share = 0.0,
     ):
         super().__init__()
-        require_positive(image_size=image_size, longer_sides=longer_sides, grid=grid, depth=depth)
-        require_positive(width=width, num_heads=num_heads)
         if width % num_heads:
             raise PartError(f"num_heads={num_heads} does not divide width={width}")
+        if int(width * mlp_ratio) < 1:
+            raise PartError(f"mlp_ratio={mlp_ratio} of width={width} leaves no hidden layer")
         self.longer_sides, self.grid = tuple(longer_sides), grid
         self.embed = _PatchNetwork(width)
         self.place = nn.Parameter(torch.empty(grid**2, width))
@@ -106,7 +107,7 @@ class MultiScalePatches(nn.Module):
     def forward(self, image_BCHW: Tensor) -> Features:
         versions = [_with_longer_side(image_BCHW, side) for side in self.longer_sides] + [image_BCHW]
         tokens = [self._tokens(version_BCHW) + self.scale[i] for i, version_BCHW in enumerate(versions)]
-        class_B1C = self.class_token.expand(len(image_BCHW), -1, -1)
+        class_B1C = self.class_token.expand(image_BCHW.shape[0], -1, -1)
         tokens_BLC = self.norm(self.blocks(torch.cat((class_B1C, *tokens), dim=1)))
         return Features({}, tokens_BLC[:, 1:], tokens_BLC[:, 0])
 

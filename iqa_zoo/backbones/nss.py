@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iqa_zoo.contracts import Features, FeatureSpec, StageInfo
+from iqa_zoo.contracts import Features, FeatureSpec, Pixels, StageInfo
 from iqa_zoo.errors import PartError, closest
 from iqa_zoo.registry import register_backbone
+from iqa_zoo.values import checked
 
 STAGE_STRIDES = {1: 4, 2: 8, 3: 16, 4: 32}
 SMALLEST_IMAGE = 32
@@ -119,7 +120,8 @@ class NaturalSceneStatistics(nn.Module):
 
     window: Tensor
 
-    def __init__(self, *, stages: Sequence[int] = (3, 4), image_size: int = 224):
+    @checked
+    def __init__(self, *, stages: Sequence[int] = (3, 4), image_size: Pixels = 224):
         super().__init__()
         available = ", ".join(map(str, STAGE_STRIDES))
         for stage in stages:

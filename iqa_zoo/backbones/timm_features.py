@@ -10,12 +10,14 @@ from typing import Any
 
 import huggingface_hub
 import timm
+import torch
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import Features, FeatureSpec, StageInfo
+from iqa_zoo.allocation import LimitReached
+from iqa_zoo.contracts import Features, FeatureSpec, Pixels, StageInfo
 from iqa_zoo.errors import CheckpointError, PartError, closest
 from iqa_zoo.registry import register_backbone
-from iqa_zoo.sizes import require_positive
+from iqa_zoo.values import checked
 
 STAGE_STRIDES = {1: 4, 2: 8, 3: 16, 4: 32}
 
@@ -51,13 +53,14 @@ class TimmFeatures(nn.Module):
 
     model: Any  # timm's own class
 
+    @checked
     def __init__(
         self,
         *,
         name: str,
         stages: Sequence[int] = (),
         stage_blocks: Sequence[int] | None = None,
-        image_size: int | None = None,
+        image_size: Pixels | None = None,
         final_norm: bool = True,
         model_args: Mapping[str, Any] | None = None,
         pretrained: bool = False,
@@ -73,8 +76,6 @@ class TimmFeatures(nn.Module):
         except RuntimeError as error:  # timm's way to say that it has no weights of this tag
             tags = timm.list_pretrained(f"{base}.*")
             raise PartError(f"{error}{closest(name, tags)}; it has {', '.join(tags) or 'no weights'}") from error
-        if image_size is not None:
-            require_positive(image_size=image_size)
         options = dict(model_args or {})
         self.fixed_size = bool(made_for and made_for.fixed_input_size)
         if image_size is not None and self.fixed_size:
@@ -145,11 +146,14 @@ def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
         if pretrained:
             _reach_hub(name)
         return timm.create_model(name, pretrained=pretrained, **{"num_classes": 0, **options})
-    except TypeError as error:
-        if not options:
-            raise
-        raise PartError(f"timm's {name!r} does not take model_args={options} ({error})") from error
+    except LimitReached:
+        raise
     except Exception as error:
+        on_meta = torch.get_default_device().type == "meta"  # where timm may fail for want of values
+        if options and not on_meta and (isinstance(error, TypeError) or not pretrained):
+            raise PartError(
+                f"timm's {name!r} does not take model_args={options} ({type(error).__name__}: {error})"
+            ) from error
         if not pretrained:
             raise
         # The hub client's errors are of many kinds; all mean that no weights came.

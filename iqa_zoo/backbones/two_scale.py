@@ -11,9 +11,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from iqa_zoo.backbones.multi_backbone import MultiBackbone
-from iqa_zoo.contracts import BackboneConfig, Features
+from iqa_zoo.contracts import BackboneConfig, Features, Pixels
 from iqa_zoo.errors import PartError
 from iqa_zoo.registry import register_backbone
+from iqa_zoo.values import checked
 
 _EXAMPLE_RESNET = {"type": "timm_features", "name": "test_resnet", "image_size": 64}
 _EXAMPLE_NSS = {"type": "nss", "image_size": 64}
@@ -54,12 +55,13 @@ class TwoScale(MultiBackbone):
         {"branches": (_EXAMPLE_RESNET, _EXAMPLE_NSS), "freeze": (False, True)},
     )
 
+    @checked
     def __init__(
         self,
         *,
         branches: Sequence[BackboneConfig],
         stages: Sequence[int] | None = None,
-        image_size: int | None = None,
+        image_size: Pixels | None = None,
         freeze: bool | Sequence[bool] = True,
         pretrained: bool = False,
     ):

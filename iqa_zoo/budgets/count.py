@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 from iqa_zoo.budgets._fvcore import FlopCountAnalysis
 from iqa_zoo.budgets.formulas import FORMULAS, STANDS_APART, ZERO_COST, Handle, label
 from iqa_zoo.errors import BudgetError
+from iqa_zoo.graphs import counting
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ def count_operators(
         stack.enter_context(torch.random.fork_rng(devices=[device] if device.type == "cuda" else []))
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.no_grad())
+        stack.enter_context(counting())
         if device.type != "meta":  # which has no autocast
             stack.enter_context(torch.autocast(device.type, enabled=False))
         compute_constants(module)

@@ -5,22 +5,20 @@ from __future__ import annotations
 import functools
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
-from torch.utils.weak import WeakTensorKeyDictionary
 
+from iqa_zoo.blank import BackboneKey, backbone_key, blank, declared_spec, empty_backbone
 from iqa_zoo.budgets.budget import Budget, add_up
 from iqa_zoo.budgets.count import OperatorCount, count_operators
 from iqa_zoo.build import build_backbone, build_decoder
-from iqa_zoo.config import Config, load_config, part_parameters, resolve_config
-from iqa_zoo.contracts import Features, FeatureSpec
+from iqa_zoo.config import Config, load_config
+from iqa_zoo.contracts import Features, FeatureSpec, spec_of
 from iqa_zoo.errors import BudgetError
 from iqa_zoo.quality_model import GivenFeatures, QualityModel
 from iqa_zoo.registry import SLOTS
@@ -83,7 +81,7 @@ def measure_decoder(cfg: str | Path | Mapping[str, Any], spec: FeatureSpec, feat
     >>> measure_decoder("deiqt", FeatureSpec({}, 384, 384, 224), features).macs
     71122176
     """
-    with _blank():
+    with blank():
         decoder = build_decoder(cfg, spec)
     like = _like(decoder)
     stages = list(features.maps)
@@ -97,7 +95,7 @@ def measure_decoder(cfg: str | Path | Mapping[str, Any], spec: FeatureSpec, feat
 
 def measure_parameters(cfg: Config, spec: FeatureSpec) -> Budget:
     """The parameters of a config's model without its backbone, at hardly any cost: nothing is initialised or run."""
-    with _blank():
+    with blank():
         try:
             with torch.device("meta"):
                 decoder = build_decoder(cfg, spec)
@@ -135,13 +133,12 @@ class MeasuredBackbone(BackboneShapes):
     budget: Budget
 
 
-BackboneKey = tuple[Any, str, int | None]
 _COUNTED: dict[BackboneKey, MeasuredBackbone] = {}  # in a process, the latest last
 
 
 def measure_backbone(cfg: Config, image_size: int | None = None) -> MeasuredBackbone:
     """Count the backbone of a config, once in a process for each."""
-    key = _backbone_key(cfg, image_size)
+    key = backbone_key(cfg, image_size)
     if key not in _COUNTED:
         while len(_COUNTED) >= REMEMBERED:
             del _COUNTED[next(iter(_COUNTED))]
@@ -150,41 +147,21 @@ def measure_backbone(cfg: Config, image_size: int | None = None) -> MeasuredBack
 
 
 def backbone_spec(cfg: Config) -> FeatureSpec:
-    """What the backbone of a config declares: it is made once in a process, and neither counted nor run."""
-    key = _backbone_key(cfg, None)
-    return _COUNTED[key].spec if key in _COUNTED else _made_empty(*key)[1]
+    """What the backbone of a config declares; one that was counted is not made again."""
+    key = backbone_key(cfg)
+    return _COUNTED[key].spec if key in _COUNTED else declared_spec(*key)
 
 
 def backbone_shapes(cfg: Config) -> BackboneShapes:
     """What the backbone of a config hands to a decoder; nothing is counted and, if the backbone allows, computed."""
-    key = _backbone_key(cfg, None)
+    key = backbone_key(cfg, None)
     return _COUNTED[key] if key in _COUNTED else _shapes_of(*key)
-
-
-def _backbone_key(cfg: Config, image_size: int | None) -> BackboneKey:
-    """What a backbone is remembered by. What its name stands for now belongs to it: a name can be registered anew."""
-    part = resolve_config(cfg)["backbone"]
-    if image_size is not None and "image_size" in part_parameters("backbone", part["type"]):
-        part["image_size"] = image_size
-    return SLOTS["backbone"].get(part["type"]), json.dumps(part, sort_keys=True), image_size
-
-
-@functools.lru_cache(maxsize=2)  # of the two that are compared, between a look at the spec and one at the shapes
-def _made_empty(kind: Any, part: str, image_size: int | None) -> tuple[nn.Module, FeatureSpec]:
-    """A backbone without memory for its weights, where it can be made so, and what it declares."""
-    cfg = {"backbone": json.loads(part)}
-    with _blank():
-        try:
-            with torch.device("meta"):
-                backbone = build_backbone(cfg)
-        except (NotImplementedError, RuntimeError):  # a part that reads values while it is made
-            backbone = build_backbone(cfg)
-    return backbone, backbone.spec  # type: ignore[return-value]
 
 
 @functools.lru_cache(maxsize=REMEMBERED)
 def _shapes_of(kind: Any, part: str, image_size: int | None) -> BackboneShapes:
-    backbone, spec = _made_empty(kind, part, image_size)
+    backbone = empty_backbone(kind, part, image_size)
+    spec = spec_of(backbone)
     size = spec.image_size
     try:
         with torch.no_grad():
@@ -203,7 +180,7 @@ def _shapes(features: Features) -> tuple[tuple[int, ...], tuple[int, ...], dict[
 
 
 def _count_backbone(part: str, image_size: int | None) -> MeasuredBackbone:
-    with _blank():
+    with blank():
         backbone = build_backbone({"backbone": json.loads(part)})
     spec: FeatureSpec = backbone.spec  # type: ignore[assignment]
     size = image_size or spec.image_size
@@ -212,35 +189,6 @@ def _count_backbone(part: str, image_size: int | None) -> MeasuredBackbone:
         backbone, _image(size, backbone), call=lambda backbone, image: given.append(backbone(image))
     )
     return MeasuredBackbone(spec, size, *_shapes(given[0]), budget=_Parameters().part(backbone, counts[""]))
-
-
-class _Zeros(TorchFunctionMode):
-    """Zeros in the place of random initial weights, which would take longer than the count. They come as memory that is
-    not touched yet, and what a truncated normal does to its uniform numbers next is left out."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.blank = WeakTensorKeyDictionary()
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        tensor = args[0] if args else kwargs.get("tensor")
-        name = getattr(func, "__name__", "")
-        if isinstance(tensor, Tensor) and name.endswith(("uniform_", "normal_")):
-            if not tensor.is_meta:
-                tensor.data = torch.zeros_like(tensor)
-            self.blank[tensor] = True
-            return tensor
-        if name in ("erfinv_", "mul_", "add_", "clamp_") and tensor in self.blank:
-            return tensor
-        return func(*args, **kwargs)
-
-
-@contextmanager
-def _blank() -> Iterator[None]:
-    """Where a model is built to be counted only."""
-    with torch.random.fork_rng(devices=[]), _Zeros():
-        yield
 
 
 def _like(module: nn.Module) -> Tensor:
@@ -269,7 +217,13 @@ def _budget(model: QualityModel, counts: Mapping[str, OperatorCount], image_size
             continue  # an empty slot; a loss counts where it is trained along
         else:
             by_slot[slot] = parameters.part(part, counts.get(slot, nothing))
-    return add_up(by_slot, by_block=by_block, image_size=image_size)
+    whole = add_up(by_slot, by_block=by_block, image_size=image_size)
+    if "" in counts and (run := counts[""].macs.total()) != whole.macs:
+        raise BudgetError(
+            f"the forward pass runs {run:,} MACs, and its parts {whole.macs:,}: something is computed outside the parts, or by a "
+            "method of a part other than forward"
+        )
+    return whole
 
 
 class _Parameters:

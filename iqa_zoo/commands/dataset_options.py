@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from iqa_zoo.config import parse_value, value_problem
+from iqa_zoo.config import parse_value
 from iqa_zoo.errors import ConfigError, InputError, not_one_of
 from iqa_zoo.registry import DATASETS
+from iqa_zoo.values import value_problem
 
 if TYPE_CHECKING:
     from iqa_zoo.data.rated import RatedImages
@@ -57,16 +58,26 @@ def add_dataset_options(
     parser.add_argument(
         "--option",
         metavar="KEY=VALUE",
-        action="append",
+        action="extend",
+        nargs="+",
         default=[],
         type=_option,
-        help="an option of the dataset itself, for example labels=scores.csv, higher_is_better=false or subset=true; "
-        "may be given several times",
+        help="options of the dataset itself, for example labels=scores.csv image=filename mos=score, "
+        "higher_is_better=false or subset=true; may be given several times",
     )
     if skip_unreadable:
         parser.add_argument(
             "--skip-unreadable", action="store_true", help="leave out images that cannot be decoded, and say which"
         )
+
+
+def add_look_alikes_option(parser: argparse._ActionsContainer) -> None:
+    """Add ``--ignore-look-alikes``, for a command that makes splits."""
+    parser.add_argument(
+        "--ignore-look-alikes",
+        action="store_true",
+        help="do not compare the images: those that look the same may be in different parts of a split",
+    )
 
 
 def load_dataset(args: argparse.Namespace, progress: Callable[[int, int], None] | None = None) -> RatedImages:
@@ -150,7 +161,9 @@ def progress_bar(words: str) -> Iterator[Callable[[int, int], None] | None]:
 def _option(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE, for example higher_is_better=false")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not KEY=VALUE, for example higher_is_better=false (other arguments go before --option)"
+        )
     return key.strip(), value
 
 

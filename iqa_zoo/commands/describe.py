@@ -13,7 +13,6 @@ from iqa_zoo.commands.shared import console
 from iqa_zoo.config import (
     FILES,
     LISTS,
-    annotation_in_words,
     dump_config,
     load_config,
     part_parameters,
@@ -23,6 +22,7 @@ from iqa_zoo.config import (
 from iqa_zoo.contracts import HANDED_DOWN
 from iqa_zoo.errors import UnknownName, not_one_of
 from iqa_zoo.registry import MODELS, REGISTRIES, SLOTS
+from iqa_zoo.values import annotation_in_words
 
 
 def add(commands: Any) -> None:

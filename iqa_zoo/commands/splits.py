@@ -9,11 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from iqa_zoo.commands.dataset_options import add_dataset_options, load_dataset, progress_bar
+from iqa_zoo.commands.dataset_options import (
+    add_dataset_options,
+    add_look_alikes_option,
+    load_dataset,
+    progress_bar,
+)
 from iqa_zoo.commands.shared import console, print_json
 from iqa_zoo.errors import InputError
 
 if TYPE_CHECKING:
+    from iqa_zoo.data.look_alikes import LookAlikes
     from iqa_zoo.data.rated import RatedImages
     from iqa_zoo.data.splits import Split
 
@@ -26,7 +32,8 @@ def add(commands: Any) -> None:
         "splits",
         help="make or check a file of train, validation and test parts",
         description="Split a dataset, all images of one content in one part, and write a file that names the images "
-        "of each part; or check such a file against the data. Exit code 1 if images of two parts look the same.",
+        "of each part; or check such a file against the data. Images that look the same count as one content. Exit code "
+        "1 if --check-duplicates finds images of two parts that look the same.",
     )
     add_dataset_options(parser)
     where = parser.add_mutually_exclusive_group(required=True)
@@ -44,33 +51,37 @@ def add(commands: Any) -> None:
         action="store_true",
         help="the split of the release; the validation fraction counts where the release has no validation part",
     )
-    parser.add_argument(
-        "--check-duplicates", action="store_true", help="look for images of two parts that look the same"
-    )
+    parser.add_argument("--check-duplicates", action="store_true", help="find images of two parts that look the same")
+    add_look_alikes_option(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     _check_arguments(args)
+    from iqa_zoo.data.look_alikes import group_look_alikes
     from iqa_zoo.data.release import some
     from iqa_zoo.data.splits import check_leaks, load_splits, save_splits
 
     with progress_bar(f"reading {args.data}") as progress:
         data = load_dataset(args, progress)
-    splits = load_splits(args.read, data) if args.read else _make(args, data)
+    alike = None
+    if args.check_duplicates or not (args.read or args.ignore_look_alikes):
+        with progress_bar("comparing images") as progress:
+            alike = group_look_alikes(data, progress)
+    groups = None if args.ignore_look_alikes or alike is None else alike.groups
+    splits = load_splits(args.read, data) if args.read else _make(args, data, groups)
     # An official split, or the one of a user's table, may part images of one content; load_splits would refuse it.
     if leaks := [leak for split in splits for leak in check_leaks(data, split)]:
         raise InputError(f"{data.name}: the official split leaks and is not written: {some(leaks)}")
-    pairs = _look_the_same(data) if args.check_duplicates else None
-    found = {split.id: check_leaks(data, split, pairs or ()) for split in splits}
+    found = {split.id: check_leaks(data, split, alike.pairs if alike else ()) for split in splits}
     if args.output:
         save_splits(args.output, data, splits)
     if args.json:
-        print_json(_as_dict(args, data, splits, found))
+        print_json(_as_dict(args, data, splits, alike, found))
     else:
-        _print(args, data, splits, pairs, found)
-    return 1 if any(found.values()) else 0
+        _print(args, data, splits, alike, found)
+    return 1 if args.check_duplicates and any(found.values()) else 0
 
 
 def _check_arguments(args: argparse.Namespace) -> None:
@@ -91,29 +102,12 @@ def _check_arguments(args: argparse.Namespace) -> None:
         raise InputError(f"{args.output}: there is no folder {args.output.parent}")
 
 
-def _make(args: argparse.Namespace, data: RatedImages) -> list[Split]:
+def _make(args: argparse.Namespace, data: RatedImages, groups: Sequence[str] | None) -> list[Split]:
     from iqa_zoo.data.splits import make_splits, official_split
 
     if args.official:
-        return [official_split(data, args.validation_fraction, args.seed)]
-    return make_splits(data, args.count, args.seed, args.test_fraction, args.validation_fraction)
-
-
-def _look_the_same(data: RatedImages) -> list[tuple[str, str]]:
-    import numpy as np
-
-    from iqa_zoo.data.duplicates import near_duplicates, perceptual_hash
-    from iqa_zoo.data.images import read_image
-
-    hashes = []
-    with progress_bar("looking for duplicates") as progress:
-        for path in data.paths:
-            hashes.append(perceptual_hash(read_image(path)))
-            if progress is not None:
-                progress(len(hashes), len(data))
-    pairs = near_duplicates(np.array(hashes))
-    # Distorted versions of one content look alike by design, and are in one part.
-    return [(data.names[a], data.names[b]) for a, b in pairs if data.contents[a] != data.contents[b]]
+        return [official_split(data, args.validation_fraction, args.seed, groups)]
+    return make_splits(data, args.count, args.seed, args.test_fraction, args.validation_fraction, groups)
 
 
 def _sizes(data: RatedImages, split: Split) -> dict[str, int]:
@@ -122,13 +116,18 @@ def _sizes(data: RatedImages, split: Split) -> dict[str, int]:
 
 
 def _as_dict(
-    args: argparse.Namespace, data: RatedImages, splits: Sequence[Split], found: dict[str, list[str]]
+    args: argparse.Namespace,
+    data: RatedImages,
+    splits: Sequence[Split],
+    alike: LookAlikes | None,
+    found: dict[str, list[str]],
 ) -> dict[str, Any]:
     return {
         "dataset": data.name,
         "file": str(args.read or args.output),
         "images": len(data),
         "contents": len(set(data.contents)),
+        **({"look_alikes": alike.pairs} if alike and alike.pairs else {}),
         "splits": [{"id": split.id, **_sizes(data, split), "leaks": found[split.id]} for split in splits],
     }
 
@@ -137,7 +136,7 @@ def _print(
     args: argparse.Namespace,
     data: RatedImages,
     splits: Sequence[Split],
-    pairs: list[tuple[str, str]] | None,
+    alike: LookAlikes | None,
     found: dict[str, list[str]],
 ) -> None:
     grouped = f" of {len(set(data.contents))} contents, each in one part" if data.references is not None else ""
@@ -146,11 +145,13 @@ def _print(
     for number, split in enumerate(splits, start=1):
         table.add_row(str(number), split.id, *map(str, _sizes(data, split).values()))
     console().print(table)
-    if pairs is not None:
+    if alike and args.check_duplicates:
         apart = sum(map(len, found.values()))
         print(
-            f"contents that look the same: {len(pairs)} pairs of images; in different parts, over all splits: {apart}"
+            f"contents that look the same: {len(alike.pairs)} pairs of images; in different parts, over all splits: {apart}"
         )
+    elif alike and alike.pairs and not args.official:
+        print(alike.describe())
     for number, split in enumerate(splits, start=1):
         for leak in found[split.id]:
             print(f"split {number}: {leak}")

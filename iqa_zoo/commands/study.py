@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from rich.console import Console
@@ -21,9 +22,10 @@ from torch import nn
 from iqa_zoo.budgets import Budget, match_budget, measure_budget
 from iqa_zoo.build import build_model
 from iqa_zoo.cache import cache_folder
-from iqa_zoo.commands.dataset_options import add_dataset_options, load_dataset
+from iqa_zoo.commands.dataset_options import add_dataset_options, add_look_alikes_option, load_dataset
 from iqa_zoo.config import Config, config_hash, load_config, resolve_config
 from iqa_zoo.contracts import FeatureSpec, spec_of
+from iqa_zoo.data.look_alikes import LookAlikes, group_look_alikes
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split, load_splits, make_splits
 from iqa_zoo.engine.comparison import Elsewhere, Training, backbone_config, train_many
@@ -38,6 +40,7 @@ from iqa_zoo.errors import BudgetError, IqaZooError
 from iqa_zoo.registry import BACKBONES
 from iqa_zoo.training.devices import torch_device
 from iqa_zoo.training.recipe import FrozenRecipe
+from iqa_zoo.weights import split_key
 
 Tick = Callable[[int, int], None]
 Report = Callable[[str], Tick]
@@ -102,6 +105,7 @@ def add_data_options(what: argparse._ActionsContainer, default: str = "demo") ->
         metavar="SHARE",
         help="of the training part, held out of it to validate (default: 0.1; 0 with --selection last)",
     )
+    add_look_alikes_option(what)
 
 
 def add_backbone_options(what: argparse._ActionsContainer) -> None:
@@ -144,7 +148,7 @@ def check_weights(parser: argparse.ArgumentParser, arguments: argparse.Namespace
     for name, file in arguments.weights.items():
         if name not in arguments.backbones:
             parser.error(f"--weights {name}=...: not one of --backbones {' '.join(arguments.backbones)}")
-        if not file.is_file():
+        if not split_key(file)[0].is_file():
             parser.error(f"--weights {name}: there is no file {file}")
 
 
@@ -251,7 +255,25 @@ def load_data(arguments: argparse.Namespace, report: Report) -> RatedImages:
     if arguments.images is not None and arguments.images < len(data):
         step = len(data) / arguments.images
         data = data.select(int(i * step) for i in range(arguments.images))
+    if find_look_alikes(arguments):
+        look_alikes(data, report(f"comparing the images of {data.name}"))
     return data
+
+
+_LOOK_ALIKES: WeakKeyDictionary[RatedImages, LookAlikes] = WeakKeyDictionary()
+
+
+def look_alikes(data: RatedImages, progress: Tick | None = None) -> LookAlikes:
+    """The images of a study's dataset that look the same; found once in a study."""
+    if data not in _LOOK_ALIKES:
+        _LOOK_ALIKES[data] = group_look_alikes(data, progress)
+    return _LOOK_ALIKES[data]
+
+
+def find_look_alikes(arguments: argparse.Namespace) -> bool:
+    """Whether a study makes its splits itself, and keeps images that look the same in one part."""
+    makes_splits = "split_file" in arguments and not arguments.split_file
+    return makes_splits and not arguments.ignore_look_alikes
 
 
 def splits_of(arguments: argparse.Namespace, data: RatedImages, usual: int | None = None) -> list[Split]:
@@ -264,7 +286,13 @@ def splits_of(arguments: argparse.Namespace, data: RatedImages, usual: int | Non
         splits = load_splits(arguments.split_file, data)[: arguments.splits]
     else:
         count = arguments.splits or usual or (5 if arguments.data == "demo" else 10)
-        splits = make_splits(data, count, seed=arguments.seed, validation_fraction=arguments.validation_fraction)
+        splits = make_splits(
+            data,
+            count,
+            seed=arguments.seed,
+            validation_fraction=arguments.validation_fraction,
+            groups=look_alikes(data).groups if find_look_alikes(arguments) else None,
+        )
     smallest = min(len(split.test) for split in splits)
     if smallest < 5:
         raise IqaZooError(
@@ -507,7 +535,7 @@ def conditions(
         "protocol": "frozen",
         "backbone": arguments.backbone,
         "weights": weights_in_words(arguments),
-        "data": describe_data(data),
+        "data": describe_data(data) | ({"look_alikes": look_alikes(data).pairs} if find_look_alikes(arguments) else {}),
         "selection": arguments.selection,
         "parts": {part: len(getattr(split, part)) for part in ("train", "validation", "test")},
         "splits": [split.id for split in splits],

@@ -15,7 +15,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from iqa_zoo.commands.dataset_options import add_dataset_options, load_dataset, progress_bar
+from iqa_zoo.commands.dataset_options import (
+    add_dataset_options,
+    add_look_alikes_option,
+    load_dataset,
+    progress_bar,
+)
 from iqa_zoo.commands.evaluate import metrics_table, read_split
 from iqa_zoo.commands.score import INTERRUPTED, whole
 from iqa_zoo.commands.shared import add_set_option, console, print_json
@@ -25,6 +30,7 @@ from iqa_zoo.errors import ConfigError, InputError
 from iqa_zoo.training.recipe import Recipe, list_recipes, load_recipe
 
 if TYPE_CHECKING:
+    from iqa_zoo.data.look_alikes import LookAlikes
     from iqa_zoo.data.rated import RatedImages
     from iqa_zoo.data.splits import Split
     from iqa_zoo.engine.training import TrainingOptions
@@ -80,6 +86,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--validation-fraction", type=float, metavar="F", help="of the training contents (default: 0.1)"
     )
+    add_look_alikes_option(parser)
     parser.add_argument("--resume", action="store_true", help="go on with the run in the folder, if there is one")
     parser.add_argument("--save-steps", type=whole, metavar="N", help="a checkpoint every N steps as well")
     parser.add_argument(
@@ -168,14 +175,28 @@ def _chosen_split(args: argparse.Namespace, data: RatedImages) -> Split:
 
     if args.splits is not None:
         return read_split(args.splits, data, args.split or 1)
+    alike = None if args.ignore_look_alikes else _look_alikes(data)
+    groups = alike.groups if alike else None
     fraction = VALIDATION_FRACTION if args.validation_fraction is None else args.validation_fraction
     if args.official:
-        split = official_split(data, fraction, args.split_seed or 0)
+        split = official_split(data, fraction, args.split_seed or 0, groups)
         if leaks := check_leaks(data, split):
             raise InputError(f"{data.name}: the official split leaks: {some(leaks)}")
+        for leak in check_leaks(data, split, alike.pairs if alike else ()):
+            if _is_first():
+                print(f"iqa-zoo: warning: the official split: {leak}", file=sys.stderr)
         return split
+    if alike and alike.pairs and _is_first():
+        print(f"iqa-zoo: {data.name}: {alike.describe()}", file=sys.stderr)
     number = args.split or 1
-    return make_splits(data, number, args.split_seed or 0, validation_fraction=fraction)[number - 1]
+    return make_splits(data, number, args.split_seed or 0, validation_fraction=fraction, groups=groups)[number - 1]
+
+
+def _look_alikes(data: RatedImages) -> LookAlikes:
+    from iqa_zoo.data.look_alikes import group_look_alikes
+
+    with progress_bar("comparing images") as progress:
+        return group_look_alikes(data, progress)
 
 
 def _options(args: argparse.Namespace) -> TrainingOptions:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from iqa_zoo.data.image_folder import ImageFolder, list_subfolders
+from iqa_zoo.data.labels import read_table
+from iqa_zoo.data.layout import find
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.data.release import Release, Row, file_index, find, number, rated_images, read_csv
+from iqa_zoo.data.release import Release, Row, rated_images
 from iqa_zoo.registry import register_dataset
 
 RELEASE = Release(
@@ -32,10 +35,9 @@ def agiqa3k(root: str | Path, *, subset: bool = False) -> RatedImages:
         InputError: the root, the labels or an image is missing, or the labels are not the release's.
     """
     labels = find(root, RELEASE, "data.csv", what="the label file")
-    images = file_index(Path(root), deep=True)
+    images = ImageFolder(labels.parent, *list_subfolders(labels.parent))
     rows = []
-    for line in read_csv(labels, ("name", "prompt", "mos_quality")):
-        name = line["name"]
-        path = images.get(name.casefold(), Path(root, name))
-        rows.append(Row(path, number(line["mos_quality"], labels, name), reference=line["prompt"]))
+    for line in read_table(labels, ("name", "prompt", "mos_quality")):
+        name = line.text("name")
+        rows.append(Row(images.find(name), line.number("mos_quality", name), reference=line.text("prompt")))
     return rated_images(RELEASE, rows, subset)

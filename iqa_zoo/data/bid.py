@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from iqa_zoo.data.image_folder import ImageFolder
+from iqa_zoo.data.labels import read_table
+from iqa_zoo.data.layout import find, find_any
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.data.release import NOT_STATED, Release, Row, file_index, find, number, rated_images, read_table
+from iqa_zoo.data.release import NOT_STATED, Release, Row, rated_images
+from iqa_zoo.errors import InputError
 from iqa_zoo.registry import register_dataset
 
 RELEASE = Release(
@@ -33,11 +37,13 @@ def bid(root: str | Path, *, subset: bool = False) -> RatedImages:
     """
     places = [f"{top}DatabaseGrades{suffix}" for top in ("", "ImageDatabase/") for suffix in (".csv", ".xlsx")]
     labels = find(root, RELEASE, *places, what="the label file")
-    folder = find(root, RELEASE, "ImageDatabase", "", what="the image folder")
-    images = file_index(folder)
+    folder = find_any(root, "ImageDatabase", beside=labels)
+    images = ImageFolder(labels.parent) if folder is None else ImageFolder(*{folder: None, labels.parent: None})
     rows = []
     for line in read_table(labels, ("image number", "average subjective grade")):
-        name = f"DatabaseImage{int(number(line['image number'], labels, 'an image')):04d}.JPG"
-        path = images.get(name.casefold(), folder / name)
-        rows.append(Row(path, number(line["average subjective grade"], labels, name)))
+        number = line.number("image number")
+        if not number.is_integer():
+            raise InputError(f"{line.where}: the image number is {number}, not a whole number")
+        name = f"DatabaseImage{int(number):04d}.JPG"
+        rows.append(Row(images.find(name), line.number("average subjective grade", name)))
     return rated_images(RELEASE, rows, subset)

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from iqa_zoo.data.duplicates import near_duplicates, perceptual_hash
+from iqa_zoo.data.duplicates import perceptual_hash
 from iqa_zoo.data.images import read_image
+from iqa_zoo.data.look_alikes import find_pairs
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.release import MissingImages, Release, some
 from iqa_zoo.errors import InputError
@@ -95,6 +96,7 @@ def check_dataset(name: str, root: str | Path, *, progress: Progress | None = No
     except InputError as error:
         if isinstance(error, MissingImages):
             missing = error.missing
+            problems += [error.hint] if error.hint else []
         else:
             problems.append(str(error))
         data = _what_there_is(load, root, options)
@@ -150,10 +152,9 @@ def _decode(data: RatedImages, progress: Progress | None) -> _Decoded:
                 smallest = (size, data.names[index])
         if progress is not None:
             progress(index + 1, len(data))
-    pairs = near_duplicates(np.array(hashes)) if hashes else []
-    found = [(readable[first], readable[second]) for first, second in pairs]
-    # Distorted versions of one content look alike by design.
-    duplicates = [(data.names[a], data.names[b]) for a, b in found if data.contents[a] != data.contents[b]]
+    contents = [data.contents[index] for index in readable]
+    pairs = find_pairs(np.array(hashes), contents) if hashes else []
+    duplicates = [(data.names[readable[first]], data.names[readable[second]]) for first, second in pairs]
     return _Decoded(tuple(readable), tuple(unreadable), tuple(duplicates), smallest)
 
 

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
+from iqa_zoo.data.image_folder import ImageFolder, list_subfolders
+from iqa_zoo.data.labels import read_lines, read_table
+from iqa_zoo.data.layout import find
+from iqa_zoo.data.names import match_names
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.data.release import (
-    NOT_STATED,
-    Release,
-    Row,
-    file_index,
-    find,
-    name_parts,
-    number,
-    rated_images,
-    read_lines,
-    read_table,
-)
+from iqa_zoo.data.release import NOT_STATED, Release, Row, name_parts, rated_images
 from iqa_zoo.errors import InputError
 from iqa_zoo.registry import register_dataset
 
@@ -49,36 +43,44 @@ def csiq(root: str | Path, *, subset: bool = False) -> RatedImages:
     Raises:
         InputError: the root, the labels or an image is missing, or the labels are not the release's.
     """
-    folder = find(root, RELEASE, "dst_imgs_all", "dst_imgs", what="the image folder")
-    images = file_index(folder, deep=True)
+    labels = find(
+        root, RELEASE, "csiq_label.txt", "im_names.txt", "csiq.DMOS.csv", "csiq.DMOS.xlsx", what="the label file"
+    )
+    folder = find(root, RELEASE, "dst_imgs_all", "dst_imgs", what="the image folder", beside=labels)
+
+    @functools.cache
+    def images_with(distortion: str) -> ImageFolder:
+        """The folder of a distortion and the one above; all folders where none has its name."""
+        inner = list_subfolders(folder)
+        own = match_names(distortion, [path.name for path in inner])
+        return ImageFolder(folder, *(path for path in inner if not own or path.name in own))
+
     rows = []
-    for name, score, labels in _labels(root):
-        reference, distortion = name_parts(name, r"([^.]+)\.([^.]+)\.\d\.png", "1600.AWGN.1.png", labels)
-        path = images.get(name.casefold(), folder / name)
+    for name, score, where in _scores(root, labels):
+        reference, distortion = name_parts(name, r"([^.]+)\.([^.]+)\.\d\.png", "1600.AWGN.1.png", where)
+        path = images_with(name.split(".")[1]).find(name)
         rows.append(Row(path, score, reference=reference, distortion=distortion))
     return rated_images(RELEASE, rows, subset)
 
 
-def _labels(root: str | Path) -> Iterator[tuple[str, float, Path]]:
-    labels = find(
-        root, RELEASE, "csiq_label.txt", "im_names.txt", "csiq.DMOS.csv", "csiq.DMOS.xlsx", what="the label file"
-    )
+def _scores(root: str | Path, labels: Path) -> Iterator[tuple[str, float, str]]:
+    """The name and score of each image, and where the label file has them."""
     if labels.name.casefold() == "csiq_label.txt":
-        for line in read_lines(labels):
-            yield line[0], number(line[-1], labels, line[0]), labels
+        for line in read_lines(labels, ("image", "score")):
+            name = line.text("image")
+            yield name, line.number("score", name), line.where
     elif labels.name.casefold() == "im_names.txt":
-        scores_file = find(root, RELEASE, "scores.txt", what="the scores of im_names.txt")
-        names, scores = (list(read_lines(path)) for path in (labels, scores_file))
+        scores_file = find(root, RELEASE, "scores.txt", what="the scores of im_names.txt", beside=labels)
+        names, scores = read_lines(labels, ("image",)), read_lines(scores_file, ("score",))
         if len(names) != len(scores):
             raise InputError(f"{labels} names {len(names)} images and {scores_file} has {len(scores)} scores")
-        for name, score in zip(names, scores, strict=True):
-            yield name[0], number(score[0], scores_file, name[0]), labels
+        for line, score in zip(names, scores, strict=True):
+            yield line.text("image"), score.number("score", line.text("image")), line.where
     else:
-        columns = ("image", "dst_type", "dst_lev", "dmos")
-        for cells in read_table(labels, columns, "all_by_image"):
-            if cells["image"] in (None, ""):
+        columns = ("image", "dst_type", "dst_lev")
+        for line in read_table(labels, (*columns, "dmos"), sheet="all_by_image"):
+            if not any(line.optional_text(column) for column in columns):  # a total below the table
                 continue
-            kind = str(cells["dst_type"]).strip().casefold()
-            image, level = (str(cells[key]).removesuffix(".0") for key in ("image", "dst_lev"))
-            file = f"{image}.{IN_FILE_NAMES.get(kind, kind)}.{level}.png"
-            yield file, number(cells["dmos"], labels, file), labels
+            image, kind, level = (line.text(column) for column in columns)
+            file = f"{image}.{IN_FILE_NAMES.get(kind.casefold(), kind.casefold())}.{level}.png"
+            yield file, line.number("dmos", file), line.where

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
+from iqa_zoo.data.image_folder import ImageFolder
+from iqa_zoo.data.labels import LabelRow, read_lines, read_table
+from iqa_zoo.data.layout import find
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.data.release import (
-    NOT_STATED,
-    Release,
-    Row,
-    file_index,
-    find,
-    name_parts,
-    number,
-    rated_images,
-    read_csv,
-    read_lines,
-)
+from iqa_zoo.data.release import NOT_STATED, Release, Row, name_parts, rated_images
 from iqa_zoo.registry import register_dataset
 
 RELEASE = Release(
@@ -70,20 +61,17 @@ def kadid10k(root: str | Path, *, subset: bool = False) -> RatedImages:
     Raises:
         InputError: the root, the labels or an image is missing, or the labels are not the release's.
     """
-    folder = find(root, RELEASE, "distorted_images", "images", what="the image folder")
-    images = file_index(folder)
-    rows = []
     labels = find(root, RELEASE, "dmos.csv", "kadid10k_label.txt", what="the label file")
-    for name, score in _scores(labels):
-        reference, kind = name_parts(name, r"(i\d\d)_(0[1-9]|1\d|2[0-5])_\d\d\.png", "I01_01_01.png", labels)
-        rows.append(Row(images.get(name.casefold(), folder / name), score, reference, DISTORTIONS[int(kind) - 1]))
+    folder = find(root, RELEASE, "distorted_images", "images", what="the image folder", beside=labels)
+    images = ImageFolder(folder)
+    rows = []
+    for line in _read(labels):
+        name = line.text("dist_img")
+        reference, kind = name_parts(name, r"(i\d\d)_(0[1-9]|1\d|2[0-5])_\d\d\.png", "I01_01_01.png", line.where)
+        rows.append(Row(images.find(name), line.number("dmos", name), reference, DISTORTIONS[int(kind) - 1]))
     return rated_images(RELEASE, rows, subset)
 
 
-def _scores(labels: Path) -> Iterator[tuple[str, float]]:
-    if labels.suffix.casefold() == ".txt":
-        for line in read_lines(labels):
-            yield line[0], number(line[-1], labels, line[0])
-    else:
-        for values in read_csv(labels, ("dist_img", "dmos")):
-            yield values["dist_img"], number(values["dmos"], labels, values["dist_img"])
+def _read(labels: Path) -> list[LabelRow]:
+    columns = ("dist_img", "dmos")
+    return read_lines(labels, columns) if labels.suffix.casefold() == ".txt" else read_table(labels, columns)

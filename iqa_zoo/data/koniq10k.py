@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from iqa_zoo.data.image_folder import ImageFolder
+from iqa_zoo.data.labels import read_table
+from iqa_zoo.data.layout import find
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.data.release import NOT_STATED, Release, Row, file_index, find, find_any, number, rated_images, read_csv
+from iqa_zoo.data.release import NOT_STATED, Release, Row, rated_images
 from iqa_zoo.errors import InputError
 from iqa_zoo.registry import register_dataset
 
@@ -36,29 +39,33 @@ def koniq10k(root: str | Path, *, folder: str | None = None, subset: bool = Fals
     Raises:
         InputError: the root, the labels or an image is missing, or the labels are not the release's.
     """
-    at = find(root, RELEASE, *([folder] if folder else ["1024x768", "512x384"]), what="the image folder")
-    images = file_index(at)
-    rows = [
-        Row(images.get(name.casefold(), at / name), score, part=part) for name, score, part in scores_and_parts(root)
-    ]
+    labels = find_labels(root)
+    images = find_images(root, folder, labels)
+    rows = [Row(images.find(name), score, part=part) for name, score, part in read_scores(labels)]
     return rated_images(RELEASE, rows, subset)
 
 
-def scores_and_parts(root: str | Path) -> Iterator[tuple[str, float, str]]:
+def find_labels(root: str | Path) -> Path:
+    """The label file of KonIQ-10k, the one with the official split first."""
+    names = ("koniq10k_distributions_sets.csv", "koniq10k_scores_and_distributions.csv")
+    return find(root, RELEASE, *names, what="the label file")
+
+
+def find_images(root: str | Path, folder: str | None, labels: Path) -> ImageFolder:
+    """The images of KonIQ-10k, the larger ones first, or those of a named folder."""
+    folders = [folder] if folder else ["1024x768", "512x384"]
+    return ImageFolder(find(root, RELEASE, *folders, what="the image folder", beside=labels))
+
+
+def read_scores(labels: Path) -> Iterator[tuple[str, float, str]]:
     """Image name, score and official part ("" where the label file has none) of each KonIQ-10k image."""
-    sets = find_any(root, "koniq10k_distributions_sets.csv")
-    if sets is not None:
-        for line in read_csv(sets, ("image_name", "mos", "set")):
-            if line["set"].casefold() not in PARTS:
-                raise InputError(f"{sets}: {line['image_name']} is in set {line['set']!r}; known: {', '.join(PARTS)}")
-            yield line["image_name"], number(line["mos"], sets, line["image_name"]), PARTS[line["set"].casefold()]
+    if labels.name.casefold() != "koniq10k_distributions_sets.csv":
+        for line in read_table(labels, ("image_name", "mos_zscore")):
+            name = line.text("image_name")
+            yield name, line.number("mos_zscore", name), ""
         return
-    scores = find(
-        root,
-        RELEASE,
-        "koniq10k_distributions_sets.csv",
-        "koniq10k_scores_and_distributions.csv",
-        what="the label file",
-    )
-    for line in read_csv(scores, ("image_name", "mos_zscore")):
-        yield line["image_name"], number(line["mos_zscore"], scores, line["image_name"]), ""
+    for line in read_table(labels, ("image_name", "mos", "set")):
+        name, part = line.text("image_name"), line.text("set")
+        if part.casefold() not in PARTS:
+            raise InputError(f"{line.where}: {name} is in set {part!r}; known: {', '.join(PARTS)}")
+        yield name, line.number("mos", name), PARTS[part.casefold()]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from iqa_zoo.data.koniq10k import scores_and_parts
+from iqa_zoo.data.koniq10k import find_images, find_labels, read_scores
+from iqa_zoo.data.labels import read_table
+from iqa_zoo.data.layout import find
+from iqa_zoo.data.names import normalize_name
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.data.release import NOT_STATED, Release, Row, file_index, find, number, rated_images, read_csv, some
+from iqa_zoo.data.release import NOT_STATED, Release, Row, rated_images, some
 from iqa_zoo.errors import InputError
 from iqa_zoo.registry import register_dataset
 
@@ -35,19 +38,21 @@ def koniqpp(root: str | Path, *, folder: str | None = None, subset: bool = False
     Raises:
         InputError: the root, a label file or an image is missing, or the labels are not the release's.
     """
-    at = find(root, RELEASE, *([folder] if folder else ["1024x768", "512x384"]), what="the image folder")
-    defects_file = find(root, RELEASE, "koniq++database.csv", what="the label file of the defects")
-    images = file_index(at)
-    defect_of = {}
-    for line in read_csv(defects_file, ("filename", *DEFECTS)):
-        name = line["filename"].casefold()
-        defect_of[name] = max(DEFECTS, key=lambda defect: number(line[defect], defects_file, name))
+    labels = find_labels(root)
+    images = find_images(root, folder, labels)
+    defects_file = find(root, RELEASE, "koniq++database.csv", what="the label file of the defects", beside=labels)
+    defect_of: dict[str, str] = {}
+    for line in read_table(defects_file, ("filename", *DEFECTS)):
+        name = line.text("filename")
+        if normalize_name(name) in defect_of:
+            raise InputError(f"{line.where}: {name} is listed twice; give each image one row")
+        shares = {defect: line.number(defect, name) for defect in DEFECTS}
+        defect_of[normalize_name(name)] = max(DEFECTS, key=shares.__getitem__)
     rows = []
     without = []
-    for name, score, part in scores_and_parts(root):
-        if name.casefold() in defect_of:
-            path = images.get(name.casefold(), at / name)
-            rows.append(Row(path, score, distortion=defect_of[name.casefold()], part=part))
+    for name, score, part in read_scores(labels):
+        if defect := defect_of.get(normalize_name(name)):
+            rows.append(Row(images.find(name), score, distortion=defect, part=part))
         else:
             without.append(name)
     if without and not subset:

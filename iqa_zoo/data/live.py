@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from iqa_zoo.data.image_folder import ImageFolder
+from iqa_zoo.data.labels import read_mat
+from iqa_zoo.data.layout import find, find_any
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.data.release import Release, Row, file_index, find, find_any, rated_images, read_mat
+from iqa_zoo.data.release import Release, Row, rated_images
 from iqa_zoo.errors import InputError
 from iqa_zoo.registry import register_dataset
 
@@ -41,21 +44,21 @@ def live(root: str | Path, *, subset: bool = False) -> RatedImages:
     names = [f"{folder}/img{index}.bmp" for folder, count in FOLDERS.items() for index in range(1, count + 1)]
     dmos_file = find(root, RELEASE, "dmos_realigned.mat", "dmos.mat", what="the label file")
     realigned = dmos_file.name.casefold() == "dmos_realigned.mat"
-    scores = read_mat(dmos_file, "dmos_new" if realigned else "dmos")
-    is_copy = read_mat(dmos_file, "orgs")
-    references_file = find(root, RELEASE, "refnames_all.mat", what="the list of references")
-    references = read_mat(references_file, "refnames_all")
-    for path, values in ((dmos_file, scores), (dmos_file, is_copy), (references_file, references)):
+    references_file = find(root, RELEASE, "refnames_all.mat", what="the list of references", beside=dmos_file)
+    dmos = "dmos_new" if realigned else "dmos"
+    columns = read_mat((dmos_file, dmos), (dmos_file, "orgs"), (references_file, "refnames_all"))
+    for path, values in zip((dmos_file, dmos_file, references_file), columns, strict=True):
         if len(values) != len(names):
             raise InputError(f"{path} has {len(values)} entries; the release has {len(names)}")
-    images = {}
-    for folder in FOLDERS:
-        at = find_any(root, folder)
-        images[folder] = file_index(at) if at is not None else {}
+    images = {
+        folder: ImageFolder(find_any(root, folder, beside=dmos_file) or dmos_file.parent / folder) for folder in FOLDERS
+    }
     rows = []
-    for name, score, copy, reference in zip(names, scores, is_copy, references, strict=True):
+    for name, score, copy, reference in zip(names, *columns, strict=True):
         folder, file = name.split("/")
-        if not copy:
-            path = images[folder].get(file, Path(root, name))
-            rows.append(Row(path, float(score), reference=str(reference).casefold(), distortion=folder))
+        if (is_copy := copy.number("orgs", name)) not in (0, 1):
+            raise InputError(f"{copy.where}: orgs is {is_copy:g}; it must be 1 for copies of references, 0 for others")
+        if not is_copy:
+            content = reference.text("refnames_all").casefold()
+            rows.append(Row(images[folder].find(file), score.number(dmos, name), content, distortion=folder))
     return rated_images(RELEASE, rows, subset, label="DMOS (realigned)" if realigned else "DMOS (not realigned)")

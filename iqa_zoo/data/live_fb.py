@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from iqa_zoo.data.image_folder import ImageFolder
+from iqa_zoo.data.labels import read_table
+from iqa_zoo.data.layout import find, find_any
+from iqa_zoo.data.names import normalize_name
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.data.release import NOT_STATED, Release, Row, file_index, find, find_any, number, rated_images, read_csv
+from iqa_zoo.data.release import NOT_STATED, Release, Row, rated_images
 from iqa_zoo.registry import register_dataset
 
 RELEASE = Release(
@@ -34,32 +38,33 @@ def live_fb(root: str | Path, *, subset: bool = False) -> RatedImages:
     """
     labels = find(root, RELEASE, "labels_image.csv", "database/labels_image.csv", what="the label file")
     parts = _official_parts(labels.parent)
-    top = find_any(root, "FLIVE", "database") or Path(root)
-    flat = top.name.casefold() == "flive"
-    indices: dict[str, dict[str, Path]] = {}
+    base = labels.parent.parent if labels.parent.name.casefold() == "database" else labels.parent
+    flat = find_any(base, "FLIVE")
+    top = flat or find_any(base, "database") or base
+    folders: dict[str, ImageFolder | None] = {}
     rows = []
-    for line in read_csv(labels, ("name", "mos")):
-        name = line["name"]
+    for line in read_table(labels, ("name", "mos")):
+        name = line.text("name")
         folder, _, file = name.rpartition("/")
         within = "" if flat else folder
-        if within not in indices:
+        if within not in folders:
             at = find_any(top, within) if within else top
-            indices[within] = file_index(at) if at is not None else {}
-        path = indices[within].get(file.casefold(), top / within / file)
-        part = parts.get(name.casefold(), "train") if parts else ""
-        rows.append(Row(path, number(line["mos"], labels, name), part=part))
+            folders[within] = ImageFolder(at) if at is not None else None
+        images = folders[within]
+        path = images.find(file) if images is not None else top / within / file
+        part = parts.get(normalize_name(name), "train") if parts else ""
+        rows.append(Row(path, line.number("mos", name), part=part))
     return rated_images(RELEASE, rows, subset)
 
 
 def _official_parts(folder: Path) -> dict[str, str]:
-    """The part of each image that does not train, by lower-case name; empty without the list of test images."""
+    """The part of each image that does not train, by normalised name; empty without the list of test images."""
     test_file, validation_file = (find_any(folder, name) for name in ("labels640.csv", "labels=640_padded.csv"))
     if test_file is None:
         return {}
     parts = {}
     if validation_file is not None:
-        for line in read_csv(validation_file, ("name_image", "is_valid")):
-            if line["is_valid"].casefold() in ("true", "1"):
-                parts[line["name_image"].casefold()] = "validation"
-    parts |= {line["name_image"].casefold(): "test" for line in read_csv(test_file, ("name_image",))}
-    return parts
+        for line in read_table(validation_file, ("name_image", "is_valid")):
+            if line.text("is_valid").casefold() in ("true", "1"):
+                parts[normalize_name(line.text("name_image"))] = "validation"
+    return parts | {normalize_name(line.text("name_image")): "test" for line in read_table(test_file, ("name_image",))}

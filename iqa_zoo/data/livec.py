@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from iqa_zoo.data.image_folder import ImageFolder
+from iqa_zoo.data.labels import read_mat
+from iqa_zoo.data.layout import find
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.data.release import Release, Row, file_index, find, rated_images, read_mat
+from iqa_zoo.data.release import Release, Row, rated_images
 from iqa_zoo.errors import InputError
 from iqa_zoo.registry import register_dataset
 
@@ -27,23 +30,20 @@ def livec(root: str | Path, *, subset: bool = False) -> RatedImages:
     D. Ghadiyaram and A. C. Bovik, IEEE TIP 25(1), 2016.
 
     Args:
-        root: the folder with ``Images/`` and ``Data/``, or the one above it (``ChallengeDB_release/``).
+        root: the folder with ``Images/`` and ``Data/`` (``ChallengeDB_release/``), or the one above it.
         subset: allow fewer images than the release has.
 
     Raises:
         InputError: the root, a label file or an image is missing, or the labels are not the release's.
     """
-    at = ("", "ChallengeDB_release/")
-    names_file = find(root, RELEASE, *(f"{top}Data/AllImages_release.mat" for top in at), what="the label file")
+    names_file = find(root, RELEASE, "Data/AllImages_release.mat", what="the label file")
     mos_file = find(names_file.parent, RELEASE, "AllMOS_release.mat", what="the label file")
-    images = file_index(find(names_file.parent.parent, RELEASE, "Images", what="the image folder"))
-    names = [str(name) for name in read_mat(names_file, "AllImages_release")]
-    scores = read_mat(mos_file, "AllMOS_release")
+    images = ImageFolder(find(root, RELEASE, "Images", what="the image folder", beside=names_file))
+    names, scores = read_mat((names_file, "AllImages_release"), (mos_file, "AllMOS_release"))
     if len(names) != len(scores):
         raise InputError(f"{names_file} names {len(names)} images and {mos_file} has {len(scores)} scores")
-    folder = names_file.parent.parent / "Images"
-    rows = [
-        Row(images.get(name.casefold(), folder / name), float(score))
-        for name, score in list(zip(names, scores, strict=True))[PRACTICE:]
-    ]
+    rows = []
+    for line, score in list(zip(names, scores, strict=True))[PRACTICE:]:
+        name = line.text("AllImages_release")
+        rows.append(Row(images.find(name), score.number("AllMOS_release", name)))
     return rated_images(RELEASE, rows, subset)

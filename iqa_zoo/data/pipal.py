@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from iqa_zoo.data.image_folder import ImageFolder, list_folder
+from iqa_zoo.data.labels import read_lines
+from iqa_zoo.data.layout import find, find_any
+from iqa_zoo.data.names import is_hidden
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.data.release import (
-    NOT_STATED,
-    Release,
-    Row,
-    file_index,
-    find,
-    find_any,
-    name_parts,
-    number,
-    rated_images,
-    read_lines,
-)
-from iqa_zoo.errors import InputError
+from iqa_zoo.data.release import NOT_STATED, Release, Row, name_parts, rated_images
 from iqa_zoo.registry import register_dataset
 
 RELEASE = Release(
@@ -47,16 +39,17 @@ def pipal(root: str | Path, *, subset: bool = False) -> RatedImages:
         InputError: the root, the labels or an image is missing, or the labels are not the release's.
     """
     labels = find(root, RELEASE, "Train_Label", what="the label folder")
-    folders = [folder for index in range(1, 5) if (folder := find_any(root, f"Distortion_{index}")) is not None]
-    folders = folders or [find(root, RELEASE, "Dist_Imgs", "Distortion_1", what="the image folder")]
-    images = {name: path for folder in folders for name, path in file_index(folder).items()}
+    parts = [find_any(root, f"Distortion_{index}", beside=labels) for index in range(1, 5)]
+    folders = [folder for folder in parts if folder is not None]
+    folders = folders or [find(root, RELEASE, "Dist_Imgs", "Distortion_1", what="the image folder", beside=labels)]
+    images = ImageFolder(*folders)
     rows = []
-    for file in sorted(labels.glob("*.txt")):
-        for line in read_lines(file):
-            if len(line) != 2:
-                raise InputError(f"{file}: {' '.join(line)!r} is not an image and its score")
-            name = line[0]
-            reference, kind = name_parts(name, r"([^_]+)_(\d+)_\d+\.bmp", "A0001_00_00.bmp", file)
-            path = images.get(name.casefold(), folders[0] / name)
-            rows.append(Row(path, number(line[1], file, name), reference, distortion=f"group {kind}"))
+    for file in list_folder(labels):
+        if is_hidden(file) or not file.casefold().endswith(".txt"):
+            continue
+        for line in read_lines(labels / file, ("image", "score")):
+            name = line.text("image")
+            reference, kind = name_parts(name, r"([^_]+)_(\d+)_\d+\.bmp", "A0001_00_00.bmp", line.where)
+            score = line.number("score", name)
+            rows.append(Row(images.find(name), score, reference, distortion=f"group {kind}"))
     return rated_images(RELEASE, rows, subset)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from iqa_zoo.data.image_folder import ImageFolder
+from iqa_zoo.data.labels import read_table
+from iqa_zoo.data.layout import find
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.data.release import Release, Row, file_index, find, number, rated_images, read_table
+from iqa_zoo.data.release import Release, Row, rated_images
 from iqa_zoo.registry import register_dataset
 
 RELEASE = Release(
@@ -33,14 +36,13 @@ def spaq(root: str | Path, *, folder: str | None = None, subset: bool = False) -
     Raises:
         InputError: the root, the labels or an image is missing, or the labels are not the release's.
     """
-    known = ["TestImage", "SPAQ/TestImage", "512x384", "SPAQ zip/512x384"]
-    at = find(root, RELEASE, *([folder] if folder else known), what="the image folder")
     places = [f"{top}{LABELS}{suffix}" for top in ("Annotations/", "") for suffix in (".csv", ".xlsx")]
     labels = find(root, RELEASE, *places, what="the label file")
-    # Resized copies may have another suffix than the label file says.
-    images = {path.stem.casefold(): path for path in file_index(at).values()}
+    known = ["TestImage", "SPAQ/TestImage", "512x384", "SPAQ zip/512x384"]
+    at = find(root, RELEASE, *([folder] if folder else known), what="the image folder", beside=labels)
+    images = ImageFolder(at, any_suffix=True)  # resized copies may have another suffix than the label file says
     rows = []
     for line in read_table(labels, ("image name", "mos")):
-        name = str(line["image name"])
-        rows.append(Row(images.get(Path(name).stem.casefold(), at / name), number(line["mos"], labels, name)))
+        name = line.text("image name")
+        rows.append(Row(images.find(name), line.number("mos", name)))
     return rated_images(RELEASE, rows, subset)

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iqa_zoo.data.rated import PARTS, RatedImages
+from iqa_zoo.data.split_file import FORMAT, SplitRecord, read_split_file
 from iqa_zoo.errors import InputError
-
-_FORMAT = "iqa_zoo splits, version 1"
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +28,12 @@ class Split:
 
 
 def make_splits(
-    data: RatedImages, count: int, seed: int = 0, test_fraction: float = 0.2, validation_fraction: float = 0.0
+    data: RatedImages,
+    count: int,
+    seed: int = 0,
+    test_fraction: float = 0.2,
+    validation_fraction: float = 0.0,
+    groups: Sequence[str] | None = None,
 ) -> list[Split]:
     """Split a dataset ``count`` times at random, keeping all images of one content in one part.
 
@@ -37,11 +41,13 @@ def make_splits(
     Split k depends on the seed and on k, not on ``count``.
 
     Args:
-        data: the dataset; grouped by ``data.contents``.
+        data: the dataset.
         count: how many splits.
         seed: of the shuffles.
         test_fraction: share of the contents that test.
         validation_fraction: share of the *training* contents that are held out of training to validate.
+        groups: the content of each image; ``data.contents`` where left out. With those of
+            :func:`iqa_zoo.data.look_alikes.group_look_alikes` images that look the same are in one part.
 
     Raises:
         InputError: a fraction outside its range, or too few contents to fill a part.
@@ -56,7 +62,8 @@ def make_splits(
         raise InputError(f"{data.name}: {count} splits were asked for; ask for at least 1")
     if not 0 < test_fraction < 1:
         raise InputError(f"{data.name}: test_fraction is {test_fraction}; give a share between 0 and 1, such as 0.2")
-    contents = np.array(sorted(set(data.contents)))
+    groups = _checked(groups, data)
+    contents = np.array(sorted(set(groups)))
     num_train = round((1 - test_fraction) * len(contents))
     splits = []
     for index in range(count):
@@ -66,14 +73,17 @@ def make_splits(
         parts["train"], parts["validation"] = _hold_out(shuffled[:num_train], validation_fraction, data.name)
         for part in ("train", "test"):
             _check_filled(part, parts[part], len(contents), data.name)
-        splits.append(_split(data, {part: _images_of(data, parts[part]) for part in PARTS}))
+        splits.append(_split(data, {part: _find_images(groups, parts[part]) for part in PARTS}))
     return splits
 
 
-def official_split(data: RatedImages, validation_fraction: float = 0.0, seed: int = 0) -> Split:
+def official_split(
+    data: RatedImages, validation_fraction: float = 0.0, seed: int = 0, groups: Sequence[str] | None = None
+) -> Split:
     """The split that came with the release.
 
-    Where the release has no validation part, ``validation_fraction`` of its training contents are held out.
+    Where the release has no validation part, ``validation_fraction`` of its training contents are held out, each whole;
+    ``groups`` are as in :func:`make_splits`.
 
     Raises:
         InputError: the dataset has no official split.
@@ -85,21 +95,22 @@ def official_split(data: RatedImages, validation_fraction: float = 0.0, seed: in
     for part in ("train", "test"):
         _check_filled(part, indices[part], len(data), data.name)
     if not len(indices["validation"]) and validation_fraction:
-        contents = np.array(sorted({data.contents[index] for index in indices["train"]}))
+        groups = _checked(groups, data)
+        contents = np.array(sorted({groups[index] for index in indices["train"]}))
         shuffled = np.random.default_rng([seed, 0]).permutation(contents)
         _, held_out = _hold_out(shuffled, validation_fraction, data.name)
-        indices["validation"] = np.intersect1d(_images_of(data, held_out), indices["train"])
+        indices["validation"] = np.intersect1d(_find_images(groups, held_out), indices["train"])
         indices["train"] = np.setdiff1d(indices["train"], indices["validation"])
     return _split(data, indices)
 
 
 def check_leaks(data: RatedImages, split: Split, near_duplicates: Iterable[tuple[str, str]] = ()) -> list[str]:
-    """Say what is in more than one part of a split: images, contents, and pairs of images that look the same.
+    """Name what is in more than one part of a split: images, contents, and pairs of images that look the same.
 
     Args:
         data: the dataset.
         split: the parts to check.
-        near_duplicates: pairs of image names, as :attr:`iqa_zoo.data.check.DatasetReport.duplicates` has them.
+        near_duplicates: pairs of image names, as :attr:`iqa_zoo.data.look_alikes.LookAlikes.pairs` has them.
 
     Returns:
         One line a leak; an empty list if there is none.
@@ -119,7 +130,11 @@ def check_leaks(data: RatedImages, split: Split, near_duplicates: Iterable[tuple
 
 
 def save_splits(path: str | Path, data: RatedImages, splits: Sequence[Split]) -> None:
-    """Write splits as JSON, image by image name, for :func:`load_splits` here or elsewhere."""
+    """Write splits as JSON, image by image name, for :func:`load_splits`.
+
+    Raises:
+        InputError: the file cannot be written; says why.
+    """
     records = []
     for split in splits:
         used = np.concatenate([getattr(split, part) for part in PARTS])
@@ -129,8 +144,16 @@ def save_splits(path: str | Path, data: RatedImages, splits: Sequence[Split]) ->
             | {part: _names(data, getattr(split, part)) for part in PARTS}
             | {"unused": _names(data, unused)}
         )
-    content = {"format": _FORMAT, "dataset": data.name, "splits": records}
-    Path(path).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    content = {"format": FORMAT, "dataset": data.name, "splits": records}
+    text = json.dumps(content, indent=1, ensure_ascii=False)
+    try:
+        encoded = text.encode()
+    except UnicodeEncodeError:  # a file name that is not UTF-8: escaped, it comes back as it was
+        encoded = json.dumps(content, indent=1).encode()
+    try:
+        Path(path).write_bytes(encoded + b"\n")
+    except OSError as error:
+        raise InputError(f"the split file {path} cannot be written: {error.strerror or error}") from error
 
 
 def load_splits(path: str | Path, data: RatedImages) -> list[Split]:
@@ -141,26 +164,14 @@ def load_splits(path: str | Path, data: RatedImages) -> list[Split]:
             images that differ from those of ``data``; the message names them.
     """
     path = Path(path)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"there is no split file {path}") from None
-    except ValueError as error:
-        raise InputError(f"{path} is not a split file: {error}") from error
-    if not isinstance(content, dict) or content.get("format") != _FORMAT:
-        raise InputError(f"{path} is not a split file: it does not say {_FORMAT!r} as its format")
-    if content.get("dataset") != data.name:
-        raise InputError(f"{path} splits the dataset {content.get('dataset')!r}, not {data.name!r}")
     index_of = {name: index for index, name in enumerate(data.names)}
     splits = []
-    for record in content.get("splits", []):
-        if lacking := {"id", *PARTS, "unused"} - set(record):
-            raise InputError(f"{path}: a split lacks {', '.join(sorted(lacking))}")
+    for record in read_split_file(path, data.name):
         _check_images(record, index_of, path)
-        indices = {part: np.array(sorted(index_of[name] for name in record[part]), dtype=np.int64) for part in PARTS}
+        indices = {part: np.array(sorted(index_of[name] for name in record.parts[part]), np.int64) for part in PARTS}
         split = _split(data, indices)
-        if split.id != record["id"]:
-            raise InputError(f"{path}: split {record['id']} was changed after it was written; it hashes to {split.id}")
+        if split.id != record.id:
+            raise InputError(f"{path}: split {record.id} was changed after it was written; it hashes to {split.id}")
         if leaks := check_leaks(data, split):
             raise InputError(f"{path}: split {split.id} leaks: {_some(leaks)}")
         splits.append(split)
@@ -191,9 +202,17 @@ def _check_filled(part: str, members: Sequence[object] | NDArray, available: int
         raise InputError(f"{name}: the {part} part is empty; {available} contents are too few for these fractions")
 
 
-def _images_of(data: RatedImages, contents: Iterable[str]) -> NDArray[np.int64]:
+def _checked(groups: Sequence[str] | None, data: RatedImages) -> Sequence[str]:
+    if groups is None:
+        return data.contents
+    if len(groups) != len(data):
+        raise InputError(f"{data.name}: {len(groups)} groups for {len(data)} images; give the content of each image")
+    return groups
+
+
+def _find_images(groups: Sequence[str], contents: Iterable[str]) -> NDArray[np.int64]:
     wanted = set(contents)
-    return np.array([index for index, content in enumerate(data.contents) if content in wanted], dtype=np.int64)
+    return np.array([index for index, content in enumerate(groups) if content in wanted], dtype=np.int64)
 
 
 def _split(data: RatedImages, indices: dict[str, NDArray[np.int64]]) -> Split:
@@ -206,8 +225,8 @@ def _names(data: RatedImages, indices: NDArray[np.int64]) -> list[str]:
     return sorted(data.names[index] for index in indices)
 
 
-def _check_images(record: dict[str, list[str]], index_of: dict[str, int], path: Path) -> None:
-    listed = {name for part in (*PARTS, "unused") for name in record[part]}
+def _check_images(record: SplitRecord, index_of: dict[str, int], path: Path) -> None:
+    listed = {name for names in record.parts.values() for name in names}
     if missing := sorted(listed - index_of.keys()):
         raise InputError(f"{path} lists {len(missing)} images that are not in the data: {_some(missing)}")
     if new := sorted(index_of.keys() - listed):

@@ -1,17 +1,24 @@
-"""A user's own folder of images with a CSV table of scores."""
+"""A user's own folder of images with a table of scores."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from iqa_zoo.data.image_folder import list_folder, list_subfolders
+from iqa_zoo.data.labels import LabelRow, MissingColumn, read_table
+from iqa_zoo.data.names import is_hidden
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.data.release import MissingImages, number, read_csv, some
-from iqa_zoo.errors import InputError
+from iqa_zoo.data.release import MissingImages, some
+from iqa_zoo.data.table_images import NearMisses
+from iqa_zoo.errors import InputError, closest
 from iqa_zoo.registry import register_dataset
 
-OPTIONAL = ("reference", "distortion", "split")
+# Where a folder has several, a text table counts before a spreadsheet, and that before a MATLAB file.
+KINDS = {"CSV": (".csv", ".tsv"), "XLSX": (".xlsx",), "MATLAB": (".mat",)}
 PARTS = {
     "train": "train",
     "training": "train",
@@ -29,69 +36,119 @@ def table(
     root: str | Path,
     *,
     labels: str | None = None,
+    image: str = "image",
+    mos: str = "mos",
+    reference: str | None = None,
+    distortion: str | None = None,
+    split: str | None = None,
     higher_is_better: bool = True,
     score_range: tuple[float, float] | None = None,
     name: str | None = None,
     subset: bool = False,
 ) -> RatedImages:
-    """Your own images: a folder and a CSV file with the columns image, mos and, if you have them, reference,
-    distortion and split.
+    """Your own images: a folder and a table with the columns image, mos and, if you have them, reference, distortion
+    and split.
 
-    ``image`` is a path from the folder of the CSV file; ``reference`` groups images of one content, which splits
-    then keep together; ``split`` says train, validation or test. A header is needed; commas, semicolons and tabs
-    separate.
+    The table is a CSV or TSV file (UTF-8 or UTF-16; commas, semicolons or tabs separate), a spreadsheet (.xlsx) or a
+    MATLAB file (.mat) whose variables are the columns. It needs a header. ``image`` is a path from the folder of
+    the table; ``reference`` groups images of one content, which splits then keep together; ``split`` says train,
+    validation or test. A column is found under its exact name, else under its name in other letters.
 
     Args:
-        root: the folder with one CSV file, or the CSV file itself.
-        labels: the name of the CSV file, where the folder has several.
+        root: the folder with one table, directly or one folder deeper, or the table itself. Hidden files and lock files
+            do not count.
+        labels: the file name of the table, where the folder has several.
+        image, mos: the names of these columns in your table.
+        reference, distortion, split: the names of these columns; a column of the same name is used, if the table has
+            it, where left out.
         higher_is_better: False if small scores are good, as with DMOS.
         score_range: lowest and highest score of your scale; the lowest and highest there are, if not given.
         name: the dataset's name in tables; the folder's, if not given.
         subset: leave out images that are not on disk.
 
     Raises:
-        InputError: no such file or column, an image that is missing, a score that is none.
+        InputError: no such file or column, an image that is missing or listed twice, a score that is none.
     """
-    path = _label_file(Path(root), labels)
-    lines = list(read_csv(path, ("image", "mos")))
-    if not lines:
+    path = _find_table(Path(root), labels)
+    chosen = {"reference": reference, "distortion": distortion, "split": split}
+    required = [image, mos, *(column for column in chosen.values() if column is not None)]
+    optional = [column for column, own in chosen.items() if own is None]
+    try:
+        rows = read_table(path, required, optional)
+    except MissingColumn as error:
+        raise InputError(f"{error}; other names are given as options: image=COLUMN mos=COLUMN") from None
+    if not rows:
         raise InputError(f"{path} lists no images")
-    paths = [path.parent / line["image"] for line in lines]
-    missing = [image for image in paths if not image.is_file()]
-    if missing and (not subset or len(missing) == len(paths)):
-        raise MissingImages(f"{path} lists {len(missing)} images that are not on disk: {some(missing)}", missing)
-    lines = [line for line, image in zip(lines, paths, strict=True) if image.is_file()]
-    scores = [number(line["mos"], path, line["image"]) for line in lines]
-    given = {column: tuple(line[column] for line in lines) for column in OPTIONAL if column in lines[0]}
+    folder = path.parent
+    if any(os.path.isabs(row.text(image)) for row in rows):  # names need paths of one kind
+        folder = folder.absolute()
+    listed = [(row, folder / row.text(image)) for row in rows]
+    there = [(row, file) for row, file in listed if os.path.isfile(file)]
+    if len(there) < len(listed):
+        on_disk = {file for _, file in there}
+        missing = [row.text(image) for row, file in listed if file not in on_disk]
+        _refuse_missing(path, missing, subset and bool(there))
+    rows, files = [row for row, _ in there], [file for _, file in there]
+    _refuse_twice(rows, files)
+    scores = [row.number(mos, row.text(image)) for row in rows]
+    columns = {key: own or key for key, own in chosen.items() if (own or key) in rows[0].values}
     return RatedImages(
         name or path.parent.resolve().name,
-        tuple(image for image in paths if image.is_file()),
+        tuple(files),
         np.array(scores),
         score_range=score_range or _range(scores, path),
         licence="yours",
         source=str(path),
-        references=_references(given.get("reference"), lines, path),
-        distortions=given.get("distortion"),
+        references=_references(rows, columns["reference"], image) if "reference" in columns else None,
+        distortions=_texts(rows, columns["distortion"]) if "distortion" in columns else None,
         higher_is_better=higher_is_better,
         label="MOS" if higher_is_better else "DMOS",
-        official_split=_parts(given.get("split"), lines, path),
+        official_split=_parts(rows, columns["split"], image) if "split" in columns else None,
     )
 
 
-def _label_file(root: Path, labels: str | None) -> Path:
-    if root.is_file():
+def _find_table(root: Path, labels: str | None) -> Path:
+    if os.path.isfile(root):
         return root
-    if not root.is_dir():
+    if not os.path.isdir(root):
         raise InputError(f"{root} does not exist; give a folder with a CSV file, or the CSV file")
     if labels is not None:
-        if not (root / labels).is_file():
-            raise InputError(f"{root} has no file {labels}")
+        if not os.path.isfile(root / labels):
+            raise InputError(f"{root} has no file {labels}{closest(labels, list_folder(root))}")
         return root / labels
-    found = sorted(path for path in root.iterdir() if path.suffix.lower() in (".csv", ".tsv"))
-    if len(found) != 1:
-        there = f"{len(found)} CSV files ({', '.join(path.name for path in found)})" if found else "no CSV file"
-        raise InputError(f"{root} has {there}; give the one with the columns image and mos as the root")
-    return found[0]
+    for folders in ([root], list_subfolders(root)):
+        files = [folder / name for folder in folders for name in list_folder(folder) if not is_hidden(name)]
+        for kind, suffixes in KINDS.items():
+            found = [file for file in files if file.name.lower().endswith(suffixes) and os.path.isfile(file)]
+            if len(found) > 1:
+                there = ", ".join(file.relative_to(root).as_posix() for file in found)
+                raise InputError(
+                    f"{root} has {len(found)} {kind} files ({there}); give the one with the scores as the root, or its"
+                    " name as labels"
+                )
+            if found:
+                return found[0]
+    raise InputError(f"{root} has no CSV file, XLSX file or MATLAB file; give the table with the scores as the root")
+
+
+def _refuse_missing(path: Path, missing: Sequence[str], subset: bool) -> None:
+    """Raise an error for images that are not on disk; with ``subset`` only for those that are there under a name in
+    other letters, which are not meant to be left out."""
+    near = NearMisses(path.parent)
+    misspelt = [name for name in missing if near.find(name)]
+    refused = misspelt if subset else missing
+    if refused:
+        files = [path.parent / name for name in refused]
+        message = f"{path} lists {len(files)} images that are not on disk: {some(files)}"
+        raise MissingImages(message, files, near.explain((misspelt or missing)[0]))
+
+
+def _refuse_twice(rows: Sequence[LabelRow], files: Sequence[Path]) -> None:
+    first_row: dict[str, LabelRow] = {}
+    for row, file in zip(rows, files, strict=True):
+        before = first_row.setdefault(os.path.realpath(file), row)
+        if before is not row:
+            raise InputError(f"{row.where}: {file} is listed twice, before in {before.place}; give it one score")
 
 
 def _range(scores: list[float], path: Path) -> tuple[float, float]:
@@ -100,19 +157,21 @@ def _range(scores: list[float], path: Path) -> tuple[float, float]:
     return min(scores), max(scores)
 
 
-def _references(references: tuple[str, ...] | None, lines: list[dict[str, str]], path: Path) -> tuple[str, ...] | None:
-    for line, reference in zip(lines, references or (), strict=False):
-        if not reference:
+def _texts(rows: Sequence[LabelRow], column: str) -> tuple[str, ...]:
+    return tuple(row.optional_text(column) for row in rows)
+
+
+def _references(rows: Sequence[LabelRow], column: str, image: str) -> tuple[str, ...]:
+    for row in rows:
+        if not row.optional_text(column):
             raise InputError(
-                f"{path}: {line['image']} has no reference; fill the column for every image, or leave it out"
+                f"{row.where}: {row.text(image)} has no reference; fill the column for every image, or leave it out"
             )
-    return references
+    return _texts(rows, column)
 
 
-def _parts(parts: tuple[str, ...] | None, lines: list[dict[str, str]], path: Path) -> tuple[str, ...] | None:
-    if parts is None:
-        return None
-    for line, part in zip(lines, parts, strict=True):
+def _parts(rows: Sequence[LabelRow], column: str, image: str) -> tuple[str, ...]:
+    for row, part in zip(rows, _texts(rows, column), strict=True):
         if part.casefold() not in PARTS:
-            raise InputError(f"{path}: {line['image']} is in split {part!r}; use train, validation or test")
-    return tuple(PARTS[part.casefold()] for part in parts)
+            raise InputError(f"{row.where}: {row.text(image)} is in split {part!r}; use train, validation or test")
+    return tuple(PARTS[part.casefold()] for part in _texts(rows, column))

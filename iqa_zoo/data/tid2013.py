@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from iqa_zoo.data.image_folder import ImageFolder
+from iqa_zoo.data.labels import read_lines
+from iqa_zoo.data.layout import find
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.data.release import (
-    NOT_STATED,
-    Release,
-    Row,
-    file_index,
-    find,
-    name_parts,
-    number,
-    rated_images,
-    read_lines,
-)
+from iqa_zoo.data.release import NOT_STATED, Release, Row, name_parts, rated_images
 from iqa_zoo.registry import register_dataset
 
 RELEASE = Release(
@@ -69,12 +62,10 @@ def tid2013(root: str | Path, *, subset: bool = False) -> RatedImages:
         InputError: the root, the labels or an image is missing, or the labels are not the release's.
     """
     labels = find(root, RELEASE, "mos_with_names.txt", what="the label file")
-    folder = find(root, RELEASE, "distorted_images", what="the image folder")
-    images = file_index(folder)
+    images = ImageFolder(find(root, RELEASE, "distorted_images", what="the image folder", beside=labels))
     rows = []
-    for line in read_lines(labels):
-        score, name = line[0], line[-1]
-        reference, kind = name_parts(name, r"(i\d\d)_(0[1-9]|1\d|2[0-4])_\d\.bmp", "I01_01_1.bmp", labels)
-        path = images.get(name.casefold(), folder / name)
-        rows.append(Row(path, number(score, labels, name), reference, DISTORTIONS[int(kind) - 1]))
+    for line in read_lines(labels, ("score", "image")):
+        name = line.text("image")
+        reference, kind = name_parts(name, r"(i\d\d)_(0[1-9]|1\d|2[0-4])_\d\.bmp", "I01_01_1.bmp", line.where)
+        rows.append(Row(images.find(name), line.number("score", name), reference, DISTORTIONS[int(kind) - 1]))
     return rated_images(RELEASE, rows, subset)

@@ -68,7 +68,6 @@ def check_options(data: RatedImages, split: Split, recipe: Recipe, options: Trai
                     f"{data.name}: {what} reads a validation part, and split {split.id} has none; make splits with "
                     "validation_fraction, or choose --selection last"
                 )
-    count_passes(data, split, recipe)
     check_trackers(options.trackers)
 
 

@@ -19,7 +19,14 @@ from iqa_zoo.config import config_hash
 from iqa_zoo.data.loader import CropLoader, DecodedImages
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split, save_splits
-from iqa_zoo.engine.checks import check_disk, check_options, check_parts, check_precision, check_split_images
+from iqa_zoo.engine.checks import (
+    check_disk,
+    check_options,
+    check_parts,
+    check_precision,
+    check_split_images,
+    count_passes,
+)
 from iqa_zoo.engine.evaluation import evaluate_scores
 from iqa_zoo.engine.hooks import Epochs, Steps, images_told
 from iqa_zoo.engine.processes import begin_processes, get_rank, get_world, wait
@@ -179,9 +186,9 @@ def train_model(
         if (kept.path / "result.json").is_file():
             finished: dict[str, Any] = kept.read("result")
             return finished
-    check_disk(kept, model, recipe)
     images = DecodedImages(data, memory_bytes=options.memory_bytes, smallest=model.spec.image_size)
-    told = images_told(progress, "checking", 0, recipe.epochs * recipe.passes(len(split.train)))
+    told = images_told(progress, "checking", 0, recipe.epochs * count_passes(data, split, recipe))
+    check_disk(kept, model, recipe)
     # A run that has a checkpoint decoded its images before.
     decoding = images if latest_checkpoint(kept.checkpoints) is None else None
     enlarged = check_split_images(data, split, model.spec.image_size, decoding, told)

@@ -19,7 +19,7 @@ ALL_ALIKE = 0.95  # share of queries from which on all count as sent to the same
 
 def mixture_paths(model: QualityModel, output: QualityOutput) -> list[str]:
     """The config path of each entry of ``output.routing``."""
-    blocks = [f"interactions.{i}" for i, block in enumerate(model.interactions) if hasattr(block, "routed")]
+    blocks = [f"interactions.{i}" for i, block in enumerate(model.interactions) if getattr(block, "routes", False)]
     rest = len(output.routing) - len(blocks)
     return [*blocks, *(["head"] if rest == 1 else [f"head ({i + 1})" for i in range(rest)])]
 

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iqa_zoo.contracts import HeadOutput
+from iqa_zoo.contracts import HeadOutput, Share
 from iqa_zoo.registry import register_head
+from iqa_zoo.values import checked
 
 
 @register_head("cosine")
@@ -30,7 +31,8 @@ class CosineHead(nn.Module):
 
     examples: ClassVar[tuple[dict[str, Any], ...]] = ({}, {"dropout": 0.2})
 
-    def __init__(self, *, dim: int, dropout: float = 0.0):
+    @checked
+    def __init__(self, *, dim: int, dropout: Share = 0.0):
         super().__init__()
         self.drop = nn.Dropout(dropout)
         self.direction = nn.Parameter(torch.randn(1, dim))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from iqa_zoo.contracts import HeadOutput
+from iqa_zoo.contracts import HeadOutput, Scale, Share, Size
 from iqa_zoo.heads.post_posed import Activation, PostPosed, Residual, perceptron
 from iqa_zoo.registry import register_head
+from iqa_zoo.values import checked
 
 
 @register_head("ffn")
@@ -29,15 +30,16 @@ class FFNHead(PostPosed):
 
     knobs = ("hidden",)  # what match_budget may move
 
+    @checked
     def __init__(
         self,
         *,
         dim: int,
-        hidden: int = 1536,
+        hidden: Size = 1536,
         activation: Activation = "relu",
         residual: Residual = "paper",
-        gamma: float = 1.0,
-        dropout: float = 0.1,
+        gamma: Scale = 1.0,
+        dropout: Share = 0.1,
     ):
         super().__init__(dim=dim, residual=residual, gamma=gamma, dropout=dropout)
         self.ffn = perceptron(dim, hidden, activation, dropout)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import HeadOutput
+from iqa_zoo.contracts import HeadOutput, Share
 from iqa_zoo.registry import register_head
+from iqa_zoo.values import checked
 
 
 @register_head("linear")
@@ -24,7 +25,8 @@ class LinearHead(nn.Module):
     torch.Size([2, 6])
     """
 
-    def __init__(self, *, dim: int, bias: bool = True, norm: bool = False, dropout: float = 0.0):
+    @checked
+    def __init__(self, *, dim: int, bias: bool = True, norm: bool = False, dropout: Share = 0.0):
         super().__init__()
         self.norm = nn.LayerNorm(dim) if norm else nn.Identity()
         self.drop = nn.Dropout(dropout)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from iqa_zoo.contracts import HeadOutput
+from iqa_zoo.contracts import Count, HeadOutput, Scale, Share, Size
 from iqa_zoo.heads.post_posed import Activation, PostPosed, Residual
 from iqa_zoo.mixture import Mixture
 from iqa_zoo.registry import register_head
+from iqa_zoo.values import checked
 
 
 @register_head("moe")
@@ -17,8 +18,9 @@ class MoEHead(PostPosed, Mixture):
     A linear router picks ``top_k`` experts for every query and weighs them by a softmax over the picked logits. The
     dispatch is sparse: an expert computes only the queries that were sent to it. An expert that got none still
     runs on zero rows, so that all its parameters have a (zero) gradient, as distributed training asks.
-    Under torch.compile every expert computes every query and the weights of those not chosen are zero, as a graph
-    cannot depend on data: the same answer at E / K times the multiply-accumulates of this part.
+    While a graph is recorded (torch.jit.trace, torch.compile, torch.export) every expert computes every query and the
+    weights of those not chosen are zero, as the graph will run on other images: the same answer at E / K times the
+    multiply-accumulates of this part. Budgets count the sparse dispatch.
 
     Args:
         dim: model width D. Handed down.
@@ -42,17 +44,18 @@ class MoEHead(PostPosed, Mixture):
 
     knobs = ("hidden", "num_experts")  # what match_budget may move, the gentlest first
 
+    @checked
     def __init__(
         self,
         *,
         dim: int,
-        num_experts: int = 4,
-        top_k: int = 2,
-        hidden: int = 1536,
+        num_experts: Count = 4,
+        top_k: Count = 2,
+        hidden: Size = 1536,
         activation: Activation = "relu",
         residual: Residual = "paper",
-        gamma: float = 1.0,
-        dropout: float = 0.1,
+        gamma: Scale = 1.0,
+        dropout: Share = 0.1,
     ):
         super().__init__(dim=dim, residual=residual, gamma=gamma, dropout=dropout)
         self._make_experts(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import HeadOutput
+from iqa_zoo.contracts import HeadOutput, Share, Size
 from iqa_zoo.registry import register_head
-from iqa_zoo.sizes import require_positive
+from iqa_zoo.values import checked
 
 
 @register_head("patch_weighted")
@@ -31,10 +31,10 @@ class PatchWeightedHead(nn.Module):
 
     knobs = ("hidden",)
 
-    def __init__(self, *, dim: int, hidden: int | None = None, dropout: float = 0.1, positive: bool = True):
+    @checked
+    def __init__(self, *, dim: int, hidden: Size | None = None, dropout: Share = 0.1, positive: bool = True):
         super().__init__()
         width = dim if hidden is None else hidden
-        require_positive(hidden=width)
         self.score = _branch(dim, width, dropout, nn.ReLU() if positive else nn.Identity())
         self.weight = _branch(dim, width, dropout, nn.Sigmoid())
 

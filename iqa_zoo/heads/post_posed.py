@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from iqa_zoo.activations import activation_layer
-from iqa_zoo.sizes import require_positive
 
 Residual = Literal["paper", "released"]
 Activation = Literal["relu", "gelu"]
@@ -16,7 +15,6 @@ Activation = Literal["relu", "gelu"]
 
 def perceptron(dim: int, hidden: int, activation: str, dropout: float) -> nn.Sequential:
     """A two-layer perceptron D -> hidden -> D with dropout between: one expert."""
-    require_positive(hidden=hidden)
     return nn.Sequential(
         nn.Linear(dim, hidden), activation_layer(activation), nn.Dropout(dropout), nn.Linear(hidden, dim)
     )

@@ -8,9 +8,10 @@ import torch
 from sklearn.linear_model import RidgeCV
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import HeadOutput
+from iqa_zoo.contracts import HeadOutput, Positive
 from iqa_zoo.errors import PartError
 from iqa_zoo.registry import register_head
+from iqa_zoo.values import checked
 
 
 @register_head("ridge")
@@ -34,7 +35,7 @@ class RidgeHead(nn.Module):
         alphas: strengths of the ridge to choose from, the weight of the squared weights beside the sum of squared errors.
 
     Raises:
-        PartError: no strengths, or one that is not positive.
+        PartError: no strengths, or one out of range.
 
     >>> head = RidgeHead(dim=2, alphas=(1e-6,))
     >>> head.fit(torch.tensor([[[0.0, 1.0]], [[1.0, 0.0]], [[1.0, 1.0]], [[2.0, 1.0]]]), torch.tensor([1.0, 2.0, 3.0, 5.0]))
@@ -42,10 +43,13 @@ class RidgeHead(nn.Module):
     7.0
     """
 
-    def __init__(self, *, dim: int, alphas: Sequence[float] = (1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6)):
+    @checked
+    def __init__(
+        self, *, dim: int, alphas: Sequence[Positive] = (1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6)
+    ):
         super().__init__()
-        if not alphas or min(alphas) <= 0:
-            raise PartError(f"alphas={tuple(alphas)}; give one or more strengths above 0")
+        if not alphas:
+            raise PartError("alphas is empty; give one or more strengths")
         self.alphas = tuple(alphas)
         self.fc = nn.Linear(dim, 1)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from iqa_zoo.contracts import Count, Share
 from iqa_zoo.interactions.attention import ResidualAttention, attention_weights
 from iqa_zoo.registry import register_interaction
+from iqa_zoo.values import checked
 
 
 @register_interaction("cross_attention")
@@ -26,7 +28,8 @@ class CrossAttention(ResidualAttention):
 
     needs_memory = True
 
-    def __init__(self, *, dim: int, num_heads: int = 6, dropout: float = 0.0, norm: bool = True):
+    @checked
+    def __init__(self, *, dim: int, num_heads: Count = 6, dropout: Share = 0.0, norm: bool = True):
         super().__init__(dim=dim, num_heads=num_heads, dropout=dropout, norm=norm)
 
     def forward(self, queries_BND: Tensor, memory_BLD: Tensor) -> Tensor:

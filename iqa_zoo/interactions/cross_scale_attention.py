@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from iqa_zoo.contracts import Count, Share
 from iqa_zoo.errors import InputError, PartError
 from iqa_zoo.interactions.attention import ResidualAttention, attention_weights
 from iqa_zoo.registry import register_interaction
-from iqa_zoo.sizes import require_positive
+from iqa_zoo.values import checked
 
 
 @register_interaction("cross_scale_attention")
@@ -60,9 +61,11 @@ class CrossScaleAttention(ResidualAttention):
         {"scale": 3, "num_scales": 7},
     )
 
-    def __init__(self, *, dim: int, scale: int = 1, num_scales: int = 1, num_heads: int = 4, dropout: float = 0.0):
+    @checked
+    def __init__(
+        self, *, dim: int, scale: Count = 1, num_scales: Count = 1, num_heads: Count = 4, dropout: Share = 0.0
+    ):
         super().__init__(dim=dim, num_heads=num_heads, dropout=dropout, norm=True)
-        require_positive(scale=scale, num_scales=num_scales)
         if scale > num_scales:
             raise PartError(f"scale={scale} is not one of num_scales={num_scales}, counted from 1")
         self.scale, self.num_scales = scale, num_scales

@@ -7,8 +7,9 @@ from typing import Literal
 from torch import Tensor, nn
 
 from iqa_zoo.activations import activation_layer
+from iqa_zoo.contracts import Share, Size
 from iqa_zoo.registry import register_interaction
-from iqa_zoo.sizes import require_positive
+from iqa_zoo.values import checked
 
 
 @register_interaction("feed_forward")
@@ -29,11 +30,11 @@ class FeedForward(nn.Module):
 
     knobs = ("hidden",)  # what match_budget may move
 
+    @checked
     def __init__(
-        self, *, dim: int, hidden: int = 1536, activation: Literal["gelu", "relu"] = "gelu", dropout: float = 0.0
+        self, *, dim: int, hidden: Size = 1536, activation: Literal["gelu", "relu"] = "gelu", dropout: Share = 0.0
     ):
         super().__init__()
-        require_positive(hidden=hidden)
         self.norm = nn.LayerNorm(dim)
         self.fc1 = nn.Linear(dim, hidden)
         self.act = activation_layer(activation)

@@ -6,9 +6,10 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import Routing
+from iqa_zoo.contracts import Count, Routing, Share, Size
 from iqa_zoo.mixture import Mixture
 from iqa_zoo.registry import register_interaction
+from iqa_zoo.values import checked
 
 
 @register_interaction("moe_feed_forward")
@@ -16,7 +17,8 @@ class MoEFeedForward(nn.Module, Mixture):
     """A sparse mixture of experts on each query: x + MoE(LN(x)), as in Switch Transformers. The memory is not read.
 
     What Life-IQA (CVPR 2026) puts after its decoder, here inside every layer: the alternative that the paper's ablation
-    compares its post-posed mixture with. The losses read its routing as they read the head's.
+    compares its post-posed mixture with. It returns the queries and its routing, which the losses read as they read the
+    head's.
 
     Args:
         dim: model width D. Handed down.
@@ -31,21 +33,23 @@ class MoEFeedForward(nn.Module, Mixture):
 
     >>> import torch
 
-    >>> MoEFeedForward(dim=8, hidden=16)(torch.zeros(2, 6, 8), None).shape
-    torch.Size([2, 6, 8])
+    >>> queries_BND, routing = MoEFeedForward(dim=8, hidden=16)(torch.zeros(2, 6, 8), None)
+    >>> queries_BND.shape, routing.choice_TK.shape
+    (torch.Size([2, 6, 8]), torch.Size([12, 2]))
     """
 
     knobs = ("hidden", "num_experts")  # what match_budget may move, the gentlest first
 
+    @checked
     def __init__(
         self,
         *,
         dim: int,
-        num_experts: int = 4,
-        top_k: int = 2,
-        hidden: int = 1536,
+        num_experts: Count = 4,
+        top_k: Count = 2,
+        hidden: Size = 1536,
         activation: Literal["relu", "gelu"] = "relu",
-        dropout: float = 0.0,
+        dropout: Share = 0.0,
     ):
         super().__init__()
         self.norm = nn.LayerNorm(dim)
@@ -54,10 +58,6 @@ class MoEFeedForward(nn.Module, Mixture):
         )
         self.drop = nn.Dropout(dropout)
 
-    def forward(self, queries_BND: Tensor, memory_BLD: Tensor | None) -> Tensor:
-        return self.routed(queries_BND, memory_BLD)[0]
-
-    def routed(self, queries_BND: Tensor, memory_BLD: Tensor | None) -> tuple[Tensor, Routing]:
-        """The queries, and which experts they met."""
+    def forward(self, queries_BND: Tensor, memory_BLD: Tensor | None) -> tuple[Tensor, Routing]:
         mixed_TD, routing = self._mix(self.norm(queries_BND).flatten(0, 1))
         return queries_BND + self.drop(mixed_TD.view_as(queries_BND)), routing

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from iqa_zoo.contracts import Count, Share
 from iqa_zoo.interactions.attention import ResidualAttention
 from iqa_zoo.interactions.sine_positions import sine_positions, squarest
 from iqa_zoo.registry import register_interaction
+from iqa_zoo.values import checked
 
 
 @register_interaction("positioned_self_attention")
@@ -35,7 +37,8 @@ class PositionedSelfAttention(ResidualAttention):
 
     position_ND: Tensor
 
-    def __init__(self, *, dim: int, num_queries: int, num_heads: int = 6, dropout: float = 0.0, norm: bool = True):
+    @checked
+    def __init__(self, *, dim: int, num_queries: int, num_heads: Count = 6, dropout: Share = 0.0, norm: bool = True):
         super().__init__(dim=dim, num_heads=num_heads, dropout=dropout, norm=norm)
         self.drop = nn.Dropout(dropout)
         self.register_buffer("position_ND", sine_positions(*squarest(num_queries), dim), persistent=False)

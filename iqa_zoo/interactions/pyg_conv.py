@@ -10,9 +10,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from iqa_zoo.contracts import Count, Size
 from iqa_zoo.errors import PartError
 from iqa_zoo.registry import register_interaction
-from iqa_zoo.sizes import require_positive
+from iqa_zoo.values import checked
 
 
 def _layer(conv: str, in_dim: int, out_dim: int, heads: int) -> nn.Module:
@@ -48,17 +49,17 @@ class PyGConv(nn.Module):
     torch.Size([2, 6, 8])
     """
 
+    @checked
     def __init__(
         self,
         *,
         dim: int,
         conv: Literal["gcn", "sage", "gin", "gat", "graph"] = "gcn",
-        hidden: Sequence[int] = (192, 96),
-        heads: int = 1,
+        hidden: Sequence[Size] = (192, 96),
+        heads: Count = 1,
         activate_last: bool = True,
     ):
         super().__init__()
-        require_positive(hidden=hidden, heads=heads)
         widths = [dim, *hidden, dim]
         self.layers = nn.ModuleList(_layer(conv, a, b, heads) for a, b in pairwise(widths))
         self.activate_last = activate_last

@@ -9,8 +9,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from iqa_zoo.contracts import Size
 from iqa_zoo.registry import register_interaction
-from iqa_zoo.sizes import require_positive
+from iqa_zoo.values import checked
 
 
 def complete_graph(num_queries: int) -> Tensor:
@@ -38,8 +39,9 @@ class GraphConv(nn.Module):
 
     def forward(self, nodes_BNC: Tensor) -> Tensor:
         mixed_BNC = nodes_BNC @ self.weight
-        adjacency_BNN = self.adjacency_NN.expand(len(mixed_BNC), -1, -1)
-        return adjacency_BNN.bmm(mixed_BNC) + self.bias  # matmul would turn every image's nodes over, and back
+        batch = mixed_BNC.shape[0]  # len is a constant in a trace
+        # matmul would transpose the nodes of every image, and back
+        return self.adjacency_NN.expand(batch, -1, -1).bmm(mixed_BNC) + self.bias
 
 
 @register_interaction("query_gcn")
@@ -64,17 +66,17 @@ class QueryGCN(nn.Module):
 
     knobs = ("hidden",)  # what match_budget may move
 
+    @checked
     def __init__(
         self,
         *,
         dim: int,
         num_queries: int,
         adjacency: Literal["learned", "released"] = "learned",
-        hidden: Sequence[int] = (192, 96),
+        hidden: Sequence[Size] = (192, 96),
         activate_last: bool = True,
     ):
         super().__init__()
-        require_positive(hidden=hidden)
         widths = [dim, *hidden, dim]
         self.layers = nn.ModuleList(
             GraphConv(wide, narrow, num_queries, adjacency == "learned") for wide, narrow in pairwise(widths)

@@ -7,10 +7,13 @@ import math
 import torch
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import QualityOutput
-from iqa_zoo.errors import InputError, PartError
+from iqa_zoo.contracts import Positive, QualityOutput
+from iqa_zoo.errors import InputError
 from iqa_zoo.losses._processes import over_processes
 from iqa_zoo.registry import register_loss
+from iqa_zoo.values import checked
+
+OF_TWO_SCORES = math.sqrt(2)  # the deviation of the difference of two scores of deviation 1
 
 
 @register_loss("fidelity")
@@ -31,17 +34,16 @@ class Fidelity(nn.Module):
 
     Raises:
         InputError: a batch of fewer than two images.
-        PartError: ``deviation`` is not positive.
+        PartError: ``deviation`` is out of range.
 
     >>> scores = torch.tensor([0.0, 100.0])
     >>> Fidelity()(QualityOutput(scores, scores[:, None], scores), torch.tensor([1.0, 2.0]))
     tensor(0.)
     """
 
-    def __init__(self, *, deviation: float = math.sqrt(2)):
+    @checked
+    def __init__(self, *, deviation: Positive = OF_TWO_SCORES):
         super().__init__()
-        if not deviation > 0:
-            raise PartError(f"deviation={deviation} is not positive")
         self.deviation = deviation
 
     def forward(self, output: QualityOutput, mos_B: Tensor) -> Tensor:

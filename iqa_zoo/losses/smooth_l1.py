@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iqa_zoo.contracts import QualityOutput
+from iqa_zoo.contracts import QualityOutput, Range
 from iqa_zoo.registry import register_loss
+from iqa_zoo.values import checked
 
 
 @register_loss("smooth_l1")
@@ -23,7 +26,8 @@ class SmoothL1(nn.Module):
     tensor(0.8125)
     """
 
-    def __init__(self, *, beta: float = 1.0):
+    @checked
+    def __init__(self, *, beta: Annotated[float, Range(0, 1e9)] = 1.0):
         super().__init__()
         self.beta = beta
 

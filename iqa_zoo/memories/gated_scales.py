@@ -8,13 +8,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import Features, FeatureSpec, TokenGrid
+from iqa_zoo.contracts import Count, Features, FeatureSpec, Grid, Share, Size, TokenGrid
 from iqa_zoo.errors import PartError
 from iqa_zoo.gated_pool import GatedPool, grid_sides
 from iqa_zoo.interactions.feed_forward import FeedForward
 from iqa_zoo.interactions.self_attention import SelfAttention
 from iqa_zoo.registry import register_memory
 from iqa_zoo.stages import stage_channels
+from iqa_zoo.values import checked
 
 
 @register_memory("gated_scales")
@@ -56,17 +57,18 @@ class GatedScales(nn.Module):
         {"stages": (4,), "grid": (2, 3), "num_heads": 1, "hidden": 8, "dropout": 0.2},
     )
 
+    @checked
     def __init__(
         self,
         *,
         dim: int,
         features: FeatureSpec,
         stages: Sequence[int] = (3, 2, 1),
-        grid: int | Sequence[int] = 7,
-        num_heads: int = 4,
-        hidden: int = 1024,
-        gate_hidden: int = 64,
-        dropout: float = 0.0,
+        grid: Grid | Sequence[Grid] = 7,
+        num_heads: Count = 4,
+        hidden: Size = 1024,
+        gate_hidden: Size = 64,
+        dropout: Share = 0.0,
     ):
         super().__init__()
         if not stages:

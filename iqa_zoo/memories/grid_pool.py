@@ -6,10 +6,10 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iqa_zoo.contracts import Features, FeatureSpec, TokenGrid
+from iqa_zoo.contracts import Features, FeatureSpec, Grid, TokenGrid
 from iqa_zoo.registry import register_memory
-from iqa_zoo.sizes import require_positive
 from iqa_zoo.stages import stage_channels
+from iqa_zoo.values import checked
 
 
 @register_memory("grid_pool")
@@ -34,9 +34,9 @@ class GridPool(nn.Module):
     torch.Size([2, 36, 8])
     """
 
-    def __init__(self, *, dim: int, features: FeatureSpec, stage: int = 3, grid: int = 6):
+    @checked
+    def __init__(self, *, dim: int, features: FeatureSpec, stage: int = 3, grid: Grid = 6):
         super().__init__()
-        require_positive(grid=grid)
         self.stage, self.grid = stage, grid
         self.proj = nn.Linear(stage_channels(features, stage), dim)
 

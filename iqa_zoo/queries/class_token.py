@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import Features, FeatureSpec
+from iqa_zoo.contracts import Count, Features, FeatureSpec
 from iqa_zoo.registry import register_query
-from iqa_zoo.sizes import require_positive
+from iqa_zoo.values import checked
 
 
 @register_query("class_token")
@@ -27,9 +27,9 @@ class ClassTokenQueries(nn.Module):
     torch.Size([2, 6, 8])
     """
 
-    def __init__(self, *, dim: int, features: FeatureSpec, num_queries: int = 6):
+    @checked
+    def __init__(self, *, dim: int, features: FeatureSpec, num_queries: Count = 6):
         super().__init__()
-        require_positive(num_queries=num_queries)
         self.num_queries = num_queries
         self.embedding = nn.Parameter(torch.empty(1, num_queries, dim))
         nn.init.trunc_normal_(self.embedding, std=0.02)

@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import Features, FeatureSpec
+from iqa_zoo.contracts import Features, FeatureSpec, Grid, Size
 from iqa_zoo.gated_pool import GatedPool, grid_sides
 from iqa_zoo.registry import register_query
 from iqa_zoo.stages import stage_channels
+from iqa_zoo.values import checked
 
 
 @register_query("gated_pool")
@@ -45,14 +46,15 @@ class GatedPoolQueries(nn.Module):
 
     examples: ClassVar[tuple[dict[str, Any], ...]] = ({}, {"grid": (2, 3), "gate_hidden": 4})
 
+    @checked
     def __init__(
         self,
         *,
         dim: int,
         features: FeatureSpec,
         stage: int = 4,
-        grid: int | Sequence[int] = 7,
-        gate_hidden: int = 64,
+        grid: Grid | Sequence[Grid] = 7,
+        gate_hidden: Size = 64,
     ):
         super().__init__()
         rows, columns = grid_sides(grid)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import Features, FeatureSpec
+from iqa_zoo.contracts import Count, Features, FeatureSpec
 from iqa_zoo.registry import register_query
-from iqa_zoo.sizes import require_positive
 from iqa_zoo.stages import stage_channels
+from iqa_zoo.values import checked
 
 
 @register_query("guided")
@@ -30,9 +30,9 @@ class GuidedQueries(nn.Module):
     torch.Size([2, 6, 8])
     """
 
-    def __init__(self, *, dim: int, features: FeatureSpec, num_queries: int = 6, stage: int = 4):
+    @checked
+    def __init__(self, *, dim: int, features: FeatureSpec, num_queries: Count = 6, stage: int = 4):
         super().__init__()
-        require_positive(num_queries=num_queries)
         self.num_queries, self.stage = num_queries, stage
         self.embedding = nn.Parameter(torch.empty(1, num_queries, dim))
         nn.init.trunc_normal_(self.embedding, std=0.02)

@@ -9,10 +9,11 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iqa_zoo.contracts import Features, FeatureSpec
+from iqa_zoo.contracts import Features, FeatureSpec, Grid, Share
+from iqa_zoo.errors import PartError
 from iqa_zoo.registry import register_query
-from iqa_zoo.sizes import require_positive
 from iqa_zoo.stages import stage_channels
+from iqa_zoo.values import checked
 
 
 @register_query("multi_scale")
@@ -34,7 +35,7 @@ class MultiScaleQueries(nn.Module):
         dropout: before a map is averaged.
 
     Raises:
-        PartError: the backbone does not give one of the stages.
+        PartError: no stages, or one that the backbone does not give.
 
     >>> from iqa_zoo.contracts import StageInfo
     >>> spec = FeatureSpec({3: StageInfo(3, 16), 4: StageInfo(5, 32)}, 5, 5, 224)
@@ -45,17 +46,19 @@ class MultiScaleQueries(nn.Module):
 
     window_HW: Tensor
 
+    @checked
     def __init__(
         self,
         *,
         dim: int,
         features: FeatureSpec,
         stages: Sequence[int] = (1, 2, 3, 4),
-        grid: int = 7,
-        dropout: float = 0.1,
+        grid: Grid = 7,
+        dropout: Share = 0.1,
     ):
         super().__init__()
-        require_positive(grid=grid)
+        if not stages:
+            raise PartError("stages is empty; give the stages to read")
         self.stages, self.grid, self.num_queries = tuple(stages), grid, grid**2
         width = sum(stage_channels(features, stage) for stage in self.stages)
         self.drop = nn.Dropout(dropout)

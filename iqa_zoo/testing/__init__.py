@@ -13,7 +13,19 @@ The names are those of the entry points; in the place of a list, None stands for
 
 import pytest
 
-_SUITES = ("part", "backbone", "queries", "memory", "interaction", "head", "loss", "model", "dataset")
+_SUITES = (
+    "part",
+    "graph",
+    "routing",
+    "backbone",
+    "queries",
+    "memory",
+    "interaction",
+    "head",
+    "loss",
+    "model",
+    "dataset",
+)
 pytest.register_assert_rewrite(*(f"iqa_zoo.testing.{suite}" for suite in _SUITES))
 
 from iqa_zoo.testing.backbone import BackboneContract  # noqa: E402

@@ -11,7 +11,8 @@ FIXES = {
     "constructor_takes_annotated_keywords": "Write __init__(self, *, ...) with an annotation for every argument; configs are "
     "checked against them.",
     "defaults_are_immutable": "Use a number, a string, None or a tuple as the default; a list or a module is shared by all parts.",
-    "sizes_below_one_are_refused": "Call iqa_zoo.sizes.require_positive(KEY=KEY) in the constructor.",
+    "values_out_of_range_are_refused": "Annotate the argument with its range, KEY: Size or Annotated[float, Range(0, 1)] "
+    "(iqa_zoo/contracts.py), and decorate __init__ with iqa_zoo.values.checked.",
     "arguments_are_left_alone_and_nothing_is_shared": "Make layers in the constructor, and copy an argument before changing it.",
     "item_does_not_depend_on_the_batch": "Compute every image by itself: no mean, norm or sort over the first dimension in eval mode.",
     "eval_is_deterministic_and_leaves_no_trace": "Draw no random numbers and change no buffer in eval mode; ask self.training.",
@@ -24,6 +25,9 @@ FIXES = {
     "runs_under_autocast": "Bring what meets in one operation to one dtype, and compute what overflows in float().",
     "runs_in_double_precision": "Make tensors with the dtype and device of the input, for example x.new_zeros(...).",
     "same_seed_gives_the_same_part": "Draw initial values and noise from torch's generator only, not from random or numpy.",
+    "graph_is_right_on_other_inputs": "Compute nothing from values in Python (item, tolist, a branch): ask iqa_zoo.graphs.is_recorded() "
+    "and use operators that do not depend on values. Write x.shape[0], not len(x), which a trace takes as a constant. Where neither "
+    "can be done, say why in an attribute no_graph.",
     "budget_counts_every_operator_as_torch_does": "For an operator without a formula say what it costs with "
     "iqa_zoo.budgets.add_formula; where the numbers differ, a product runs inside an operator that is counted otherwise "
     "(iqa-zoo budget MODEL --json shows which).",
@@ -44,8 +48,8 @@ FIXES = {
     "shapes": "Return HeadOutput(score_B, score_BN) with score_BN of one column, or one a query, for any number of queries.",
     "what_is_fitted_predicts": "Let fit(queries_BND, score_B) replace the weights, so that forward then gives scores on the scale of "
     "score_B.",
-    "routing_is_a_choice": "Set routes = True and return a Routing for each mixture: weights that sum to 1 over the chosen experts and "
-    "are 0 elsewhere.",
+    "routing_is_a_choice": "Set routes = True and return a Routing for each mixture (an interaction: queries and Routing): "
+    "weights that sum to 1 over the chosen experts and are 0 elsewhere.",
     # losses
     "is_a_finite_non_negative_scalar": "Return one number that is at least 0 (shape ()), 0 where there is nothing to improve.",
     "has_a_finite_gradient": "Keep the graph from score_B (or the routing's logits) to the loss; set needs_routing = True for the latter.",
@@ -59,6 +63,7 @@ FIXES = {
     "config_is_valid": "Mend the config as the message says; iqa-zoo validate MODEL shows every problem at once.",
     "config_is_a_fresh_one_each_time": "Make the dict inside the function, not at the top of the module.",
     "budget_of_the_model_itself_is_known": "See iqa-zoo budget MODEL; an operator without a formula: iqa_zoo.budgets.add_formula.",
+    "graph_is_right_on_other_images": "A part computes something from values in Python; the suite of its slot shows which.",
     "scores_a_batch_image_by_image": "Look for a part that mixes images of a batch in eval mode, or gives a number that is not finite.",
     "weights_go_through_a_file": "Keep all that decides the score in the config, parameters and persistent buffers.",
     "same_seed_gives_the_same_model": "Draw initial values from torch's generator only, not from random or numpy.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from typing import Any, ClassVar
 
 import pytest
@@ -11,6 +12,7 @@ from torch import Tensor
 from iqa_zoo.contracts import FeatureSpec, HeadOutput
 from iqa_zoo.testing.inputs import STAGES, fake_features, perturbed, randn
 from iqa_zoo.testing.part import PartContract
+from iqa_zoo.testing.routing import check_choice, per_image
 from iqa_zoo.testing.suite import Arguments
 
 N, D = 6, 24
@@ -35,12 +37,8 @@ class HeadContract(PartContract):
         return (queries_BND, fake_features(len(queries_BND), seed)) if needs_features else (queries_BND,)
 
     def tensors(self, output: Any) -> dict[str, Tensor]:
-        per_token = {
-            f"routing.{i}.{key}": value.unflatten(0, (-1, N))
-            for i, routing in enumerate(output.routing)
-            for key, value in vars(routing).items()
-        }
-        return {"score_B": output.score_B, "score_BN": output.score_BN, **per_token}
+        routing = [per_image(f"routing.{i}", mixture, N) for i, mixture in enumerate(output.routing)]
+        return {"score_B": output.score_B, "score_BN": output.score_BN, **dict(ChainMap(*routing))}
 
     @pytest.mark.parametrize("count", [1, 6, 9])
     def test_shapes(self, name: str, arguments: Arguments, count: int) -> None:
@@ -56,14 +54,7 @@ class HeadContract(PartContract):
         routing = part(*self.inputs(part, 4)).routing
         assert bool(routing) == getattr(part, "routes", False)
         for mixture in routing:
-            tokens, experts = mixture.logits_TE.shape
-            assert tokens == 4 * N
-            assert mixture.weights_TE.shape == (tokens, experts)
-            assert torch.allclose(mixture.weights_TE.sum(-1), torch.ones(tokens), atol=1e-6)
-            assert 0 <= mixture.choice_TK.min() <= mixture.choice_TK.max() < experts
-            chosen = torch.zeros(tokens, experts, dtype=torch.bool).scatter(-1, mixture.choice_TK, True)
-            assert (chosen.sum(-1) == mixture.choice_TK.shape[1]).all()
-            assert (mixture.weights_TE[~chosen] == 0).all()
+            check_choice(mixture, tokens=4 * N)
 
     def test_what_is_fitted_predicts(self, name: str, arguments: Arguments) -> None:
         part = self.make(name, arguments).eval()

@@ -11,13 +11,14 @@ from torch import Tensor
 from iqa_zoo.registry import SLOTS
 from iqa_zoo.testing.inputs import perturbed, randn
 from iqa_zoo.testing.part import PartContract
+from iqa_zoo.testing.routing import check_choice, per_image
 from iqa_zoo.testing.suite import Arguments
 
 N, L, D = 6, 14, 24
 
 
 class InteractionContract(PartContract):
-    """Interactions: (queries_BND, memory_BLD) -> queries_BND, leaving both inputs as they were."""
+    """Interactions: (queries_BND, memory_BLD) -> queries_BND, with a Routing where it routes; inputs stay as they were."""
 
     slot = "interactions"
     handed: ClassVar[dict[str, Any]] = {"dim": D, "num_queries": N}
@@ -26,7 +27,10 @@ class InteractionContract(PartContract):
         return randn(batch, N, D, seed=seed), randn(batch, L, D, seed=seed + 1)
 
     def tensors(self, output: Any) -> dict[str, Tensor]:
-        return {"queries": output}
+        if isinstance(output, Tensor):
+            return {"queries": output}
+        queries_BND, routing = output
+        return {"queries": queries_BND, **per_image("routing", routing, queries_BND.shape[1])}
 
     def test_shape(self, name: str, arguments: Arguments) -> None:
         part = self.make(name, arguments)
@@ -37,7 +41,8 @@ class InteractionContract(PartContract):
     @pytest.mark.parametrize("count", [1, 2, 9])
     def test_any_number_of_queries(self, name: str, arguments: Arguments, count: int) -> None:
         part = self.make(name, arguments, num_queries=count)
-        assert part(randn(2, count, D), randn(2, L, D)).shape == (2, count, getattr(part, "out_dim", D))
+        given = self.tensors(part(randn(2, count, D), randn(2, L, D)))
+        assert given["queries"].shape == (2, count, getattr(part, "out_dim", D))
 
     def test_inputs_are_left_alone(self, name: str, arguments: Arguments) -> None:
         part = self.make(name, arguments)
@@ -51,12 +56,23 @@ class InteractionContract(PartContract):
         part = perturbed(self.make(name, arguments)).eval()
         queries_BND, memory_BLD = self.inputs(part, 2)
         with torch.no_grad():
-            moved = (part(queries_BND, memory_BLD) - part(queries_BND, memory_BLD + randn(2, L, D, seed=9))).abs().max()
+            given, other = (
+                self.tensors(part(queries_BND, memory))["queries"]
+                for memory in (memory_BLD, memory_BLD + randn(2, L, D, seed=9))
+            )
+            moved = (given - other).abs().max()
             if getattr(part, "needs_memory", False):
                 assert moved > 1e-6
             else:
                 assert moved == 0
                 part(queries_BND, None)
+
+    def test_routing_is_a_choice(self, name: str, arguments: Arguments) -> None:
+        part = perturbed(self.make(name, arguments)).eval()
+        output = part(*self.inputs(part, 4))
+        assert isinstance(output, tuple) == getattr(part, "routes", False)
+        if isinstance(output, tuple):
+            check_choice(output[1], tokens=4 * N)
 
     def test_attention_is_a_distribution_over_the_memory(self, name: str, arguments: Arguments) -> None:
         part: Any = perturbed(self.make(name, arguments)).eval()

@@ -16,7 +16,8 @@ from iqa_zoo.build import build_model
 from iqa_zoo.config import check_config, model_config
 from iqa_zoo.quality_model import QualityModel
 from iqa_zoo.registry import MODELS
-from iqa_zoo.testing.inputs import randn
+from iqa_zoo.testing.graph import RECORDERS, quiet
+from iqa_zoo.testing.inputs import perturbed, randn
 from iqa_zoo.testing.suite import Arguments, Suite
 from iqa_zoo.testing.witness import macs_by_torch
 
@@ -35,8 +36,8 @@ class ModelContract(Suite):
         torch.manual_seed(seed)
         return build_model(name, overrides=arguments)
 
-    def images(self, model: QualityModel, batch: int) -> Tensor:
-        return randn(batch, 3, model.spec.image_size, model.spec.image_size)
+    def images(self, model: QualityModel, batch: int, seed: int = 0) -> Tensor:
+        return randn(batch, 3, model.spec.image_size, model.spec.image_size, seed=seed)
 
     def test_is_a_documented_function_without_arguments(self, name: str) -> None:
         function = MODELS.get(name)
@@ -67,6 +68,18 @@ class ModelContract(Suite):
         counted, expected = measure_budget(model).macs, macs_by_torch(model, self.images(model, 1))
         assert counted == pytest.approx(expected, rel=1e-3), f"{counted} MACs by formula, {expected} by torch's counter"
         assert measure_budget(model).params == sum(p.numel() for p in model.parameters())
+
+    @pytest.mark.parametrize("recorder", list(RECORDERS))
+    def test_graph_is_right_on_other_images(self, name: str, arguments: Arguments, recorder: str) -> None:
+        model = perturbed(self.make(name, arguments)).eval()
+        if reasons := [part.no_graph for part in model.modules() if hasattr(part, "no_graph")]:
+            pytest.skip(str(reasons[0]))
+        with quiet():
+            graph = RECORDERS[recorder](model, (self.images(model, 1),))
+            batches = [1, 1, 1, *([3] if recorder == "torch.jit.trace" else [])]
+            for seed, batch in enumerate(batches, 1):
+                image_BCHW = self.images(model, batch, seed)
+                assert torch.allclose(model(image_BCHW), graph(image_BCHW), atol=self.tolerance, rtol=self.tolerance)
 
     def test_scores_a_batch_image_by_image(self, name: str, arguments: Arguments) -> None:
         model = self.make(name, arguments).eval()

@@ -6,8 +6,7 @@ import copy
 import inspect
 import pickle
 import sys
-import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import pytest
@@ -19,7 +18,9 @@ from iqa_zoo.config import part_parameters
 from iqa_zoo.contracts import CONTRACTS, HANDED_DOWN
 from iqa_zoo.errors import PartError
 from iqa_zoo.registry import SLOTS
+from iqa_zoo.testing.graph import RECORDERS, Flat, flat_tensors, quiet
 from iqa_zoo.testing.inputs import mapped, perturbed, to_double
+from iqa_zoo.testing.ranges import values_out_of_range
 from iqa_zoo.testing.suite import Arguments, Suite
 from iqa_zoo.testing.witness import macs_by_torch
 
@@ -94,15 +95,15 @@ class PartContract(Suite):
             if parameter.default is not parameter.empty:
                 assert isinstance(parameter.default, IMMUTABLE), f"{name}: default of {key} is shared by all parts"
 
-    def test_sizes_below_one_are_refused(self, name: str, arguments: Arguments) -> None:
+    def test_values_out_of_range_are_refused(self, name: str, arguments: Arguments) -> None:
+        """Of each key with a range the values beside it and no number; of a whole number without one, 0 and -1."""
+        taken = inspect.signature(SLOTS[self.slot].get(name)).parameters
         for key, parameter in part_parameters(self.slot, name).items():
-            kinds = (parameter.annotation, *typing.get_args(parameter.annotation))
-            if int not in kinds or key not in inspect.signature(SLOTS[self.slot].get(name)).parameters:
+            if key not in taken:  # the weight of a loss
                 continue
-            for bad in (0, -1):
-                several = typing.get_origin(parameter.annotation) is Sequence
+            for bad in values_out_of_range(parameter.annotation):
                 with pytest.raises(PartError):
-                    self.make(name, {**arguments, key: (bad,) if several else bad})
+                    self.make(name, {**arguments, key: bad})
 
     def test_arguments_are_left_alone_and_nothing_is_shared(self, name: str, arguments: Arguments) -> None:
         before = copy.deepcopy(arguments)
@@ -210,16 +211,27 @@ class PartContract(Suite):
         again = self.run(second)
         assert all(torch.equal(once[key], again[key]) for key in once), "the training outputs differ"
 
+    @pytest.mark.parametrize("recorder", list(RECORDERS))
+    def test_graph_is_right_on_other_inputs(self, name: str, arguments: Arguments, recorder: str) -> None:
+        part = perturbed(self.make(name, arguments)).eval()
+        if reason := getattr(part, "no_graph", None):
+            pytest.skip(reason)
+        flat = Flat(part, self.inputs(part, 1), self.tensors)
+        with quiet():
+            graph = RECORDERS[recorder](flat, flat_tensors(self.inputs(part, 1)))
+            for batch, seed in [(1, 1), (1, 2), *([(3, 3)] if recorder == "torch.jit.trace" else [])]:
+                given = flat_tensors(self.inputs(part, batch, seed))
+                for key, ours, recorded in zip(self.run(part), flat(*given), graph(*given), strict=True):
+                    assert torch.allclose(ours, recorded, atol=self.tolerance, rtol=self.tolerance), key
+
     def test_budget_counts_every_operator_as_torch_does(self, name: str, arguments: Arguments) -> None:
         part = self.make(name, arguments).eval()
         inputs = self.inputs(part, 1)
-        tensors: list[Tensor] = []
-        mapped(tensors.append, inputs)
 
         def call(part: nn.Module, *given: Tensor) -> None:
             each = iter(given)
             part(*mapped(lambda tensor: next(each), inputs))
 
-        counted = count_operators(part, *tensors, call=call)[""].macs.total()
+        counted = count_operators(part, *flat_tensors(inputs), call=call)[""].macs.total()
         expected = macs_by_torch(part, *inputs)
         assert counted == pytest.approx(expected, rel=1e-3), f"{counted} MACs by formula, {expected} by torch's counter"

@@ -34,5 +34,5 @@ def fit_label_scale(mos: NDArray[np.float64], name: str) -> LabelScale:
     low, high = mos.min(), mos.max()
     spread = float(mos.std())
     if low == high or not spread:  # the deviation of equal labels may be off zero by rounding
-        raise InputError(f"{name}: all {len(mos)} training labels are {low:g}; there is nothing to learn")
+        raise InputError(f"{name}: all training labels are {low:g}; there is nothing to learn")
     return LabelScale(float(mos.mean()), spread)

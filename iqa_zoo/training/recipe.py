@@ -13,8 +13,9 @@ from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, get_type_hints
 
-from iqa_zoo.config import FILES, read_mapping, value_problem
+from iqa_zoo.config import FILES, read_mapping
 from iqa_zoo.errors import ConfigError, UnknownName, closest, not_one_of
+from iqa_zoo.values import value_problem
 
 if TYPE_CHECKING:
     import torch

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from iqa_zoo import build_model, match_budget, measure_budget, model_config, register_interaction
+from iqa_zoo import blank, build_model, match_budget, measure_budget, model_config, register_interaction
 from iqa_zoo.budgets import measure
 from iqa_zoo.budgets.decoder_costs import DecoderCosts
 from iqa_zoo.budgets.knobs import _period
@@ -159,8 +159,10 @@ def counted(monkeypatch):
 
     monkeypatch.setattr(measure, "_count_backbone", count_backbone)
     monkeypatch.setattr(measure, "build_backbone", build)
+    monkeypatch.setattr(blank, "build_backbone", build)
     measure._COUNTED.clear()
-    measure._made_empty.cache_clear()
+    blank.empty_backbone.cache_clear()
+    blank.declared_spec.cache_clear()
     measure._shapes_of.cache_clear()
     return counted, made
 

@@ -48,7 +48,7 @@ def test_options_reach_the_dataset_as_it_takes_them(root):
     ("option", "message"),
     [
         ("label=x.csv", r"--option label: unknown option 'label'; did you mean 'labels'\? Known: .*\(of the dataset"),
-        ("root=x", r"--option root: unknown option 'root'. Known: higher_is_better, labels, name, score_range, subset"),
+        ("root=x", r"--option root: unknown option 'root'. Known: distortion, higher_is_better, image, labels, mos,"),
         ("subset=yess", "--option subset: expected bool, got 'yess'"),
         ("score_range=[1]", r"--option score_range: expected .*, got \[1\]"),
         ("subset=[1", "--option subset: not valid YAML or JSON"),
@@ -57,6 +57,13 @@ def test_options_reach_the_dataset_as_it_takes_them(root):
 def test_an_option_that_cannot_be_used_is_named(root, option, message):
     with pytest.raises(InputError, match=message):
         load_dataset(parse("table", "--root", root, "--option", option))
+
+
+def test_several_options_may_follow_one_flag(root):
+    (root / "scores.csv").write_text("file,mean\nb.png,1\na.png,4\n")
+    args = parse("table", "--root", root, "--option", "image=file", "mos=mean", "--option", "name=mine")
+    assert args.option == [("image", "file"), ("mos", "mean"), ("name", "mine")]
+    assert load_dataset(args).names == ("b.png", "a.png")
 
 
 @pytest.mark.parametrize("text", ["subset", "=true"])

@@ -13,7 +13,7 @@ def test_a_part(capsys):
     out = capsys.readouterr().out
     assert out.startswith("head: moe (iqa_zoo)\n")
     assert "    num_experts: E.\n" in out
-    assert ["num_experts", "int", "4"] in cells(out)
+    assert ["num_experts", "int from 1 to 4096", "4"] in cells(out)
     assert ["residual", "one of 'paper', 'released'", "'paper'"] in cells(out)
     assert out.endswith("Handed down, never written in a config: dim\n")
 

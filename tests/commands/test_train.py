@@ -150,6 +150,7 @@ def test_which_split(root, tmp_path):
 
     def chosen(**given):
         none = dict(splits=None, split=None, split_seed=None, official=False, validation_fraction=None)
+        none["ignore_look_alikes"] = False
         return train._split(Namespace(**{**none, **given}), data).id
 
     assert chosen() == make_splits(data, 1, validation_fraction=0.1)[0].id

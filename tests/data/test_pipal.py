@@ -38,5 +38,7 @@ def test_what_is_wrong_is_named(root, draw):
     with pytest.raises(InputError, match=r"1 of 4 images are missing: .*A0002_06_11\.bmp"):
         pipal(root)
     (root / "Train_Label" / "A0002.txt").write_text("A0002_00_00.bmp\n")
-    with pytest.raises(InputError, match=r"A0002\.txt: 'A0002_00_00\.bmp' is not an image and its score"):
+    with pytest.raises(
+        InputError, match=r"A0002\.txt, line 1: 'A0002_00_00\.bmp' has 1 values, not 2 \(image, score\)"
+    ):
         pipal(root)

@@ -21,10 +21,10 @@ from torch import nn
 from iqa_zoo.build import build_model
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split, load_splits
-from iqa_zoo.engine import state, training
+from iqa_zoo.engine import runner, state, training
 from iqa_zoo.engine.runner import TRACKERS
 from iqa_zoo.engine.trainable import Trainable
-from iqa_zoo.engine.training import TrainingOptions, train_model
+from iqa_zoo.engine.training import ResultNotWritten, TrainingOptions, train_model
 from iqa_zoo.errors import CheckpointError, ConfigError, InputError, UnknownName
 from iqa_zoo.inference.load_run import load_run
 from iqa_zoo.inference.predict import predict
@@ -341,13 +341,24 @@ def test_a_truncated_image_is_named_and_nothing_stands_in_for_it(train, data, sp
     assert latest_checkpoint(tmp_path / "run" / "checkpoints") is None
 
 
-def test_a_truncated_test_image_leaves_a_run_that_goes_on(train, data, split, tmp_path):
+@pytest.fixture
+def damaged_after_last_step(data, split):
+    """A callback that cuts off a test image once all steps are done, and a function that restores it."""
     broken = data.paths[split.test[0]]
     whole = broken.read_bytes()
-    broken.write_bytes(whole[:700])
-    with pytest.raises(InputError, match=rf"{broken.name} is truncated"):
-        train()
-    broken.write_bytes(whole)
+
+    def progress(words, done, total):
+        if done == total and "loss" in words:
+            broken.write_bytes(whole[:700])
+
+    return progress, lambda: broken.write_bytes(whole)
+
+
+def test_a_test_image_that_is_damaged_meanwhile_leaves_a_run_that_goes_on(train, damaged_after_last_step, tmp_path):
+    damage, restore = damaged_after_last_step
+    with pytest.raises(InputError, match=r"\.png is truncated"):
+        train(progress=damage, memory_bytes=0)
+    restore()
     said = []
     train(resume=True, progress=lambda *words: said.append(words))
     assert said == [(f"test image {i} of 8", 8, 8) for i in range(1, 9)]  # not trained again
@@ -355,10 +366,8 @@ def test_a_truncated_test_image_leaves_a_run_that_goes_on(train, data, split, tm
     assert_same_run(tmp_path / "straight", tmp_path / "run")
 
 
-@pytest.mark.parametrize("what", ["model.safetensors", "weights.safetensors", "history.json", "result.json", "scalars"])
+@pytest.mark.parametrize("what", ["model.safetensors", "weights.safetensors", "history.json", "result.json"])
 def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(what, train, tmp_path, monkeypatch):
-    from mmengine.visualization import LocalVisBackend
-
     full, write_text, save_file = [False], Path.write_text, state.save_file
 
     def check(path):
@@ -373,14 +382,9 @@ def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(what, train,
         check(path)
         return save_file(named, path, *arguments)
 
-    def scalars(*_, **__):
-        raise OSError(28, "No space left on device")
-
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_text", text)
         patch.setattr(state, "save_file", tensors)
-        if what == "scalars":
-            patch.setattr(LocalVisBackend, "add_scalars", scalars)
         with pytest.raises(InputError, match=r"cannot be written \(No space left on device\)"):
             train(progress=lambda words, done, total: full.__setitem__(0, done > 4), selection="last")
     train(resume=True, selection="last")
@@ -388,9 +392,46 @@ def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(what, train,
     assert_same_run(tmp_path / "straight", tmp_path / "run")
 
 
+def test_a_log_that_fails_ends_and_the_training_goes_on(train, tmp_path, monkeypatch):
+    expected = train("straight")
+    from mmengine.visualization import LocalVisBackend
+
+    with monkeypatch.context() as patch:
+        calls = []
+
+        def scalars(*_, **__):
+            calls.append(1)
+            raise OSError(28, "No space left on device")
+
+        patch.setattr(LocalVisBackend, "add_scalars", scalars)
+        result = train()
+    assert len(calls) == 1
+    assert expected["log_problems"] == []
+    (problem,) = result["log_problems"]
+    assert problem == "the log of LocalVisBackend ended early: [Errno 28] No space left on device"
+    assert result["predictions"] == expected["predictions"]
+
+
+def test_a_result_that_cannot_be_written_is_not_lost(train, tmp_path, monkeypatch):
+    expected, write_text = train("straight"), Path.write_text
+
+    def full(path, *arguments, **settings):
+        if path.name.startswith("result"):
+            raise OSError(28, "No space left on device")
+        return write_text(path, *arguments, **settings)
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(
+        ResultNotWritten, match="No space left on device.*The weights of the selected epoch are"
+    ) as error:
+        train()
+    assert without_seconds(error.value.result) == without_seconds(expected)
+    assert str(tmp_path / "run" / "weights.safetensors") in str(error.value)
+
+
 def test_a_folder_that_cannot_be_written(train, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match=r"file/run: cannot be written \(Not a directory\).*another folder"):
+    with pytest.raises(InputError, match=r"file/run: cannot be written \(.*file is not a folder\)"):
         train("file/run")
 
 
@@ -491,7 +532,7 @@ def test_a_damaged_checkpoint_is_said_and_removing_it_begins_anew(train, nan_at,
 def test_what_cannot_be_trained_is_said_before_the_folder_is_made(asked, said, train, tmp_path):
     with pytest.raises(InputError, match=said):
         train(**asked)
-    assert not (tmp_path / "run" / "checkpoints").exists()
+    assert not (tmp_path / "run").exists()
 
 
 # --- what a recipe does ---------------------------------------------------------------------------------------------
@@ -596,7 +637,8 @@ def test_raw_labels_and_standardised_ones_are_both_learned_on_their_scale(train,
 # --- which epoch, and what is read ----------------------------------------------------------------------------------
 
 
-def test_the_test_part_is_not_read_before_the_end(train, data, split, monkeypatch):
+def test_the_test_part_is_not_read_between_the_check_and_the_end(train, data, split, monkeypatch):
+    """Before the first step every image is decoded once, as none may turn out to be damaged after the last."""
     read, steps = [], []
     load = training.DecodedImages.__getitem__
     monkeypatch.setattr(
@@ -604,7 +646,7 @@ def test_the_test_part_is_not_read_before_the_end(train, data, split, monkeypatc
     )
     train(progress=lambda words, *_: steps.append(1) if "loss" in words else None)
     assert {i for _, i in read} == set(range(32))
-    assert {step for step, i in read if i in split.test} == {8}
+    assert {step for step, i in read if i in split.test} == {0, 8}
 
 
 def test_a_peek_reports_every_rule_and_changes_no_weight(train, tmp_path):
@@ -642,15 +684,17 @@ def test_the_kept_weights_are_those_of_the_rule(rule, epoch, train, split, tmp_p
     assert all(each["validation"] for each in history)
 
 
-def test_a_run_that_stopped_early_stays_stopped(train, data, split, tmp_path):
+def test_a_run_that_stopped_early_stays_stopped(train, monkeypatch):
     """With a rate of nothing no epoch is better than the first; of equals the last is kept."""
     changes = dict(epochs=6, patience=2, lr=0.0)
-    broken = data.paths[split.test[0]]
-    whole = broken.read_bytes()
-    broken.write_bytes(whole[:700])
-    with pytest.raises(InputError, match="truncated"):
-        train(changes=changes)
-    broken.write_bytes(whole)
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "_report", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(changes=changes)
     said = []
     result = train(changes=changes, resume=True, progress=lambda *words: said.append(words))
     assert said[0] == ("test image 1 of 8", 12, 24)  # not trained on
@@ -664,6 +708,8 @@ def test_the_progress_moves_while_images_are_tested(train):
     """Between the steps, which stand still meanwhile; in the words of who is watching."""
     said = []
     train(progress=lambda *words: said.append(words), peek=True)
+    assert said[:32] == [(f"checking image {i} of 32", 0, 8) for i in range(1, 33)]
+    said = said[32:]
     losses = [("loss" in words, done) for words, done, _ in said]
     assert losses[:4] == [(True, 1), (True, 2), (True, 3), (True, 4)]
     assert said[4:12] == [(f"epoch 1 of 2, validation image {i} of 8", 4, 8) for i in range(1, 9)]
@@ -741,7 +787,7 @@ def test_nothing_is_left_in_the_process(fails, train, nan_at):
 
 
 def test_a_tracker_without_its_package_is_an_error_before_training(train, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "find_spec", lambda name: None)
+    monkeypatch.setattr(runner, "find_spec", lambda name: None)
     for tracker in TRACKERS:
         with pytest.raises(InputError, match=f"tracker '{tracker}' needs a package: pip install {tracker}"):
             train(trackers=(tracker,))

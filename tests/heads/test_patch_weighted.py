@@ -36,5 +36,5 @@ def test_equal_weights_give_the_mean():
 def test_number_of_parameters_and_width():
     parameters = sum(p.numel() for p in PatchWeightedHead(dim=384).parameters())
     assert parameters == 2 * (384 * 384 + 384 + 384 + 1)
-    with pytest.raises(PartError, match="hidden=0 is not positive"):
+    with pytest.raises(PartError, match="hidden: expected int from 1 to 65536 or None, got 0"):
         PatchWeightedHead(dim=4, hidden=0)

@@ -61,7 +61,10 @@ def test_what_was_learned_before_does_not_matter():
     assert heads[0].fc.weight.requires_grad
 
 
-@pytest.mark.parametrize("alphas", [(), (1.0, 0.0), (-1.0,)])
-def test_strengths_are_positive(alphas):
-    with pytest.raises(PartError, match="give one or more strengths above 0"):
+@pytest.mark.parametrize(
+    ("alphas", "message"),
+    [((), "alphas is empty"), ((1.0, 0.0), "list of float from 1e-09"), ((-1.0,), "list of float from 1e-09")],
+)
+def test_strengths_are_positive(alphas, message):
+    with pytest.raises(PartError, match=message):
         RidgeHead(dim=5, alphas=alphas)

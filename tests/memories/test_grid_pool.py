@@ -60,7 +60,7 @@ def test_stage_that_was_not_asked_for():
 
 @pytest.mark.parametrize("grid", [0, -1])
 def test_grid_without_cells(grid):
-    with pytest.raises(PartError, match=f"grid={grid}"):
+    with pytest.raises(PartError, match=f"grid: expected int from 1 to 64, got {grid}"):
         GridPool(dim=8, features=SPEC, grid=grid)
 
 

@@ -11,9 +11,9 @@ import timm
 from torch import Tensor, nn
 
 from iqa_zoo.backbones.timm_features import TimmFeatures
-from iqa_zoo.contracts import Features, StageInfo
+from iqa_zoo.contracts import Features, Pixels, Size, StageInfo
 from iqa_zoo.errors import PartError
-from iqa_zoo.sizes import require_positive
+from iqa_zoo.values import checked
 
 HEAD_STAGE, HEAD_STRIDE = 5, 32
 
@@ -49,18 +49,17 @@ class EfficientNetEndpoints(TimmFeatures):
 
     examples = ({"name": "test_efficientnet", "stages": (5, 2), "image_size": 64},)
 
+    @checked
     def __init__(
         self,
         *,
         name: str,
         stages: Sequence[int] = (),
-        image_size: int | None = None,
+        image_size: Pixels | None = None,
         model_args: Mapping[str, Any] | None = None,
-        unread: Sequence[Sequence[int]] = (),
+        unread: Sequence[Sequence[Size]] = (),
         pretrained: bool = False,
     ):
-        for widths in unread:
-            require_positive(unread=widths)
         super().__init__(
             name=name,
             stages=tuple(stage for stage in stages if stage != HEAD_STAGE),

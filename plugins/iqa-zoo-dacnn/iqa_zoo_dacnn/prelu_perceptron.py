@@ -7,8 +7,8 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import HeadOutput
-from iqa_zoo.sizes import require_positive
+from iqa_zoo.contracts import HeadOutput, Share, Size
+from iqa_zoo.values import checked
 
 
 class PReLUPerceptronHead(nn.Module):
@@ -31,9 +31,9 @@ class PReLUPerceptronHead(nn.Module):
     knobs = ("hidden",)  # what match_budget may move
     examples = ({"hidden": (16, 8)}, {"hidden": (), "dropout": 0.2})
 
-    def __init__(self, *, dim: int, hidden: Sequence[int] = (512, 512), dropout: float = 0.0):
+    @checked
+    def __init__(self, *, dim: int, hidden: Sequence[Size] = (512, 512), dropout: Share = 0.0):
         super().__init__()
-        require_positive(hidden=hidden)
         self.layers = nn.ModuleList(nn.Linear(n_in, n_out) for n_in, n_out in pairwise([dim, *hidden]))
         self.slopes = nn.ModuleList(nn.PReLU() for _ in hidden)
         self.drop = nn.Dropout(dropout)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from iqa_zoo.contracts import Size
 from iqa_zoo.errors import PartError
+from iqa_zoo.values import checked
 
 
 class MemoryGate(nn.Module):
@@ -28,7 +30,8 @@ class MemoryGate(nn.Module):
 
     needs_memory = True
 
-    def __init__(self, *, dim: int, reduction: int = 4):
+    @checked
+    def __init__(self, *, dim: int, reduction: Size = 4):
         super().__init__()
         if reduction < 1 or dim % reduction:
             fits = [divisor for divisor in range(1, dim + 1) if dim % divisor == 0]

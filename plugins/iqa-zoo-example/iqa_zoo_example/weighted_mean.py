@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import HeadOutput
+from iqa_zoo.contracts import HeadOutput, Share
+from iqa_zoo.values import checked
 
 
 class WeightedMeanHead(nn.Module):
@@ -23,7 +24,8 @@ class WeightedMeanHead(nn.Module):
     torch.Size([2, 6])
     """
 
-    def __init__(self, *, dim: int, dropout: float = 0.0):
+    @checked
+    def __init__(self, *, dim: int, dropout: Share = 0.0):
         super().__init__()
         self.drop = nn.Dropout(dropout)
         self.score = nn.Linear(dim, 1)

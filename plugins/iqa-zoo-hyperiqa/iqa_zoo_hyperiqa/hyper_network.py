@@ -9,9 +9,9 @@ from math import ceil
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iqa_zoo.contracts import Features, FeatureSpec, HeadOutput
-from iqa_zoo.sizes import require_positive
+from iqa_zoo.contracts import Features, FeatureSpec, Grid, HeadOutput, Size
 from iqa_zoo.stages import stage_channels
+from iqa_zoo.values import checked
 
 
 class HyperNetworkHead(nn.Module):
@@ -49,19 +49,19 @@ class HyperNetworkHead(nn.Module):
     needs_features = True
     knobs = ("hidden",)  # what match_budget may move
 
+    @checked
     def __init__(
         self,
         *,
         dim: int,
         features: FeatureSpec,
         stage: int = 4,
-        grid: int = 7,
-        trunk: Sequence[int] = (1024, 512),
-        channels: int = 112,
-        hidden: Sequence[int] = (112, 56, 28, 14),
+        grid: Grid = 7,
+        trunk: Sequence[Size] = (1024, 512),
+        channels: Size = 112,
+        hidden: Sequence[Size] = (112, 56, 28, 14),
     ):
         super().__init__()
-        require_positive(grid=grid, trunk=trunk, channels=channels, hidden=hidden)
         self.stage, self.grid = stage, grid
         widths = [stage_channels(features, stage), *trunk, channels]
         self.trunk = nn.Sequential()

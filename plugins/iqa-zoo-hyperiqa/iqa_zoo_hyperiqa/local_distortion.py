@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iqa_zoo.contracts import Features, FeatureSpec
+from iqa_zoo.contracts import Features, FeatureSpec, Grid, Size
 from iqa_zoo.errors import PartError
-from iqa_zoo.sizes import require_positive
 from iqa_zoo.stages import stage_channels
+from iqa_zoo.values import checked
 
 
 class LocalDistortion(nn.Module):
@@ -45,21 +45,20 @@ class LocalDistortion(nn.Module):
 
     num_queries = 1
 
+    @checked
     def __init__(
         self,
         *,
         dim: int,
         features: FeatureSpec,
         stages: Sequence[int] = (1, 2, 3, 4),
-        channels: Sequence[int] = (16, 32, 64),
-        grids: Sequence[int] = (8, 4, 2),
-        width: int | None = None,
+        channels: Sequence[Size] = (16, 32, 64),
+        grids: Sequence[Grid] = (8, 4, 2),
+        width: Size | None = None,
     ):
         super().__init__()
-        require_positive(channels=channels, grids=grids)
         if width is None:
             width = max(1, dim // 14)
-        require_positive(width=width)
         if not len(stages) - 1 == len(channels) == len(grids):
             raise PartError(
                 f"stages={tuple(stages)} needs {max(len(stages) - 1, 0)} channels and grids, one for each stage but the "

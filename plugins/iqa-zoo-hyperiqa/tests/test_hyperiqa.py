@@ -164,7 +164,7 @@ def test_entries_that_do_not_share_out_are_cut():
     [
         ({"channels": (16, 32)}, r"stages=\(1, 2, 3, 4\) needs 3 channels and grids"),
         ({"width": 80}, r"width=80 for 3 stages leaves nothing of dim=224 for stage 4"),
-        ({"width": 0}, r"width=0 is not positive"),
+        ({"width": 0}, r"width: expected int from 1 to 65536 or None, got 0"),
         ({"stages": (1, 2, 3, 5)}, r"needs stage 5"),
     ],
 )

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from iqa_zoo.backbones.timm_features import TimmFeatures
-from iqa_zoo.contracts import Features
+from iqa_zoo.contracts import Features, Pixels, Size
 from iqa_zoo.errors import PartError
-from iqa_zoo.sizes import require_positive
+from iqa_zoo.values import checked
 
 
 class ClipImage(TimmFeatures):
@@ -42,17 +42,17 @@ class ClipImage(TimmFeatures):
 
     examples = ({"name": "test_vit", "stages": (2, 4), "image_size": 64, "width": 8},)
 
+    @checked
     def __init__(
         self,
         *,
         name: str = "vit_base_patch32_clip_quickgelu_224.openai",
-        width: int = 512,
+        width: Size = 512,
         stages: Sequence[int] = (),
-        image_size: int | None = None,
+        image_size: Pixels | None = None,
         model_args: Mapping[str, Any] | None = None,
         pretrained: bool = False,
     ):
-        require_positive(width=width)
         super().__init__(
             name=name,
             stages=stages,

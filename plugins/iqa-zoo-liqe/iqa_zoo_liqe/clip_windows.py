@@ -10,8 +10,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from iqa_zoo.contracts import Features
-from iqa_zoo.sizes import require_positive
+from iqa_zoo.contracts import Count, Features, Pixels, Size
+from iqa_zoo.values import checked
 from iqa_zoo_liqe.clip_image import ClipImage
 
 
@@ -50,20 +50,22 @@ class ClipWindows(ClipImage):
 
     examples = ({"name": "test_vit", "width": 8, "crops": 3},)
 
+    @checked
     def __init__(
         self,
         *,
         name: str = "vit_base_patch32_clip_quickgelu_224.openai",
-        width: int = 512,
-        crops: int = 15,
-        step: int = 32,
+        width: Size = 512,
+        crops: Count = 15,
+        step: Pixels = 32,
         choice: Literal["spread", "released"] = "spread",
         model_args: Mapping[str, Any] | None = None,
         pretrained: bool = False,
     ):
-        require_positive(crops=crops, step=step)
         super().__init__(name=name, width=width, model_args=model_args, pretrained=pretrained)
         self.crops, self.step, self.choice = crops, step, choice
+        if choice == "released":
+            self.no_graph = "choice='released' takes windows by the number of images in a batch; use choice='spread'"
         self.spec = replace(self.spec, fixed_size=False, available_stages=(), token_stage=None)
 
     def forward(self, image_BCHW: Tensor) -> Features:
@@ -73,8 +75,8 @@ class ClipWindows(ClipImage):
         corners = [(self.step * (window // columns), self.step * (window % columns)) for window in times]
         windows = [image_BCHW[:, :, top : top + size, left : left + size] for top, left in corners]
         features = super().forward(torch.stack(windows, 1).flatten(0, 1))
-        tokens_BWLC = features.tokens_BLC.unflatten(0, (images, len(times)))
-        embedding_BWC = features.global_BC.unflatten(0, (images, len(times)))
+        tokens_BWLC = features.tokens_BLC.unflatten(0, (-1, len(times)))
+        embedding_BWC = features.global_BC.unflatten(0, (-1, len(times)))
         weight_W = embedding_BWC.new_tensor(list(times.values())) / times.total()
         return Features({}, tokens_BWLC.flatten(1, 2), (weight_W[:, None] * embedding_BWC).sum(1))
 

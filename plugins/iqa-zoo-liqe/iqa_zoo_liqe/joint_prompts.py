@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iqa_zoo.contracts import HeadOutput
+from iqa_zoo.contracts import Depth, HeadOutput, Size
 from iqa_zoo.errors import PartError
+from iqa_zoo.values import checked
 from iqa_zoo_liqe.prompt_embeddings import PromptEmbeddings
 from iqa_zoo_liqe.prompts import DISTORTIONS, QUALITIES, SCENES, joint_prompts
 from iqa_zoo_liqe.text_tower import TextTower
@@ -51,13 +52,14 @@ class JointPromptsHead(nn.Module):
     knobs = ("text_width", "text_layers")  # what match_budget may move
     examples = ({"text_width": 16, "text_layers": 1, "scenes": ("night",)},)
 
+    @checked
     def __init__(
         self,
         *,
         dim: int,
         normalise: bool = True,
-        text_width: int = 512,
-        text_layers: int = 12,
+        text_width: Size = 512,
+        text_layers: Depth = 12,
         qualities: Sequence[str] = QUALITIES,
         scenes: Sequence[str] = SCENES,
         distortions: Sequence[str] = DISTORTIONS,

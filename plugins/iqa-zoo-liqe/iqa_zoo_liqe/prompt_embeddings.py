@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from iqa_zoo.graphs import is_recorded
 from iqa_zoo_liqe.prompts import TextTree, text_tree, tokenise
 from iqa_zoo_liqe.text_tower import TextTower
 
@@ -43,6 +44,8 @@ class PromptEmbeddings(nn.Module):
         self._kept: tuple[Any, Tensor] | None = None
 
     def forward(self) -> Tensor:
+        if is_recorded() and not torch.jit.is_tracing():  # weights have no address there; a trace may hold constants
+            return self._computed()
         weights = list(self.tower.parameters())
         if torch.is_grad_enabled() and any(weight.requires_grad for weight in weights):
             self.forget()

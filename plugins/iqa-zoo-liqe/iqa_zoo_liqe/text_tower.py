@@ -6,7 +6,8 @@ import torch
 from timm.layers.activations import quick_gelu
 from torch import Tensor, nn
 
-from iqa_zoo.sizes import require_positive
+from iqa_zoo.contracts import Depth, Size
+from iqa_zoo.values import checked
 from iqa_zoo_liqe.prompts import CONTEXT, VOCABULARY
 
 
@@ -33,9 +34,9 @@ class TextTower(nn.Module):
     torch.Size([2, 4])
     """
 
-    def __init__(self, *, width: int = 512, layers: int = 12, out_width: int = 512):
+    @checked
+    def __init__(self, *, width: Size = 512, layers: Depth = 12, out_width: Size = 512):
         super().__init__()
-        require_positive(width=width, layers=layers, out_width=out_width)
         heads = next(count for count in range(max(1, width // 64), 0, -1) if width % count == 0)
         self.token_embedding = nn.Embedding(VOCABULARY, width)
         self.positional_embedding = nn.Parameter(torch.empty(CONTEXT, width))

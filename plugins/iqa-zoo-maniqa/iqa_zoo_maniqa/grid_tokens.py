@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iqa_zoo.contracts import Features, FeatureSpec
+from iqa_zoo.contracts import Features, FeatureSpec, Grid
 from iqa_zoo.errors import PartError
-from iqa_zoo.sizes import require_positive
 from iqa_zoo.stages import stage_channels
+from iqa_zoo.values import checked
 
 
 class GridTokens(nn.Module):
@@ -40,9 +40,9 @@ class GridTokens(nn.Module):
     knobs = ("grid",)  # a query a cell, and transposed_attention is as wide as there are queries
     examples = ({"grid": 4}, {"grid": 3, "stages": (2, 4)})
 
-    def __init__(self, *, dim: int, features: FeatureSpec, stages: Sequence[int] | None = None, grid: int = 28):
+    @checked
+    def __init__(self, *, dim: int, features: FeatureSpec, stages: Sequence[int] | None = None, grid: Grid = 28):
         super().__init__()
-        require_positive(grid=grid)
         self.stages = tuple(features.stages if stages is None else stages)
         if not self.stages:
             raise PartError("needs at least one stage map; set backbone.stages")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from torch import Tensor, nn
 
+from iqa_zoo.contracts import Count, Depth, Grid, Range, Scale, Share, Size
 from iqa_zoo.errors import PartError
-from iqa_zoo.sizes import require_positive
+from iqa_zoo.values import checked
 from iqa_zoo_maniqa.window_block import WindowBlock
 from iqa_zoo_maniqa.windows import Windows, squarest
 
@@ -45,23 +48,23 @@ class ScaleSwin(nn.Module):
     knobs = ("hidden",)
     examples = ({"hidden": 8}, {"hidden": 8, "window": 2, "stages": 1, "idle": True})
 
+    @checked
     def __init__(
         self,
         *,
         dim: int,
         num_queries: int,
-        stages: int = 2,
-        blocks: int = 2,
-        window: int = 4,
-        num_heads: int = 4,
-        hidden: int = 768,
-        scale: float = 0.8,
-        dropout: float = 0.1,
-        drop_path: float = 0.1,
+        stages: Depth = 2,
+        blocks: Depth = 2,
+        window: Grid = 4,
+        num_heads: Count = 4,
+        hidden: Size = 768,
+        scale: Scale = 0.8,
+        dropout: Share = 0.1,
+        drop_path: Annotated[float, Range(0, 0.99)] = 0.1,
         idle: bool = False,
     ):
         super().__init__()
-        require_positive(stages=stages, blocks=blocks, window=window, num_heads=num_heads, hidden=hidden)
         if dim % num_heads:
             fits = max(heads for heads in range(1, num_heads + 1) if dim % heads == 0)
             raise PartError(f"num_heads={num_heads} does not divide dim={dim}; {fits} does")

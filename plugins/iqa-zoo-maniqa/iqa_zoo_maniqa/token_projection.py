@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from iqa_zoo.contracts import Positive
 from iqa_zoo.errors import PartError
+from iqa_zoo.values import checked
 
 
 class TokenProjection(nn.Module):
@@ -27,7 +29,8 @@ class TokenProjection(nn.Module):
     out_dim: int | None = None
     examples = ({"share": 1.5}, {"share": 0.5})
 
-    def __init__(self, *, dim: int, share: float):
+    @checked
+    def __init__(self, *, dim: int, share: Positive):
         super().__init__()
         self.out_dim = round(share * dim)
         if self.out_dim < 1:

@@ -7,7 +7,9 @@ from typing import Literal, get_args
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from iqa_zoo.contracts import Share
 from iqa_zoo.errors import PartError
+from iqa_zoo.values import checked
 
 Layout = Literal["paper", "released"]
 
@@ -36,7 +38,8 @@ class TransposedAttention(nn.Module):
 
     examples = ({}, {"layout": "released"})
 
-    def __init__(self, *, num_queries: int, dropout: float = 0.1, layout: Layout = "paper"):
+    @checked
+    def __init__(self, *, num_queries: int, dropout: Share = 0.1, layout: Layout = "paper"):
         super().__init__()
         if layout not in get_args(Layout):
             raise PartError(f"layout={layout!r} is none of {', '.join(get_args(Layout))}")

@@ -31,7 +31,7 @@ class WindowAttention(nn.Module):
         bias_HLL = self.relative_position_bias_table[self.index].permute(2, 0, 1)
         mask = bias_HLL[None].to(q.dtype)
         if self.apart is not None:
-            mask = mask.masked_fill(self.apart[:, None], -torch.inf).repeat(len(tokens_BND), 1, 1, 1)
+            mask = mask.masked_fill(self.apart[:, None], -torch.inf).repeat(tokens_BND.shape[0], 1, 1, 1)
         mixed_WLD = F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).flatten(2)
         return self.windows.join(self.proj(mixed_WLD))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import Features, FeatureSpec, HeadOutput
-from iqa_zoo.sizes import require_positive
+from iqa_zoo.contracts import Features, FeatureSpec, HeadOutput, Size
 from iqa_zoo.stages import stage_channels
+from iqa_zoo.values import checked
 
 
 class MeanAndStageHead(nn.Module):
@@ -35,9 +35,9 @@ class MeanAndStageHead(nn.Module):
     needs_features = True
     knobs = ("hidden",)  # what match_budget may move
 
-    def __init__(self, *, dim: int, features: FeatureSpec, stage: int = 4, hidden: int = 2048):
+    @checked
+    def __init__(self, *, dim: int, features: FeatureSpec, stage: int = 4, hidden: Size = 2048):
         super().__init__()
-        require_positive(hidden=hidden)
         self.stage = stage
         self.proj = nn.Linear(dim, hidden)
         self.fc = nn.Linear(hidden + stage_channels(features, stage), 1)

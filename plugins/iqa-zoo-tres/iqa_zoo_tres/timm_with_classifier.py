@@ -8,7 +8,8 @@ from typing import Any
 from torch import nn
 
 from iqa_zoo.backbones.timm_features import TimmFeatures
-from iqa_zoo.sizes import require_positive
+from iqa_zoo.contracts import Pixels, Size
+from iqa_zoo.values import checked
 
 
 class TimmWithClassifier(TimmFeatures):
@@ -39,15 +40,16 @@ class TimmWithClassifier(TimmFeatures):
         {"name": "test_resnet", "stages": (4,), "image_size": 64, "classes": 5},
     )
 
+    @checked
     def __init__(
         self,
         *,
         name: str,
         stages: Sequence[int] = (),
-        image_size: int | None = None,
+        image_size: Pixels | None = None,
         final_norm: bool = True,
         model_args: Mapping[str, Any] | None = None,
-        classes: int | None = None,
+        classes: Size | None = None,
         pretrained: bool = False,
     ):
         super().__init__(
@@ -59,5 +61,4 @@ class TimmWithClassifier(TimmFeatures):
             pretrained=pretrained,
         )
         if classes is not None:
-            require_positive(classes=classes)
             self.classifier = nn.Linear(self.spec.global_channels, classes).requires_grad_(False)

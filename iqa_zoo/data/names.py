@@ -1,0 +1,35 @@
+"""Names of files and columns: the exact name first, then the one that differs in case or Unicode form only."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+
+
+def normalize_name(name: str) -> str:
+    """Return the form in which names are compared loosely: Unicode NFC, without the case of letters.
+
+    >>> normalize_name("CAFE\\u0301.JPG") == normalize_name("caf\\u00e9.jpg")
+    True
+    """
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def match_names(wanted: str, names: Iterable[str]) -> list[str]:
+    """Return every name equal to ``wanted``, or if there is none, every name that equals it loosely.
+
+    >>> match_names("a.jpg", ["A.jpg", "a.jpg"]), match_names("a.JPG", ["A.jpg", "a.jpg", "b.jpg"])
+    (['a.jpg'], ['A.jpg', 'a.jpg'])
+    """
+    names = list(names)
+    exact = [name for name in names if name == wanted]
+    return exact or [name for name in names if normalize_name(name) == normalize_name(wanted)]
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file is one that systems and office programs leave beside the user's: hidden files and lock files.
+
+    >>> [is_hidden(name) for name in ("._scores.csv", "~$scores.xlsx", ".~lock.scores.csv#", "__MACOSX", "scores.csv")]
+    [True, True, True, True, False]
+    """
+    return name.startswith((".", "~$")) or name == "__MACOSX"
