@@ -7,8 +7,8 @@ import unicodedata
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
 
-from iqa_zoo.data.image_folder import list_folder, list_subfolders
 from iqa_zoo.data.formats import SUFFIXES
+from iqa_zoo.data.image_folder import list_folder, list_subfolders
 from iqa_zoo.data.names import normalize_name
 from iqa_zoo.errors import InputError
 
