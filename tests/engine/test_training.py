@@ -747,8 +747,9 @@ def test_what_is_no_run_or_has_no_weights_yet(train, tmp_path):
     with pytest.raises(UnknownName, match="unknown run 'nowhere'"):
         load_run(tmp_path / "nowhere")
 
-    def interrupt(*_):
-        raise KeyboardInterrupt
+    def interrupt(words, done, total):
+        if done:  # after the images are checked
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         train(progress=interrupt)
