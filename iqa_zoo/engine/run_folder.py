@@ -1,6 +1,6 @@
 """A training on disk: what was trained on what, how far it is, and what came of it.
 
-run.json             what the numbers depend on: configs, recipe, data, split, seed, versions
+run.json             what the numbers depend on: configs, recipe, data, split, seed, code, versions of libraries
 split.json           the split, as a file that others can use
 history.json         every epoch: loss, validation metrics, rate, seconds
 checkpoints/         the state to go on from (iqa_zoo.engine.state)
@@ -24,8 +24,14 @@ from iqa_zoo.engine.state import not_written
 from iqa_zoo.errors import CheckpointError, InputError
 
 FORMAT = "iqa_zoo run, version 1"
-# What may differ between a run and its resumption: where and how it is computed, and names.
-FREE = ("versions", "source", "device", "world", "sharded", "recipe_name")
+# What may differ between a run and its resumption: where it is computed, and names.
+FREE = ("device", "world", "sharded", "recipe_name")
+FREE_BEFORE = ("source",)  # older runs noted it, and it named no cause
+MEANINGS = {
+    "data.images_hash": "the images, or their names, changed",
+    "data.labels_hash": "labels, references, distortions or the scale changed",
+    "initial_weights": "the weights that training starts from changed",
+}
 
 
 class RunFolder:
@@ -114,7 +120,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], path: str = "
     """
     lines = []
     for key in dict.fromkeys([*before, *now]):
-        if not path and key in FREE:
+        if not path and key in (*FREE, *FREE_BEFORE):
             continue
         there, asked = before.get(key, "nothing"), now.get(key, "nothing")
         if isinstance(there, Mapping) and isinstance(asked, Mapping):
@@ -122,7 +128,9 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], path: str = "
         elif isinstance(there, list) and isinstance(asked, list | tuple) and len(there) == len(asked):
             lines += differences(_numbered(there), _numbered(asked), f"{path}{key}.")
         elif _plain(there) != _plain(asked):
-            lines.append(f"{path}{key}: {there!r} there, {asked!r} asked for")
+            there, asked = ("a value" if isinstance(value, Mapping) else repr(value) for value in (there, asked))
+            meaning = "its source changed" if path.startswith("code.") else MEANINGS.get(f"{path}{key}")
+            lines.append(f"{path}{key}: {there} there, {asked} asked for{f' ({meaning})' if meaning else ''}")
     return lines
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import copy
 import errno
-import hashlib
 import logging
 import os
 import warnings
@@ -39,7 +38,6 @@ from iqa_zoo.engine.devices import torch_device
 from iqa_zoo.engine.evaluation import FEWEST, evaluate_scores
 from iqa_zoo.engine.hooks import Epochs, Steps, images_told
 from iqa_zoo.engine.prediction import predict
-from iqa_zoo.engine.provenance import source_hash, versions
 from iqa_zoo.engine.recipe import Recipe
 from iqa_zoo.engine.run_folder import RunFolder
 from iqa_zoo.engine.selection import check_rule, every_rule
@@ -47,6 +45,14 @@ from iqa_zoo.engine.sharded import ShardedOptimWrapper, shard
 from iqa_zoo.engine.state import latest_checkpoint
 from iqa_zoo.engine.trainable import LabelScale, Trainable
 from iqa_zoo.errors import CheckpointError, ConfigError, InputError, closest, not_one_of
+from iqa_zoo.identity import (
+    find_part_modules,
+    identify_code,
+    identify_images,
+    identify_labels,
+    identify_libraries,
+    identify_weights,
+)
 from iqa_zoo.quality_model import QualityModel
 from iqa_zoo.weights import load_weights, read_state_dict
 
@@ -155,16 +161,17 @@ def train_model(
             "label": data.label,
             "higher_is_better": data.higher_is_better,
             "score_range": list(data.score_range),
-            "labels_hash": _labels_hash(data),
+            "images_hash": identify_images(data),
+            "labels_hash": identify_labels(data),
         },
         "split": split.id,
         "seed": seed,
         "selection": options.selection,
         "peek": options.peek or options.selection == "test-oracle",
-        "initial_weights": fingerprint(model),
+        "initial_weights": identify_weights(model),
         "scale": vars(_scale(data, split, recipe)),
-        "versions": versions(),
-        "source": source_hash(),
+        "versions": identify_libraries(),
+        "code": identify_code([__name__, *find_part_modules(model.config)]),
         "device": device.type,
         "world": _world(),
         "sharded": options.sharded,
@@ -530,20 +537,6 @@ def _check_options(data: RatedImages, split: Split, recipe: Recipe, options: Tra
 
 def _backends(trackers: Sequence[str]) -> list[dict[str, str]]:
     return [dict(type="LocalVisBackend"), *(dict(type=TRACKERS[name]) for name in trackers)]
-
-
-def fingerprint(model: nn.Module) -> str:
-    """A hash of the weights that training starts from."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
-
-
-def _labels_hash(data: RatedImages) -> str:
-    """A hash of every image's name and score, in any order."""
-    labels = sorted(zip(data.names, data.mos.tolist(), strict=True))
-    return hashlib.sha256(repr(labels).encode()).hexdigest()[:16]
 
 
 def _cuda_devices(device: torch.device) -> list[torch.device]:

@@ -13,8 +13,8 @@ import torch
 from iqa_zoo.build import build_model
 from iqa_zoo.engine.run_folder import RunFolder
 from iqa_zoo.engine.state import latest_checkpoint, load_checkpoint
-from iqa_zoo.engine.training import fingerprint
 from iqa_zoo.errors import CheckpointError
+from iqa_zoo.identity import identify_weights
 from iqa_zoo.quality_model import QualityModel
 from iqa_zoo.weights import load_weights
 
@@ -63,7 +63,7 @@ def moments_of(
     with torch.random.fork_rng([]):
         torch.manual_seed(run.get("seed", 0))
         start = build_model(run["model"], weights=start_weights)
-    same = fingerprint(start) == run.get("initial_weights")
+    same = identify_weights(start) == run.get("initial_weights")
     if start_weights is not None and not same:
         raise CheckpointError(
             f"{start_weights} is not what the training in {folder} began from: the weights' hash differs"

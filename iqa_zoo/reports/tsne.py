@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.engine.separability import FOLDS, NEIGHBOURS
+from iqa_zoo.reports.comparison import cache_notes
 from iqa_zoo.reports.table import Table
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def tsne_tables(results: Results) -> list[Table]:
         "silhouette: -1 to 1, 0 where classes overlap. "
         f"k-NN: share of images whose {NEIGHBOURS} nearest neighbours of other contents name its class ({FOLDS} folds); chance: "
         "always the largest class. Both of the features themselves, not of the layout.",
+        *cache_notes(results),
     ]
     classes = "distortions" if results["by"] == "distortion" else "thirds of the quality range"
     return [

@@ -8,9 +8,9 @@ from safetensors.torch import load_file, save_file
 from iqa_zoo.build import build_model
 from iqa_zoo.engine.run_folder import RunFolder
 from iqa_zoo.engine.state import save_checkpoint, save_tensors
-from iqa_zoo.engine.training import fingerprint
 from iqa_zoo.errors import CheckpointError
 from iqa_zoo.explain.moments import FROM_A_FILE, SELECTED, moments_of
+from iqa_zoo.identity import identify_weights
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def run(tmp_path_factory, one_thread):
     save_file(
         {name: tensor + 1 for name, tensor in model.backbone.state_dict().items()}, folder / "backbone.safetensors"
     )
-    record = {"model": model.config, "seed": 3, "initial_weights": fingerprint(model)}
+    record = {"model": model.config, "seed": 3, "initial_weights": identify_weights(model)}
     with torch.no_grad():
         model.head.fc.weight.add_(1)
     save_tensors(model.state_dict(), RunFolder(folder).weights)
@@ -67,7 +67,7 @@ def test_a_training_that_began_from_a_file(run):
 
     file = folder / "backbone.safetensors"
     torch.manual_seed(3)
-    record = {**record, "initial_weights": fingerprint(build_model(record["model"], weights=file))}
+    record = {**record, "initial_weights": identify_weights(build_model(record["model"], weights=file))}
     moments = moments_of(folder, record, model)
     assert next(iter(moments.models)) == "start, seed 3, trained backbone"
     assert moments.about_start == FROM_A_FILE
