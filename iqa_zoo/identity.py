@@ -71,13 +71,18 @@ def identify_file(path: Path) -> str:
     return found
 
 
-def identify_images(data: RatedImages) -> str:
+def identify_images(data: RatedImages, indices: Iterable[int] | None = None) -> str:
     """Identify what features are computed from: names (crops depend on them) and content of the images, in order.
+
+    Args:
+        data: the dataset.
+        indices: which of its images; all where left out.
 
     Raises:
         InputError: an image cannot be read; names the file.
     """
-    return digest([[name, identify_file(path)] for name, path in zip(data.names, data.paths, strict=True)])
+    chosen = range(len(data)) if indices is None else indices
+    return digest([[data.names[i], identify_file(data.paths[i])] for i in chosen])
 
 
 def identify_labels(data: RatedImages) -> str:

@@ -28,7 +28,8 @@ FORMAT = "iqa_zoo run, version 1"
 FREE = ("device", "world", "sharded", "recipe_name")
 FREE_BEFORE = ("source",)  # older runs noted it, and it named no cause
 MEANINGS = {
-    "data.images_hash": "the images, or their names, changed",
+    "data.images_hash": "the images to train on or to validate with, or their names, changed",
+    "data.test_images_hash": "the test images, or their names, changed",
     "data.labels_hash": "labels, references, distortions or the scale changed",
     "initial_weights": "the weights that training starts from changed",
 }
@@ -69,13 +70,23 @@ class RunFolder:
                 return
         if not resume:
             raise InputError(f"{self.path} holds a run already; go on with --resume, or name another folder")
-        if differing := differences(self.read("run"), {"format": FORMAT, **run}):
+        begun = self.read("run")
+        if differing := differences(begun, {"format": FORMAT, **run}):
+            if self._has_repaired_test_images(begun, differing):
+                with self.writing():
+                    self.write("run", {"format": FORMAT, **run})
+                return
             lines = "\n".join(f"  - {line}" for line in differing)
             raise CheckpointError(
                 f"{self.path} holds a run that differs from what was asked for:\n{lines}\n"
                 "Go on as it was begun, or name another folder for the other run"
                 f" (--weights {self.weights} starts it from these weights)"
             )
+
+    def _has_repaired_test_images(self, begun: Mapping[str, Any], differing: Sequence[str]) -> bool:
+        """Whether only the test images differ, and no number depends on them yet: a damaged one costs no training."""
+        measured = begun.get("peek") or (self.path / "result.json").is_file()
+        return not measured and all(line.startswith("data.test_images_hash:") for line in differing)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
