@@ -26,7 +26,7 @@ def hold_lock(cache: Path, name: str, *, wait: bool = True) -> Iterator[bool]:
     """Hold the lock of a name in a cache; it is given up with the process, however that ends.
 
     Args:
-        cache: the cache; the lock is a file in its folder ``locks``.
+        cache: the cache; the lock is an empty file in its folder ``locks``, which stays there.
         name: what is locked.
         wait: for another process that holds the lock.
 

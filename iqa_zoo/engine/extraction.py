@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,7 @@ def extract_features(
     backbone.eval()
     spec = spec_of(backbone)
     cache = cache or cache_folder()
+    _remove_abandoned(cache)
     images = identify_images(data)
     key = _key(backbone, config, images, crops, seed)
     folder = cache / "features" / key
@@ -81,7 +83,6 @@ def extract_features(
             bank = open_bank(folder, spec, key)  # another process may have been first
             if bank is None:
                 _build(backbone, data, images, crops, seed, folder, progress)
-                _remove_abandoned(cache)
                 made = open_bank(folder, spec, key)
                 assert made is not None, "a bank that was just written opens"
                 return made
@@ -135,7 +136,7 @@ def _build(
 def _remove_abandoned(cache: Path) -> None:
     """Remove what processes that were killed left half built: nothing holds the lock of its key."""
     for building in (cache / "features").glob(f"*{PARTIAL}"):
-        with hold_lock(cache, building.name.removesuffix(PARTIAL), wait=False) as held:
+        with suppress(InputError), hold_lock(cache, building.name.removesuffix(PARTIAL), wait=False) as held:
             if held:
                 shutil.rmtree(building, ignore_errors=True)
 

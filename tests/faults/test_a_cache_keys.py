@@ -40,7 +40,8 @@ class Doubled(nn.Module):
         self.linear = nn.Linear(dim, 1)
 
     def forward(self, queries_BND):
-        return HeadOutput(twice(self.linear(queries_BND)).mean((1, 2)))
+        score_BN = twice(self.linear(queries_BND)).squeeze(2)
+        return HeadOutput(score_BN.mean(1), score_BN)
 """
 WRAPPED = """
 from iqa_zoo.backbones.timm_features import TimmFeatures
@@ -373,7 +374,7 @@ def test_shuffled_labels_give_other_numbers_those_of_fresh(tmp_path):
     assert "2 of 2 trained before" in told
     assert again["from_cache"] == dict(trainings=2, of=2, features=1, of_features=1)
     assert "2 of 2 trained before; features from the cache." in (tmp_path / "run" / "tables.md").read_text()
-    header, *rows = list(csv.reader(table.open()))
+    header, *rows = [line.split(",") for line in table.read_text().splitlines()]
     labels = np.random.default_rng(0).permutation([row[1] for row in rows])
     with table.open("w", newline="") as file:
         csv.writer(file).writerows([header, *([row[0], label] for row, label in zip(rows, labels, strict=True))])
