@@ -121,7 +121,7 @@ def read_run(folder: Path, study: str) -> Results:
     except (OSError, ValueError) as error:
         raise IqaZooError(f"{folder} is not a run of {study}.py: {file.name} cannot be read ({error})") from error
     found = find_study(results) if isinstance(results, dict) else None
-    if found is None:
+    if found is None or not {*STUDIES[found].keys, "seconds"} <= results.keys():
         raise IqaZooError(f"{file} does not hold the results of {study}.py")
     if found != study:
         raise IqaZooError(
@@ -131,14 +131,13 @@ def read_run(folder: Path, study: str) -> Results:
     return results
 
 
-def find_study(results: Results) -> str | None:
-    """The study that results are of: the one that they name, or, for older ones, the one whose keys they hold."""
-    if "seconds" not in results:
-        return None
-    named = results.get("study")
-    if isinstance(named, str):
-        return named if named in STUDIES and STUDIES[named].keys <= results.keys() else None
-    return next((name for name, study in STUDIES.items() if study.keys <= results.keys()), None)
+def find_study(results: Mapping[str, Any]) -> str | None:
+    """The study that results are of: the one that they name, or, for older ones, whose keys they hold or whose script ran."""
+    if "study" in results:
+        return next((name for name in STUDIES if name == results["study"]), None)
+    holds = (name for name, study in STUDIES.items() if study.keys <= results.keys())
+    command = [*results.get("command", []), ""]
+    return next(holds, next((name for name in STUDIES if f"{name}.py" == command[0]), None))
 
 
 def show(

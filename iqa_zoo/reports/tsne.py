@@ -57,7 +57,7 @@ def tsne_sentences(results: Results) -> list[str]:
     for key, words in (("accuracy", "k-NN accuracy"), ("silhouette", "silhouette")):
         best = max(results["levels"], key=lambda level: level[key])
         lines.append(f"{results['by'].capitalize()} separates best at {best['level']} by {words} ({best[key]:.3f}).")
-    if results["weights"] == "random weights":
+    if results["weights"].startswith("random weights"):
         lines.append("RANDOM WEIGHTS: a control, not a result.")
     return lines
 
@@ -73,7 +73,7 @@ def tsne_figures(results: Results) -> dict[str, Figure]:
     ]
     points = dict(zip(titles, (level["layout"] for level in results["levels"]), strict=True))
     colours: Any = results["classes"] if results["by"] == "distortion" else list(results["data"]["mos"].values())
-    random = ", RANDOM WEIGHTS" if results["weights"] == "random weights" else ""
+    random = ", RANDOM WEIGHTS" if results["weights"].startswith("random weights") else ""
     return {
         "tsne": scatters(
             points,

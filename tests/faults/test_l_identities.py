@@ -146,7 +146,7 @@ def test_a_finished_end_to_end_run_is_not_that_of_other_images_labels_or_code(en
     drawn(tmp_path / "images", seed=1, size=56)  # the same names
     changed = end_to_end(data)
     assert not changed["resumed"]
-    assert changed["srocc"] != first["srocc"]
+    assert changed["predictions"] != first["predictions"]
     relabelled = replace(data, mos=data.mos[::-1])
     assert not end_to_end(relabelled)["resumed"]
     from iqa_zoo.engine import end_to_end as module
