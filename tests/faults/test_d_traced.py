@@ -111,7 +111,9 @@ def test_recording_is_known_and_counting_is_not_recording(recorder):
     before, *recorded, counted, after = ANSWERS
     assert recorded
     assert all(recorded)
-    assert not (before or counted or after)
+    assert not before
+    assert not counted
+    assert not after
     with counting(), pytest.raises(ZeroDivisionError):
         raise ZeroDivisionError
     ANSWERS.clear()

@@ -34,9 +34,7 @@ ARGUMENTS = {
 }
 SMALL = {"backbone": RESNET, "dim": 24}
 PARTS = [
-    (slot, name)
-    for slot in ("backbone", "queries", "memory", "interactions", "head")
-    for name in SLOTS[slot].names()
+    (slot, name) for slot in ("backbone", "queries", "memory", "interactions", "head") for name in SLOTS[slot].names()
 ]
 
 
