@@ -35,7 +35,8 @@ def test_the_probe_changes_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
     file.write_text("before")
     check_writable(file)
-    assert file.read_text() == "before" and len(list(tmp_path.iterdir())) == 1
+    assert file.read_text() == "before"
+    assert len(list(tmp_path.iterdir())) == 1
     with pytest.raises(InputError, match="exists already; choose another name or remove it"):
         check_writable(file, new=True)
 
@@ -64,7 +65,8 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(Path, "replace", refuse)
     with pytest.raises(InputError, match="No space left on device"):
         write_text(file, "after")
-    assert file.read_text() == "before" and os.listdir(tmp_path) == ["a.json"]
+    assert file.read_text() == "before"
+    assert os.listdir(tmp_path) == ["a.json"]
 
 
 def test_a_link_stays_and_the_mode_too(tmp_path: Path) -> None:
@@ -73,7 +75,9 @@ def test_a_link_stays_and_the_mode_too(tmp_path: Path) -> None:
     target.chmod(0o600)
     link.symlink_to(target)
     write_text(link, "after\n")
-    assert link.is_symlink() and target.read_bytes() == b"after\n" and target.stat().st_mode & 0o777 == 0o600
+    assert link.is_symlink()
+    assert target.read_bytes() == b"after\n"
+    assert target.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_file_name_that_is_not_utf_8_comes_back_from_json(tmp_path: Path) -> None:
