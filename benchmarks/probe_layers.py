@@ -45,9 +45,10 @@ from iqa_zoo.commands.study import (
 from iqa_zoo.config import Config
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
-from iqa_zoo.engine.comparison import Training, differences, flat, summarise
+from iqa_zoo.engine.comparison import Training, flat
 from iqa_zoo.engine.evaluation import evaluate_scores
 from iqa_zoo.engine.probe import LevelVectors, full_config, probe_carrier, probe_config, ridge_scores
+from iqa_zoo.engine.summaries import differences, summarise
 from iqa_zoo.errors import CheckpointError, InputError, IqaZooError
 from iqa_zoo.registry import BACKBONES
 from iqa_zoo.reports.probe import probe_figures, probe_sentences, probe_tables
