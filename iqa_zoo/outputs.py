@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from iqa_zoo.errors import InputError
 
@@ -58,6 +60,41 @@ def check_folder_writable(folder: str | Path) -> None:
         if not existing.is_dir():
             raise InputError(f"{folder}: cannot be written ({existing} is not a folder)")
         _write_beside(existing / "probe", PROBE).unlink()
+
+
+def make_folder(folder: str | Path) -> bool:
+    """Make a folder and those that it is in; return whether it was not there.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+    folder = Path(folder)
+    with _naming(folder):
+        made = not folder.exists()
+        folder.mkdir(parents=True, exist_ok=True)
+    return made
+
+
+def without_nan(value: Any) -> Any:
+    """The value with None for every number that is not finite: JSON has no other word for it.
+
+    >>> without_nan({"srocc": float("nan"), "scores": [1.0, float("inf")]})
+    {'srocc': None, 'scores': [1.0, None]}
+    """
+    if isinstance(value, Mapping):
+        return {key: without_nan(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write strict JSON: a number that is not finite is null.
+
+    Raises:
+        InputError: the file cannot be written; what was there before stays.
+    """
+    write_text(path, json.dumps(without_nan(value), indent=1, allow_nan=False) + "\n")
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -143,8 +180,9 @@ def _check_target(path: Path) -> Path:
     target = path.resolve()
     if target.is_dir():
         raise InputError(f"{path}: cannot be written (Is a directory)")
-    if not target.parent.is_dir():
-        raise InputError(f"{path}: there is no folder {target.parent}")
+    for parent in (path.parent, target.parent):  # as it was given first, then where a link leads
+        if not parent.is_dir():
+            raise InputError(f"{path}: there is no folder {parent}")
     if target.exists() and not os.access(target, os.W_OK):
         raise InputError(f"{path}: cannot be written (Permission denied)")
     return target

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from iqa_zoo.config import parse_value
 from iqa_zoo.errors import ConfigError
+from iqa_zoo.outputs import without_nan
 
 PIPE_WIDTH = 160  # a pipe or a file has no width of its own, and 80 columns would cut the tables
 
@@ -23,7 +24,8 @@ def console() -> Console:
 
 
 def print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2))
+    """Print strict JSON: a number that is not finite is null."""
+    print(json.dumps(without_nan(value), indent=2, allow_nan=False))
 
 
 def _override(text: str) -> tuple[str, Any]:

@@ -37,6 +37,7 @@ from iqa_zoo.engine.selection import RULES
 from iqa_zoo.engine.workers import warm_up
 from iqa_zoo.errors import BudgetError, IqaZooError
 from iqa_zoo.registry import BACKBONES
+from iqa_zoo.reports.shared import format_number
 
 Tick = Callable[[int, int], None]
 Report = Callable[[str], Tick]
@@ -214,25 +215,14 @@ def add_result_options(out: argparse._ActionsContainer) -> None:
     out.add_argument("--markdown", type=Path, metavar="FILE", help="the tables, to paste")
     out.add_argument(
         "--html",
-        type=_in_a_folder,
+        type=Path,
         metavar="FILE",
         help="everything as one page; with --from, give --data and --root again to have the images in it",
     )
 
 
-def _in_a_folder(text: str) -> Path:
-    path = Path(text)
-    if not path.resolve().parent.is_dir():
-        raise argparse.ArgumentTypeError(f"there is no folder {path.resolve().parent}")
-    return path
-
-
 def check_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
     """Fill in defaults that hang on others; stop with a usage error before the work rather than after it."""
-    for flag in ("json", "csv", "markdown"):
-        path = getattr(arguments, flag)
-        if path is not None and not path.resolve().parent.is_dir():
-            parser.error(f"--{flag}: there is no folder {path.resolve().parent}")
     for flag in ("splits", "epochs", "batch_size", "crops", "images", "jobs"):
         value = getattr(arguments, flag, None)
         if value is not None and value < 1:
@@ -413,7 +403,8 @@ class Bench:
         jobs = min(arguments.jobs, len(trainings))
         records = train_many(trainings, self.bank(data), data, cache, others, jobs=jobs, ray=arguments.ray)
         where = "on Ray" if arguments.ray else f"{jobs} at a time"
-        return gather(records, models, splits, self.report(f"{words}, {where}"), self.console)
+        tick = self.report(f"{words}, {where}")
+        return gather(records, models, splits, tick, self.console, kept=not arguments.fresh)
 
     def feature_cost(self, data: RatedImages) -> float:
         """Print the time, guessed from a timed batch, and the disk that the features take; return the seconds."""
@@ -455,12 +446,18 @@ def feature_values(spec: FeatureSpec, images: int, crops: int) -> int:
 
 
 def gather(
-    records: Iterator[tuple[int, Record]], models: Sequence[str], splits: Sequence[Split], tick: Tick, console: Console
+    records: Iterator[tuple[int, Record]],
+    models: Sequence[str],
+    splits: Sequence[Split],
+    tick: Tick,
+    console: Console,
+    *,
+    kept: bool = True,
 ) -> list[Record]:
     """All records in order, with progress, a line when a split is done by every model, and one for each that failed."""
     done: dict[int, Record] = {}
     total = len(models) * len(splits)
-    for i, record in records:
+    for i, record in _interruptible(records, done, total if kept else None):
         done[i] = record
         tick(len(done), total)
         if "error" in record:
@@ -473,11 +470,28 @@ def gather(
         number, first = i // len(models), i // len(models) * len(models)
         row = [done.get(first + k) for k in range(len(models))]
         if all(row) and len(models) <= 6:
-            told = (f"{r['model']} {r['srocc']:.3f}" if "srocc" in r else f"{r['model']} failed" for r in row if r)
+            told = (
+                f"{r['model']} {format_number(r['srocc'])}" if "srocc" in r else f"{r['model']} failed"
+                for r in row
+                if r
+            )
             console.print(
                 f"split {number + 1} ({splits[number].id}): SROCC {', '.join(told)}", style="dim", highlight=False
             )
     return [done[i] for i in range(total)]
+
+
+def _interruptible(
+    records: Iterator[tuple[int, Record]], done: Mapping[int, Record], total: int | None
+) -> Iterator[tuple[int, Record]]:
+    """The records; an interrupt gets the message how many of all trainings are kept (None: none is) and how to go on."""
+    try:
+        yield from records
+    except KeyboardInterrupt as interrupt:
+        kept = sum("error" not in record for record in done.values())
+        going_on = f"{kept} of {total} trainings are kept; the same command goes on from there"
+        interrupt.args = (going_on if total is not None else "no training is kept, as --fresh was given",)
+        raise
 
 
 def succeeded(records: Sequence[Record]) -> list[Record]:

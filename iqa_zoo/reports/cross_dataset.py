@@ -91,7 +91,9 @@ def _notes(results: Results) -> list[str]:
         f"{results['yardstick_lr']:g}.",
         *left_out_notes(results),
         f"Reported: {RULES[results['selection']]}.",
-        *undefined_notes([{**run, "split": f"{run['split']}, tested on {run['test']}"} for run in results["runs"]]),
+        *undefined_notes(
+            [{**run, "split": f"{run['split']}, tested on {run['test']}"} for run in results.get("runs", [])]
+        ),
     ]
 
 

@@ -81,7 +81,7 @@ def undefined_notes(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     """
     splits_of: dict[tuple[str, str], list[str]] = {}
     for run in runs:
-        if "error" not in run and not is_defined(run["srocc"]):
+        if "srocc" in run and not is_defined(run["srocc"]):
             splits_of.setdefault((run["model"], why_undefined(run)), []).append(str(run["split"]))
     found = []
     for (model, why), splits in splits_of.items():

@@ -62,11 +62,13 @@ def server() -> int:
     return pid
 
 
+@pytest.mark.slow
 def test_a_server_killed_before_the_work() -> None:
     os.kill(server(), signal.SIGKILL)
     assert dict(run_all(wait, [(0,), (1,)], jobs=2)) == {0: 0, 1: 1}
 
 
+@pytest.mark.slow
 def test_a_server_killed_between_two_results() -> None:
     results = {}
     for i, result in run_all(wait, [(i,) for i in range(4)], jobs=2):
@@ -76,12 +78,13 @@ def test_a_server_killed_between_two_results() -> None:
     assert results == {i: i for i in range(4)}
 
 
-@pytest.mark.parametrize("function", [kill_server_once, kill_itself_once])
+@pytest.mark.parametrize("function", [pytest.param(kill_server_once, marks=pytest.mark.slow), kill_itself_once])
 def test_a_call_that_kills_once_is_tried_again(tmp_path: Path, function) -> None:
     assert dict(run_all(function, [(str(tmp_path), i) for i in range(3)], jobs=2)) == {0: 0, 1: 1, 2: 2}
     assert (tmp_path / "killed").exists()
 
 
+@pytest.mark.slow
 def test_a_call_that_kills_the_server_every_time_is_reported_and_loses_no_other() -> None:
     before = set(active_children())
     results = dict(run_all(kill_server, [(i,) for i in range(3)], jobs=2))

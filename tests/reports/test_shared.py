@@ -2,7 +2,8 @@
 
 import pytest
 
-from iqa_zoo.reports.shared import COLUMNS, decoders_table, difference_cells, interval_note, summary_of, verdict_of
+from iqa_zoo.reports.comparison import decoders_table
+from iqa_zoo.reports.shared import COLUMNS, difference_cells, interval_note, summary_of, verdict_of
 
 
 def pair(mean, tie=False):
