@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from iqa_zoo.engine.statistics import is_defined
 from iqa_zoo.errors import InputError, not_one_of
 
 TIE = 0.01  # far below what a hundred validation images can tell apart
@@ -51,8 +52,8 @@ def choose(history: Sequence[Mapping[str, Any]], rule: str) -> int:
     part = "validation" if rule == "validation" else "test"
     if any(epoch.get(part) is None for epoch in history):
         raise InputError(f"the rule {rule!r} needs the {part} part measured each time, and it was not")
-    # A constant prediction has no SROCC; any number is better.
-    sroccs = [-math.inf if math.isnan(epoch[part]["srocc"]) else epoch[part]["srocc"] for epoch in history]
+    # A constant prediction has no SROCC (nan, null in JSON); any number is better.
+    sroccs = [epoch[part]["srocc"] if is_defined(epoch[part]["srocc"]) else -math.inf for epoch in history]
     enough = max(sroccs) - (TIE if rule == "validation" else 0)
     good = [i for i, srocc in enumerate(sroccs) if srocc >= enough]
     return good[-1] if rule == "validation" else good[0]

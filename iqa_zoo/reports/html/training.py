@@ -12,6 +12,8 @@ import numpy as np
 
 from iqa_zoo.commands.dataset_options import load_dataset
 from iqa_zoo.engine.run_folder import RunFolder
+from iqa_zoo.engine.statistics import is_defined
+from iqa_zoo.engine.summaries import why_undefined
 from iqa_zoo.errors import IqaZooError
 from iqa_zoo.reports.html.figures import drawings
 from iqa_zoo.reports.html.find import GIVE, MAKES_ITSELF
@@ -30,6 +32,7 @@ from iqa_zoo.reports.html.protocol import (
     versions_of,
 )
 from iqa_zoo.reports.html.tables import view_of
+from iqa_zoo.reports.shared import format_number
 from iqa_zoo.reports.table import Table, count
 
 if TYPE_CHECKING:
@@ -138,7 +141,9 @@ def _verdict(training: Training) -> str:
     kept = (
         f"epoch {training.result['epoch']} of {training.result['epochs']}, by the rule {training.result['selection']}"
     )
-    return f"On {images} test images: SROCC {metrics['srocc']:.3f}, PLCC {metrics['plcc']:.3f} ({kept})."
+    if not is_defined(metrics["srocc"]):
+        return f"On {images} test images SROCC is undefined, as {why_undefined(training.result)} ({kept})."
+    return f"On {images} test images: SROCC {metrics['srocc']:.3f}, PLCC {format_number(metrics['plcc'])} ({kept})."
 
 
 def _peeking(training: Training) -> list[str]:
@@ -182,7 +187,7 @@ def _quality(training: Training, predictions: Predictions | None, data: RatedIma
         return None
     validation = training.result.get("validation") or {}
     rows = [
-        [words, f"{metrics[name]:.3f}", f"{validation[name]:.3f}" if name in validation else "-"]
+        [words, format_number(metrics[name]), format_number(validation[name]) if name in validation else "-"]
         for name, words in METRICS.items()
         if name in metrics
     ]
@@ -194,12 +199,13 @@ def _quality(training: Training, predictions: Predictions | None, data: RatedIma
         groups = [contents[name] for name in predictions.names] if data.references is not None else None
         if len(set(groups or predictions.names)) >= 5:
             interval = bootstrap_interval(predictions.scores["the model"], predictions.mos_I, groups=groups)
-            rows[0][1] += f" [{interval.low:.3f}, {interval.high:.3f}]"
             of = "contents" if groups else "images"
-            notes = [
-                f"SROCC with its 95 % interval: bootstrap over {interval.count} test {of}; what differs from training to training is "
-                "not in it."
-            ]
+            if is_defined(interval.low):
+                rows[0][1] += f" [{interval.low:.3f}, {interval.high:.3f}]"
+                notes = [
+                    f"SROCC with its 95 % interval: bootstrap over {interval.count} test {of}; what differs from training to "
+                    "training is not in it."
+                ]
     elif predictions is None:
         notes = ["No interval: it needs the labels of the test images."]
     return Table("Quality, measured", ["metric", "test", "validation"], rows, notes, left=["metric"])
@@ -210,7 +216,7 @@ def _rules(training: Training) -> Table | None:
     if not rules:
         return None
     rows = [
-        [rule_in_words(rule), str(told["epoch"]), f"{told['srocc']:.3f}", f"{told['plcc']:.3f}"]
+        [rule_in_words(rule), str(told["epoch"]), format_number(told["srocc"]), format_number(told["plcc"])]
         for rule, told in rules.items()
     ]
     columns = ["rule", "epoch", "test SROCC", "test PLCC"]
@@ -221,7 +227,7 @@ def _kinds(training: Training) -> Table | None:
     kinds = training.result.get("srocc_by_distortion")
     if not kinds:
         return None
-    rows = [[kind or "none named", f"{srocc:.3f}"] for kind, srocc in kinds.items()]
+    rows = [[kind or "none named", format_number(srocc)] for kind, srocc in kinds.items()]
     return Table("Test SROCC by distortion", ["distortion", "SROCC"], rows, left=["distortion"])
 
 
@@ -249,8 +255,8 @@ def _budget(run: Mapping[str, Any]) -> tuple[Table | None, str]:
 def _epochs(training: Training) -> Table:
     rows = []
     for epoch in training.history:
-        measured = [(epoch.get(part) or {}).get("srocc") for part in ("validation", "test")]
-        cells = ["-" if value is None else f"{value:.3f}" for value in measured]
+        measured = [epoch.get(part) for part in ("validation", "test")]
+        cells = [format_number(metrics["srocc"]) if metrics else "-" for metrics in measured]
         rows.append(
             [
                 str(epoch["epoch"]),
@@ -275,7 +281,8 @@ def _figures(training: Training) -> dict[str, Figure]:
 
     series = {}
     for part in ("validation", "test"):
-        points = [(epoch["epoch"], epoch[part]["srocc"]) for epoch in training.history if epoch.get(part)]
+        measured = [epoch for epoch in training.history if epoch.get(part) and is_defined(epoch[part]["srocc"])]
+        points = [(epoch["epoch"], epoch[part]["srocc"]) for epoch in measured]
         if points:
             series[part] = [(float(at), Interval(value, value, value)) for at, value in points]
     if not series:
