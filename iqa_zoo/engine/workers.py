@@ -11,7 +11,14 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import active_children, forkserver, get_all_start_methods, get_context, parent_process
+from multiprocessing import (
+    active_children,
+    forkserver,
+    get_all_start_methods,
+    get_context,
+    parent_process,
+    resource_tracker,
+)
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -80,6 +87,7 @@ def _start_server() -> None:
     the parent is to act on it.
     """
     if _context().get_start_method() == "forkserver":
+        resource_tracker.ensure_running()  # it unblocks interrupts as it starts
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             forkserver.ensure_running()

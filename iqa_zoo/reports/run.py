@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from iqa_zoo import __version__
-from iqa_zoo.cache import cache_folder
 from iqa_zoo.errors import InputError, IqaZooError
 from iqa_zoo.outputs import check_folder_writable, check_writable, make_folder, without_nan, write_json, write_text
 from iqa_zoo.program import run_program
@@ -78,11 +77,8 @@ class Script:
         results = without_nan(studied)
         failed = not _is_written(lambda: write_results(results, kept), console)  # before anything is made of them
         failed |= self._show(results, arguments, kept, console, keep=not failed)
-        if failed:
-            console.print(
-                f"finished trainings are kept in {cache_folder()}: the same command writes the results without training again",
-                highlight=False,
-            )
+        if failed and results.get("runs") and not arguments.fresh:
+            console.print("finished trainings are kept: the same command writes the results without training again")
         return 2 if failed else 0
 
     def _show(

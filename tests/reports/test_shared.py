@@ -29,6 +29,15 @@ def test_several_places_in_a_line():
     )
 
 
+def test_the_order_of_depth_is_not_told_where_a_step_is_undefined():
+    from iqa_zoo.reports.probe import _order
+
+    rows = [dict(model=name, level=name) for name in "abc"]
+    pairs = {(deep, shallow): {**pair(0.2), "first": deep, "second": shallow} for deep, shallow in ("ba", "cb")}
+    pairs["c", "b"]["mean"] = None
+    assert _order(rows, pairs) == "some steps of depth cannot be judged, as an SROCC is undefined"
+
+
 def test_the_note_is_of_the_test_that_was_made():
     assert "Nadeau" in interval_note(10)
     assert "bootstrap" in interval_note(1)
