@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -457,40 +458,40 @@ def gather(
     """All records in order, with progress, a line when a split is done by every model, and one for each that failed."""
     done: dict[int, Record] = {}
     total = len(models) * len(splits)
-    for i, record in _interruptible(records, done, total if kept else None):
-        done[i] = record
-        tick(len(done), total)
-        if "error" in record:
-            console.print(
-                f"{record['model']} on split {record['split']} failed twice: {record['error']}",
-                style="red",
-                markup=False,
-                highlight=False,
-            )
-        number, first = i // len(models), i // len(models) * len(models)
-        row = [done.get(first + k) for k in range(len(models))]
-        if all(row) and len(models) <= 6:
-            told = (
-                f"{r['model']} {format_number(r['srocc'])}" if "srocc" in r else f"{r['model']} failed"
-                for r in row
-                if r
-            )
-            console.print(
-                f"split {number + 1} ({splits[number].id}): SROCC {', '.join(told)}", style="dim", highlight=False
-            )
+    with _saying_what_is_kept(done, total, kept=kept):
+        for i, record in records:
+            done[i] = record
+            tick(len(done), total)
+            if "error" in record:
+                console.print(
+                    f"{record['model']} on split {record['split']} failed twice: {record['error']}",
+                    style="red",
+                    markup=False,
+                    highlight=False,
+                )
+            number, first = i // len(models), i // len(models) * len(models)
+            row = [done.get(first + k) for k in range(len(models))]
+            if all(row) and len(models) <= 6:
+                told = (
+                    f"{r['model']} {format_number(r['srocc'])}" if "srocc" in r else f"{r['model']} failed"
+                    for r in row
+                    if r
+                )
+                console.print(
+                    f"split {number + 1} ({splits[number].id}): SROCC {', '.join(told)}", style="dim", highlight=False
+                )
     return [done[i] for i in range(total)]
 
 
-def _interruptible(
-    records: Iterator[tuple[int, Record]], done: Mapping[int, Record], total: int | None
-) -> Iterator[tuple[int, Record]]:
-    """The records; an interrupt gets the message how many of all trainings are kept (None: none is) and how to go on."""
+@contextmanager
+def _saying_what_is_kept(done: Mapping[int, Record], total: int, *, kept: bool) -> Iterator[None]:
+    """Around trainings: an interrupt gets the message how many are kept and how to go on."""
     try:
-        yield from records
+        yield
     except KeyboardInterrupt as interrupt:
-        kept = sum("error" not in record for record in done.values())
-        going_on = f"{kept} of {total} trainings are kept; the same command goes on from there"
-        interrupt.args = (going_on if total is not None else "no training is kept, as --fresh was given",)
+        count = sum("error" not in record for record in done.values())
+        going_on = f"{count} of {total} trainings are kept; the same command goes on from there"
+        interrupt.args = (going_on if kept else "no training is kept, as --fresh was given",)
         raise
 
 

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import (
     active_children,
@@ -168,11 +168,12 @@ def _in_a_pool(
     futures: dict[Future[Any], int] = {}
     workers: set[int] = set()
     try:
-        for i in chosen:
-            try:
-                futures[pool.submit(_tried, function, calls[i])] = i
-            except LOST:
-                break  # what was submitted may still end well; the next pool has another server
+        with _deferring_interrupts():
+            for i in chosen:
+                try:
+                    futures[pool.submit(_tried, function, calls[i])] = i
+                except LOST:
+                    break  # what was submitted may still end well; the next pool has another server
         workers = _pids_except(others)  # while they are known: those of a killed server count as ended
         for future in as_completed(futures):
             error = future.exception()  # of the pool or of pickling: what the function raised was caught
@@ -188,6 +189,24 @@ def _in_a_pool(
 def _pids_except(others: Collection[BaseProcess]) -> set[int]:
     """The children of this process without those that were there before."""
     return {child.pid for child in active_children() if child not in others and child.pid is not None}
+
+
+@contextmanager
+def _deferring_interrupts() -> Iterator[None]:
+    """Around the start of workers: one that is half started is not known, and could not be ended."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda number, _: caught.append(number)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if caught:
+        signal.raise_signal(caught[0])
 
 
 def _kill(workers: Iterable[int]) -> None:
