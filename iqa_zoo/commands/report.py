@@ -30,7 +30,8 @@ def run(args: argparse.Namespace) -> int:
     check_writable(args.output)
     from iqa_zoo.reports.html.page import write_page
     from iqa_zoo.reports.html.study import page_of_run
-    from iqa_zoo.reports.html.training import is_training, page_of_training
+    from iqa_zoo.reports.html.training import page_of_training
+    from iqa_zoo.reports.html.training_folder import is_training
 
     study = any((args.folder / name).is_file() for name in ("results.json", "tables.md"))
     if not study and not is_training(args.folder):

@@ -204,8 +204,12 @@ def read_results(folder: Path) -> Results:
 
 
 @contextmanager
-def reading_results(file: Path, results: Results) -> Iterator[None]:
+def reading_results(path: Path, results: Mapping[str, Any]) -> Iterator[None]:
     """Around what is made of results that were read from disk: wrong values in them are one line.
+
+    Args:
+        path: of the file or folder they were read from.
+        results: with the ``versions`` that wrote them, if these are known.
 
     Raises:
         InputError: a value is missing or of the wrong kind; names the version that wrote the file and this one.
@@ -216,9 +220,9 @@ def reading_results(file: Path, results: Results) -> Iterator[None]:
         raise
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         versions = results.get("versions")
-        writer = versions.get("iqa_zoo", "?") if isinstance(versions, dict) else "?"
+        writer = versions.get("iqa_zoo", "?") if isinstance(versions, Mapping) else "?"
         raise InputError(
-            f"{file} is damaged or of another version (written by iqa_zoo {writer}, this is {__version__}): "
+            f"{path} is damaged or of another version (written by iqa_zoo {writer}, this is {__version__}): "
             f"{type(error).__name__}: {error}"
         ) from error
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from iqa_zoo.commands.dataset_options import load_dataset
-from iqa_zoo.engine.run_folder import RunFolder
 from iqa_zoo.engine.statistics import is_defined
 from iqa_zoo.engine.summaries import why_undefined
 from iqa_zoo.errors import IqaZooError
@@ -32,6 +30,8 @@ from iqa_zoo.reports.html.protocol import (
     versions_of,
 )
 from iqa_zoo.reports.html.tables import view_of
+from iqa_zoo.reports.html.training_folder import Training, read_training
+from iqa_zoo.reports.run import reading_results
 from iqa_zoo.reports.shared import format_number
 from iqa_zoo.reports.table import Table, count
 
@@ -40,12 +40,6 @@ if TYPE_CHECKING:
 
     from iqa_zoo.data.rated import RatedImages
 
-PARTS = {
-    "run": "what was trained on what",
-    "split": "the images of each part",
-    "history": "the epochs",
-    "result": "test metrics and predictions",
-}
 METRICS = {
     "srocc": "SROCC",
     "plcc": "PLCC, raw scores",
@@ -56,50 +50,21 @@ METRICS = {
 }
 
 
-@dataclass(frozen=True)
-class Training:
-    """What a folder holds; empty where a file is missing, and then ``missing`` says so."""
-
-    folder: Path
-    run: Mapping[str, Any]
-    split: Mapping[str, Any]
-    history: Sequence[Mapping[str, Any]]
-    result: Mapping[str, Any]
-    missing: Sequence[str]
-
-
-def is_training(folder: Path) -> bool:
-    """Whether any file of a training lies there."""
-    return any((folder / f"{part}.json").is_file() for part in PARTS)
-
-
-def read_training(folder: Path) -> Training:
-    """Read what is there; a file that is missing or damaged is named and its place stays empty."""
-    kept, found, missing = RunFolder(folder), dict[str, Any](), []
-    for part, words in PARTS.items():
-        empty: Any = [] if part == "history" else {}
-        found[part] = empty
-        try:
-            content = kept.read(part)
-        except IqaZooError:
-            damaged = (folder / f"{part}.json").exists()
-            missing.append(f"{'Damaged' if damaged else 'Missing'} part: {part}.json ({words}).")
-            continue
-        if isinstance(content, type(empty)):
-            found[part] = content
-        else:
-            missing.append(f"Damaged part: {part}.json ({words}).")
-    if not kept.weights.is_file():
-        missing.append("Missing part: weights.safetensors, the weights of the selected epoch.")
-    return Training(folder, missing=missing, **found)
-
-
 def page_of_training(folder: Path, arguments: argparse.Namespace) -> Page:
-    """The page of a training, with its images and labels where the arguments (``data``, ``root``, ``option``) say where they lie."""
+    """The page of a training, with its images and labels where the arguments (``data``, ``root``, ``option``) say where they lie.
+
+    Raises:
+        InputError: a file of it holds values of the wrong kind.
+    """
     training = read_training(folder)
+    with reading_results(folder, training.run):
+        return _page(training, arguments)
+
+
+def _page(training: Training, arguments: argparse.Namespace) -> Page:
     run, result = training.run, training.result
     data, note = _dataset(training, arguments)
-    explain, left_out = explanations(folder / "explain")
+    explain, left_out = explanations(training.folder / "explain")
     label = str(run.get("data", {}).get("label", "MOS"))
     predictions = _predictions(training, data)
     tables = [table for table in (_quality(training, predictions, data), _rules(training), _kinds(training)) if table]
