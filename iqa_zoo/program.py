@@ -83,7 +83,7 @@ def _terminating() -> Iterator[None]:
 
 def _stdout_works() -> bool:
     try:
-        sys.stdout.flush()
+        os.write(sys.stdout.fileno(), b"\n")
     except OSError:
         return False
     return True
