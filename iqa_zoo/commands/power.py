@@ -219,7 +219,7 @@ def _sentence(result: dict[str, Any], splits: str) -> str:
         return f"{start} cannot {verb.removesuffix('s')} even a perfect model from one of SROCC {result['base']:g}."
     return (
         f"{start} {verb} a model of SROCC {result['base']:g} from one that is better by {result['gap']:.3f} in "
-        f"{100 * result['power']:g} of 100 comparisons; a smaller gap is more often called a tie."
+        f"{100 * result['power']:g} of 100 comparisons; a smaller gap more often stays undecided."
     )
 
 

@@ -90,21 +90,21 @@ class Difference:
 
     @property
     def is_tie(self) -> bool:
-        """Whether the interval contains 0; an undefined difference is no tie."""
+        """Whether the interval contains 0; an undefined difference is not undecided."""
         return self.low <= 0 <= self.high
 
     def verdict(self, name_a: str, name_b: str) -> str:
-        """One phrase for a table; a tie is called a tie. For metrics where higher is better.
+        """One phrase for a table. Where the interval contains 0, the verdict is undecided. For metrics where higher is better.
 
         >>> Difference(0.021, 0.004, 0.038, p=0.02, count=10).verdict("gcn", "attention")
         'gcn ahead by 0.021 [0.004, 0.038]'
         >>> Difference(0.006, -0.010, 0.022, p=0.4, count=10).verdict("gcn", "attention")
-        'a tie: 0.006 [-0.010, 0.022]'
+        'undecided: 0.006 [-0.010, 0.022]'
         """
         if not self.is_defined:
             return "undefined"
         if self.is_tie:
-            return f"a tie: {self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
+            return f"undecided: {self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
         ahead, sign = (name_a, 1) if self.mean > 0 else (name_b, -1)
         low, high = sorted((sign * self.low, sign * self.high))
         return f"{ahead} ahead by {sign * self.mean:.3f} [{low:.3f}, {high:.3f}]"

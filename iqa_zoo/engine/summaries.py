@@ -73,7 +73,7 @@ def differences(
     Returns:
         A row a pair, with ``splits``, on which the SROCC of both is defined, and ``undefined``, the number of splits that
         are left out as one is not. Where none is left, or a single test part shows a single content, ``mean``, ``low``,
-        ``high`` and the p values are nan and ``why`` gives the reason; such a pair is no tie.
+        ``high`` and the p values are nan and ``why`` gives the reason; such a pair is undefined, not undecided.
     """
     by_model: dict[str, dict[str, Record]] = {}
     for record in records:

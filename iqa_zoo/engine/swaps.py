@@ -23,7 +23,7 @@ from iqa_zoo.registry import SLOTS
 FACTORS = ("queries", "interactions", "memory", "head")  # slots of a config, in the order in which data flows
 READER = "cross_attention"  # what reads the memory in every layer
 NONE = "none"  # the level of interactions that is the reader alone
-LEVEL = 0.05  # adjusted p above which an effect is a tie
+LEVEL = 0.05  # adjusted p above which an effect is undecided
 
 Levels = dict[str, str]  # of one combination: factor -> level
 Array = NDArray[np.float64]
@@ -325,12 +325,12 @@ def verdict_on(effect: Difference, p_holm: float) -> str:
     """One word for a table.
 
     >>> verdict_on(Difference(0.02, 0.01, 0.03, p=0.02, count=5), 0.2)
-    'a tie, once adjusted'
+    'undecided, once adjusted'
     """
     if effect.is_tie:
-        return "a tie"
+        return "undecided"
     if p_holm >= LEVEL:
-        return "a tie, once adjusted"
+        return "undecided, once adjusted"
     return "better" if effect.mean > 0 else "worse"
 
 

@@ -64,7 +64,7 @@ def _notes(results: Results) -> list[str]:
         f"Difference: SROCC of the variant minus that of {results['base']}, the same splits and seeds; "
         + (
             "interval by Student's t, the variance corrected for splits that share images (Nadeau and Bengio 2003); p: Wilcoxon, "
-            "Holm-adjusted, without that correction. A difference whose interval contains 0 is a tie."
+            "Holm-adjusted, without that correction. A difference whose interval contains 0 is undecided."
             if several
             else "interval by a paired bootstrap over the test images of the one split. Other splits may tell otherwise."
         ),
@@ -96,13 +96,13 @@ def _sensitivity(results: Results) -> Table:
 
 
 def verdicts(results: Results) -> list[str]:
-    """Which parts earned their parameters, and which differences are ties."""
+    """Which parts earned their parameters, and which differences are undecided."""
     if results["sensitivity"]:
         told = [pair for pair in defined(results["differences"]) if not pair["tie"]]
         ties = [pair["first"] for pair in results["differences"] if pair["tie"]]
         undefined = [pair["first"] for pair in results["differences"] if verdict_of(pair) == "undefined"]
         lines = [f"{pair['first']}: {pair['mean']:+.3f} [{pair['low']:+.3f}, {pair['high']:+.3f}]." for pair in told]
-        lines.append(f"Ties with {results['base']}: {', '.join(ties) or 'none'}.")
+        lines.append(f"Undecided against {results['base']}: {', '.join(ties) or 'none'}.")
         return lines + ([f"Undefined: {', '.join(undefined)}."] if undefined else [])
     kind_of = {row["model"]: row["kind"] for row in results["rows"]}
     sentences = []
@@ -114,10 +114,10 @@ def verdicts(results: Results) -> list[str]:
 
 
 def _sorted_out(pairs: Iterable[Results]) -> str:
-    parts: dict[str, list[str]] = {"worse": [], "better": [], "ties": [], "undefined": []}
+    parts: dict[str, list[str]] = {"worse": [], "better": [], "undecided": [], "undefined": []}
     for pair in pairs:
         name = pair["first"].removesuffix(", matched")
-        side = verdict_of(pair, "better", "worse").replace("a tie", "ties")
+        side = verdict_of(pair, "better", "worse")
         parts[side].append(f"{name} ({pair['mean']:+.3f})" if side in ("worse", "better") else name)
     return "; ".join(f"{side}: {', '.join(names)}" for side, names in parts.items() if names)
 

@@ -48,7 +48,7 @@ def verdict(results: Results) -> str:
             lines.append(_verdict_on_one(pair))
         elif pair["tie"]:
             lines.append(
-                f"{pair['first']} and {pair['second']} tie: mean SROCC difference {pair['mean']:+.3f} "
+                f"{pair['first']} and {pair['second']}: undecided, mean SROCC difference {pair['mean']:+.3f} "
                 f"[{pair['low']:+.3f}, {pair['high']:+.3f}], {pair['first']} ahead in {pair['wins']} of {splits} splits."
             )
         else:
@@ -264,10 +264,10 @@ def _differences(results: Results) -> Table:
     several = len(results["splits"]) > 1
     note = (
         "Interval: Student's t with the variance corrected for splits that share images (Nadeau and Bengio 2003); a pair whose "
-        "interval contains 0 is a tie. p: Wilcoxon, Holm-adjusted; without that correction, so for comparison with other papers only."
+        "interval contains 0 is undecided. p: Wilcoxon, Holm-adjusted; without that correction, so for comparison with other papers only."
         if several
         else "One split: interval by a paired bootstrap over its test images (whole contents, where images share them), p by Williams' "
-        "test, Holm-adjusted; a pair whose interval contains 0 is a tie. Another split or another training may tell otherwise."
+        "test, Holm-adjusted; a pair whose interval contains 0 is undecided. Another split or another training may tell otherwise."
     )
     columns = ["SROCC difference", *COLUMNS]
     title = "Paired differences over the splits" if several else "Paired differences on the split"

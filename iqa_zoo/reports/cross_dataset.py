@@ -112,7 +112,7 @@ def _differences(results: Results) -> Table:
     ]
     several = all(pair["splits"] > 1 for pair in defined(results["differences"]))
     notes = [
-        "A pair whose interval contains 0 is a tie; p is Holm-adjusted over all of the table.",
+        "A pair whose interval contains 0 is undecided; p is Holm-adjusted over all of the table.",
         "On the own test part: Student's t with the variance corrected for splits that share images (Nadeau and Bengio 2003), p by "
         "Wilcoxon without that correction. On another dataset the test images are the same in every split, so that the splits say "
         "nothing of their choice: the variance of a bootstrap over them (whole contents, where images share them) is added, and p "

@@ -172,7 +172,7 @@ def _reach(results: Results) -> Table:
     ]
     notes = [
         "Interpolated linearly between the shares in the median SROCC, where it is first reached; no interval: where the "
-        "differences above are ties, so is this. The last column: in how many splits any share of the model comes to "
+        "differences above are undecided, so is this. The last column: in how many splits any share of the model comes to "
         "what the other had on the same split (the best of several shares, so chance helps)."
     ]
     largest = _percent(max(share["fraction"] for share in results["shares"]))

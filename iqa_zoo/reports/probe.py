@@ -93,7 +93,7 @@ def _by_distortion(results: Results) -> Table:
 
 
 def probe_sentences(results: Results) -> list[str]:
-    """What the numbers support: the best level, those that tie with it, the order of depth, and what training brings."""
+    """What the numbers support: the best level, those that are undecided against it, the order of depth, and what training brings."""
     lines = []
     for each in results["probed"]:
         if not each["control"]:
@@ -123,7 +123,7 @@ def _sentence(results: Results, rows: Sequence[Results], control: Sequence[Resul
         if row is not best and _between(pairs, best["model"], row["model"]).get("tie", False)
     ]
     told = f"{best['backbone']}, {best['head']}: best at {best['level']} ({best['srocc']['median']:.3f})"
-    told += f", which ties with {', '.join(ties)}" if ties else ", ahead of every other level" if len(rows) > 1 else ""
+    told += f", undecided against {', '.join(ties)}" if ties else ", ahead of every other level" if len(rows) > 1 else ""
     if len(rows) > 1:
         told += f"; {_order(rows, pairs)}"
     told += f"; a decoder on it should read {' or '.join([best['level'], *ties])}" if len(rows) > 1 else ""
@@ -156,9 +156,9 @@ def _order(rows: Sequence[Results], pairs: Mapping[tuple[str, str], Results]) ->
     if not all(step and is_defined(step["mean"]) for step in steps):
         return "some steps of depth cannot be judged, as an SROCC is undefined"
     if ties == len(rows) - 1:
-        return "no level differs from the one before it"
+        return "no step of depth is decided"
     if ties:
-        return f"deeper is better or ties ({ties} of {len(rows) - 1} steps tie)"
+        return f"deeper is better or undecided ({ties} of {len(rows) - 1} steps undecided)"
     return "every level is better than the one before it"
 
 

@@ -82,7 +82,7 @@ def notes(results: Results) -> list[str]:
         )
     told.append(
         "params and MACs (multiply-accumulates for one image) of the whole model; front: nothing here has as high a median SROCC at a "
-        "lower cost in it. Medians of models that tie may stand in either order."
+        "lower cost in it. Medians of models whose difference is undecided may stand in either order."
     )
     speeds = [row["speed"] for row in results["rows"] if row.get("speed")]
     if speeds:
@@ -100,7 +100,7 @@ def _differences(title: str, pairs: list[Results], results: Results, *more: str)
 
 
 def scaling_sentences(results: Results) -> list[str]:
-    """What ties with the best at a lower cost, and whether decoders differ on the same backbone."""
+    """What is undecided against the best at a lower cost, and whether decoders differ on the same backbone."""
     if results["best"] is None:
         return ["No SROCC is defined, so there is no best model."]
     lines = [f"The best median SROCC: {results['best']}."]
@@ -111,7 +111,7 @@ def scaling_sentences(results: Results) -> list[str]:
         if pair["first"] == results["best"] and pair["tie"] and cost[pair["second"]] < cost[results["best"]]
     ]
     if ties:
-        lines.append(f"Ties with it at fewer MACs: {', '.join(ties)}.")
+        lines.append(f"Undecided against it at fewer MACs: {', '.join(ties)}.")
     for first, second in itertools.combinations(results["compared"], 2):
         pairs = [
             {**pair, "first": pair["decoders"][0], "second": pair["decoders"][1]}

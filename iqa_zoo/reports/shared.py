@@ -59,12 +59,12 @@ def verdict_of(pair: Mapping[str, Any], ahead: str = "{} ahead", behind: str = "
     """Which model is ahead; neither is where the interval contains 0 or the difference is undefined.
 
     >>> verdict_of(dict(first="a", second="b", mean=0.03, tie=True)), verdict_of(dict(mean=None))
-    ('a tie', 'undefined')
+    ('undecided', 'undefined')
     """
     if not is_defined(pair["mean"]):
         return UNDEFINED
     if pair["tie"]:
-        return "a tie"
+        return "undecided"
     return ahead.format(pair["first"]) if pair["mean"] > 0 else behind.format(pair["second"])
 
 
@@ -95,11 +95,11 @@ def interval_note(splits: int) -> str:
     if splits > 1:
         return (
             "Interval: Student's t with the variance corrected for splits that share images (Nadeau and Bengio 2003); a pair "
-            "whose interval contains 0 is a tie. p: Wilcoxon, without that correction, Holm-adjusted over all of the table."
+            "whose interval contains 0 is undecided. p: Wilcoxon, without that correction, Holm-adjusted over all of the table."
         )
     return (
         "One split: interval by a paired bootstrap over its test images, p by Williams' test, Holm-adjusted; a pair whose "
-        "interval contains 0 is a tie. Another split or another training may tell otherwise."
+        "interval contains 0 is undecided. Another split or another training may tell otherwise."
     )
 
 
@@ -108,15 +108,10 @@ def summary_of(name: str, pairs: Sequence[Mapping[str, Any]]) -> str:
 
     >>> pairs = [dict(first="a", second="b", mean=m, tie=t) for m, t in ((0.1, False), (0.01, True), (None, False))]
     >>> summary_of("3 shares", pairs)
-    'a and b at 3 shares: a ahead at 1, ties at 1, undefined at 1.'
+    'a and b at 3 shares: a ahead at 1, undecided at 1, undefined at 1.'
     """
     first, second = pairs[0]["first"], pairs[0]["second"]
     verdicts = [verdict_of(pair) for pair in pairs]
-    words = {
-        f"{first} ahead": f"{first} ahead",
-        f"{second} ahead": f"{second} ahead",
-        "a tie": "ties",
-        UNDEFINED: UNDEFINED,
-    }
-    counted = ", ".join(f"{words[verdict]} at {verdicts.count(verdict)}" for verdict in words if verdict in verdicts)
+    order = (f"{first} ahead", f"{second} ahead", "undecided", UNDEFINED)
+    counted = ", ".join(f"{verdict} at {verdicts.count(verdict)}" for verdict in order if verdict in verdicts)
     return f"{first} and {second} at {name}: {counted}."

@@ -54,7 +54,7 @@ def _main_effects(results: Results) -> Table:
     notes = [
         f"Effect: the mean over the combinations with the level minus the mean of all ({analysis['grand']:.3f}), on each of "
         f"{len(results['splits'])} splits, then their mean; interval and p by Student's t, the variance corrected for splits that "
-        "share images (Nadeau and Bengio 2003). A tie: the interval contains 0, or the Holm-adjusted p is 0.05 or more.",
+        "share images (Nadeau and Bengio 2003). Undecided: the interval contains 0, or the Holm-adjusted p is 0.05 or more.",
         "The intervals tell what other splits of these images would do, not what other trainings on one split would.",
         *_completeness(analysis, results.get("drawn_of")),
         "Variance between combinations (means over splits, chance included): "
@@ -91,7 +91,7 @@ def _interactions(results: Results) -> Table:
     real = sum(not row["tie"] for row in found)
     notes = [
         "Effect: mean of the combinations with both levels, minus what the two levels' own effects add up to; + is a pair that does "
-        f"better together than apart. {real} of {len(found)} are more than a tie; p adjusted over all {len(found)}, "
+        f"better together than apart. {real} of {len(found)} are decided; p adjusted over all {len(found)}, "
         "a mirror image, as factors of two levels have it, told once.",
         *(
             f"{WORDS[a]} x {WORDS[b]}: not known, as some of its pairs are not there or too few combinations are."
@@ -133,7 +133,7 @@ def _combinations(results: Results) -> Table:
         f"{results['depth']} layers of the mixing block and cross-attention, parts with their default settings, as wide "
         f"as suits a model width of {results['dim']}; moved: the widths that match_budget changed for the budget ({count(results['target'])} "
         f"{UNITS[results['match']]}, all within {furthest:.1%}). Depth and the number of experts stay.",
-        f"{sum(pair['tie'] for pair in others)} of the other {len(others)} tie with the first: the interval of the paired difference contains 0 (not "
+        f"{sum(pair['tie'] for pair in others)} of the other {len(others)} are undecided against the first: the interval of the paired difference contains 0 (not "
         "adjusted; the first was chosen by looking, so its lead is flattered).",
     ]
     left = [*columns[1:5], "moved"]
@@ -149,7 +149,7 @@ def _quality(results: Results, behind: dict[str, Results], model: str) -> tuple[
         told = "undefined"
     elif model in behind:
         pair = behind[model]
-        tie = ", a tie" if pair["tie"] else ""
+        tie = ", undecided" if pair["tie"] else ""
         told = f"{-pair['mean']:+.3f} [{-pair['high']:+.3f}, {-pair['low']:+.3f}]{tie}"
     return quality, told
 
@@ -168,7 +168,7 @@ def _median(results: Results, model: str) -> float:
 
 
 def swap_verdicts(results: Results) -> list[str]:
-    """Which factor matters, which are ties, and whether any two parts need each other."""
+    """Which factor matters, which are undecided, and whether any two parts need each other."""
     analysis = results["analysis"]
     if analysis["why"]:
         return [f"Effects cannot be told: {analysis['why']}."]
@@ -186,7 +186,7 @@ def swap_verdicts(results: Results) -> list[str]:
                 for row in sorted(told, key=lambda row: -row["effect"])
             )
             even = [row["level"] for row in rows if row["tie"]]
-            real.append(f"{WORDS[factor]} ({share}): {effects}{'; ties: ' + ', '.join(even) if even else ''}")
+            real.append(f"{WORDS[factor]} ({share}): {effects}{'; undecided: ' + ', '.join(even) if even else ''}")
         else:
             ties.append(f"{WORDS[factor]} ({', '.join(row['level'] for row in rows)}; {_reach(rows)}, {share})")
     sentences = [
@@ -197,19 +197,19 @@ def swap_verdicts(results: Results) -> list[str]:
         else "No part is better or worse than the mean of its kind by more than chance."
     ]
     if ties:
-        sentences.append(f"Ties, which chance explains: {'; '.join(ties)}.")
+        sentences.append(f"Undecided, chance explains them: {'; '.join(ties)}.")
     distinct = _distinct(analysis["interactions"])
     crossed = [row for row in distinct if not row["tie"]]
     if crossed:
         shown = ", ".join(f"{' with '.join(row['levels'])} {row['effect']:+.3f}" for row in crossed[:5])
-        sentences.append(f"Of {len(distinct)} interactions {len(crossed)} are more than ties: {shown}.")
+        sentences.append(f"Of {len(distinct)} interactions {len(crossed)} are decided: {shown}.")
     elif distinct:
-        sentences.append(f"All {len(distinct)} interactions of two parts are ties ({_reach(distinct)}).")
+        sentences.append(f"All {len(distinct)} interactions of two parts are undecided ({_reach(distinct)}).")
     return sentences
 
 
 def _reach(rows: list[Results]) -> str:
-    """How large the effects could still be: a tie is not a proof that there is none."""
+    """How large the effects could still be: undecided is not a proof that there is none."""
     return f"intervals reach ±{max(max(-row['low'], row['high']) for row in rows):.3f}"
 
 

@@ -95,10 +95,10 @@ def made_up():
 
 def test_worse_better_and_ties_are_told_apart():
     assert verdicts(made_up()) == [
-        "As they are: worse: A (-0.020); ties: B.",
+        "As they are: worse: A (-0.020); undecided: B.",
         "At one budget: worse: A (-0.020); better: B (+0.020).",
     ]
     variants, refused = ablation_tables(made_up())
-    assert [row[-1] for row in variants.rows] == ["-", "worse", "a tie", "better"]
+    assert [row[-1] for row in variants.rows] == ["-", "worse", "undecided", "better"]
     assert refused.rows == [["C", "-", "no stage 3"]]
     assert list(ablation_figures(made_up())) == ["ablation"]

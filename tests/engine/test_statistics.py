@@ -71,7 +71,7 @@ def test_exchanging_the_models_turns_the_sign(count, seed):
 
 def test_the_interval_keeps_its_level_on_overlapping_splits():
     # Two models without a true difference, ten random 8:2 splits of one set of images: a split's difference is the
-    # mean of what each of its test images adds. A tie is right in 95 % of the cases.
+    # mean of what each of its test images adds. Undecided is right in 95 % of the cases.
     rng = np.random.default_rng(0)
     naive = corrected = 0
     for _ in range(300):
@@ -87,7 +87,7 @@ def test_equal_models_tie():
     found = paired_difference([0.1 + 0.2, 0.5], [0.3, 0.5])
     assert (found.mean, found.low, found.high, found.p) == (0, 0, 0, 1)
     assert found.is_tie
-    assert found.verdict("a", "b").startswith("a tie")
+    assert found.verdict("a", "b").startswith("undecided")
 
 
 def test_verdict_names_the_model_ahead():

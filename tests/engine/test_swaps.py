@@ -40,7 +40,7 @@ def test_an_additive_table_is_recovered_and_has_no_interactions():
         planted = PLANTED[row["factor"]][row["level"]]
         assert row["effect"] == pytest.approx(planted, abs=1e-12)
         assert row["srocc"] == pytest.approx(told["grand"] + planted)
-        assert row["verdict"] == ("better" if planted > 0 else "worse" if planted < 0 else "a tie")
+        assert row["verdict"] == ("better" if planted > 0 else "worse" if planted < 0 else "undecided")
     assert len(told["interactions"]) == 2 * 3 + 2 * 3 + 3 * 3
     assert all(row["effect"] == pytest.approx(0, abs=1e-12) and row["tie"] for row in told["interactions"])
     assert sum(told["shares"].values()) == pytest.approx(1)

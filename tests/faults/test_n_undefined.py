@@ -149,7 +149,7 @@ def test_ablate(run: Run) -> None:
 
 def test_ablate_sizes(run: Run) -> None:
     results = run("ablate", "constant.yaml", *TABLE, "--sensitivity", "queries")
-    assert "Ties with constant: none." in results["printed"]
+    assert "Undecided against constant: none." in results["printed"]
     assert "Undefined: queries=" in results["printed"]
 
 

@@ -65,8 +65,8 @@ def test_the_verdict_names_the_leader_whatever_the_order(results):
 
 def test_a_tie_is_called_a_tie(results):
     results["differences"] = [pair("a", "b", 0.01, -0.02, 0.04, 6)]
-    assert verdict(results).startswith("a and b tie")
-    assert "a tie" in text(results)
+    assert verdict(results).startswith("a and b: undecided")
+    assert "undecided" in text(results)
     assert "ahead |" not in text(results)
 
 

@@ -60,7 +60,7 @@ def test_tables(results):
 def test_sentences_tell_home_from_elsewhere(results):
     leak, home, away = cross_sentences(results)
     assert leak.startswith("LEAK")
-    assert home == "a and b at 2 own test parts: ties at 2."
+    assert home == "a and b at 2 own test parts: undecided at 2."
     assert away == "a and b at 2 pairs of datasets: a ahead at 2."
 
 

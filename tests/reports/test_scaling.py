@@ -1,4 +1,4 @@
-"""The report of backbone sizes: random weights are called that, and ties with the best are named."""
+"""The report of backbone sizes: random weights are called that, and what is undecided against the best is named."""
 
 import pytest
 
@@ -76,7 +76,7 @@ def test_tables(results):
 def test_sentences_whichever_way_a_pair_stands(results):
     assert scaling_sentences(results) == [
         "The best median SROCC: b on large.",
-        "Ties with it at fewer MACs: b on small.",
+        "Undecided against it at fewer MACs: b on small.",
         "b and a at 1 backbones: b ahead at 1.",
         "RANDOM WEIGHTS in small: a control, not a result.",
     ]

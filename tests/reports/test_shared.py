@@ -17,7 +17,7 @@ def test_a_cell_for_each_column():
 
 
 @pytest.mark.parametrize(
-    ("given", "says"), [(pair(0.2), "a ahead"), (pair(-0.2), "b ahead"), (pair(0.2, True), "a tie")]
+    ("given", "says"), [(pair(0.2), "a ahead"), (pair(-0.2), "b ahead"), (pair(0.2, True), "undecided")]
 )
 def test_who_is_ahead(given, says):
     assert verdict_of(given) == says
@@ -25,7 +25,7 @@ def test_who_is_ahead(given, says):
 
 def test_several_places_in_a_line():
     assert summary_of("3 shares", [pair(0.2), pair(-0.2), pair(0.1, True)]) == (
-        "a and b at 3 shares: a ahead at 1, b ahead at 1, ties at 1."
+        "a and b at 3 shares: a ahead at 1, b ahead at 1, undecided at 1."
     )
 
 

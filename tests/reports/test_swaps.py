@@ -77,7 +77,7 @@ def test_the_part_that_matters_is_named_and_the_rest_are_ties(results):
     assert "linear -0.0" in said
     assert "queries (learned, guided; intervals reach ±0.0" in said
     assert "mixing block (none, query_gcn, self_attention;" in said
-    assert "interactions of two parts are ties" in said
+    assert "interactions of two parts are undecided" in said
     assert "grid_pool" not in said  # one level is no factor
 
 

@@ -56,7 +56,7 @@ class Page:
 def render(page: Page) -> str:
     """The page as HTML.
 
-    >>> "<h1>a &lt;b&gt;</h1>" in render(Page("a <b>", "A tie."))
+    >>> "<h1>a &lt;b&gt;</h1>" in render(Page("a <b>", "Undecided."))
     True
     """
     folder = files("iqa_zoo.reports.html") / "templates"
