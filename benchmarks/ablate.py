@@ -25,6 +25,7 @@ from iqa_zoo.commands.study import (
     add_data_options,
     add_result_options,
     add_training_options,
+    cache_use,
     check_options,
     conditions,
     for_frozen_features,
@@ -45,9 +46,7 @@ from iqa_zoo.reports.run import Script
 TOLERANCE = 0.01
 
 
-SCRIPT = Script(
-    "ablate.py", frozenset({"base", "rows", "differences", "seconds"}), ablation_tables, verdicts, ablation_figures
-)
+SCRIPT = Script("ablate", ablation_tables, verdicts, ablation_figures)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -131,6 +130,7 @@ def ablate(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | 
     done = succeeded(records)
     return {
         **conditions(arguments, data, splits, left_out),
+        **cache_use(records, bench),
         "base": name,
         "match": arguments.match,
         "sensitivity": arguments.sensitivity or [],

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,10 @@ from iqa_zoo.commands.study import (
     add_match_options,
     add_result_options,
     add_training_options,
+    cache_use,
     check_options,
     conditions,
+    distinct_name,
     for_frozen_features,
     gather,
     label_of,
@@ -52,7 +54,7 @@ from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
 from iqa_zoo.engine.comparison import differences, summarise, summarise_rules
 from iqa_zoo.engine.latency import measure_speed
-from iqa_zoo.engine.provenance import source_hash, versions
+from iqa_zoo.identity import describe_origin
 from iqa_zoo.reports.cards import load_cards, plugin_cards, published, published_only
 from iqa_zoo.reports.comparison import comparison_tables, verdict
 from iqa_zoo.reports.run import Script
@@ -64,7 +66,7 @@ OWN = "own"  # each model on its own backbone
 
 def main(argv: list[str] | None = None) -> int:
     arguments = parse(argv)
-    script = Script("compare.py", frozenset({"compared", "matched", "seconds"}), comparison_tables, sentences_of)
+    script = Script("compare", comparison_tables, sentences_of)
     return script.run(arguments, compare, lambda: run_folder(arguments, *map(label_of, arguments.models)))
 
 
@@ -146,8 +148,7 @@ def compare(arguments: argparse.Namespace, console: Console) -> dict[str, Any] |
         splits = splits_of(arguments, data, usual) if data is not None else []
         results: dict[str, Any] = {
             "command": ["compare.py", *(Path(word).name if "/" in word else word for word in sys.argv[1:])],
-            "versions": versions(),
-            "source": source_hash(),
+            **describe_origin(["iqa_zoo.engine.trainings" if frozen else "iqa_zoo.engine.training"]),
             "threads": torch.get_num_threads(),
             "protocol": arguments.protocol,
             "yardstick": YARDSTICK if YARDSTICK in configs else None,
@@ -179,12 +180,14 @@ def compare(arguments: argparse.Namespace, console: Console) -> dict[str, Any] |
     return results
 
 
-def load_others(arguments: argparse.Namespace, report: Report) -> dict[str, RatedImages]:
-    """The datasets of ``--test``, by name."""
-    others = {}
-    for name, root in zip(arguments.test, arguments.test_root, strict=True):
-        there = argparse.Namespace(data=name, root=root, option=[], skip_unreadable=arguments.skip_unreadable)
-        others[name] = load_dataset(there, report(f"reading {name}"))
+def load_others(arguments: argparse.Namespace, data: RatedImages, report: Report) -> dict[str, RatedImages]:
+    """The datasets of ``--test`` by their names, no two of which are the same, nor that of the data."""
+    others: dict[str, RatedImages] = {}
+    for kind, root in zip(arguments.test, arguments.test_root, strict=True):
+        there = argparse.Namespace(data=kind, root=root, option=[], skip_unreadable=arguments.skip_unreadable)
+        loaded = load_dataset(there, report(f"reading {kind}"))
+        name = distinct_name(loaded.name, [data.name, *others])
+        others[name] = replace(loaded, name=name)
     return others
 
 
@@ -240,9 +243,9 @@ class Work:
 
 
 def train_frozen_all(work: Work, bench: Bench) -> dict[str, Any]:
-    others = load_others(work.arguments, work.report)
+    others = load_others(work.arguments, work.data, work.report)
     records = bench.train(work.matched, work.data, work.splits, every_rule=True, elsewhere=others)
-    return {**work.results(records), "features": bench.bank(work.data).key}
+    return {**work.results(records), **cache_use(records, bench), "features": bench.bank(work.data).key}
 
 
 def train_end_to_end_all(work: Work, recipe: Recipe) -> dict[str, Any]:
@@ -258,7 +261,7 @@ def train_end_to_end_all(work: Work, recipe: Recipe) -> dict[str, Any]:
             split,
             recipe,
             arguments.seed + number,
-            folder / name / split.id,
+            folder / name,
             arguments.weights,
             arguments.pretrained,
             arguments.recipe,
@@ -267,10 +270,10 @@ def train_end_to_end_all(work: Work, recipe: Recipe) -> dict[str, Any]:
         for name, cfg in work.matched.items()
     ]
     options = TrainingOptions(selection=arguments.selection, device=arguments.device)
-    others = load_others(arguments, work.report)
+    others = load_others(arguments, work.data, work.report)
     records = train_all_end_to_end(trainings, work.data, options, others, Steps(work))
     done = gather(records, list(work.matched), work.splits, work.report("trainings"), work.console)
-    return {**work.results(done), "recipe": recipe.to_dict(), "recipe_name": arguments.recipe}
+    return {**work.results(done), **cache_use(done), "recipe": recipe.to_dict(), "recipe_name": arguments.recipe}
 
 
 class Steps:

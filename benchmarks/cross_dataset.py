@@ -8,7 +8,6 @@ python benchmarks/cross_dataset.py --from runs/cross-dataset-livec-koniq10k-1a2b
 from __future__ import annotations
 
 import argparse
-import hashlib
 import itertools
 import math
 import re
@@ -35,9 +34,11 @@ from iqa_zoo.commands.study import (
     add_match_options,
     add_result_options,
     add_training_options,
+    cache_use,
     check_options,
     conditions,
     describe_data,
+    distinct_name,
     for_frozen_features,
     label_of,
     load_data,
@@ -55,6 +56,7 @@ from iqa_zoo.engine.comparison import differences
 from iqa_zoo.engine.metrics import METRICS
 from iqa_zoo.engine.statistics import Difference, bootstrap_difference, holm, median_iqr, members_of
 from iqa_zoo.errors import InputError
+from iqa_zoo.identity import identify_file
 from iqa_zoo.reports.cross_dataset import cross_figures, cross_sentences, cross_tables
 from iqa_zoo.reports.run import COLUMNS, Script
 
@@ -63,14 +65,7 @@ CSV = ("model", "train", "test", *COLUMNS[1:])
 RESAMPLES = 200  # for a variance, fewer do than for an interval
 
 
-SCRIPT = Script(
-    "cross_dataset.py",
-    frozenset({"datasets", "rows", "differences", "leaks", "seconds"}),
-    cross_tables,
-    cross_sentences,
-    cross_figures,
-    CSV,
-)
+SCRIPT = Script("cross_dataset", cross_tables, cross_sentences, cross_figures, CSV)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -180,6 +175,7 @@ def study(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | N
     shared = conditions(arguments, sets[first], splits[first], left_out)
     return {
         **{key: value for key, value in shared.items() if key not in ("data", "parts", "splits")},
+        **cache_use(records, bench),
         "datasets": [{**describe_data(data), **_parts(splits[name])} for name, data in sets.items()],
         "skipped": skipped,
         "leaks": leaks,
@@ -229,9 +225,7 @@ def load_all(arguments: argparse.Namespace, report: Report) -> tuple[dict[str, R
         except MissingImages as error:
             skipped.append({"dataset": each.name, "reason": str(error).replace(f"{each.root}/", "")})
             continue
-        name, number = data.name, 2
-        while name in sets:
-            name, number = f"{data.name}-{number}", number + 1
+        name = distinct_name(data.name, sets)
         sets[name] = replace(data, name=name)
     if len(sets) < 2:
         reasons = "; ".join(f"{row['dataset']}: {row['reason']}" for row in skipped)
@@ -243,10 +237,7 @@ def load_all(arguments: argparse.Namespace, report: Report) -> tuple[dict[str, R
 
 def shared_files(sets: Mapping[str, RatedImages]) -> list[Record]:
     """Every two datasets with images that are the same byte for byte, and how many of the first are in the second."""
-    hashes = {
-        name: [hashlib.sha1(path.read_bytes(), usedforsecurity=False).digest() for path in data.paths]
-        for name, data in sets.items()
-    }
+    hashes = {name: [identify_file(path) for path in data.paths] for name, data in sets.items()}
     found = []
     for first, second in itertools.combinations(sets, 2):
         there = set(hashes[second])

@@ -29,6 +29,7 @@ from iqa_zoo.commands.study import (
     add_match_options,
     add_result_options,
     add_training_options,
+    cache_use,
     check_options,
     conditions,
     for_frozen_features,
@@ -54,14 +55,7 @@ FRACTIONS = (0.2, 0.4, 0.6, 0.8, 1.0)
 CSV = ("model", "fraction", "images", "whole", "epochs", *COLUMNS[1:])
 
 
-SCRIPT = Script(
-    "data_efficiency.py",
-    frozenset({"shares", "rows", "differences", "seconds"}),
-    efficiency_tables,
-    efficiency_sentences,
-    efficiency_figures,
-    CSV,
-)
+SCRIPT = Script("data_efficiency", efficiency_tables, efficiency_sentences, efficiency_figures, CSV)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -140,6 +134,7 @@ def study(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | N
         records = bench.run(trainings, data, list(matched), flat)
     return {
         **conditions(arguments, data, splits, left_out),
+        **cache_use(records, bench),
         "yardstick": YARDSTICK,
         "compared": compared,
         "match": arguments.match,

@@ -46,9 +46,9 @@ from iqa_zoo.contracts import Features
 from iqa_zoo.data.splits import Split
 from iqa_zoo.engine.features import FeatureBank
 from iqa_zoo.engine.metrics import srocc
-from iqa_zoo.engine.provenance import versions
 from iqa_zoo.engine.workers import run_all
 from iqa_zoo.errors import IqaZooError
+from iqa_zoo.identity import describe_origin
 from iqa_zoo.reports.table import Table
 from iqa_zoo.training.recipe import FrozenRecipe
 
@@ -154,7 +154,9 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     Console(width=None if sys.stdout.isatty() else 150).print(table(results, arguments).rich())
     if arguments.json:
-        arguments.json.write_text(json.dumps({"versions": versions(), "models": results}, indent=1), encoding="utf-8")
+        arguments.json.write_text(
+            json.dumps({**describe_origin(["iqa_zoo.engine.trainings"]), "models": results}, indent=1), encoding="utf-8"
+        )
     return 0
 
 

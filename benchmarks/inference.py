@@ -30,8 +30,8 @@ from torch import Tensor
 from iqa_zoo.backbones.timm_features import TimmFeatures
 from iqa_zoo.build import build_model
 from iqa_zoo.commands.shared import add_set_option, console, print_json
-from iqa_zoo.engine.provenance import source_hash, versions
 from iqa_zoo.errors import IqaZooError
+from iqa_zoo.identity import describe_origin, find_part_modules
 from iqa_zoo.quality_model import QualityModel
 from iqa_zoo.reports.table import Table
 from iqa_zoo.training.devices import torch_device
@@ -120,8 +120,7 @@ def benchmark(options: argparse.Namespace, errors: Console) -> dict[str, Any]:
         "threads": options.threads,
         "clock": options.clock,
         "device": str(device),
-        "versions": versions(),
-        "source": source_hash(),
+        **describe_origin(["iqa_zoo.build", *find_part_modules(model.config)]),
         "graph_breaks": breaks,
         "ratios": {name: ratio(seconds, name, name.replace("model", "backbone")) for name in pairs},
         "seconds": seconds,

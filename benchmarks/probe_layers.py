@@ -33,10 +33,12 @@ from iqa_zoo.commands.study import (
     add_result_options,
     add_training_options,
     add_weights_options,
+    cache_use,
     check_options,
     check_weights,
     conditions,
     load_data,
+    needs_weights,
     parts_ratio,
     run_folder,
     splits_of,
@@ -45,11 +47,12 @@ from iqa_zoo.commands.study import (
 from iqa_zoo.config import Config
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
-from iqa_zoo.engine.comparison import Training, differences, flat, summarise
+from iqa_zoo.engine.comparison import differences, summarise
 from iqa_zoo.engine.evaluation import evaluate_scores
 from iqa_zoo.engine.probe import LevelVectors, full_config, probe_carrier, probe_config, ridge_scores
+from iqa_zoo.engine.trainings import Training, flat
 from iqa_zoo.errors import CheckpointError, InputError, IqaZooError
-from iqa_zoo.registry import BACKBONES
+from iqa_zoo.randomness import seeded
 from iqa_zoo.reports.probe import probe_figures, probe_sentences, probe_tables
 from iqa_zoo.reports.run import COLUMNS, Script
 
@@ -65,14 +68,7 @@ HEADS = ("linear", "ridge")
 CSV = ("backbone", "control", "level", "head", *COLUMNS[2:])
 
 
-SCRIPT = Script(
-    "probe_layers.py",
-    frozenset({"probed", "rows", "refused", "seconds"}),
-    probe_tables,
-    probe_sentences,
-    probe_figures,
-    CSV,
-)
+SCRIPT = Script("probe_layers", probe_tables, probe_sentences, probe_figures, CSV)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -157,6 +153,7 @@ def study(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | N
             records += probe(each, benches[each.label], data, splits, arguments, report)
     return {
         **conditions(arguments, data, splits, {}),
+        **cache_use(records, *benches.values()),
         "weights": "; ".join(f"{each.label}: {each.weights}" for each in probed),
         "yardstick_lr": YARDSTICK_RATE * arguments.lr,
         "heads": arguments.heads,
@@ -193,21 +190,21 @@ def backbones_of(arguments: argparse.Namespace) -> tuple[list[Probed], list[Reco
     probed: list[Probed] = []
     refused = []
     for name in arguments.backbones:
-        weights, needs_none = arguments.weights.get(name), name in BACKBONES.names() and name != "timm_features"
+        weights, needs_none = arguments.weights.get(name), not needs_weights(name)
         config = full_config(name)
         try:
             if not (weights or arguments.pretrained or needs_none):
                 raise CheckpointError("no weights: give --weights NAME=FILE or --pretrained")
             fetch = arguments.pretrained and weights is None
-            backbone = build_model(probe_carrier(config), pretrained=fetch, weights=weights).backbone
+            with seeded(arguments.seed):
+                backbone = build_model(probe_carrier(config), pretrained=fetch, weights=weights).backbone
             words = f"from {weights.name}" if weights else "none to load" if needs_none else "ImageNet"
             probed.append(Probed(name, False, config, levels_of(backbone, arguments), words))
         except (CheckpointError, InputError) as error:
             refused.append({"backbone": name, "reason": str(error)})
             continue
         if not needs_none and not arguments.no_control:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(arguments.seed)
+            with seeded(arguments.seed):
                 control = build_backbone({"backbone": config})
             words = f"random, seed {arguments.seed}"
             probed.append(Probed(name, True, config, levels_of(control, arguments), words))

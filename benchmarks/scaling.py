@@ -31,6 +31,7 @@ from iqa_zoo.commands.study import (
     add_result_options,
     add_training_options,
     add_weights_options,
+    cache_use,
     check_options,
     check_weights,
     conditions,
@@ -61,14 +62,7 @@ MODELS = ("lifeiqa", "deiqt", "vanilla_decoder")
 CSV = ("backbone", "decoder", *COLUMNS[1:])
 
 
-SCRIPT = Script(
-    "scaling.py",
-    frozenset({"backbones", "rows", "front", "differences", "seconds"}),
-    scaling_tables,
-    scaling_sentences,
-    scaling_figures,
-    CSV,
-)
+SCRIPT = Script("scaling", scaling_tables, scaling_sentences, scaling_figures, CSV)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -163,6 +157,7 @@ def study(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | N
     best = best_of(rows)
     return {
         **conditions(arguments, data, splits, left_out),
+        **cache_use(records, *benches.values()),
         "backbone": "backbone",
         "weights": "whose weights are below",
         "backbones": [{"name": name, "weights": weights_in_words(bench.arguments)} for name, bench in benches.items()],

@@ -33,6 +33,7 @@ from iqa_zoo.commands.study import (
     add_data_options,
     add_result_options,
     add_training_options,
+    cache_use,
     check_options,
     conditions,
     load_data,
@@ -69,14 +70,7 @@ USUAL_DIM = 384  # the model width that the default widths of parts are made for
 CSV_COLUMNS = ("model", *FACTORS, *COLUMNS[1:])
 
 
-SCRIPT = Script(
-    "swap.py",
-    frozenset({"rows", "refused", "analysis", "seconds"}),
-    swap_tables,
-    swap_verdicts,
-    swap_figures,
-    CSV_COLUMNS,
-)
+SCRIPT = Script("swap", swap_tables, swap_verdicts, swap_figures, CSV_COLUMNS)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -168,6 +162,7 @@ def swap(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | No
     behind = [(first, model) for model in models if model != first]
     return {
         **conditions(arguments, data, splits, {}),
+        **cache_use(records, bench),
         "match": arguments.match,
         "target": target,
         "depth": arguments.depth,

@@ -23,6 +23,7 @@ from iqa_zoo.commands.study import (
     add_backbone_options,
     add_data_options,
     add_result_options,
+    cache_use,
     check_options,
     crops_wanted,
     describe_data,
@@ -31,13 +32,14 @@ from iqa_zoo.commands.study import (
     weights_in_words,
 )
 from iqa_zoo.engine.probe import LevelVectors, full_config, level_vectors, probe_carrier
-from iqa_zoo.engine.provenance import source_hash, versions
 from iqa_zoo.engine.separability import layout, quality_bands, separability
 from iqa_zoo.errors import InputError
+from iqa_zoo.identity import describe_origin
+from iqa_zoo.randomness import seeded
 from iqa_zoo.reports.run import Script
 from iqa_zoo.reports.tsne import tsne_figures, tsne_sentences, tsne_tables
 
-SCRIPT = Script("tsne.py", frozenset({"levels", "by", "seconds"}), tsne_tables, tsne_sentences, tsne_figures)
+SCRIPT = Script("tsne", tsne_tables, tsne_sentences, tsne_figures)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -87,7 +89,8 @@ def study(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | N
         if by == "distortion" and data.distortions is None:
             raise InputError(f"{data.name} names no distortions; use --by quality")
         config = full_config(arguments.backbone)
-        carrier = build_model(probe_carrier(config), pretrained=arguments.pretrained, weights=arguments.weights)
+        with seeded(arguments.seed):
+            carrier = build_model(probe_carrier(config), pretrained=arguments.pretrained, weights=arguments.weights)
         levels = LevelVectors(carrier.backbone, every_block=arguments.every_block)
         bench = Bench(arguments, report, console, levels, config)
         bench.feature_cost(data)
@@ -116,8 +119,8 @@ def study(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | N
             tick(done, len(levels.spec.stages))
     return {
         "command": [Path(sys.argv[0]).name, *(Path(word).name if "/" in word else word for word in sys.argv[1:])],
-        "versions": versions(),
-        "source": source_hash(),
+        **describe_origin(["iqa_zoo.engine.separability", "iqa_zoo.engine.probe"]),
+        **cache_use([], bench),
         "data": describe_data(data),
         "backbone": arguments.backbone,
         "weights": weights_in_words(arguments),

@@ -127,9 +127,9 @@ def _assemble(cfg: Config, pretrained: bool, spec: FeatureSpec | None) -> Qualit
             built = _make(slot, path, keys, down, problems)
             if slot == "interactions":
                 made[slot].append(built)
+                if getattr(built, "needs_memory", False) and (problem := _memory_problem(built, cfg, made, down, dim)):
+                    problems.append(f"{path}: {part['type']!r} {problem}")
                 down["dim"] = getattr(built, "out_dim", down["dim"])
-                if cfg.get("memory") is None and getattr(built, "needs_memory", False):
-                    problems.append(f"{path}: {part['type']!r} attends to the memory, and memory is None")
             elif slot == "losses":
                 made[slot][part["type"]] = (part.get("weight", 1.0), built)
                 if getattr(built, "needs_routing", False):
@@ -145,6 +145,20 @@ def _assemble(cfg: Config, pretrained: bool, spec: FeatureSpec | None) -> Qualit
     if problems:
         raise ConfigError(problems)
     return QualityModel(**made, config=resolve_config({**cfg, "dim": dim}))
+
+
+def _memory_problem(
+    block: Any, cfg: Config, made: Mapping[str, Any], down: Mapping[str, Any], memory_dim: int | None
+) -> str | None:
+    """Why a block that reads the memory cannot read this one, or None."""
+    if cfg.get("memory") is None:
+        return "attends to the memory, and memory is None"
+    if down["dim"] != memory_dim:
+        return f"reads the memory, {memory_dim} wide, and the queries are {down['dim']} wide here; put it before the change"
+    asked, there = getattr(block, "num_scales", 1), getattr(made["memory"], "num_scales", 1)
+    if asked != 1 and made["memory"] is not None and asked != there:
+        return f"reads one of num_scales={asked} scales, and the memory {cfg['memory']['type']!r} holds {there}"
+    return None
 
 
 def _make(slot: str, path: str, part: Mapping[str, Any], down: Mapping[str, Any], problems: list[str]) -> Any:

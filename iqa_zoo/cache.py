@@ -1,16 +1,58 @@
-"""Where this package keeps what it can compute again."""
+"""Where this package keeps what it can compute again, and how several processes write there at once."""
 
 from __future__ import annotations
 
+import errno
 import os
-import tempfile
-from contextlib import suppress
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from iqa_zoo.errors import InputError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def cache_folder() -> Path:
     """Return ``$IQA_ZOO_CACHE``, else ``~/.cache/iqa_zoo``; it need not exist yet."""
     return Path(os.environ.get("IQA_ZOO_CACHE") or Path.home() / ".cache" / "iqa_zoo").expanduser()
+
+
+@contextmanager
+def hold_lock(cache: Path, name: str, *, wait: bool = True) -> Iterator[bool]:
+    """Hold the lock of a name in a cache; it is given up with the process, however that ends.
+
+    Args:
+        cache: the cache; the lock is an empty file in its folder ``locks``, which stays there.
+        name: what is locked.
+        wait: for another process that holds the lock.
+
+    Yields:
+        whether the lock is held; always True with ``wait``.
+
+    Raises:
+        InputError: the cache cannot be written, or its file system has no locks.
+    """
+    try:
+        (cache / "locks").mkdir(parents=True, exist_ok=True)
+        lock = FileLock(cache / "locks" / f"{name}.lock")
+        lock.acquire(timeout=-1 if wait else 0, poll_interval=0.02)
+    except Timeout:
+        yield False
+        return
+    except OSError as error:
+        raise not_writable(cache, error) from error
+    except NotImplementedError as error:
+        raise InputError(
+            f"the file system of {cache} has no locks; set IQA_ZOO_CACHE to a folder on another disk"
+        ) from error
+    try:
+        yield True
+    finally:
+        lock.release()
 
 
 def write_file(path: Path, content: str) -> None:
@@ -20,12 +62,20 @@ def write_file(path: Path, content: str) -> None:
         OSError: the folder cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".partial", dir=path.parent)
+    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(content)
+        partial.write_text(content, encoding="utf-8")
         os.replace(partial, path)
     except BaseException:
         with suppress(OSError):
-            os.unlink(partial)
+            partial.unlink()
         raise
+
+
+def not_writable(folder: Path, error: OSError) -> InputError:
+    """The error of a cache that cannot be written: which folder, why, and what to do."""
+    if error.errno in FULL:
+        return InputError(f"the disk of {folder} is full; free space, or set IQA_ZOO_CACHE to a folder on another disk")
+    return InputError(
+        f"{folder} cannot be written ({error.strerror or error}); set IQA_ZOO_CACHE to a folder that can be written"
+    )

@@ -248,6 +248,8 @@ def _override(cfg: Config, path: str, value: Any) -> str | None:
     if not rest:
         cfg[slot] = value
         return None
+    if slot == "dim":
+        return f"{slot!r} is {cfg.get(slot)!r} and has no keys; replace it as a whole"
     if slot in LISTS:
         return _set_in_list(slot, slot, cfg.get(slot), rest, value)
     return _set(slot, slot, cfg.get(slot), rest, value)

@@ -214,7 +214,9 @@ class Queries(Protocol):
 class Memory(Protocol):
     """Features -> memory_BLD, the keys and values of cross-attention. A memory whose tokens lie on a grid over the image
     may also offer ``token_grid(length, height, width) -> TokenGrid | None``: the grid of its ``length`` tokens of an image
-    of that size in pixels, None where they fit none. Attention over one without it has no picture."""
+    of that size in pixels, None where they fit none. Attention over one without it has no picture. One that holds several scales, as many tokens of
+    each, says how many with ``num_scales``; a block that reads one of them has a ``num_scales`` too, and the builder compares
+    the two."""
 
     def __call__(self, features: Features) -> Tensor: ...
 

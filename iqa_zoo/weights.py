@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import sys
 import warnings
@@ -269,11 +268,3 @@ def _as_made(backbone: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]
         return kept(convert(dict(state), backbone))
     except Exception:  # it expects this model's weights in another layout; others are told by their names
         return kept(state)
-
-
-def fingerprint(model: nn.Module) -> str:
-    """A hash of a model's weights: of the names and values of its state dict."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
+import itertools
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import nn
 
 from iqa_zoo.budgets import Budget, match_budget, measure_budget
-from iqa_zoo.build import build_model
+from iqa_zoo.build import build_backbone, build_model
 from iqa_zoo.cache import cache_folder
 from iqa_zoo.commands.dataset_options import add_dataset_options, add_look_alikes_option, load_dataset
 from iqa_zoo.config import Config, config_hash, load_config, resolve_config
@@ -28,15 +27,18 @@ from iqa_zoo.contracts import FeatureSpec, spec_of
 from iqa_zoo.data.look_alikes import LookAlikes, group_look_alikes
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split, load_splits, make_splits
-from iqa_zoo.engine.comparison import Elsewhere, Training, backbone_config, train_many
+from iqa_zoo.engine.comparison import backbone_config
 from iqa_zoo.engine.estimate import seconds_a_step
-from iqa_zoo.engine.features import FeatureBank, bank_shapes, extract_features
+from iqa_zoo.engine.extraction import extract_features
+from iqa_zoo.engine.features import FeatureBank, bank_shapes
 from iqa_zoo.engine.frozen import on_frozen_features
 from iqa_zoo.engine.latency import backbone_speed
-from iqa_zoo.engine.provenance import source_hash, versions
 from iqa_zoo.engine.selection import RULES
+from iqa_zoo.engine.trainings import Elsewhere, Training, train_many
 from iqa_zoo.engine.workers import warm_up
 from iqa_zoo.errors import BudgetError, IqaZooError
+from iqa_zoo.identity import describe_origin, digest, identify_images, identify_labels
+from iqa_zoo.randomness import seeded
 from iqa_zoo.registry import BACKBONES
 from iqa_zoo.training.devices import torch_device
 from iqa_zoo.training.recipe import FrozenRecipe
@@ -46,7 +48,21 @@ Tick = Callable[[int, int], None]
 Report = Callable[[str], Tick]
 Record = dict[str, Any]
 YARDSTICK = "linear_probe"
-RESULT_FILES = ("out", "json", "csv", "markdown", "html")  # where results go is no part of what was asked for
+# Options that change no number: where results go, how many trainings run at a time and where, and what only stops or shows.
+NO_NUMBERS = (
+    "out",
+    "json",
+    "csv",
+    "markdown",
+    "html",
+    "run",
+    "jobs",
+    "ray",
+    "fresh",
+    "max_cache_gb",
+    "dry_run",
+    "no_latency",
+)
 YARDSTICK_RATE = 10  # times the learning rate: one linear layer is far from its optimum after the same steps otherwise
 
 
@@ -314,7 +330,15 @@ def weights_in_words(arguments: argparse.Namespace) -> str:
         return "weights of " + ", ".join(f"{name} from {file.name}" for name, file in arguments.weights.items())
     if arguments.pretrained:
         return "ImageNet weights"
-    return "no weights to load" if arguments.backbone in BACKBONES.names() else "random weights"
+    return f"random weights (seed {arguments.seed})" if needs_weights(arguments.backbone) else "no weights to load"
+
+
+def needs_weights(backbone: str) -> bool:
+    """Whether a backbone, registered or timm's, has weights, which are random where none are loaded."""
+    if backbone not in BACKBONES.names() or backbone == "timm_features":
+        return True
+    with torch.device("meta"):
+        return any(True for _ in build_backbone({"backbone": dict(type=backbone)}).parameters())
 
 
 def crops_wanted(arguments: argparse.Namespace) -> int:
@@ -337,20 +361,21 @@ class Bench:
     console: Console
     backbone: nn.Module
     config: Config
-    banks: dict[str, FeatureBank] = field(default_factory=dict)
+    banks: dict[RatedImages, FeatureBank] = field(default_factory=dict)  # two datasets may share their name
 
     @classmethod
     def of(
         cls, arguments: argparse.Namespace, configs: Sequence[Mapping[str, Any]], report: Report, console: Console
     ) -> Bench:
-        """The backbone that the arguments name, with every stage that the configs read.
+        """The backbone that the arguments name, with every stage that the configs read; what it draws depends on ``--seed``.
 
         Raises:
             ConfigError, CheckpointError: no such backbone, or no such weights.
         """
         config = backbone_config(arguments.backbone, configs)
         placed = {**configs[0], "backbone": config}
-        carrier = build_model(placed, pretrained=arguments.pretrained, weights=arguments.weights)
+        with seeded(arguments.seed):
+            carrier = build_model(placed, pretrained=arguments.pretrained, weights=arguments.weights)
         return cls(arguments, report, console, carrier.backbone, carrier.config["backbone"])
 
     @property
@@ -367,7 +392,7 @@ class Bench:
         Raises:
             IqaZooError: they need more disk than ``--max-cache-gb``.
         """
-        if data.name not in self.banks:
+        if data not in self.banks:
             crops = crops_wanted(self.arguments)
             size = 2 * feature_values(self.spec, len(data), crops) / 1e9
             if size > self.arguments.max_cache_gb:
@@ -375,7 +400,7 @@ class Bench:
                     f"the features of {data.name} need {size:.1f} GB in {cache_folder()}, more than --max-cache-gb "
                     f"{self.arguments.max_cache_gb:g}; raise it, or use fewer --crops"
                 )
-            self.banks[data.name] = extract_features(
+            bank = extract_features(
                 self.backbone.to(torch_device(self.arguments.device)),
                 self.config,
                 data,
@@ -383,7 +408,14 @@ class Bench:
                 seed=self.arguments.seed,
                 progress=self.report(f"features of {data.name}"),
             )
-        return self.banks[data.name]
+            if bank.from_cache:
+                self.say(f"features of {data.name}: from the cache")
+            self.banks[data] = bank
+        return self.banks[data]
+
+    def say(self, line: str) -> None:
+        """Print a line as it is."""
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def train(
         self,
@@ -440,7 +472,9 @@ class Bench:
         cache = None if arguments.fresh else cache_folder()
         others = {name: Elsewhere(other, self.bank(other)) for name, other in (elsewhere or {}).items()}
         jobs = min(arguments.jobs, len(trainings))
-        records = train_many(trainings, self.bank(data), data, cache, others, jobs=jobs, ray=arguments.ray)
+        records = train_many(
+            trainings, self.bank(data), data, cache, others, jobs=jobs, ray=arguments.ray, tell=self.say
+        )
         where = "on Ray" if arguments.ray else f"{jobs} at a time"
         return gather(records, models, splits, self.report(f"{words}, {where}"), self.console)
 
@@ -529,8 +563,7 @@ def conditions(
     split = splits[0]
     return {
         "command": [Path(sys.argv[0]).name, *(Path(word).name if "/" in word else word for word in sys.argv[1:])],
-        "versions": versions(),
-        "source": source_hash(),
+        **describe_origin(["iqa_zoo.engine.trainings"]),
         "threads": torch.get_num_threads(),
         "protocol": "frozen",
         "backbone": arguments.backbone,
@@ -546,6 +579,29 @@ def conditions(
     }
 
 
+def cache_use(records: Sequence[Record], *benches: Bench) -> Record:
+    """What of a study comes from the cache, for its results and the notes of its tables."""
+    banks = [bank for bench in benches for bank in bench.banks.values()]
+    return {
+        "from_cache": {
+            "trainings": sum(bool(record.get("resumed")) for record in records),
+            "of": sum("resumed" in record for record in records),
+            "features": sum(bank.from_cache for bank in banks),
+            "of_features": len(banks),
+        }
+    }
+
+
+def distinct_name(name: str, taken: Container[str]) -> str:
+    """The name of a dataset beside others: with a number where it is taken.
+
+    >>> distinct_name("set", ["set", "set-2"])
+    'set-3'
+    """
+    numbered = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(each for each in numbered if each not in taken)
+
+
 def describe_data(data: RatedImages) -> dict[str, Any]:
     return {
         "name": data.name,
@@ -553,6 +609,7 @@ def describe_data(data: RatedImages) -> dict[str, Any]:
         "contents": len(set(data.contents)),
         "label": data.label,
         "higher_is_better": data.higher_is_better,
+        "identity": {"images": identify_images(data), "labels": identify_labels(data)},
         "mos": {name: float(mos) for name, mos in zip(data.names, data.mos, strict=True)},
     }
 
@@ -672,7 +729,8 @@ def match_all(
 
 
 def run_folder(arguments: argparse.Namespace, *names: str) -> Path:
-    """Where a study is kept unless told: named by what it is of and a hash of everything asked for."""
-    asked = {key: str(value) for key, value in vars(arguments).items() if key not in RESULT_FILES}
-    digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
-    return Path("runs") / "-".join([*names, arguments.data, digest])
+    """Where a study is kept unless told: named by what it is of and a hash of all options that change its numbers."""
+    asked = {key: str(value) for key, value in vars(arguments).items() if key not in NO_NUMBERS}
+    if "device" in asked:
+        asked["device"] = torch_device(arguments.device).type  # how many there are, and which, changes nothing
+    return Path("runs") / "-".join([*names, arguments.data, digest(asked)[:8]])

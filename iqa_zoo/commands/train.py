@@ -319,15 +319,17 @@ def _training_line(epochs: int) -> Iterator[Callable[[str, int, int], None]]:
     def say(words: str, done: int, total: int) -> None:
         nonlocal began, first, said, said_at, last
         now = time.perf_counter()
-        if first is None or done == 0:
-            first, began = done, now  # images are checked before the first step
+        if not done:
+            began = now  # images are checked before the first step
+        elif first is None:
+            first = done
         quarter = 4 * epochs * done // total
         stands, last = done == last, done  # images are tested between two steps
         if now - said_at < SELDOM if stands else done < total and (quarter == said or now - said_at < OFTEN):
             return
         said, said_at = quarter, now
-        left = (now - began) / (done - first + 1) * (total - done)
-        _say(f"{words}, step {done} of {total}" + (f", about {_duration(left)} left" if done < total else ""))
+        left = (now - began) / (done - first + 1) * (total - done) if first else 0
+        _say(f"{words}, step {done} of {total}" + (f", about {_duration(left)} left" if left else ""))
 
     yield say
 

@@ -27,7 +27,6 @@ import io
 import json
 import os
 import shutil
-import tempfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -40,7 +39,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from iqa_zoo.cache import cache_folder
+from iqa_zoo.cache import cache_folder, hold_lock, not_writable
 from iqa_zoo.data.proxy import mdsi, proxy_scores
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
@@ -245,9 +244,12 @@ def demo(root: str | Path | None = None, progress: Progress | None = None) -> Ra
     folder = base / f"demo-{recipe:08x}"
     rows = read_manifest(folder)
     if rows is None:
-        _make_anew(folder, progress)
-        rows = read_manifest(folder)
-        assert rows is not None
+        with hold_lock(base, folder.name):
+            rows = read_manifest(folder)  # another process may have been first
+            if rows is None:
+                _make_anew(folder, progress)
+                rows = read_manifest(folder)
+                assert rows is not None
     return RatedImages(
         name="demo",
         paths=tuple(folder / row["file"] for row in rows),
@@ -263,24 +265,15 @@ def demo(root: str | Path | None = None, progress: Progress | None = None) -> Ra
 
 
 def _make_anew(folder: Path, progress: Progress | None) -> None:
-    """Build beside the cache and rename, so that nobody ever sees half a set."""
+    """Build beside the cache and rename, so that no process ever sees half a set; the caller holds the set's lock."""
+    fresh = folder.with_name(f".{folder.name}.partial")  # what a process that was killed left of it goes first
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    except OSError as error:
-        raise InputError(
-            f"the demo set cannot be kept in {folder.parent}: {error.strerror}; set IQA_ZOO_CACHE to a folder that can "
-            "be written"
-        ) from error
-    try:
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(parents=True)
         make_demo(fresh, REFERENCES, LEVELS, progress)
-        try:
-            if folder.exists():
-                folder.rename(fresh / "damaged")
-            fresh.rename(folder)
-        except OSError:
-            if read_manifest(folder) is None:  # else another process was first, with the same bytes
-                raise
-        shutil.rmtree(folder / "damaged", ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)  # what is there is damaged
+        fresh.rename(folder)
+    except OSError as error:
+        raise not_writable(folder.parent, error) from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)

@@ -8,20 +8,33 @@ from pathlib import Path
 
 import numpy as np
 
-from iqa_zoo.config import Config, config_hash
+from iqa_zoo.cache import cache_folder, hold_lock
+from iqa_zoo.config import Config, config_hash, resolve_config
 from iqa_zoo.data.loader import DecodedImages
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
-from iqa_zoo.engine.comparison import Record, evaluate_elsewhere, flat
 from iqa_zoo.engine.training import TrainingOptions, train_model
+from iqa_zoo.engine.trainings import Record, evaluate_elsewhere, flat
+from iqa_zoo.identity import (
+    digest,
+    find_part_modules,
+    identify_code,
+    identify_file,
+    identify_images,
+    identify_labels,
+    identify_libraries,
+)
 from iqa_zoo.inference.load_run import load_run
 from iqa_zoo.inference.predict import predict
+from iqa_zoo.training.devices import torch_device
 from iqa_zoo.training.recipe import Recipe
+
+TRAINING = "iqa_zoo.engine.training"  # the module whose code, with that of the parts, trains
 
 
 @dataclass(frozen=True)
 class EndToEnd:
-    """One model on one split, and the folder of its run."""
+    """One model on one split. Its run is kept in a folder of ``folder`` that is named by :func:`identify_run`."""
 
     model: str
     cfg: Config
@@ -51,19 +64,22 @@ def train_all_end_to_end(
         progress: called with (words, done, all) after each step and each image that is tested.
     """
     for i, training in enumerate(trainings):
-        result = train_model(
-            training.cfg,
-            data,
-            training.split,
-            training.recipe,
-            training.folder,
-            seed=training.seed,
-            pretrained=training.pretrained,
-            weights=training.weights,
-            recipe_name=training.recipe_name,
-            options=replace(options, resume=True, peek=True),
-            progress=progress,
-        )
+        folder = training.folder / f"{training.split.id}-{identify_run(training, data, options)}"
+        with hold_lock(cache_folder(), f"run-{digest(str(folder.resolve()))}"):  # another study may train it right now
+            finished = (folder / "result.json").is_file()
+            result = train_model(
+                training.cfg,
+                data,
+                training.split,
+                training.recipe,
+                folder,
+                seed=training.seed,
+                pretrained=training.pretrained,
+                weights=training.weights,
+                recipe_name=training.recipe_name,
+                options=replace(options, resume=True, peek=True),
+                progress=progress,
+            )
         record = {
             "model": training.model,
             "config": config_hash(training.cfg),
@@ -71,18 +87,31 @@ def train_all_end_to_end(
             "seed": training.seed,
             **flat({key: result[key] for key in ("metrics", "predictions", "srocc_by_distortion") if key in result}),
             **{key: result[key] for key in ("epoch", "epochs", "every_rule", "seconds")},
-            "elsewhere": _elsewhere(training, data, elsewhere or {}, options),
+            "elsewhere": _elsewhere(folder, training.recipe.test_crops, data, elsewhere or {}, options),
+            "resumed": finished,
         }
         yield i, record
 
 
+def identify_run(training: EndToEnd, data: RatedImages, options: TrainingOptions) -> str:
+    """Identify one training by what its result depends on: where any of it changes, another folder is begun."""
+    cfg = resolve_config(training.cfg)
+    weights = identify_file(training.weights) if training.weights else training.pretrained
+    return digest(
+        [config_hash(cfg), weights, training.recipe.to_dict(), training.seed, options.selection],
+        [identify_images(data), identify_labels(data), training.split.id],
+        torch_device(options.device).type,
+        identify_code([TRAINING, *find_part_modules(cfg)]),
+        identify_libraries(),
+    )[:8]
+
+
 def _elsewhere(
-    training: EndToEnd, data: RatedImages, elsewhere: Mapping[str, RatedImages], options: TrainingOptions
+    folder: Path, crops: int, data: RatedImages, elsewhere: Mapping[str, RatedImages], options: TrainingOptions
 ) -> dict[str, Record]:
     if not elsewhere:
         return {}
-    scorer, _ = load_run(training.folder, options.device)
-    crops = training.recipe.test_crops
+    scorer, _ = load_run(folder, options.device)
     records = {}
     for name, other in elsewhere.items():
         images = DecodedImages(other, memory_bytes=0, smallest=scorer.model.spec.image_size)

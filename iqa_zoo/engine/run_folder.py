@@ -1,6 +1,6 @@
 """A training on disk: what was trained on what, how far it is, and what came of it.
 
-run.json             what the numbers depend on: configs, recipe, data, split, seed, versions
+run.json             what the numbers depend on: configs, recipe, data, split, seed, code, versions of libraries
 split.json           the split, as a file that others can use
 history.json         every epoch: loss, validation metrics, rate, seconds
 checkpoints/         the state to go on from (iqa_zoo.engine.state)
@@ -25,8 +25,15 @@ from iqa_zoo.jsonio import to_json
 from iqa_zoo.training.checkpoints import not_written
 
 FORMAT = "iqa_zoo run, version 1"
-# What may differ between a run and its resumption: where and how it is computed, and names.
-FREE = ("versions", "source", "device", "world", "sharded", "recipe_name")
+# What may differ between a run and its resumption: where it is computed, and names.
+FREE = ("device", "world", "sharded", "recipe_name")
+FREE_BEFORE = ("source",)  # older runs noted it, and it named no cause
+MEANINGS = {
+    "data.images_hash": "the images to train on or to validate with, or their names, changed",
+    "data.test_images_hash": "the test images, or their names, changed",
+    "data.labels_hash": "labels, references, distortions or the scale changed",
+    "initial_weights": "the weights that training starts from changed",
+}
 
 
 class RunFolder:
@@ -64,13 +71,23 @@ class RunFolder:
                 return
         if not resume:
             raise InputError(f"{self.path} holds a run already; go on with --resume, or name another folder")
-        if differing := differences(self.read("run"), {"format": FORMAT, **run}):
+        begun = self.read("run")
+        if differing := differences(begun, {"format": FORMAT, **run}):
+            if self._has_repaired_test_images(begun, differing):
+                with self.writing():
+                    self.write("run", {"format": FORMAT, **run})
+                return
             lines = "\n".join(f"  - {line}" for line in differing)
             raise CheckpointError(
                 f"{self.path} holds a run that differs from what was asked for:\n{lines}\n"
                 "Go on as it was begun, or name another folder for the other run"
                 f" (--weights {self.weights} starts it from these weights)"
             )
+
+    def _has_repaired_test_images(self, begun: Mapping[str, Any], differing: Sequence[str]) -> bool:
+        """Whether only the test images differ, and no number depends on them yet: a damaged one costs no training."""
+        measured = begun.get("peek") or (self.path / "result.json").is_file()
+        return not measured and all(line.startswith("data.test_images_hash:") for line in differing)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -115,7 +132,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], path: str = "
     """
     lines = []
     for key in dict.fromkeys([*before, *now]):
-        if not path and key in FREE:
+        if not path and key in (*FREE, *FREE_BEFORE):
             continue
         there, asked = before.get(key, "nothing"), now.get(key, "nothing")
         if isinstance(there, Mapping) and isinstance(asked, Mapping):
@@ -123,7 +140,9 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], path: str = "
         elif isinstance(there, list) and isinstance(asked, list | tuple) and len(there) == len(asked):
             lines += differences(_numbered(there), _numbered(asked), f"{path}{key}.")
         elif _plain(there) != _plain(asked):
-            lines.append(f"{path}{key}: {there!r} there, {asked!r} asked for")
+            there, asked = ("a value" if isinstance(value, Mapping) else repr(value) for value in (there, asked))
+            meaning = "its source changed" if path.startswith("code.") else MEANINGS.get(f"{path}{key}")
+            lines.append(f"{path}{key}: {there} there, {asked} asked for{f' ({meaning})' if meaning else ''}")
     return lines
 
 

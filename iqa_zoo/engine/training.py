@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -30,13 +29,20 @@ from iqa_zoo.engine.checks import (
 from iqa_zoo.engine.evaluation import evaluate_scores
 from iqa_zoo.engine.hooks import Epochs, Steps, images_told
 from iqa_zoo.engine.processes import begin_processes, get_rank, get_world, wait
-from iqa_zoo.engine.provenance import source_hash, versions
 from iqa_zoo.engine.run_folder import RunFolder
 from iqa_zoo.engine.runner import ZooRunner, log_settings, make_optim_wrapper, run_quietly
 from iqa_zoo.engine.selection import check_rule, every_rule
 from iqa_zoo.engine.sharded import shard
 from iqa_zoo.engine.trainable import Trainable
 from iqa_zoo.errors import InputError
+from iqa_zoo.identity import (
+    find_part_modules,
+    identify_code,
+    identify_images,
+    identify_labels,
+    identify_libraries,
+    identify_weights,
+)
 from iqa_zoo.inference.predict import predict
 from iqa_zoo.inference.scorer import Precision, Scorer
 from iqa_zoo.quality_model import QualityModel
@@ -46,7 +52,7 @@ from iqa_zoo.training.freezing import freeze
 from iqa_zoo.training.label_scale import LabelScale, fit_label_scale
 from iqa_zoo.training.optimizer import make_optimizer
 from iqa_zoo.training.recipe import Recipe
-from iqa_zoo.weights import fingerprint, load_weights, read_state_dict
+from iqa_zoo.weights import load_weights, read_state_dict
 
 Progress = Callable[[str, int, int], None]  # (what is said, steps done, steps in all)
 
@@ -155,16 +161,18 @@ def train_model(
             "label": data.label,
             "higher_is_better": data.higher_is_better,
             "score_range": list(data.score_range),
-            "labels_hash": _labels_hash(data),
+            "images_hash": identify_images(data, [*split.train, *split.validation]),
+            "test_images_hash": identify_images(data, split.test),
+            "labels_hash": identify_labels(data),
         },
         "split": split.id,
         "seed": seed,
         "selection": options.selection,
         "peek": options.peek or options.selection == "test-oracle",
-        "initial_weights": fingerprint(model),
+        "initial_weights": identify_weights(model),
         "scale": vars(scale),
-        "versions": versions(),
-        "source": source_hash(),
+        "versions": identify_libraries(),
+        "code": identify_code([__name__, *find_part_modules(model.config)]),
         "device": device.type,
         "world": get_world(),
         "sharded": options.sharded,
@@ -355,12 +363,6 @@ def _trainable(model: QualityModel, scale: LabelScale, recipe: Recipe) -> Traina
     )  # float16: the optimizer wrapper's
     scorer = Scorer(model, scale=scale, precision=precision)
     return Trainable(scorer, freeze_batch_norm=recipe.freeze_batch_norm)
-
-
-def _labels_hash(data: RatedImages) -> str:
-    """A hash of every image's name and score, in any order."""
-    labels = sorted(zip(data.names, data.mos.tolist(), strict=True))
-    return hashlib.sha256(repr(labels).encode()).hexdigest()[:16]
 
 
 def _cuda_devices(device: torch.device) -> list[torch.device]:

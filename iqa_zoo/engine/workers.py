@@ -18,7 +18,7 @@ import torch
 from iqa_zoo.errors import InputError
 
 TRIES = 2
-PRELOADED = ["iqa_zoo.engine.comparison", "iqa_zoo.backbones.timm_features"]  # what a training imports, torch included
+PRELOADED = ["iqa_zoo.engine.trainings", "iqa_zoo.backbones.timm_features"]  # what a training imports, torch included
 Call = tuple[Any, ...]
 
 

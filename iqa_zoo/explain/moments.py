@@ -12,10 +12,11 @@ from iqa_zoo.build import build_model
 from iqa_zoo.engine.run_folder import RunFolder
 from iqa_zoo.engine.state import load_checkpoint
 from iqa_zoo.errors import CheckpointError
+from iqa_zoo.identity import identify_weights
 from iqa_zoo.inference.run import TrainedRun
 from iqa_zoo.quality_model import QualityModel
 from iqa_zoo.training.checkpoints import latest_checkpoint
-from iqa_zoo.weights import fingerprint, load_weights
+from iqa_zoo.weights import load_weights
 
 SELECTED = "selected weights"
 FROM_A_FILE = (
@@ -59,7 +60,7 @@ def moments_of(run: TrainedRun, selected: QualityModel, start_weights: str | Pat
     with torch.random.fork_rng([]):
         torch.manual_seed(run.seed)
         start = build_model(run.model, weights=start_weights)
-    same = fingerprint(start) == run.initial_weights
+    same = identify_weights(start) == run.initial_weights
     if start_weights is not None and not same:
         raise CheckpointError(
             f"{start_weights} is not what the training in {run.folder} began from: the weights' hash differs"

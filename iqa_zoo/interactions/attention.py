@@ -25,7 +25,7 @@ class ResidualAttention(nn.Module):
 
     def __init__(self, *, dim: int, num_heads: int, dropout: float, norm: bool):
         super().__init__()
-        if num_heads < 1 or dim % num_heads:
+        if dim % num_heads:
             fits = [heads for heads in range(1, dim + 1) if dim % heads == 0]
             near = min(fits, key=lambda heads: abs(heads - num_heads))
             raise PartError(f"num_heads={num_heads} does not divide dim={dim}; the nearest that does is {near}")

@@ -39,13 +39,13 @@ class CrossScaleAttention(ResidualAttention):
     Args:
         dim: model width D. Handed down.
         scale: which scale to read, counted from 1 in the order of the memory.
-        num_scales: how many scales the memory holds.
+        num_scales: how many scales the memory holds; 1 reads all of it.
         num_heads: attention heads; divides ``dim``.
         dropout: on the attention weights.
 
     Raises:
         PartError: ``num_heads`` does not divide ``dim``, or a scale that is not among them.
-        InputError: a memory whose tokens cannot be shared out over the scales.
+        InputError: a memory whose tokens cannot be shared out over the scales; a model with one is not built.
 
     >>> import torch
 

@@ -73,7 +73,7 @@ class GatedScales(nn.Module):
         super().__init__()
         if not stages:
             raise PartError("stages is empty; give the stages to read, the deepest first")
-        self.stages, self.grid = tuple(stages), grid_sides(grid)
+        self.stages, self.grid, self.num_scales = tuple(stages), grid_sides(grid), len(stages)
         self.pools = nn.ModuleList(
             GatedPool(stage_channels(features, stage), dim, self.grid, gate_hidden) for stage in self.stages
         )

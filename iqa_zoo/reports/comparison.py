@@ -204,9 +204,25 @@ def protocol_notes(results: Results) -> list[str]:
             f"and epoch: {recipe['crops']}, batch {recipe['batch_size']}, {recipe['optimizer']} {recipe['lr']:g} (backbone "
             f"{backbone_lr:g}), {recipe['precision']}; tested on {recipe['test_crops']} crops an image, the same for all."
         )
-    notes += left_out_notes(results)
+    notes += left_out_notes(results) + cache_notes(results)
     notes.append(f"Reported: {RULES[results['selection']]}.")
     return notes
+
+
+def cache_notes(results: Results) -> list[str]:
+    """What of a study was computed before and comes from the cache, or from finished runs.
+
+    >>> cache_notes({"from_cache": {"trainings": 12, "of": 20, "features": 1, "of_features": 1}})
+    ['12 of 20 trained before; features from the cache.']
+    """
+    used = results.get("from_cache", {})
+    told = []
+    if used.get("trainings"):
+        told.append(f"{used['trainings']} of {used['of']} trained before")
+    if used.get("features"):
+        some = f"{used['features']} of {used['of_features']} sets of " if used["features"] < used["of_features"] else ""
+        told.append(f"{some}features from the cache")
+    return ["; ".join(told) + "."] if told else []
 
 
 def left_out_notes(results: Results) -> list[str]:

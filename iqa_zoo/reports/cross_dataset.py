@@ -6,7 +6,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.engine.selection import RULES
-from iqa_zoo.reports.comparison import left_out_notes
+from iqa_zoo.reports.comparison import cache_notes, left_out_notes
 from iqa_zoo.reports.shared import COLUMNS, decoders_table, difference_cells, spread, summary_of
 from iqa_zoo.reports.table import Table
 
@@ -88,6 +88,7 @@ def _notes(results: Results) -> list[str]:
         f"the same splits, seeds and steps for all models. {results['yardstick']}, one linear layer, learns at "
         f"{results['yardstick_lr']:g}.",
         *left_out_notes(results),
+        *cache_notes(results),
         f"Reported: {RULES[results['selection']]}.",
     ]
 

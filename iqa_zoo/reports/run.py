@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from iqa_zoo.cache import write_file
 from iqa_zoo.errors import IqaZooError
 from iqa_zoo.reports.table import Table
 
@@ -25,11 +26,31 @@ COLUMNS = ("model", "config", "split", "seed", "epoch", "srocc", "plcc", "plcc_l
 
 
 @dataclass(frozen=True)
-class Script:
-    """How a benchmark script keeps and shows its results: ``needed`` are the keys by which they are recognised."""
+class Study:
+    """A kind of study: what its results are called, and keys that only they hold (older ones do not say ``study``)."""
 
-    name: str
-    needed: frozenset[str]
+    title: str
+    keys: frozenset[str]
+
+
+# By the name of the script and of the results' key ``study``.
+STUDIES = {
+    "swap": Study("a swap of parts", frozenset({"rows", "refused", "analysis"})),
+    "cross_dataset": Study("a comparison across datasets", frozenset({"datasets", "rows", "leaks"})),
+    "scaling": Study("a study of backbone sizes", frozenset({"backbones", "rows", "front"})),
+    "probe_layers": Study("a probe of layers", frozenset({"probed", "rows", "refused"})),
+    "data_efficiency": Study("a study of data efficiency", frozenset({"shares", "rows"})),
+    "tsne": Study("a t-SNE layout", frozenset({"levels", "by"})),
+    "ablate": Study("an ablation", frozenset({"base", "rows", "sensitivity"})),
+    "compare": Study("a comparison", frozenset({"compared", "matched"})),
+}
+
+
+@dataclass(frozen=True)
+class Script:
+    """How a benchmark script keeps and shows the results of its study, one of :data:`STUDIES`."""
+
+    study: str
     tables: Callable[[Results], list[Table]]
     sentences: Callable[[Results], list[str]]
     figures: Callable[[Results], Mapping[str, Figure]] | None = None
@@ -44,12 +65,14 @@ class Script:
         """Print ``--from`` again, or do the study (None: it only said its cost), keep it and show it; the exit code."""
         console = Console(stderr=True)
         try:
-            results = read_run(arguments.run, self.name, self.needed) if arguments.run else study(arguments, console)
+            results = read_run(arguments.run, self.study) if arguments.run else study(arguments, console)
         except IqaZooError as error:
             console.print(f"error: {error}", style="red", markup=False, highlight=False)
             return 2
         if results is None:
             return 0
+        if not arguments.run:
+            results["study"] = self.study
         tables, sentences = self.tables(results), self.sentences(results)
         figures = self.figures(results) if self.figures and (arguments.html or not arguments.run) else {}
         kept = arguments.run or arguments.out or folder()
@@ -73,8 +96,8 @@ def write_run(
     """Keep a study. A folder that cannot be written is reported, and the tables are printed all the same."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / RESULTS).write_text(json.dumps(results, indent=1), encoding="utf-8")
-        (folder / "tables.md").write_text(as_markdown(tables, sentences), encoding="utf-8")
+        write_file(folder / RESULTS, json.dumps(results, indent=1))
+        write_file(folder / "tables.md", as_markdown(tables, sentences))
         if results.get("runs"):
             write_csv(results, folder / "runs.csv", columns)
         for name, figure in (figures or {}).items():
@@ -86,20 +109,35 @@ def write_run(
         console.print(f"kept in {folder}; print it again with --from {folder}", highlight=False, soft_wrap=True)
 
 
-def read_run(folder: Path, script: str, needed: Iterable[str]) -> Results:
+def read_run(folder: Path, study: str) -> Results:
     """Read what :func:`write_run` kept.
 
     Raises:
-        IqaZooError: not a folder of this script's results.
+        IqaZooError: not a folder of this study's results; says of which study, and what prints it.
     """
     file = folder / RESULTS
     try:
         results: Results = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise IqaZooError(f"{folder} is not a run of {script}: {file.name} cannot be read ({error})") from error
-    if not isinstance(results, dict) or not set(needed) <= results.keys():
-        raise IqaZooError(f"{file} does not hold the results of {script}")
+        raise IqaZooError(f"{folder} is not a run of {study}.py: {file.name} cannot be read ({error})") from error
+    found = find_study(results) if isinstance(results, dict) else None
+    if found is None or not {*STUDIES[found].keys, "seconds"} <= results.keys():
+        raise IqaZooError(f"{file} does not hold the results of {study}.py")
+    if found != study:
+        raise IqaZooError(
+            f"{folder} holds {STUDIES[found].title} ({found}.py), not {STUDIES[study].title}; "
+            f"print it with python benchmarks/{found}.py --from {folder}"
+        )
     return results
+
+
+def find_study(results: Mapping[str, Any]) -> str | None:
+    """The study that results are of: the one that they name, or, for older ones, whose keys they hold or whose script ran."""
+    if "study" in results:
+        return next((name for name in STUDIES if name == results["study"]), None)
+    holds = (name for name, study in STUDIES.items() if study.keys <= results.keys())
+    command = [*results.get("command", []), ""]
+    return next(holds, next((name for name in STUDIES if f"{name}.py" == command[0]), None))
 
 
 def show(

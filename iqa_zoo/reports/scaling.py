@@ -64,7 +64,7 @@ def _models(results: Results) -> Table:
 def notes(results: Results) -> list[str]:
     """What a reader must know: which weights, which budget, how it was timed."""
     told = []
-    random = [backbone["name"] for backbone in results["backbones"] if backbone["weights"] == "random weights"]
+    random = [backbone["name"] for backbone in results["backbones"] if backbone["weights"].startswith("random weights")]
     if random:
         told.append(
             f"RANDOM WEIGHTS: {', '.join(random)} never saw an image. What decoders get from them is a control, not a result."
@@ -117,7 +117,7 @@ def scaling_sentences(results: Results) -> list[str]:
         ]
         if pairs:
             lines.append(summary_of(f"{len(pairs)} backbones", pairs))
-    random = [backbone["name"] for backbone in results["backbones"] if backbone["weights"] == "random weights"]
+    random = [backbone["name"] for backbone in results["backbones"] if backbone["weights"].startswith("random weights")]
     if random:
         lines.append(f"RANDOM WEIGHTS in {', '.join(random)}: a control, not a result.")
     return lines
@@ -129,7 +129,7 @@ def scaling_figures(results: Results) -> dict[str, Figure]:
 
     label = results["data"]["label"]
     proxy = "" if label in ("MOS", "DMOS") else ", PROXY LABELS"
-    random = any(backbone["weights"] == "random weights" for backbone in results["backbones"])
+    random = any(backbone["weights"].startswith("random weights") for backbone in results["backbones"])
     where = f"{results['data']['name']}{proxy}, {len(results['splits'])} splits{', RANDOM WEIGHTS' if random else ''}"
     figures = {}
     for cost, words in COSTS.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.engine.separability import FOLDS, NEIGHBOURS
+from iqa_zoo.reports.comparison import cache_notes
 from iqa_zoo.reports.table import Table
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def tsne_tables(results: Results) -> list[Table]:
         "silhouette: -1 to 1, 0 where classes overlap. "
         f"k-NN: share of images whose {NEIGHBOURS} nearest neighbours of other contents name its class ({FOLDS} folds); chance: "
         "always the largest class. Both of the features themselves, not of the layout.",
+        *cache_notes(results),
     ]
     classes = "distortions" if results["by"] == "distortion" else "thirds of the quality range"
     return [
@@ -55,7 +57,7 @@ def tsne_sentences(results: Results) -> list[str]:
     for key, words in (("accuracy", "k-NN accuracy"), ("silhouette", "silhouette")):
         best = max(results["levels"], key=lambda level: level[key])
         lines.append(f"{results['by'].capitalize()} separates best at {best['level']} by {words} ({best[key]:.3f}).")
-    if results["weights"] == "random weights":
+    if results["weights"].startswith("random weights"):
         lines.append("RANDOM WEIGHTS: a control, not a result.")
     return lines
 
@@ -71,7 +73,7 @@ def tsne_figures(results: Results) -> dict[str, Figure]:
     ]
     points = dict(zip(titles, (level["layout"] for level in results["levels"]), strict=True))
     colours: Any = results["classes"] if results["by"] == "distortion" else list(results["data"]["mos"].values())
-    random = ", RANDOM WEIGHTS" if results["weights"] == "random weights" else ""
+    random = ", RANDOM WEIGHTS" if results["weights"].startswith("random weights") else ""
     return {
         "tsne": scatters(
             points,

@@ -141,11 +141,17 @@ def test_end_to_end_and_on_another_dataset(folder, tmp_path):
     assert [loss["type"] for loss in results["matched"][1]["config"]["losses"]] == ["l1", "mirror_consistency"]
     assert results["runs"][0]["epochs"] == 2
     assert set(results["runs"][0]["every_rule"]) == {"validation", "last", "test-oracle"}
-    assert len(results["runs"][0]["elsewhere"]["table"]["predictions"]) == 30
+    (other,) = results["runs"][0]["elsewhere"]
+    assert other == f"{results['data']['name']}-2"
+    assert len(results["runs"][0]["elsewhere"][other]["predictions"]) == 30
+    assert results["from_cache"]["trainings"] == 0
     assert "Cross-dataset" in first.stdout
     assert "On this one split" in first.stdout
     again = run(folder, *arguments)
-    assert json.loads((tmp_path / "r.json").read_text())["runs"] == results["runs"], again.stderr
+    finished = json.loads((tmp_path / "r.json").read_text())
+    assert finished["runs"] == [{**record, "resumed": True} for record in results["runs"]], again.stderr
+    assert finished["from_cache"]["trainings"] == 2
+    assert "2 of 2 trained before." in (tmp_path / "run" / "tables.md").read_text()
 
 
 @pytest.mark.parametrize(

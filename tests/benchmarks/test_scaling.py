@@ -23,7 +23,10 @@ def test_the_whole_study(noise_folder, run_study, script, monkeypatch):
     )  # fmt: skip
     assert first.returncode == 0, first.stderr
     results = json.loads((noise_folder / "s.json").read_text())
-    assert [backbone["weights"] for backbone in results["backbones"]] == ["no weights to load", "random weights"]
+    assert [backbone["weights"] for backbone in results["backbones"]] == [
+        "no weights to load",
+        "random weights (seed 0)",
+    ]
     matched = [row for row in results["rows"] if row["decoder"] != "linear_probe"]
     assert len(matched) == 4
     for row in matched:

@@ -100,7 +100,7 @@ def test_set_is_made_once_and_kept(small):
     second = demo(small, progress=lambda done, total: calls.append((done, total)))
     assert len(calls) == 2
     assert [path.stat().st_mtime_ns for path in second.paths] == stamps
-    assert [path.name for path in small.iterdir()] == [first.paths[0].parent.name]
+    assert {path.name for path in small.iterdir()} == {first.paths[0].parent.name, "locks"}
 
 
 def test_what_it_says_of_itself(small):
@@ -145,14 +145,14 @@ def test_a_damaged_cache_is_made_anew(small, damage):
     again = demo(small)
     assert contents(folder) == before
     assert again.paths == data.paths
-    assert len(list(small.iterdir())) == 1
+    assert {path.name for path in small.iterdir()} == {folder.name, "locks"}
 
 
 def test_a_failure_leaves_nothing_behind(small, monkeypatch):
     monkeypatch.setattr(module, "PHOTOGRAPHS", small / "nowhere")
     with pytest.raises(InputError, match=r"coffee\.png is missing.*pip install"):
         demo(small / "cache")
-    assert list((small / "cache").iterdir()) == []
+    assert [path.name for path in (small / "cache").iterdir()] == ["locks"]
 
 
 def test_cache_that_cannot_be_written_says_what_to_do(tmp_path):

@@ -456,6 +456,27 @@ def test_a_finished_run_returns_its_result(train):
     assert again == json.loads(json.dumps(result))
 
 
+def test_a_finished_run_is_not_that_of_images_or_code_that_changed(train, data, split, tmp_path, monkeypatch):
+    train()
+    whole = {part: data.paths[getattr(split, part)[0]].read_bytes() for part in ("train", "test")}
+    for part, key in (("train", "data.images_hash"), ("test", "data.test_images_hash")):
+        path = data.paths[getattr(split, part)[0]]
+        path.write_bytes(data.paths[getattr(split, part)[1]].read_bytes())
+        with pytest.raises(CheckpointError, match=rf"  - {key}: .* images.*changed\)\nGo on"):
+            train(resume=True)
+        path.write_bytes(whole[part])
+    real = training.identify_code
+    monkeypatch.setattr(training, "identify_code", lambda modules: {**real(modules), "iqa_zoo.heads.moe": "edited"})
+    with pytest.raises(CheckpointError, match=r"  - code.iqa_zoo.heads.moe: .* \(its source changed\)\nGo on"):
+        train(resume=True)
+    monkeypatch.undo()
+    monkeypatch.setattr(training, "identify_libraries", lambda: {"torch": "0.1"})
+    with pytest.raises(CheckpointError, match=r"  - versions.torch: .* there, '0.1' asked for"):
+        train(resume=True)
+    monkeypatch.undo()
+    train(resume=True)
+
+
 def test_another_run_is_refused_by_the_keys_that_differ(train, data, split, model, tmp_path):
     train(changes=dict(epochs=1))
     other = Split(split.train[:-1], split.test, split.validation, "another")
@@ -747,8 +768,9 @@ def test_what_is_no_run_or_has_no_weights_yet(train, tmp_path):
     with pytest.raises(UnknownName, match="unknown run 'nowhere'"):
         load_run(tmp_path / "nowhere")
 
-    def interrupt(*_):
-        raise KeyboardInterrupt
+    def interrupt(words, done, total):
+        if done:  # after the images are checked
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         train(progress=interrupt)

@@ -11,8 +11,8 @@ from iqa_zoo.engine.run_folder import RunFolder
 from iqa_zoo.engine.state import save_checkpoint, save_tensors
 from iqa_zoo.errors import CheckpointError
 from iqa_zoo.explain.moments import FROM_A_FILE, SELECTED, moments_of
+from iqa_zoo.identity import identify_weights
 from iqa_zoo.inference.run import TrainedOn, TrainedRun
-from iqa_zoo.weights import fingerprint
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def run(tmp_path_factory, one_thread):
         split="",
         selection="last",
         seed=3,
-        initial_weights=fingerprint(model),
+        initial_weights=identify_weights(model),
         recipe_name=None,
         precision="float32",
         test_crops=1,
@@ -84,7 +84,7 @@ def test_a_training_that_began_from_a_file(run):
 
     file = folder / "backbone.safetensors"
     torch.manual_seed(3)
-    trained = replace(trained, initial_weights=fingerprint(build_model(trained.model, weights=file)))
+    trained = replace(trained, initial_weights=identify_weights(build_model(trained.model, weights=file)))
     moments = moments_of(trained, model)
     assert next(iter(moments.models)) == "start, seed 3, trained backbone"
     assert moments.about_start == FROM_A_FILE

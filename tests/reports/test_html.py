@@ -12,13 +12,13 @@ from iqa_zoo.cli import main
 from iqa_zoo.errors import InputError
 from iqa_zoo.reports.comparison import comparison_tables, verdict
 from iqa_zoo.reports.html.gallery import HOVER_BYTES, gallery_of
-from iqa_zoo.reports.html.kinds import REPORTS, kind_of
+from iqa_zoo.reports.html.kinds import kind_of
 from iqa_zoo.reports.html.page import render, write_page
 from iqa_zoo.reports.html.pictures import Pictures
 from iqa_zoo.reports.html.predictions import predictions_of
 from iqa_zoo.reports.html.tables import view_of
 from iqa_zoo.reports.plots import Interval, forest
-from iqa_zoo.reports.run import Script, write_run
+from iqa_zoo.reports.run import STUDIES, Script, write_run
 from iqa_zoo.reports.table import Table
 
 NAMES = [f"{i}.png" for i in range(12)]
@@ -208,23 +208,23 @@ def test_a_constant_prediction_and_missing_ones(made, results):
     assert "5 images." in text_of(made.page_without_images(results))
 
 
-@pytest.mark.parametrize("script", REPORTS)
-def test_every_script_has_its_tables_sentences_and_figures(script):
-    kind = kind_of({"command": [script]})
+@pytest.mark.parametrize("study", STUDIES)
+def test_every_study_has_its_tables_sentences_and_figures(study):
+    kind = kind_of({"study": study})
+    assert kind_of({"command": [f"{study}.py"]}) == kind
     assert callable(kind.tables)
     assert callable(kind.sentences)
 
 
-def test_results_of_an_unknown_script():
-    with pytest.raises(InputError, match="compar.py.*compare.py"):
-        kind_of({"command": ["compar.py"]})
+@pytest.mark.parametrize("results", [{"command": ["compar.py"]}, {"study": "compar"}, {"study": ["compare"]}, {}])
+def test_results_of_no_study(results):
+    with pytest.raises(InputError, match=r"of no study of this package \(compare, "):
+        kind_of(results)
 
 
 @pytest.fixture
 def script():
-    return Script(
-        "compare.py", frozenset({"compared", "seconds"}), comparison_tables, lambda r: verdict(r).splitlines()
-    )
+    return Script("compare", comparison_tables, lambda r: verdict(r).splitlines())
 
 
 def asked(tmp_path, **values):

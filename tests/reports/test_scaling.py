@@ -39,7 +39,7 @@ def results():
         ],
         best="b on large",
         front=dict(macs=["b on small"], params=[]),
-        backbones=[dict(name="small", weights="random weights"), dict(name="large", weights="ImageNet weights")],
+        backbones=[dict(name="small", weights="random weights (seed 0)"), dict(name="large", weights="ImageNet weights")],
         refused=[dict(backbone="tiny", model="all", reason="it has no stage 3")],
         compared=["a", "b"],
         match="params",

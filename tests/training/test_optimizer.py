@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from iqa_zoo.backbones.multi_scale_patches import MultiScalePatches
 from iqa_zoo.build import build_model
 from iqa_zoo.training.optimizer import decayed_parameters, make_optimizer
 from iqa_zoo.training.recipe import FrozenRecipe, Recipe
@@ -159,3 +160,9 @@ def test_rates_are_set_from_the_peak():
     for factor in (0.5, 0.1):
         set_rates(optimizer, factor)
         assert {group["lr"] for group in optimizer.param_groups} == {0.5 * factor}
+
+
+def test_the_embeddings_of_a_part_that_lists_them_do_not_decay():
+    backbone = MultiScalePatches(width=24, depth=1, num_heads=2, longer_sides=(64,))
+    assert {"place", "scale", "class_token"}.isdisjoint(decayed_parameters(backbone))
+    assert "embed.conv.weight" in decayed_parameters(backbone)

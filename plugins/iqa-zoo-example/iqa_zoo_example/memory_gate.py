@@ -33,7 +33,7 @@ class MemoryGate(nn.Module):
     @checked
     def __init__(self, *, dim: int, reduction: Size = 4):
         super().__init__()
-        if reduction < 1 or dim % reduction:
+        if dim % reduction:
             fits = [divisor for divisor in range(1, dim + 1) if dim % divisor == 0]
             near = min(fits, key=lambda divisor: abs(divisor - reduction))
             raise PartError(f"reduction={reduction} does not divide dim={dim}; the nearest that does is {near}")

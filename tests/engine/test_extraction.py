@@ -11,7 +11,8 @@ from iqa_zoo.build import build_backbone
 from iqa_zoo.contracts import FeatureSpec, StageInfo
 from iqa_zoo.data.crops import load_grid_crops
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.engine.features import FeatureBank, bank_shapes, extract_features
+from iqa_zoo.engine.extraction import extract_features
+from iqa_zoo.engine.features import FeatureBank, bank_shapes
 from iqa_zoo.errors import InputError
 
 BACKBONES = {

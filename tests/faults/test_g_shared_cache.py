@@ -1,0 +1,145 @@
+"""Several processes on one cache: whoever is second opens what the first made, and what is damaged is made anew once."""
+
+import multiprocessing
+import os
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from iqa_zoo.build import build_backbone
+from iqa_zoo.cache import hold_lock, write_file
+from iqa_zoo.data.rated import RatedImages
+from iqa_zoo.engine import extraction
+from iqa_zoo.engine.extraction import extract_features
+
+BACKBONE = dict(type="nss", image_size=64, stages=[4])
+
+
+def rated(folder: Path, count: int = 4) -> RatedImages:
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{i}.png" for i in range(count)]
+    for i, path in enumerate(paths):
+        if not path.exists():
+            noise = np.random.default_rng(i).integers(0, 256, (70, 70, 3), dtype=np.uint8)
+            Image.fromarray(noise).save(path)
+    return RatedImages(
+        "set", tuple(paths), np.arange(count, dtype=float), score_range=(0, 9), licence="CC0", source="drawn"
+    )
+
+
+def race(barrier, rounds, queue, folder, slow, damaged):
+    """Compute the same features at the same time, ``rounds`` times, and report what fails."""
+    import torch
+
+    torch.set_num_threads(1)
+    if slow:
+        real = shutil.rmtree
+        extraction.shutil.rmtree = lambda *words, **named: (real(*words, **named), time.sleep(slow))
+    backbone, data = build_backbone(dict(backbone=BACKBONE)), rated(folder / "images")
+    for i in range(rounds):
+        cache = folder / str(i)
+        barrier.wait()
+        try:
+            bank = extract_features(backbone, BACKBONE, data, crops=1, cache=cache)
+            queue.put((i, bank.from_cache, float(np.array(bank.arrays["global"], dtype=np.float64).sum())))
+        except BaseException as error:
+            queue.put((i, None, f"{type(error).__name__}: {error}"))
+        barrier.wait()
+        if damaged and bank.path.exists() and not bank.from_cache:
+            os.truncate(bank.path / "global.npy", 200)
+        barrier.wait()
+        if damaged:
+            try:
+                extract_features(backbone, BACKBONE, data, crops=1, cache=cache)
+            except BaseException as error:
+                queue.put((i, None, f"{type(error).__name__}: {error}"))
+
+
+def run(processes: int, rounds: int, folder: Path, slow: float = 0.0, damaged: bool = False) -> list[tuple]:
+    rated(folder / "images")
+    context = multiprocessing.get_context("spawn")
+    barrier, queue = context.Barrier(processes), context.Queue()
+    several = [
+        context.Process(target=race, args=(barrier, rounds, queue, folder, slow, damaged)) for _ in range(processes)
+    ]
+    for process in several:
+        process.start()
+    found = [queue.get(timeout=300) for _ in range(processes * rounds)]
+    for process in several:
+        process.join()
+    while not queue.empty():
+        found.append(queue.get())
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("slow", "damaged"), [(0.0, False), (0.02, True)])
+def test_processes_that_compute_the_same_features_at_once_all_succeed_and_one_computes(tmp_path, slow, damaged):
+    found = run(4, 8, tmp_path, slow, damaged)
+    assert [each for each in found if each[1] is None] == []
+    assert len({total for _, _, total in found}) == 1
+    for i in range(8):
+        assert sorted(from_cache for number, from_cache, _ in found if number == i) == [False, True, True, True]
+        assert len(list((tmp_path / str(i) / "features").iterdir())) == 1
+
+
+def write(barrier, path, text):
+    barrier.wait()
+    for _ in range(200):
+        write_file(path, text * 1000)
+
+
+@pytest.mark.slow
+def test_a_file_that_two_processes_write_is_always_whole(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    barrier, path = context.Barrier(3), tmp_path / "kept.json"
+    writers = [context.Process(target=write, args=(barrier, path, text)) for text in "ab"]
+    for writer in writers:
+        writer.start()
+    barrier.wait()
+    while any(writer.is_alive() for writer in writers):
+        text = path.read_text() if path.exists() else "a" * 1000
+        assert text in ("a" * 1000, "b" * 1000)
+    assert [writer.exitcode for writer in [w for w in writers if not w.join()]] == [0, 0]
+    assert os.listdir(tmp_path) == ["kept.json"]
+
+
+def test_a_lock_that_is_held_is_not_waited_for_unless_asked(tmp_path):
+    with hold_lock(tmp_path, "one") as held, hold_lock(tmp_path, "two") as other:
+        assert held
+        assert other
+        with hold_lock(tmp_path, "one", wait=False) as again:
+            assert not again
+    with hold_lock(tmp_path, "one", wait=False) as free:
+        assert free
+
+
+def make(barrier, queue, root):
+    from iqa_zoo.data import demo
+
+    demo.REFERENCES, demo.LEVELS = demo.REFERENCES[:1], demo.LEVELS
+    barrier.wait()
+    try:
+        queue.put(len(demo.demo(root)))
+    except BaseException as error:
+        queue.put(f"{type(error).__name__}: {error}")
+
+
+@pytest.mark.slow
+def test_two_processes_make_the_demo_set_once(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    barrier, queue = context.Barrier(2), context.Queue()
+    both = [context.Process(target=make, args=(barrier, queue, tmp_path)) for _ in range(2)]
+    for process in both:
+        process.start()
+    counts = [queue.get(timeout=300) for _ in both]
+    for process in both:
+        process.join()
+    assert counts[0] == counts[1]
+    assert isinstance(counts[0], int)
+    (folder,) = [path for path in tmp_path.iterdir() if path.name != "locks"]
+    assert folder.name.startswith("demo-")
