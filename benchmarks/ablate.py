@@ -37,7 +37,7 @@ from iqa_zoo.commands.study import (
     succeeded,
 )
 from iqa_zoo.config import Config, config_hash, load_config, resolve_config
-from iqa_zoo.engine.comparison import differences, summarise
+from iqa_zoo.engine.summaries import differences, summarise
 from iqa_zoo.engine.variants import SWEEPS, sweep, variants
 from iqa_zoo.errors import ConfigError, IqaZooError
 from iqa_zoo.reports.ablation import ablation_figures, ablation_tables, verdicts

@@ -52,8 +52,8 @@ from iqa_zoo.commands.study import (
 from iqa_zoo.config import Config, config_hash, load_config, resolve_config
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
-from iqa_zoo.engine.comparison import differences, summarise, summarise_rules
 from iqa_zoo.engine.latency import measure_speed
+from iqa_zoo.engine.summaries import differences, summarise, summarise_rules
 from iqa_zoo.identity import describe_origin
 from iqa_zoo.reports.cards import load_cards, plugin_cards, published, published_only
 from iqa_zoo.reports.comparison import comparison_tables, verdict

@@ -52,9 +52,9 @@ from iqa_zoo.commands.study import (
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.release import MissingImages
 from iqa_zoo.data.splits import Split
-from iqa_zoo.engine.comparison import differences
 from iqa_zoo.engine.metrics import METRICS
-from iqa_zoo.engine.statistics import Difference, bootstrap_difference, holm, median_iqr, members_of
+from iqa_zoo.engine.statistics import Difference, bootstrap_difference, median_iqr, members_of
+from iqa_zoo.engine.summaries import UNDEFINED, adjust, differences
 from iqa_zoo.errors import InputError
 from iqa_zoo.identity import identify_file
 from iqa_zoo.reports.cross_dataset import cross_figures, cross_sentences, cross_tables
@@ -168,8 +168,7 @@ def study(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | N
             mine = bench.train(matched, data, splits[name], elsewhere=others, words=f"training on {name}")
             records += mine
             found += differences_from(name, succeeded(mine), sets, parts_ratio(splits[name][0]))
-    for pair, p in zip(found, holm([pair["p"] for pair in found]), strict=True):
-        pair["p_holm"] = p
+    adjust(found)
     runs = cells_of(records, {split.id: name for name, some in splits.items() for split in some})
     first = next(iter(sets))
     shared = conditions(arguments, sets[first], splits[first], left_out)
@@ -301,16 +300,18 @@ def differences_from(
                 np.array([_scores(by_model[model][split]["elsewhere"][test], data, sign) for split in splits])
                 for model in (first, second)
             )
-            difference, wins = difference_elsewhere(scores_a, scores_b, data, test_train_ratio)
+            difference, wins, defined = difference_elsewhere(scores_a, scores_b, data, test_train_ratio)
             found.append(
                 {
                     "first": first,
                     "second": second,
                     "wins": wins,
-                    "splits": len(splits),
+                    "splits": defined,
+                    "undefined": len(splits) - defined,
                     "test": test,
                     **asdict(difference),
                     "tie": difference.is_tie,
+                    "why": "" if difference.is_defined else f"all scores of a model are equal on {test}",
                     "train": train,
                 }
             )
@@ -323,8 +324,8 @@ def _scores(measured: Record, data: RatedImages, sign: int) -> list[float]:
 
 def difference_elsewhere(
     scores_a_SI: NDArray[np.float64], scores_b_SI: NDArray[np.float64], data: RatedImages, test_train_ratio: float
-) -> tuple[Difference, int]:
-    """The mean SROCC difference of two models over the splits they were trained on, and in how many the first is ahead.
+) -> tuple[Difference, int, int]:
+    """The mean SROCC difference of two models, in how many splits the first is ahead, and in how many both are defined.
 
     All splits test on the same images, so that their spread tells of the training alone. The variance has two parts: that
     of the trainings, corrected for training parts that overlap (Nadeau and Bengio 2003), and that of the mean difference
@@ -337,29 +338,34 @@ def difference_elsewhere(
     """
     groups = data.contents if data.references is not None else None
     gaps_S = _sroccs(scores_a_SI, data.mos) - _sroccs(scores_b_SI, data.mos)
-    wins = int((gaps_S > 0).sum())
-    if len(gaps_S) == 1:
-        return bootstrap_difference(scores_a_SI[0], scores_b_SI[0], data.mos, groups=groups), wins
+    defined_S = np.isfinite(gaps_S)
+    gaps_S, scores_a_SI, scores_b_SI = gaps_S[defined_S], scores_a_SI[defined_S], scores_b_SI[defined_S]
+    wins, count = int((gaps_S > 0).sum()), len(gaps_S)
+    if count == 0:
+        return UNDEFINED, wins, count
+    if count == 1:
+        return bootstrap_difference(scores_a_SI[0], scores_b_SI[0], data.mos, groups=groups), wins, count
     members, rng, resampled = members_of(groups, len(data)), np.random.default_rng(0), []
     for _ in range(RESAMPLES):
         chosen = np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))])
         mos = data.mos[chosen]
         resampled.append(np.mean(_sroccs(scores_a_SI[:, chosen], mos) - _sroccs(scores_b_SI[:, chosen], mos)))
-    count, mean = len(gaps_S), float(gaps_S.mean())
+    mean = float(gaps_S.mean())
     trainings = (1 / count + test_train_ratio) * float(gaps_S.var(ddof=1))
-    error = math.sqrt(trainings + float(np.nanvar(resampled)))
+    images = np.array(resampled)[np.isfinite(resampled)]
+    error = math.sqrt(trainings + (float(images.var()) if len(images) else 0.0))
     half = float(stats.t.ppf(0.975, count - 1)) * error
     p = 2 * float(stats.t.sf(abs(mean) / error, count - 1)) if error else 1.0
-    return Difference(mean, mean - half, mean + half, p, count), wins
+    return Difference(mean, mean - half, mean + half, p, count), wins, count
 
 
 def _sroccs(scores_SI: NDArray[np.float64], mos_I: NDArray[np.float64]) -> NDArray[np.float64]:
-    """SROCC of every row with the labels; 0 where all scores are alike."""
+    """SROCC of every row with the labels; nan where all scores or all labels are equal."""
     ranks_SI = stats.rankdata(scores_SI, axis=1)
     labels_I = stats.rankdata(mos_I)
     ranks_SI, labels_I = ranks_SI - ranks_SI.mean(1, keepdims=True), labels_I - labels_I.mean()
     norm_S = np.sqrt((ranks_SI**2).sum(1) * (labels_I**2).sum())
-    return np.divide(ranks_SI @ labels_I, norm_S, out=np.zeros(len(ranks_SI)), where=norm_S > 0)
+    return np.divide(ranks_SI @ labels_I, norm_S, out=np.full(len(ranks_SI), np.nan), where=norm_S > 0)
 
 
 if __name__ == "__main__":

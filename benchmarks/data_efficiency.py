@@ -45,8 +45,8 @@ from iqa_zoo.commands.study import (
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
 from iqa_zoo.data.subsets import Subset, nested_subsets
-from iqa_zoo.engine.comparison import differences
-from iqa_zoo.engine.statistics import holm, median_iqr
+from iqa_zoo.engine.statistics import median_iqr
+from iqa_zoo.engine.summaries import adjust, differences
 from iqa_zoo.reports.data_efficiency import efficiency_figures, efficiency_sentences, efficiency_tables
 from iqa_zoo.reports.run import COLUMNS, Script
 
@@ -210,8 +210,7 @@ def results_of(
             {**pair, "fraction": share["fraction"], "images": share["images"]}
             for pair in differences(here, parts_ratio(splits[0]), data)
         ]
-    for pair, p in zip(found, holm([pair["p"] for pair in found]), strict=True):
-        pair["p_holm"] = p
+    adjust(found)
     found.sort(key=lambda pair: (pair["first"], pair["second"]))  # stable: by share within a pair
     return {"runs": runs, "rows": rows, "differences": found}
 

@@ -49,9 +49,9 @@ from iqa_zoo.commands.study import (
 from iqa_zoo.config import Config, config_hash, resolve_config
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
-from iqa_zoo.engine.comparison import differences
 from iqa_zoo.engine.latency import measure_speed
-from iqa_zoo.engine.statistics import median_iqr
+from iqa_zoo.engine.statistics import is_defined, median_iqr
+from iqa_zoo.engine.summaries import differences
 from iqa_zoo.errors import ConfigError, IqaZooError, UnknownName, closest
 from iqa_zoo.registry import BACKBONES
 from iqa_zoo.reports.plots import pareto_front
@@ -276,15 +276,20 @@ def rows_of(placed: Sequence[Placed], done: Sequence[Record], speeds: Mapping[st
     return rows
 
 
-def best_of(rows: Sequence[Record]) -> str:
-    """The model with the highest median SROCC."""
-    best: str = max((row for row in rows if row["srocc"]), key=lambda row: row["srocc"]["median"])["model"]
-    return best
+def measured_rows(rows: Sequence[Record]) -> list[Record]:
+    """The rows whose SROCC is defined on any split."""
+    return [row for row in rows if row["srocc"] and is_defined(row["srocc"]["median"])]
+
+
+def best_of(rows: Sequence[Record]) -> str | None:
+    """The model with the highest median SROCC; None where none is defined."""
+    best = max(measured_rows(rows), key=lambda row: row["srocc"]["median"], default=None)
+    return best["model"] if best else None
 
 
 def fronts(rows: Sequence[Record]) -> dict[str, list[str]]:
     """Of each cost: the models that no other beats in median SROCC at no more of it."""
-    measured = [row for row in rows if row["srocc"]]
+    measured = measured_rows(rows)
     values = [row["srocc"]["median"] for row in measured]
     return {
         cost: [measured[i]["model"] for i in pareto_front([row["budget"][cost] for row in measured], values)]
@@ -293,7 +298,7 @@ def fronts(rows: Sequence[Record]) -> dict[str, list[str]]:
 
 
 def compare_all(
-    records: Sequence[Record], rows: Sequence[Record], best: str, data: RatedImages, splits: Sequence[Split]
+    records: Sequence[Record], rows: Sequence[Record], best: str | None, data: RatedImages, splits: Sequence[Split]
 ) -> list[Record]:
     """Differences of the best to all others and of the decoders on each backbone, p values adjusted for all of them."""
     decoders: dict[tuple[str, str], list[str]] = {}

@@ -45,8 +45,10 @@ from iqa_zoo.commands.study import (
 )
 from iqa_zoo.config import Config, config_hash, load_config, resolve_config
 from iqa_zoo.contracts import spec_of
-from iqa_zoo.engine.comparison import backbone_config, differences, summarise
+from iqa_zoo.engine.comparison import backbone_config
 from iqa_zoo.engine.frozen import on_frozen_features
+from iqa_zoo.engine.statistics import is_defined
+from iqa_zoo.engine.summaries import differences, summarise
 from iqa_zoo.engine.swaps import (
     FACTORS,
     Levels,
@@ -150,16 +152,15 @@ def swap(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | No
             say_what(console, rows, len(grid), refused, target, arguments)
             return None
         records = bench.train(models, data, splits)
-    done = [record for record in succeeded(records) if math.isfinite(record["srocc"])]
+    done = succeeded(records)
     levels_of = {row["model"]: row["levels"] for row in rows}
-    trained = trained_everywhere(done, list(levels_of), len(splits))
-    if len(trained) < 2:
-        raise IqaZooError("fewer than two combinations were trained on every split; see the failures above")
-    srocc_SC = np.array([trained[model] for model in trained]).T
-    first = max(trained, key=lambda model: float(np.median(trained[model])))
+    trained = trained_everywhere(done, list(models), len(splits))
+    measured = {model: trained[model] for model in levels_of if all(map(is_defined, trained.get(model, [None])))}
+    srocc_SC = np.array(list(measured.values())).T
     ratio = parts_ratio(splits[0])
     pairs = arguments.draw is None or 2 * arguments.draw >= len(grid)
-    behind = [(first, model) for model in models if model != first]
+    first = max(measured, key=lambda model: float(np.median(measured[model])), default=None)
+    behind = [(first, model) for model in models if model != first] if first is not None else []
     return {
         **conditions(arguments, data, splits, {}),
         **cache_use(records, bench),
@@ -173,8 +174,8 @@ def swap(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | No
         "yardstick": YARDSTICK,
         "yardstick_budget": measure_budget(models[YARDSTICK]).to_dict(),
         "runs": [{**levels_of.get(record["model"], {}), **record} for record in records],
-        "summary": summarise([record for record in done if record["model"] in (*trained, YARDSTICK)]),
-        "analysis": analyse(srocc_SC, [levels_of[model] for model in trained], ratio, pairs=pairs),
+        "summary": summarise([record for record in done if record["model"] in trained]),
+        "analysis": analyse(srocc_SC, [levels_of[model] for model in measured], ratio, pairs=pairs),
         "behind_first": differences(done, ratio, data, behind),
         "features": bench.bank(data).key,
         "seconds": time.perf_counter() - started,

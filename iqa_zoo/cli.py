@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import sys
 import warnings
 from collections.abc import Sequence
 from typing import TextIO
 
 from iqa_zoo import __version__
-from iqa_zoo.errors import IqaZooError
+from iqa_zoo.program import run_program
 
 COMMANDS = (
     "list",
@@ -56,7 +55,7 @@ examples:
   iqa-zoo new-plugin worst --slot head              a package of your own with a head, tests included
   iqa-zoo check-plugin iqa-zoo-worst                whether it holds to the contracts, and what to fix
 
-Exit codes: 0 done, 1 a check found problems, 2 a wrong argument, name or file.
+Exit codes: 0 done, 1 a check found problems, 2 a wrong argument, name or file, 130 interrupted (Ctrl-C), 143 terminated.
 """
 
 
@@ -89,19 +88,15 @@ def _warn_in_one_line(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``iqa-zoo`` and return its exit code; what the user gave and cannot be used is one message on stderr."""
-    args = make_parser().parse_args(argv)
-    with warnings.catch_warnings():
-        warnings.showwarning = _warn_in_one_line
-        try:
+
+    def work() -> int:
+        args = make_parser().parse_args(argv)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn_in_one_line
             code: int = args.run(args)
-            sys.stdout.flush()
-        except IqaZooError as error:
-            print(f"iqa-zoo: {error}", file=sys.stderr)
-            return 2
-        except BrokenPipeError:  # the reader of a pipe (head) has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 1
-    return code
+            return code
+
+    return run_program(work, lambda message: print(f"iqa-zoo: {message}", file=sys.stderr))
 
 
 if __name__ == "__main__":

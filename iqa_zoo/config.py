@@ -21,6 +21,7 @@ import yaml
 
 from iqa_zoo.contracts import HANDED_DOWN, Scale, Width
 from iqa_zoo.errors import ConfigError, PluginError, UnknownName, closest, not_one_of
+from iqa_zoo.outputs import write_text
 from iqa_zoo.registry import MODELS, SLOTS
 from iqa_zoo.values import evaluated_hints, slot_inside, value_problem
 
@@ -369,5 +370,5 @@ def dump_config(cfg: Mapping[str, Any], path: str | Path | None = None) -> str:
     plain = _fresh(cfg)
     text = json.dumps(plain, indent=2) + "\n" if as_json else yaml.dump(plain, Dumper=_Dumper, sort_keys=False)
     if path is not None:
-        Path(path).write_text(text, encoding="utf-8")
+        write_text(path, text)
     return text

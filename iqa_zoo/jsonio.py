@@ -16,12 +16,17 @@ def to_json(value: Any, indent: int | None = None) -> str:
     >>> to_json({"srocc": float("nan"), "scores": [0.1 + 0.2, float("inf")]})
     '{"srocc": null, "scores": [0.30000000000000004, null]}'
     """
-    return json.dumps(_finite(value), indent=indent, allow_nan=False)
+    return json.dumps(without_nan(value), indent=indent, allow_nan=False)
 
 
-def _finite(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
+    """Return a value with None in the place of every number that is not finite.
+
+    >>> without_nan({"srocc": float("nan"), "scores": [1.0, float("inf")]})
+    {'srocc': None, 'scores': [1.0, None]}
+    """
     if isinstance(value, Mapping):
-        return {key: _finite(each) for key, each in value.items()}
+        return {key: without_nan(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
+        return [without_nan(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

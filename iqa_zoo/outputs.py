@@ -8,9 +8,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from iqa_zoo.errors import InputError
+from iqa_zoo.jsonio import to_json
 
 PROBE = b"\0" * 4096  # one block: a full disk refuses it, where an empty file still fits
 
@@ -58,6 +59,28 @@ def check_folder_writable(folder: str | Path) -> None:
         if not existing.is_dir():
             raise InputError(f"{folder}: cannot be written ({existing} is not a folder)")
         _write_beside(existing / "probe", PROBE).unlink()
+
+
+def make_folder(folder: str | Path) -> bool:
+    """Make a folder and those that it is in; return whether it was not there.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+    folder = Path(folder)
+    with _naming(folder):
+        made = not folder.exists()
+        folder.mkdir(parents=True, exist_ok=True)
+    return made
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write strict JSON: a number that is not finite is null.
+
+    Raises:
+        InputError: the file cannot be written; what was there before stays.
+    """
+    write_text(path, to_json(value, indent=1) + "\n")
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -143,8 +166,9 @@ def _check_target(path: Path) -> Path:
     target = path.resolve()
     if target.is_dir():
         raise InputError(f"{path}: cannot be written (Is a directory)")
-    if not target.parent.is_dir():
-        raise InputError(f"{path}: there is no folder {target.parent}")
+    for parent in (path.parent, target.parent):  # as it was given first, then where a link leads
+        if not parent.is_dir():
+            raise InputError(f"{path}: there is no folder {parent}")
     if target.exists() and not os.access(target, os.W_OK):
         raise InputError(f"{path}: cannot be written (Permission denied)")
     return target

@@ -19,6 +19,7 @@ from iqa_zoo.errors import CheckpointError, PartError, closest
 from iqa_zoo.registry import register_backbone
 from iqa_zoo.values import checked
 
+SEVERAL_OUTPUTS = ("CoaT", "CrossVit", "EfficientViM")  # classes of timm
 STAGE_STRIDES = {1: 4, 2: 8, 3: 16, 4: 32}
 
 
@@ -81,6 +82,8 @@ class TimmFeatures(nn.Module):
         if image_size is not None and self.fixed_size:
             options["img_size"] = image_size
         self.model = _create(name, pretrained, options)
+        if type(self.model).__name__ in SEVERAL_OUTPUTS:
+            raise _several_outputs(base)
         if not hasattr(self.model, "forward_intermediates"):
             raise PartError(f"timm's {base!r} does not give intermediate features; choose another model")
         if not final_norm:
@@ -91,7 +94,8 @@ class TimmFeatures(nn.Module):
         index, available = _stage_index(self.model)
         unknown = [stage for stage in stages if stage not in available]
         if unknown:
-            raise PartError(f"{base!r} has no stage {unknown[0]}; it has the stages {', '.join(map(str, available))}")
+            there = ", ".join(map(str, available)) or "none"
+            raise PartError(f"{base!r} has no stage {unknown[0]}; it has the stages {there}")
         if stage_blocks is not None:
             index = {**index, **_blocks(self.model, base, stages, stage_blocks)}
         self.stages = tuple(stages)
@@ -117,6 +121,8 @@ class TimmFeatures(nn.Module):
         last, maps = self.model.forward_intermediates(
             image_BCHW, indices=wanted, norm=False, output_fmt="NCHW", intermediates_only=False
         )
+        if not isinstance(last, Tensor):
+            raise _several_outputs(type(self.model).__name__)
         by_index = dict(zip(wanted, maps, strict=True))
         stage_maps = {stage: by_index[self._index[stage]] for stage in self.stages}
         if last.ndim == 3:  # BLC with the class token, if any, in front
@@ -129,6 +135,12 @@ class TimmFeatures(nn.Module):
         else:
             tokens_BLC = last.flatten(2).transpose(1, 2)
         return Features(stage_maps, tokens_BLC, tokens_BLC.mean(1))
+
+
+def _several_outputs(name: str) -> PartError:
+    return PartError(
+        f"timm's {name!r} ends in several outputs side by side, which are no features of one stage; choose another model"
+    )
 
 
 def _ends_in_a_map(model: nn.Module) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from iqa_zoo.commands.shared import add_set_option, print_json
 from iqa_zoo.config import FILES, apply_overrides, check_config, dump_config, load_config, resolve_config
 from iqa_zoo.errors import ConfigError, InputError
+from iqa_zoo.outputs import check_writable
 
 
 def add(commands: Any) -> None:
@@ -31,9 +32,6 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.output.suffix.lower() not in FILES:
         raise InputError(f"{args.output}: name it {args.output.name}.yaml or .json; other endings are not read back")
-    if args.output.exists():
-        raise InputError(f"{args.output}: exists already; choose another name or remove it")
-    if not args.output.parent.is_dir():
-        raise InputError(f"{args.output}: there is no folder {args.output.parent}")
+    check_writable(args.output, new=True)
     dump_config(cfg, args.output)
     return 0

@@ -8,6 +8,7 @@ from typing import Any
 
 from iqa_zoo.commands.dataset_options import add_dataset_options
 from iqa_zoo.errors import InputError
+from iqa_zoo.outputs import check_writable
 
 
 def add(commands: Any) -> None:
@@ -26,11 +27,11 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     if not args.folder.is_dir():
         raise InputError(f"{args.folder} is not a folder of iqa-zoo train or of a study")
-    if not args.output.resolve().parent.is_dir():
-        raise InputError(f"there is no folder {args.output.resolve().parent}")
+    check_writable(args.output)
     from iqa_zoo.reports.html.page import write_page
     from iqa_zoo.reports.html.study import page_of_run
-    from iqa_zoo.reports.html.training import is_training, page_of_training
+    from iqa_zoo.reports.html.training import page_of_training
+    from iqa_zoo.reports.html.training_folder import is_training
 
     study = any((args.folder / name).is_file() for name in ("results.json", "tables.md"))
     if not study and not is_training(args.folder):

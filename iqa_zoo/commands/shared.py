@@ -23,6 +23,7 @@ def console() -> Console:
 
 
 def print_json(value: Any) -> None:
+    """Print strict JSON: a number that is not finite is null."""
     print(to_json(value, indent=2))
 
 

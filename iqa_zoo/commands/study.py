@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ from iqa_zoo.errors import BudgetError, IqaZooError
 from iqa_zoo.identity import describe_origin, digest, identify_images, identify_labels
 from iqa_zoo.randomness import seeded
 from iqa_zoo.registry import BACKBONES
+from iqa_zoo.reports.shared import format_number
 from iqa_zoo.training.devices import torch_device
 from iqa_zoo.training.recipe import FrozenRecipe
 from iqa_zoo.weights import split_key
@@ -237,25 +239,14 @@ def add_result_options(out: argparse._ActionsContainer) -> None:
     out.add_argument("--markdown", type=Path, metavar="FILE", help="the tables, to paste")
     out.add_argument(
         "--html",
-        type=_in_a_folder,
+        type=Path,
         metavar="FILE",
         help="everything as one page; with --from, give --data and --root again to have the images in it",
     )
 
 
-def _in_a_folder(text: str) -> Path:
-    path = Path(text)
-    if not path.resolve().parent.is_dir():
-        raise argparse.ArgumentTypeError(f"there is no folder {path.resolve().parent}")
-    return path
-
-
 def check_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
     """Fill in defaults that hang on others; stop with a usage error before the work rather than after it."""
-    for flag in ("json", "csv", "markdown"):
-        path = getattr(arguments, flag)
-        if path is not None and not path.resolve().parent.is_dir():
-            parser.error(f"--{flag}: there is no folder {path.resolve().parent}")
     for flag in ("splits", "epochs", "batch_size", "crops", "images", "jobs"):
         value = getattr(arguments, flag, None)
         if value is not None and value < 1:
@@ -485,7 +476,8 @@ class Bench:
             trainings, self.bank(data), data, cache, others, jobs=jobs, ray=arguments.ray, tell=self.say
         )
         where = "on Ray" if arguments.ray else f"{jobs} at a time"
-        return gather(records, models, splits, self.report(f"{words}, {where}"), self.console)
+        tick = self.report(f"{words}, {where}")
+        return gather(records, models, splits, tick, self.console, kept=not arguments.fresh)
 
     def feature_cost(self, data: RatedImages) -> float:
         """Print the time, guessed from a timed batch, and the disk that the features take; return the seconds."""
@@ -527,29 +519,52 @@ def feature_values(spec: FeatureSpec, images: int, crops: int) -> int:
 
 
 def gather(
-    records: Iterator[tuple[int, Record]], models: Sequence[str], splits: Sequence[Split], tick: Tick, console: Console
+    records: Iterator[tuple[int, Record]],
+    models: Sequence[str],
+    splits: Sequence[Split],
+    tick: Tick,
+    console: Console,
+    *,
+    kept: bool = True,
 ) -> list[Record]:
     """All records in order, with progress, a line when a split is done by every model, and one for each that failed."""
     done: dict[int, Record] = {}
     total = len(models) * len(splits)
-    for i, record in records:
-        done[i] = record
-        tick(len(done), total)
-        if "error" in record:
-            console.print(
-                f"{record['model']} on split {record['split']} failed twice: {record['error']}",
-                style="red",
-                markup=False,
-                highlight=False,
-            )
-        number, first = i // len(models), i // len(models) * len(models)
-        row = [done.get(first + k) for k in range(len(models))]
-        if all(row) and len(models) <= 6:
-            told = (f"{r['model']} {r['srocc']:.3f}" if "srocc" in r else f"{r['model']} failed" for r in row if r)
-            console.print(
-                f"split {number + 1} ({splits[number].id}): SROCC {', '.join(told)}", style="dim", highlight=False
-            )
+    with _saying_what_is_kept(done, total, kept=kept):
+        for i, record in records:
+            done[i] = record
+            tick(len(done), total)
+            if "error" in record:
+                console.print(
+                    f"{record['model']} on split {record['split']} failed twice: {record['error']}",
+                    style="red",
+                    markup=False,
+                    highlight=False,
+                )
+            number, first = i // len(models), i // len(models) * len(models)
+            row = [done.get(first + k) for k in range(len(models))]
+            if all(row) and len(models) <= 6:
+                told = (
+                    f"{r['model']} {format_number(r['srocc'])}" if "srocc" in r else f"{r['model']} failed"
+                    for r in row
+                    if r
+                )
+                console.print(
+                    f"split {number + 1} ({splits[number].id}): SROCC {', '.join(told)}", style="dim", highlight=False
+                )
     return [done[i] for i in range(total)]
+
+
+@contextmanager
+def _saying_what_is_kept(done: Mapping[int, Record], total: int, *, kept: bool) -> Iterator[None]:
+    """Around trainings: an interrupt gets the message how many are kept and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        count = sum("error" not in record for record in done.values())
+        going_on = f"{count} of {total} trainings are kept; the same command goes on from there"
+        interrupt.args = (going_on if kept else "no training is kept, as --fresh was given",)
+        raise
 
 
 def succeeded(records: Sequence[Record]) -> list[Record]:

@@ -105,17 +105,24 @@ class RunFolder:
         """Read ``name.json``.
 
         Raises:
-            CheckpointError: it is missing or damaged; says what of a run is there.
+            CheckpointError: it is missing, damaged or of another version; says what of a run is there.
         """
         file = self.path / f"{name}.json"
         try:
-            return json.loads(file.read_text(encoding="utf-8"))
+            content = json.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             there = ", ".join(sorted(path.name for path in self.path.glob("*"))) if self.path.is_dir() else ""
             said = f"it holds {there}" if there else "there is nothing"
             raise CheckpointError(f"{self.path} is not a run of iqa-zoo train: no {file.name}; {said}") from None
-        except (OSError, json.JSONDecodeError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise CheckpointError(f"{file} cannot be read: {error}") from error
+        if name == "run":
+            written = content.get("format", FORMAT) if isinstance(content, dict) else type(content).__name__
+            if written != FORMAT:
+                raise CheckpointError(
+                    f"{file} is of another version: it holds {written!r}, and this iqa_zoo reads {FORMAT!r}"
+                )
+        return content
 
     def write(self, name: str, content: Any) -> None:
         """Write ``name.json``, beside and renamed."""

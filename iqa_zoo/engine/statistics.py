@@ -14,13 +14,28 @@ from iqa_zoo.engine.metrics import srocc
 from iqa_zoo.errors import InputError
 
 
+def is_defined(value: float | None) -> bool:
+    """Whether a metric has a value. SROCC of scores that are all equal has none: nan in memory, null in JSON.
+
+    >>> is_defined(0.0), is_defined(float("nan")), is_defined(None)
+    (True, False, False)
+    """
+    return value is not None and math.isfinite(value)
+
+
 @dataclass(frozen=True)
 class Spread:
-    """Median and quartiles of a metric over splits."""
+    """Median and quartiles of a metric over the splits on which it is defined; nan where it is defined on none.
+
+    Attributes:
+        median, q1, q3: of the defined values.
+        undefined: on how many splits the metric is not defined.
+    """
 
     median: float
     q1: float
     q3: float
+    undefined: int = 0
 
     @property
     def iqr(self) -> float:
@@ -28,17 +43,25 @@ class Spread:
         return self.q3 - self.q1
 
 
-def median_iqr(values_S: ArrayLike) -> Spread:
-    """Median and quartiles over splits (linear interpolation); nan if the metric is nan on any split.
+def median_iqr(values_S: Sequence[float | None] | NDArray[np.float64]) -> Spread:
+    """Median and quartiles over splits (linear interpolation) of the values that are defined.
+
+    Raises:
+        InputError: no value at all.
 
     >>> median_iqr([0.5, 1.0, 0.75])
-    Spread(median=0.75, q1=0.625, q3=0.875)
+    Spread(median=0.75, q1=0.625, q3=0.875, undefined=0)
+    >>> median_iqr([0.5, float("nan"), None]).median
+    0.5
     """
-    values = np.asarray(values_S, dtype=np.float64)
+    values = np.asarray(values_S, dtype=np.float64)  # None becomes nan
     if values.ndim != 1 or not len(values):
         raise InputError(f"values of shape {values.shape}; give one number a split")
-    q1, median, q3 = (float(value) for value in np.quantile(values, [0.25, 0.5, 0.75]))
-    return Spread(median, q1, q3)
+    defined = values[np.isfinite(values)]
+    q1, median, q3 = (
+        (float(value) for value in np.quantile(defined, [0.25, 0.5, 0.75])) if len(defined) else (np.nan,) * 3
+    )
+    return Spread(median, q1, q3, len(values) - len(defined))
 
 
 @dataclass(frozen=True)
@@ -61,9 +84,14 @@ class Difference:
     confidence: float = 0.95
 
     @property
+    def is_defined(self) -> bool:
+        """Whether there is a difference with an interval: a model that gives one score for all images has none."""
+        return all(map(math.isfinite, (self.mean, self.low, self.high)))
+
+    @property
     def is_tie(self) -> bool:
-        """Whether the interval contains 0, or there is no interval."""
-        return not (self.low > 0 or self.high < 0)
+        """Whether the interval contains 0; an undefined difference is no tie."""
+        return self.low <= 0 <= self.high
 
     def verdict(self, name_a: str, name_b: str) -> str:
         """One phrase for a table; a tie is called a tie. For metrics where higher is better.
@@ -73,6 +101,8 @@ class Difference:
         >>> Difference(0.006, -0.010, 0.022, p=0.4, count=10).verdict("gcn", "attention")
         'a tie: 0.006 [-0.010, 0.022]'
         """
+        if not self.is_defined:
+            return "undefined"
         if self.is_tie:
             return f"a tie: {self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
         ahead, sign = (name_a, 1) if self.mean > 0 else (name_b, -1)
@@ -121,15 +151,19 @@ def paired_difference(
 def holm(p_values: Sequence[float]) -> list[float]:
     """Adjust p values for several comparisons (Holm, 1979); reject those still below the level.
 
+    A comparison without a p value (nan: it is undefined) is none of the several and stays nan.
+
     >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
     [0.03, 0.06, 0.06]
     """
-    p = np.asarray(p_values, dtype=np.float64)
+    given = np.asarray(p_values, dtype=np.float64)
+    known = np.flatnonzero(~np.isnan(given))
+    p = given[known]
     if not ((p >= 0) & (p <= 1)).all():
         raise InputError(f"p values {list(p_values)} must lie in 0..1")
     order = np.argsort(p, kind="stable")
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    adjusted = np.full_like(given, np.nan)
+    adjusted[known[order]] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
     return adjusted.tolist()
 
 
@@ -171,7 +205,8 @@ def bootstrap_difference(
     for _ in range(count):
         drawn = rng.integers(0, len(members), len(members))
         chosen = np.concatenate([members[group] for group in drawn]) if groups is not None else drawn
-        resampled.append(metric(a[chosen], labels[chosen]) - metric(b[chosen], labels[chosen]))
+        if len(chosen) > 2:  # contents of one image each, drawn twice, are too few for a correlation
+            resampled.append(metric(a[chosen], labels[chosen]) - metric(b[chosen], labels[chosen]))
     differences = np.array(resampled)
     differences = differences[np.isfinite(differences)]
     if not np.isfinite(observed) or not len(differences):

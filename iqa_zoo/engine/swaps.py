@@ -257,14 +257,17 @@ def analyse(
         ``main``: factor, level, combinations, srocc (mean, adjusted where combinations are missing) and effect;
         ``interactions``: factors, levels, combinations and effect, the largest first; ``unknown``: pairs of factors whose
         interactions cannot be known; ``shares``; ``complete``; ``grand``, the mean SROCC. Where the levels cannot be told
-        apart, ``why`` says so and the lists are empty.
+        apart, or there are fewer than two combinations, ``why`` says so and the lists are empty.
 
     Raises:
         InputError: fewer than two splits, or an array that does not fit the levels.
     """
-    scores_CS = _checked(srocc_SC, levels)
     told: dict[str, Any] = {"complete": is_complete(levels), "combinations": len(levels), "why": ""}
-    told |= {"main": [], "interactions": [], "unknown": [], "shares": {}, "grand": float(scores_CS.mean())}
+    told |= {"main": [], "interactions": [], "unknown": [], "shares": {}, "grand": None}
+    if len(levels) < 2:
+        return {**told, "why": "fewer than two combinations have an SROCC on every split"}
+    scores_CS = _checked(srocc_SC, levels)
+    told["grand"] = float(scores_CS.mean())
     try:
         single = main_effects(srocc_SC, levels)
     except InputError as error:

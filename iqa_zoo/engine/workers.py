@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import forkserver, get_all_start_methods, get_context, parent_process
+from multiprocessing import (
+    active_children,
+    forkserver,
+    get_all_start_methods,
+    get_context,
+    parent_process,
+    resource_tracker,
+)
 from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import torch
@@ -20,6 +30,7 @@ from iqa_zoo.errors import InputError
 TRIES = 2
 PRELOADED = ["iqa_zoo.engine.trainings", "iqa_zoo.backbones.timm_features"]  # what a training imports, torch included
 Call = tuple[Any, ...]
+LOST = (BrokenProcessPool, EOFError, ConnectionError)  # a worker was killed, or the server that workers are forked from
 
 
 @dataclass(frozen=True)
@@ -30,13 +41,17 @@ class Failure:
     trace: str = ""
 
 
+KILLED = Failure("the process was killed; is there too little memory? Try fewer --jobs")
+
+
 def run_all(
     function: Callable[..., Any], calls: Sequence[Call], *, jobs: int = 1, ray: str | None = None
 ) -> Iterator[tuple[int, Any]]:
     """Yield (position in ``calls``, what ``function(*call)`` returned or a :class:`Failure`) as they finish.
 
     Every call runs on one thread, so that the results do not depend on ``jobs``. An exception loses only its own call; a
-    worker that dies (for want of memory, say) loses none of the others. An interrupt stops them all.
+    worker that dies (for want of memory, say) loses none of the others, and neither does the server that workers are forked
+    from. An interrupt stops them all at once.
 
     Args:
         function: of a module, as other processes import it.
@@ -61,8 +76,23 @@ def run_all(
 
 def warm_up(jobs: int) -> None:
     """Let what workers import be imported now, in the background, where there will be any; they then start in no time."""
-    if jobs > 1 and _context().get_start_method() == "forkserver":
-        forkserver.ensure_running()
+    if jobs > 1:
+        _start_server()
+
+
+def _start_server() -> None:
+    """Start the server that workers are forked from, if it is not running.
+
+    It is started with interrupts blocked, which its workers inherit: Ctrl-C reaches every process of a terminal, and only
+    the parent is to act on it.
+    """
+    if _context().get_start_method() == "forkserver":
+        resource_tracker.ensure_running()  # it unblocks interrupts as it starts
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            forkserver.ensure_running()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _context() -> BaseContext:
@@ -76,6 +106,7 @@ def _context() -> BaseContext:
 
 def _begin() -> None:
     """How a worker begins: with one thread for torch, and one that ends it with its parent, however that ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where workers are not forked from the server
     torch.set_num_threads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -118,23 +149,70 @@ def _in_processes(function: Callable[..., Any], calls: Sequence[Call], jobs: int
     for processes in (jobs, jobs, 1):
         groups = [sorted(left)] if processes > 1 else [[i] for i in sorted(left)]
         for group in groups:
-            with ProcessPoolExecutor(processes, _context(), _begin) as pool:
-                futures: dict[Future[Any], int] = {pool.submit(_tried, function, calls[i]): i for i in group}
-                try:
-                    for future in as_completed(futures):
-                        i = futures[future]
-                        if isinstance(future.exception(), BrokenProcessPool):
-                            if processes == 1:
-                                left.discard(i)
-                                yield i, Failure("the process was killed; is there too little memory? Try fewer --jobs")
-                            continue
-                        left.discard(i)
-                        error = future.exception()  # of pickling: what the function raised was caught
-                        yield i, _failure(error) if error else future.result()
-                finally:
-                    pool.shutdown(cancel_futures=True)
+            for i, result in _in_a_pool(function, calls, group, processes):
+                left.discard(i)
+                yield i, result
         if not left:
             return
+    for i in sorted(left):
+        yield i, KILLED
+
+
+def _in_a_pool(
+    function: Callable[..., Any], calls: Sequence[Call], chosen: Sequence[int], processes: int
+) -> Iterator[tuple[int, Any]]:
+    """Run some of the calls in processes of their own; those that are lost with a killed process are not yielded."""
+    _start_server()
+    others = set(active_children())
+    pool = ProcessPoolExecutor(processes, _context(), _begin)
+    futures: dict[Future[Any], int] = {}
+    workers: set[int] = set()
+    try:
+        with _deferring_interrupts():
+            for i in chosen:
+                try:
+                    futures[pool.submit(_tried, function, calls[i])] = i
+                except LOST:
+                    break  # what was submitted may still end well; the next pool has another server
+        workers = _pids_except(others)  # while they are known: those of a killed server count as ended
+        for future in as_completed(futures):
+            error = future.exception()  # of the pool or of pickling: what the function raised was caught
+            if not isinstance(error, BrokenProcessPool):
+                yield futures[future], _failure(error) if error else future.result()
+    except BaseException:  # an interrupt, or nobody wants the rest: running calls are not waited for
+        _kill(workers | _pids_except(others))
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _pids_except(others: Collection[BaseProcess]) -> set[int]:
+    """The children of this process without those that were there before."""
+    return {child.pid for child in active_children() if child not in others and child.pid is not None}
+
+
+@contextmanager
+def _deferring_interrupts() -> Iterator[None]:
+    """Around the start of workers: one that is half started is not known, and could not be ended."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda number, _: caught.append(number)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if caught:
+        signal.raise_signal(caught[0])
+
+
+def _kill(workers: Iterable[int]) -> None:
+    for worker in workers:
+        with suppress(ProcessLookupError):
+            os.kill(worker, signal.SIGTERM)
 
 
 def _on_ray(function: Callable[..., Any], calls: Sequence[Call], address: str) -> Iterator[tuple[int, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import keyword
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from string import Template
@@ -12,6 +13,7 @@ from typing import NamedTuple
 
 from iqa_zoo import __version__, plugins
 from iqa_zoo.errors import ConfigError, InputError
+from iqa_zoo.outputs import check_folder_writable, make_folder, write_text
 from iqa_zoo.registry import REGISTRIES, registry_of
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -81,7 +83,7 @@ def new_plugin(
     Raises:
         UnknownName: no such slot; says the closest.
         ConfigError: names that cannot be or are taken; all are listed, with a name that is free.
-        InputError: the folder is not empty.
+        InputError: the folder is not empty, or cannot be written.
     """
     kinds = list(dict.fromkeys(registry_of(slot).slot for slot in slots))
     distribution = PREFIX + name.removeprefix(PREFIX)
@@ -95,9 +97,14 @@ def new_plugin(
         raise InputError(
             f"{target} exists and is not an empty folder; nothing is overwritten: give another with --folder"
         )
-    for path, text in _files(distribution, package, parts).items():
-        (target / path).parent.mkdir(parents=True, exist_ok=True)
-        (target / path).write_text(text, encoding="utf-8")
+    check_folder_writable(target)
+    try:
+        for path, text in _files(distribution, package, parts).items():
+            make_folder((target / path).parent)
+            write_text(target / path, text)
+    except InputError:
+        shutil.rmtree(target, ignore_errors=True)  # it was empty: no half of a plugin stays
+        raise
     return NewPlugin(target, distribution, parts)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from iqa_zoo.engine.statistics import is_defined
 from iqa_zoo.reports.comparison import protocol_notes
+from iqa_zoo.reports.shared import COLUMNS, defined, difference_cells, format_spread, verdict_of
 from iqa_zoo.reports.table import Table, count
 
 if TYPE_CHECKING:
@@ -32,19 +34,8 @@ def _by_model(results: Results) -> dict[str, Results]:
 def _cells(row: Results, results: Results, pair: Results | None) -> list[str]:
     decoder = row["budget"]["decoder"]
     summary = results["summary"].get(row["model"])
-    quality = "failed"
-    if summary:
-        srocc = summary["srocc"]
-        quality = f"{srocc['median']:.3f} [{srocc['q1']:.3f}, {srocc['q3']:.3f}]"
-    told = ["-", "-", "-", "-", "-"]
-    if pair:
-        told = [
-            f"{pair['mean']:+.3f}",
-            f"[{pair['low']:+.3f}, {pair['high']:+.3f}]",
-            f"{pair['wins']} of {pair['splits']}",
-            f"{pair['p_holm']:.3f}",
-            "a tie" if pair["tie"] else "better" if pair["mean"] > 0 else "worse",
-        ]
+    quality = format_spread(summary["srocc"]) if summary else "failed"
+    told = difference_cells(pair, "better", "worse") if pair else ["-"] * len(COLUMNS)
     return [count(decoder["params"]), count(decoder["active_params"]), count(decoder["macs"]), quality, *told]
 
 
@@ -107,10 +98,12 @@ def _sensitivity(results: Results) -> Table:
 def verdicts(results: Results) -> list[str]:
     """Which parts earned their parameters, and which differences are ties."""
     if results["sensitivity"]:
-        told = [pair for pair in results["differences"] if not pair["tie"]]
+        told = [pair for pair in defined(results["differences"]) if not pair["tie"]]
         ties = [pair["first"] for pair in results["differences"] if pair["tie"]]
+        undefined = [pair["first"] for pair in results["differences"] if verdict_of(pair) == "undefined"]
         lines = [f"{pair['first']}: {pair['mean']:+.3f} [{pair['low']:+.3f}, {pair['high']:+.3f}]." for pair in told]
-        return [*lines, f"Ties with {results['base']}: {', '.join(ties) or 'none'}."]
+        lines.append(f"Ties with {results['base']}: {', '.join(ties) or 'none'}.")
+        return lines + ([f"Undefined: {', '.join(undefined)}."] if undefined else [])
     kind_of = {row["model"]: row["kind"] for row in results["rows"]}
     sentences = []
     for kind, words in (("as it is", "As they are"), ("matched", "At one budget")):
@@ -121,11 +114,11 @@ def verdicts(results: Results) -> list[str]:
 
 
 def _sorted_out(pairs: Iterable[Results]) -> str:
-    parts: dict[str, list[str]] = {"worse": [], "better": [], "ties": []}
+    parts: dict[str, list[str]] = {"worse": [], "better": [], "ties": [], "undefined": []}
     for pair in pairs:
         name = pair["first"].removesuffix(", matched")
-        side = "ties" if pair["tie"] else "better" if pair["mean"] > 0 else "worse"
-        parts[side].append(name if side == "ties" else f"{name} ({pair['mean']:+.3f})")
+        side = verdict_of(pair, "better", "worse").replace("a tie", "ties")
+        parts[side].append(f"{name} ({pair['mean']:+.3f})" if side in ("worse", "better") else name)
     return "; ".join(f"{side}: {', '.join(names)}" for side, names in parts.items() if names)
 
 
@@ -135,14 +128,12 @@ def ablation_figures(results: Results) -> dict[str, Figure]:
 
     where = f"{results['data']['name']}, {results['data']['images']} images, {len(results['splits'])} splits, {results['backbone']}"
     if results["sensitivity"]:
-        return {
-            "sensitivity": panels(
-                _sweeps(results), title=f"{results['base']} by size: {where}", y_label="SROCC, mean", log=True
-            )
-        }
+        sweeps = _sweeps(results)
+        title = f"{results['base']} by size: {where}"
+        return {"sensitivity": panels(sweeps, title=title, y_label="SROCC, mean", log=True)} if sweeps else {}
     kind_of = {row["model"]: (row["kind"], row["variant"]) for row in results["rows"]}
     groups: dict[str, dict[str, Interval]] = {"as it is": {}, f"at the budget ({results['match']})": {}}
-    for pair in results["differences"]:
+    for pair in defined(results["differences"]):
         kind, variant = kind_of[pair["first"]]
         interval = Interval(pair["mean"], pair["low"], pair["high"])
         for name, group in zip(("as it is", "matched"), groups.values(), strict=True):
@@ -159,16 +150,15 @@ def _sweeps(results: Results) -> dict[str, dict[str, list[tuple[float, Any]]]]:
     """By size: (value, mean SROCC over the splits, with the interval of its difference to the whole)."""
     from iqa_zoo.reports.plots import Interval
 
-    runs = [run for run in results["runs"] if "error" not in run]
-    mean = {
-        m: sum(r["srocc"] for r in runs if r["model"] == m) / sum(r["model"] == m for r in runs)
-        for m in results["summary"]
-    }
-    whole = mean[results["base"]]
+    sroccs = [r["srocc"] for r in results["runs"] if "error" not in r and r["model"] == results["base"]]
+    defined_sroccs = [srocc for srocc in sroccs if is_defined(srocc)]
+    if not defined_sroccs:
+        return {}
+    whole = sum(defined_sroccs) / len(defined_sroccs)
     many: dict[str, dict[str, list[tuple[float, Interval]]]] = {}
     for knob in results["sensitivity"]:
         points = [(float(_value(results, knob)), Interval(whole, whole, whole))]
-        for pair in results["differences"]:
+        for pair in defined(results["differences"]):
             name, _, value = pair["first"].partition("=")
             if name == knob:
                 points.append((float(value), Interval(whole + pair["mean"], whole + pair["low"], whole + pair["high"])))

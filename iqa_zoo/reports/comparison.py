@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from iqa_zoo.engine.selection import RULES
-from iqa_zoo.engine.statistics import Difference, median_iqr
+from iqa_zoo.engine.statistics import Difference, is_defined, median_iqr
+from iqa_zoo.reports.shared import COLUMNS, difference_cells, format_number, format_spread, undefined_notes
 from iqa_zoo.reports.table import Table, count
 
 Results = dict[str, Any]
@@ -41,7 +42,9 @@ def verdict(results: Results) -> str:
         if results["yardstick"] in (pair["first"], pair["second"]):
             continue
         splits = pair["splits"]
-        if splits == 1:
+        if not is_defined(pair["mean"]):
+            lines.append(f"{pair['first']} and {pair['second']}: the difference is undefined, as {pair['why']}.")
+        elif splits == 1:
             lines.append(_verdict_on_one(pair))
         elif pair["tie"]:
             lines.append(
@@ -58,6 +61,13 @@ def verdict(results: Results) -> str:
                 f"ahead in {wins} of {splits} splits."
             )
     return "\n".join(lines)
+
+
+def decoders_table(results: Results) -> Table:
+    """The decoders as they were trained: their sizes, and what was moved to match them."""
+    wanted = {key: results[key] for key in ("matched", "match", "target", "yardstick", "backbone") if key in results}
+    table = comparison_tables(wanted)[0]
+    return replace(table, title=table.title.removeprefix("(b) "))
 
 
 def _verdict_on_one(pair: Results) -> str:
@@ -148,19 +158,15 @@ def _where(results: Results) -> str:
     return "on their own backbones" if results["backbone"] == "own" else f"on {results['backbone']}"
 
 
-def _spread(values: dict[str, float], digits: int = 3) -> str:
-    return f"{values['median']:.{digits}f} [{values['q1']:.{digits}f}, {values['q3']:.{digits}f}]"
-
-
 def _quality(results: Results) -> Table:
     rows = [
         [
             model,
-            _spread(row["srocc"]),
-            _spread(row["plcc"]),
-            f"{row['plcc_logistic4']['median']:.3f}",
-            f"{row['krocc']['median']:.3f}",
-            f"{row['rmse']['median']:.2f}",
+            format_spread(row["srocc"]),
+            format_spread(row["plcc"]),
+            format_number(row["plcc_logistic4"]["median"]),
+            format_number(row["krocc"]["median"]),
+            format_number(row["rmse"]["median"], ".2f"),
             f"{row['seconds']:.1f}",
         ]
         for model, row in results["summary"].items()
@@ -206,7 +212,7 @@ def protocol_notes(results: Results) -> list[str]:
         )
     notes += left_out_notes(results) + cache_notes(results)
     notes.append(f"Reported: {RULES[results['selection']]}.")
-    return notes
+    return notes + undefined_notes(results.get("runs", []))
 
 
 def cache_notes(results: Results) -> list[str]:
@@ -249,27 +255,19 @@ def _by_distortion(results: Results) -> Table | None:
     if not kinds:
         return None
     rows = [
-        [model, *(f"{row['srocc_by_distortion'][kind]:.3f}" for kind in kinds)]
+        [model, *(_kind_cell(row.get("srocc_by_distortion", {}), kind) for kind in kinds)]
         for model, row in results["summary"].items()
     ]
     return Table("Median SROCC by distortion", ["model", *kinds], rows)
 
 
+def _kind_cell(srocc_by_kind: Results, kind: str) -> str:
+    return format_number(srocc_by_kind[kind]) if kind in srocc_by_kind else "-"
+
+
 def _differences(results: Results) -> Table:
-    rows = []
-    for pair in results["differences"]:
-        difference = Difference(pair["mean"], pair["low"], pair["high"], pair["p"], pair["count"])
-        rows.append(
-            [
-                f"{pair['first']} - {pair['second']}",
-                f"{pair['mean']:+.3f}",
-                f"[{pair['low']:+.3f}, {pair['high']:+.3f}]",
-                f"{pair['wins']} of {pair['splits']}",
-                f"{pair['p_holm']:.3f}",
-                "a tie" if difference.is_tie else f"{pair['first'] if pair['mean'] > 0 else pair['second']} ahead",
-            ]
-        )
-    several = results["differences"][0]["splits"] > 1
+    rows = [[f"{pair['first']} - {pair['second']}", *difference_cells(pair)] for pair in results["differences"]]
+    several = len(results["splits"]) > 1
     note = (
         "Interval: Student's t with the variance corrected for splits that share images (Nadeau and Bengio 2003); a pair whose "
         "interval contains 0 is a tie. p: Wilcoxon, Holm-adjusted; without that correction, so for comparison with other papers only."
@@ -277,7 +275,7 @@ def _differences(results: Results) -> Table:
         else "One split: interval by a paired bootstrap over its test images (whole contents, where images share them), p by Williams' "
         "test, Holm-adjusted; a pair whose interval contains 0 is a tie. Another split or another training may tell otherwise."
     )
-    columns = ["SROCC difference", "mean", "95 % interval", "ahead in", "p (Holm)", "verdict"]
+    columns = ["SROCC difference", *COLUMNS]
     title = "Paired differences over the splits" if several else "Paired differences on the split"
     notes = [note, *_unmatched_note(results)]
     return Table(title, columns, rows, notes, left=["SROCC difference", "verdict"])
@@ -288,10 +286,10 @@ def _rules(results: Results) -> Table:
     rules = [rule for rule in RULES if all(rule in row for row in results["rules"].values())]
     rows = []
     for model, row in results["rules"].items():
-        cells = [f"{row[rule]['srocc']:.3f} (epoch {row[rule]['epoch']:g})" for rule in rules]
+        cells = [f"{format_number(row[rule]['srocc'])} (epoch {row[rule]['epoch']:g})" for rule in rules]
         honest = results["selection"] if results["selection"] != "test-oracle" else rules[0]
-        peeking = row["test-oracle"]["srocc"] - row[honest]["srocc"]
-        rows.append([model, *cells, f"{peeking:+.3f}"])
+        both = row["test-oracle"]["srocc"], row[honest]["srocc"]
+        rows.append([model, *cells, f"{both[0] - both[1]:+.3f}" if all(map(is_defined, both)) else "-"])
     notes = [
         "Median test SROCC of the same trainings under each rule. test-oracle chooses the epoch by the test part itself, as the released "
         "codes of both papers do: its number is not an estimate of anything, and the last column says by how much."
@@ -306,14 +304,15 @@ def _rules(results: Results) -> Table:
 def _elsewhere(results: Results) -> list[Table]:
     """One table for each other dataset that the trained models were tested on."""
     tables = []
-    for name in results["runs"][0].get("elsewhere", {}):
+    done = [run for run in results["runs"] if "error" not in run]
+    for name in done[0].get("elsewhere", {}) if done else {}:
         rows = []
         for model in results["summary"]:
-            mine = [run["elsewhere"][name] for run in results["runs"] if run["model"] == model]
+            mine = [run["elsewhere"][name] for run in done if run["model"] == model]
             spreads = [asdict(median_iqr([record[metric] for record in mine])) for metric in ("srocc", "plcc", "krocc")]
-            rows.append([model, *(_spread(spread) for spread in spreads)])
+            rows.append([model, *map(format_spread, spreads)])
         note = (
-            f"Trained on {results['data']['name']} as above, tested on all {len(results['runs'][0]['elsewhere'][name]['predictions'])} images "
+            f"Trained on {results['data']['name']} as above, tested on all {len(done[0]['elsewhere'][name]['predictions'])} images "
             f"of {name}, medians over the same trainings. Where its scores run the other way, predictions are negated first. "
             "Errors are left out: the scales differ."
         )

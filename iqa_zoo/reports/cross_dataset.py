@@ -6,8 +6,15 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.engine.selection import RULES
-from iqa_zoo.reports.comparison import cache_notes, left_out_notes
-from iqa_zoo.reports.shared import COLUMNS, decoders_table, difference_cells, spread, summary_of
+from iqa_zoo.reports.comparison import cache_notes, decoders_table, left_out_notes
+from iqa_zoo.reports.shared import (
+    COLUMNS,
+    defined,
+    difference_cells,
+    format_spread,
+    summary_of,
+    undefined_notes,
+)
 from iqa_zoo.reports.table import Table
 
 if TYPE_CHECKING:
@@ -69,7 +76,9 @@ def leak_warnings(results: Results) -> list[str]:
 
 
 def _matrix(results: Results, model: str) -> Table:
-    cells = {(row["train"], row["test"]): spread(row["srocc"]) for row in results["rows"] if row["model"] == model}
+    cells = {
+        (row["train"], row["test"]): format_spread(row["srocc"]) for row in results["rows"] if row["model"] == model
+    }
     names = _names(results)
     rows = [[train, *(cells.get((train, test), "failed") for test in names)] for train in names]
     notes = _notes(results) if model == _models(results)[0] else []
@@ -90,6 +99,9 @@ def _notes(results: Results) -> list[str]:
         *left_out_notes(results),
         *cache_notes(results),
         f"Reported: {RULES[results['selection']]}.",
+        *undefined_notes(
+            [{**run, "split": f"{run['split']}, tested on {run['test']}"} for run in results.get("runs", [])]
+        ),
     ]
 
 
@@ -98,7 +110,7 @@ def _differences(results: Results) -> Table:
         [f"{pair['first']} - {pair['second']}", pair["train"], pair["test"], *difference_cells(pair)]
         for pair in results["differences"]
     ]
-    several = all(pair["splits"] > 1 for pair in results["differences"])
+    several = all(pair["splits"] > 1 for pair in defined(results["differences"]))
     notes = [
         "A pair whose interval contains 0 is a tie; p is Holm-adjusted over all of the table.",
         "On the own test part: Student's t with the variance corrected for splits that share images (Nadeau and Bengio 2003), p by "
@@ -144,7 +156,7 @@ def cross_figures(results: Results) -> dict[str, Figure]:
             label="median SROCC",
         )
     groups: dict[str, dict[str, Interval]] = {}
-    for pair in results["differences"]:
+    for pair in defined(results["differences"]):
         if results["yardstick"] not in (pair["first"], pair["second"]):
             row = f"{pair['train']} to {pair['test']}" if pair["train"] != pair["test"] else f"within {pair['train']}"
             group = groups.setdefault(f"{pair['first']} - {pair['second']}", {})

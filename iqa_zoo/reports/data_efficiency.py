@@ -6,8 +6,17 @@ import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from iqa_zoo.reports.comparison import protocol_notes
-from iqa_zoo.reports.shared import COLUMNS, decoders_table, difference_cells, interval_note, spread, summary_of
+from iqa_zoo.engine.statistics import is_defined
+from iqa_zoo.reports.comparison import decoders_table, protocol_notes
+from iqa_zoo.reports.shared import (
+    COLUMNS,
+    defined,
+    difference_cells,
+    format_number,
+    format_spread,
+    interval_note,
+    summary_of,
+)
 from iqa_zoo.reports.table import Table
 
 if TYPE_CHECKING:
@@ -56,7 +65,7 @@ def _percent(fraction: float) -> str:
 
 
 def _quality(results: Results) -> Table:
-    cells = {(row["model"], row["fraction"]): spread(row["srocc"]) for row in results["rows"]}
+    cells = {(row["model"], row["fraction"]): format_spread(row["srocc"]) for row in results["rows"]}
     shares = results["shares"]
     rows = [
         [model, *(cells.get((model, share["fraction"]), "failed") for share in shares)] for model in _models(results)
@@ -117,15 +126,16 @@ def reached(results: Results) -> list[Results]:
     """For every two models: the images that the first needs for the SROCC of the second with all of its data.
 
     ``images`` (None: not reached) is interpolated in the medians; ``in_splits`` of ``splits`` says in how many splits
-    its curve comes to what the other had on the same split.
+    its curve comes to what the other had on the same split. Undefined values are no points of a curve and no targets.
     """
-    runs = [run for run in results["runs"] if "error" not in run]
+    runs = [run for run in results["runs"] if "error" not in run and is_defined(run["srocc"])]
     largest = max(share["fraction"] for share in results["shares"])
     rows = []
     for model, other in itertools.permutations(_models(results), 2):
-        curve = [(row["images"], row["srocc"]["median"]) for row in results["rows"] if row["model"] == model]
-        target = [r["srocc"] for r in results["rows"] if (r["model"], r["fraction"]) == (other, largest)]
-        if not target:
+        measured = [row for row in results["rows"] if is_defined(row["srocc"]["median"])]
+        curve = [(row["images"], row["srocc"]["median"]) for row in measured if row["model"] == model]
+        target = [row["srocc"] for row in measured if (row["model"], row["fraction"]) == (other, largest)]
+        if not target or not curve:
             continue
         there = [run for run in runs if (run["model"], run["fraction"]) == (other, largest)]
         best = {
@@ -151,7 +161,13 @@ def reached(results: Results) -> list[Results]:
 
 def _reach(results: Results) -> Table:
     rows = [
-        [row["model"], row["other"], f"{row['srocc']:.3f}", _needed(row), f"{row['in_splits']} of {row['splits']}"]
+        [
+            row["model"],
+            row["other"],
+            format_number(row["srocc"]),
+            _needed(row),
+            f"{row['in_splits']} of {row['splits']}",
+        ]
         for row in reached(results)
     ]
     notes = [
@@ -183,7 +199,7 @@ def efficiency_sentences(results: Results) -> list[str]:
     largest = max(share["fraction"] for share in results["shares"])
     ahead = {
         (pair["first"], pair["second"])[:: 1 if pair["mean"] > 0 else -1]
-        for pair in results["differences"]
+        for pair in defined(results["differences"])
         if not pair["tie"] and pair["fraction"] == largest
     }
     for row in reached(results):
@@ -206,7 +222,7 @@ def efficiency_figures(results: Results) -> dict[str, Figure]:
         model: [
             (row["images"], Interval(row["srocc"]["median"], row["srocc"]["q1"], row["srocc"]["q3"]))
             for row in results["rows"]
-            if row["model"] == model
+            if row["model"] == model and is_defined(row["srocc"]["median"])
         ]
         for model in _models(results)
     }
@@ -214,7 +230,7 @@ def efficiency_figures(results: Results) -> dict[str, Figure]:
     y_label = "SROCC, median and quartiles"
     figures = {"data_efficiency": curves(lines, title=title, x_label=x_label, y_label=y_label, apart=0.012)}
     apart: dict[str, list[tuple[float, Interval]]] = {}
-    for pair in results["differences"]:
+    for pair in defined(results["differences"]):
         if results["yardstick"] not in (pair["first"], pair["second"]):
             point = (pair["images"], Interval(pair["mean"], pair["low"], pair["high"]))
             apart.setdefault(f"{pair['first']} - {pair['second']}", []).append(point)

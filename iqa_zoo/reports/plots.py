@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from iqa_zoo.outputs import write_bytes
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito
 MARKERS = "osD^vPX"
@@ -260,6 +264,18 @@ def pareto_front(costs: Sequence[float], values: Sequence[float]) -> list[int]:
         if not front or values[i] > values[front[-1]]:
             front.append(i)
     return front
+
+
+def write_figure(figure: Figure, path: Path) -> None:
+    """Write a figure in the format that the file's ending names; an SVG has no date in it.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    drawn, kind = io.BytesIO(), path.suffix[1:].lower()
+    with rc_context(STYLE):
+        figure.savefig(drawn, format=kind, metadata={"Date": None} if kind == "svg" else None)
+    write_bytes(path, drawn.getvalue())
 
 
 def _finish(axes: Axes, title: str, x_label: str, y_label: str, legend: bool) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Any
 
+from iqa_zoo.engine.statistics import is_defined
 from iqa_zoo.reports.comparison import protocol_notes
-from iqa_zoo.reports.shared import COLUMNS, difference_cells, interval_note, spread
+from iqa_zoo.reports.shared import COLUMNS, difference_cells, format_number, format_spread, interval_note
 from iqa_zoo.reports.table import Table
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def _levels(results: Results) -> Table:
     rows: dict[tuple[str, str], list[str]] = {}
     for row in results["rows"]:
         line = rows.setdefault((_name(row), row["level"]), [_name(row), row["level"], str(row["channels"])])
-        line += ["-"] * (3 + heads.index(row["head"]) - len(line)) + [spread(row["srocc"])]
+        line += ["-"] * (3 + heads.index(row["head"]) - len(line)) + [format_spread(row["srocc"])]
     proxy = "" if results["data"]["label"] in ("MOS", "DMOS") else ", PROXY LABELS"
     return Table(
         f"Quality in each level, read from its mean over the image: {results['data']['name']}{proxy}",
@@ -80,8 +81,8 @@ def _by_distortion(results: Results) -> Table:
     kinds = sorted({kind for row in results["rows"] for kind in row["srocc_by_distortion"]})
     rows = []
     for row in results["rows"]:
-        cells = [row["srocc_by_distortion"].get(kind) for kind in kinds]
-        told = ["-" if cell is None else f"{cell:.3f}" for cell in cells]
+        measured = row["srocc_by_distortion"]
+        told = [format_number(measured[kind]) if kind in measured else "-" for kind in kinds]
         rows.append([_name(row), row["level"], row["head"], *told])
     return Table(
         "SROCC by distortion, median over the splits",
@@ -97,7 +98,13 @@ def probe_sentences(results: Results) -> list[str]:
     for each in results["probed"]:
         if not each["control"]:
             for head in results["heads"]:
-                mine = [row for row in results["rows"] if row["backbone"] == each["backbone"] and row["head"] == head]
+                mine = [
+                    row
+                    for row in results["rows"]
+                    if row["backbone"] == each["backbone"]
+                    and row["head"] == head
+                    and is_defined(row["srocc"]["median"])
+                ]
                 trained = [row for row in mine if not row["control"]]
                 if trained:
                     lines.append(_sentence(results, trained, [row for row in mine if row["control"]]))
@@ -132,15 +139,22 @@ def _between(pairs: Mapping[tuple[str, str], Results], first: str, second: str) 
 
 def _order(rows: Sequence[Results], pairs: Mapping[tuple[str, str], Results]) -> str:
     """Whether deeper is better: of the levels that were compared, each to the one before it and the best to all."""
-    worse, ties = [], 0
+    worse = []
     for shallow, deep in combinations(rows, 2):
         pair = _between(pairs, deep["model"], shallow["model"])
-        if pair and not pair["tie"] and (pair["mean"] < 0) == (pair["first"] == deep["model"]):
+        if (
+            pair
+            and is_defined(pair["mean"])
+            and not pair["tie"]
+            and (pair["mean"] < 0) == (pair["first"] == deep["model"])
+        ):
             worse.append(f"{deep['level']} below {shallow['level']}")
-    for shallow, deep in pairwise(rows):
-        ties += bool(_between(pairs, deep["model"], shallow["model"])["tie"])
+    steps = [_between(pairs, deep["model"], shallow["model"]) for shallow, deep in pairwise(rows)]
+    ties = sum(bool(step.get("tie")) for step in steps)
     if worse:
         return f"depth does not always help: {', '.join(worse)}"
+    if not all(step and is_defined(step["mean"]) for step in steps):
+        return "some steps of depth cannot be judged, as an SROCC is undefined"
     if ties == len(rows) - 1:
         return "no level differs from the one before it"
     if ties:
@@ -160,7 +174,7 @@ def probe_figures(results: Results) -> dict[str, Figure]:
     for head in results["heads"]:
         series: dict[str, list[tuple[float, Interval]]] = {}
         for row in results["rows"]:
-            if row["head"] == head:
+            if row["head"] == head and is_defined(row["srocc"]["median"]):
                 place = row["number"] if same else row["number"] / deepest[row["backbone"]]
                 value = Interval(row["srocc"]["median"], row["srocc"]["q1"], row["srocc"]["q3"])
                 series.setdefault(_name(row), []).append((place, value))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
+from iqa_zoo.engine.statistics import is_defined
 from iqa_zoo.reports.comparison import protocol_notes
-from iqa_zoo.reports.shared import COLUMNS, difference_cells, interval_note, spread, summary_of
+from iqa_zoo.reports.shared import COLUMNS, difference_cells, format_spread, interval_note, summary_of
 from iqa_zoo.reports.table import Table, count
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def _models(results: Results) -> Table:
                 count(budget["decoder"]["params"]),
                 count(budget["macs"]),
                 f"{speed['latency_ms']:.1f}" if speed else "-",
-                spread(row["srocc"]) if row["srocc"] else "failed",
+                format_spread(row["srocc"]) if row["srocc"] else "failed",
                 ", ".join(COSTS[cost] for cost in COSTS if row["model"] in results["front"][cost]) or "-",
                 "yardstick, not matched" if row["decoder"] == results["yardstick"] else moved or "as it is",
             ]
@@ -100,6 +101,8 @@ def _differences(title: str, pairs: list[Results], results: Results, *more: str)
 
 def scaling_sentences(results: Results) -> list[str]:
     """What ties with the best at a lower cost, and whether decoders differ on the same backbone."""
+    if results["best"] is None:
+        return ["No SROCC is defined, so there is no best model."]
     lines = [f"The best median SROCC: {results['best']}."]
     cost = {row["model"]: row["budget"]["macs"] for row in results["rows"]}
     ties = [
@@ -135,7 +138,7 @@ def scaling_figures(results: Results) -> dict[str, Figure]:
     for cost, words in COSTS.items():
         points: dict[str, dict[str, tuple[float, Interval]]] = {}
         for row in results["rows"]:
-            if row["srocc"] and row["budget"][cost]:
+            if row["srocc"] and is_defined(row["srocc"]["median"]) and row["budget"][cost]:
                 value = Interval(row["srocc"]["median"], row["srocc"]["q1"], row["srocc"]["q3"])
                 points.setdefault(row["decoder"], {})[row["backbone"]] = (row["budget"][cost], value)
         if points:

@@ -1,39 +1,93 @@
-"""What the reports of several studies share: the decoders, medians, paired differences in words and table cells."""
+"""What the reports of several studies share: medians, paired differences and undefined values as table cells and sentences."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-from iqa_zoo.reports.comparison import comparison_tables
-from iqa_zoo.reports.table import Table
+from iqa_zoo.engine.statistics import is_defined
+from iqa_zoo.engine.summaries import why_undefined
 
 COLUMNS = ("mean", "95 % interval", "ahead in", "p (Holm)", "verdict")
+UNDEFINED = "undefined"
+SPLITS_NAMED = 3
 
 
-def difference_cells(pair: Mapping[str, Any]) -> list[str]:
-    """The cells of :data:`COLUMNS` for one of :func:`iqa_zoo.engine.comparison.differences`.
+def format_number(value: float | None, spec: str = ".3f") -> str:
+    """A number, or that it is undefined.
+
+    >>> format_number(0.8), format_number(None)
+    ('0.800', 'undefined')
+    """
+    return format(value, spec) if value is not None and is_defined(value) else UNDEFINED
+
+
+def format_spread(values: Mapping[str, Any]) -> str:
+    """Median and quartiles, and on how many splits the metric is undefined, where there are any.
+
+    >>> format_spread(dict(median=0.8, q1=0.79, q3=0.81, undefined=1))
+    '0.800 [0.790, 0.810], 1 undefined'
+    """
+    if not is_defined(values["median"]):
+        return UNDEFINED
+    left_out = f", {values['undefined']} undefined" if values.get("undefined") else ""
+    return f"{values['median']:.3f} [{values['q1']:.3f}, {values['q3']:.3f}]{left_out}"
+
+
+def difference_cells(pair: Mapping[str, Any], ahead: str = "{} ahead", behind: str = "{} ahead") -> list[str]:
+    """The cells of :data:`COLUMNS` for one of :func:`iqa_zoo.engine.summaries.differences`.
+
+    Args:
+        pair: the difference.
+        ahead, behind: the verdicts where the first is ahead and where the second is; ``{}`` is the name of who is.
 
     >>> difference_cells(dict(first="a", second="b", mean=0.03, low=0.01, high=0.05, wins=9, splits=10, p_holm=0.01, tie=False))
     ['+0.030', '[+0.010, +0.050]', '9 of 10', '0.010', 'a ahead']
     """
+    if not is_defined(pair["mean"]):
+        return [UNDEFINED, "-", "-", "-", f"{UNDEFINED}: {pair['why']}"]
     return [
         f"{pair['mean']:+.3f}",
         f"[{pair['low']:+.3f}, {pair['high']:+.3f}]",
         f"{pair['wins']} of {pair['splits']}",
         f"{pair['p_holm']:.3f}",
-        verdict_of(pair),
+        verdict_of(pair, ahead, behind),
     ]
 
 
-def verdict_of(pair: Mapping[str, Any]) -> str:
-    """Who is ahead; where the interval contains 0, nobody is.
+def verdict_of(pair: Mapping[str, Any], ahead: str = "{} ahead", behind: str = "{} ahead") -> str:
+    """Which model is ahead; neither is where the interval contains 0 or the difference is undefined.
 
-    >>> verdict_of(dict(first="a", second="b", mean=0.03, tie=True))
-    'a tie'
+    >>> verdict_of(dict(first="a", second="b", mean=0.03, tie=True)), verdict_of(dict(mean=None))
+    ('a tie', 'undefined')
     """
-    return "a tie" if pair["tie"] else f"{pair['first'] if pair['mean'] > 0 else pair['second']} ahead"
+    if not is_defined(pair["mean"]):
+        return UNDEFINED
+    if pair["tie"]:
+        return "a tie"
+    return ahead.format(pair["first"]) if pair["mean"] > 0 else behind.format(pair["second"])
+
+
+def defined(pairs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The differences that have a value."""
+    return [pair for pair in pairs if is_defined(pair["mean"])]
+
+
+def undefined_notes(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line that names the trainings whose SROCC is undefined, and why; nothing where there are none.
+
+    >>> undefined_notes([dict(model="a", split="s1", srocc=None, predictions={"1.png": 2.0}), dict(model="b", error="...")])
+    ['SROCC is undefined and left out of medians and differences: a (all scores are equal on split s1).']
+    """
+    splits_of: dict[tuple[str, str], list[str]] = {}
+    for run in runs:
+        if "srocc" in run and not is_defined(run["srocc"]):
+            splits_of.setdefault((run["model"], why_undefined(run)), []).append(str(run["split"]))
+    found = []
+    for (model, why), splits in splits_of.items():
+        more = f" and {len(splits) - SPLITS_NAMED} others" if len(splits) > SPLITS_NAMED else ""
+        found.append(f"{model} ({why} on split {', '.join(splits[:SPLITS_NAMED])}{more})")
+    return [f"SROCC is undefined and left out of medians and differences: {'; '.join(found)}."] if found else []
 
 
 def interval_note(splits: int) -> str:
@@ -49,31 +103,20 @@ def interval_note(splits: int) -> str:
     )
 
 
-def spread(values: Mapping[str, float]) -> str:
-    """Median and quartiles.
-
-    >>> spread(dict(median=0.8, q1=0.79, q3=0.81))
-    '0.800 [0.790, 0.810]'
-    """
-    return f"{values['median']:.3f} [{values['q1']:.3f}, {values['q3']:.3f}]"
-
-
 def summary_of(name: str, pairs: Sequence[Mapping[str, Any]]) -> str:
     """Over several places (shares, backbones, datasets) in a line: who is ahead in how many.
 
-    >>> pairs = [dict(first="a", second="b", mean=m, tie=t) for m, t in ((0.1, False), (0.01, True), (0.1, False))]
+    >>> pairs = [dict(first="a", second="b", mean=m, tie=t) for m, t in ((0.1, False), (0.01, True), (None, False))]
     >>> summary_of("3 shares", pairs)
-    'a and b at 3 shares: a ahead at 2, ties at 1.'
+    'a and b at 3 shares: a ahead at 1, ties at 1, undefined at 1.'
     """
     first, second = pairs[0]["first"], pairs[0]["second"]
-    counts = {f"{who} ahead": sum(verdict_of(pair) == f"{who} ahead" for pair in pairs) for who in (first, second)}
-    counts["ties"] = sum(bool(pair["tie"]) for pair in pairs)
-    told = ", ".join(f"{what} at {number}" for what, number in counts.items() if number)
-    return f"{first} and {second} at {name}: {told}."
-
-
-def decoders_table(results: Mapping[str, Any]) -> Table:
-    """The decoders as they were trained: their sizes, and what was moved to match them."""
-    wanted = {key: results[key] for key in ("matched", "match", "target", "yardstick", "backbone") if key in results}
-    table = comparison_tables(wanted)[0]
-    return replace(table, title=table.title.removeprefix("(b) "))
+    verdicts = [verdict_of(pair) for pair in pairs]
+    words = {
+        f"{first} ahead": f"{first} ahead",
+        f"{second} ahead": f"{second} ahead",
+        "a tie": "ties",
+        UNDEFINED: UNDEFINED,
+    }
+    counted = ", ".join(f"{words[verdict]} at {verdicts.count(verdict)}" for verdict in words if verdict in verdicts)
+    return f"{first} and {second} at {name}: {counted}."

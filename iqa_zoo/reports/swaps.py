@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.budgets.budget import in_words
+from iqa_zoo.engine.statistics import is_defined
 from iqa_zoo.engine.swaps import FACTORS, factors_of
 from iqa_zoo.reports.comparison import protocol_notes
+from iqa_zoo.reports.shared import defined, format_spread
 from iqa_zoo.reports.table import Table, count
 
 if TYPE_CHECKING:
@@ -123,7 +125,7 @@ def _combinations(results: Results) -> Table:
     rows.append(_yardstick(results, behind))
     parts = [WORDS[factor] for factor in FACTORS]
     columns = ["", *parts, "SROCC, median [quartiles]", "to the first, mean", "params", "MACs", "moved"]
-    others = [pair for pair in results["behind_first"] if pair["second"] != results["yardstick"]]
+    others = [pair for pair in defined(results["behind_first"]) if pair["second"] != results["yardstick"]]
     sizes_of = [row["budget"]["decoder"][results["match"]] for row in results["rows"]]
     furthest = max(abs(size / results["target"] - 1) for size in sizes_of)
     notes = [
@@ -142,9 +144,10 @@ def _quality(results: Results, behind: dict[str, Results], model: str) -> tuple[
     """Median and quartiles of a model's SROCC, and its paired difference to the first one."""
     quality, told = "failed", "-"
     if model in results["summary"]:
-        srocc = results["summary"][model]["srocc"]
-        quality = f"{srocc['median']:.3f} [{srocc['q1']:.3f}, {srocc['q3']:.3f}]"
-    if model in behind:
+        quality = format_spread(results["summary"][model]["srocc"])
+    if model in behind and not is_defined(behind[model]["mean"]):
+        told = "undefined"
+    elif model in behind:
         pair = behind[model]
         tie = ", a tie" if pair["tie"] else ""
         told = f"{-pair['mean']:+.3f} [{-pair['high']:+.3f}, {-pair['low']:+.3f}]{tie}"
@@ -159,7 +162,9 @@ def _yardstick(results: Results, behind: dict[str, Results]) -> list[str]:
 
 def _median(results: Results, model: str) -> float:
     summary = results["summary"].get(model)
-    return float(summary["srocc"]["median"]) if summary else -2.0
+    if summary is None:
+        return -3.0  # failed
+    return float(summary["srocc"]["median"]) if is_defined(summary["srocc"]["median"]) else -2.0
 
 
 def swap_verdicts(results: Results) -> list[str]:
@@ -257,6 +262,6 @@ def _scores(runs: Iterable[Results]) -> dict[str, list[float]]:
     """Every SROCC of each model."""
     found: dict[str, list[float]] = {}
     for run in runs:
-        if "error" not in run:
+        if "error" not in run and is_defined(run["srocc"]):
             found.setdefault(run["model"], []).append(run["srocc"])
     return found

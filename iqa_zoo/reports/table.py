@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rich.table import Table as RichTable
+from rich.text import Text
 
 
 @dataclass
@@ -29,18 +30,21 @@ class Table:
     left: Sequence[str] = field(default_factory=lambda: ["model"])
 
     def rich(self) -> RichTable:
-        table = RichTable(title=self.title, title_justify="left", title_style="bold", caption="\n".join(self.notes))
-        table.caption_justify = "left"
+        """The table for a terminal; names with brackets are no markup."""
+        notes = Text("\n".join(self.notes), style="table.caption")
+        table = RichTable(
+            title=Text(self.title, style="bold"), title_justify="left", caption=notes, caption_justify="left"
+        )
         for column in self.columns:
-            table.add_column(column, justify="left" if column in self.left else "right", overflow="fold")
+            table.add_column(Text(column), justify="left" if column in self.left else "right", overflow="fold")
         for row in self.rows:
-            table.add_row(*row)
+            table.add_row(*(Text(str(cell)) for cell in row))
         return table
 
     def markdown(self) -> str:
         rule = " | ".join(":--" if column in self.left else "--:" for column in self.columns)
         lines = [f"**{self.title}**", "", "| " + " | ".join(self.columns) + " |", f"| {rule} |"]
-        lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in self.rows]
+        lines += ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in self.rows]
         return "\n".join([*lines, *(f"\n{note}" for note in self.notes)])
 
 

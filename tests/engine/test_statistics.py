@@ -27,7 +27,9 @@ def two_models(count, seed, noise_a=0.5, noise_b=0.5):
 def test_median_and_quartiles():
     spread = median_iqr([5, 1, 2, 4, 3])
     assert (spread.median, spread.q1, spread.q3, spread.iqr) == (3, 2, 4, 2)
-    assert np.isnan(median_iqr([0.8, np.nan, 0.9]).median)
+    spread = median_iqr([0.8, np.nan, 1.0, None])
+    assert (spread.median, spread.undefined) == (pytest.approx(0.9), 2)
+    assert np.isnan(median_iqr([np.nan, None]).median)
     with pytest.raises(InputError):
         median_iqr([])
 
@@ -91,7 +93,10 @@ def test_equal_models_tie():
 def test_verdict_names_the_model_ahead():
     assert Difference(-0.02, -0.03, -0.01, 0.01, 10).verdict("a", "b") == "b ahead by 0.020 [0.010, 0.030]"
     nothing = float("nan")
-    assert Difference(nothing, nothing, nothing, nothing, 10).is_tie
+    undefined = Difference(nothing, nothing, nothing, nothing, 10)
+    assert not undefined.is_defined
+    assert not undefined.is_tie
+    assert undefined.verdict("a", "b") == "undefined"
 
 
 def test_paired_difference_refuses():
@@ -196,7 +201,8 @@ def test_bootstrap_of_constant_scores_is_undefined():
     _, b, mos = two_models(20, 0)
     found = bootstrap_difference(np.ones(20), b, mos, count=10)
     assert np.isnan(found.mean)
-    assert found.is_tie
+    assert not found.is_defined
+    assert not found.is_tie
 
 
 @pytest.mark.parametrize(

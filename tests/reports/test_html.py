@@ -18,7 +18,7 @@ from iqa_zoo.reports.html.pictures import Pictures
 from iqa_zoo.reports.html.predictions import predictions_of
 from iqa_zoo.reports.html.tables import view_of
 from iqa_zoo.reports.plots import Interval, forest
-from iqa_zoo.reports.run import STUDIES, Script, write_run
+from iqa_zoo.reports.run import STUDIES, Script, write_results, write_views
 from iqa_zoo.reports.table import Table
 
 NAMES = [f"{i}.png" for i in range(12)]
@@ -248,15 +248,19 @@ def test_a_script_writes_the_page_fresh_and_from_a_run(script, made, results, tm
     assert "page in" in capsys.readouterr().err
 
 
-def test_a_page_that_cannot_be_written_is_reported(script, results, tmp_path, capsys):
-    assert script.run(asked(tmp_path, html=tmp_path, root=None), lambda *_: results, lambda: tmp_path / "run") == 0
-    assert "cannot be written" in capsys.readouterr().err
+def test_a_page_that_cannot_be_written_is_an_error_before_the_study(script, tmp_path, capsys):
+    def study(*_):
+        raise AssertionError("the study began")
+
+    assert script.run(asked(tmp_path, html=tmp_path, root=None), study, lambda: tmp_path / "run") == 2
+    assert capsys.readouterr().err == f"error: {tmp_path}: cannot be written (Is a directory)\n"
 
 
 def test_the_command_on_a_study(made, results, tmp_path, capsys, script):
     from rich.console import Console
 
-    write_run(results, tmp_path / "run", script.tables(results), ["A tie."], Console(quiet=True))
+    write_results(results, tmp_path / "run")
+    write_views(results, tmp_path / "run", script.tables(results), ["A tie."], Console(quiet=True))
     made.photo_folder(tmp_path / "photos", NAMES)
     out = str(tmp_path / "r.html")
     assert (

@@ -2,7 +2,8 @@
 
 import pytest
 
-from iqa_zoo.reports.shared import COLUMNS, decoders_table, difference_cells, interval_note, summary_of, verdict_of
+from iqa_zoo.reports.comparison import decoders_table
+from iqa_zoo.reports.shared import COLUMNS, difference_cells, interval_note, summary_of, verdict_of
 
 
 def pair(mean, tie=False):
@@ -26,6 +27,15 @@ def test_several_places_in_a_line():
     assert summary_of("3 shares", [pair(0.2), pair(-0.2), pair(0.1, True)]) == (
         "a and b at 3 shares: a ahead at 1, b ahead at 1, ties at 1."
     )
+
+
+def test_the_order_of_depth_is_not_told_where_a_step_is_undefined():
+    from iqa_zoo.reports.probe import _order
+
+    rows = [dict(model=name, level=name) for name in "abc"]
+    pairs = {(deep, shallow): {**pair(0.2), "first": deep, "second": shallow} for deep, shallow in ("ba", "cb")}
+    pairs["c", "b"]["mean"] = None
+    assert _order(rows, pairs) == "some steps of depth cannot be judged, as an SROCC is undefined"
 
 
 def test_the_note_is_of_the_test_that_was_made():

@@ -6,8 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from iqa_zoo.engine.comparison import differences, summarise
 from iqa_zoo.engine.metrics import METRICS
+from iqa_zoo.engine.summaries import differences, summarise
 from iqa_zoo.engine.swaps import FACTORS, analyse
 from iqa_zoo.reports.swaps import swap_figures, swap_tables, swap_verdicts
 

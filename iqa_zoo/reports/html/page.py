@@ -11,7 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from iqa_zoo.errors import InputError
+from iqa_zoo.outputs import write_bytes
 from iqa_zoo.reports.html.figures import Drawing
 from iqa_zoo.reports.html.gallery import Gallery
 from iqa_zoo.reports.html.protocol import ConfigText
@@ -90,9 +90,6 @@ def write_page(page: Page, path: Path) -> int:
     Raises:
         InputError: the file cannot be written.
     """
-    content = render(page).encode()
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
+    content = render(page).encode("utf-8", "backslashreplace")
+    write_bytes(path, content)
     return len(content)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,8 @@ from iqa_zoo.reports.html.pictures import Pictures, explanations
 from iqa_zoo.reports.html.predictions import datasets_of, predictions_of
 from iqa_zoo.reports.html.protocol import command_of, conditions_of, configs_of, label_warnings
 from iqa_zoo.reports.html.tables import view_of
+from iqa_zoo.reports.run import RESULTS, read_results, reading_results
+from iqa_zoo.reports.shared import undefined_notes
 from iqa_zoo.reports.table import Table
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def study_page(
     if failed:
         named = ", ".join(dict.fromkeys(str(run["model"]) for run in failed))
         warnings.append(f"{len(failed)} trainings failed and are missing here: {named}.")
+    warnings += undefined_notes(results.get("runs", []))
     if results.get("runs") and not found:
         warnings.append("These results hold no predictions of single images, so no image is shown.")
     return Page(
@@ -111,25 +113,21 @@ def page_of_run(folder: Path, arguments: argparse.Namespace) -> Page:
     Raises:
         InputError: results that no script of this package made, or neither results nor tables.
     """
-    file, kept = folder / "results.json", folder / "tables.md"
+    file, kept = folder / RESULTS, folder / "tables.md"
     try:
-        results = json.loads(file.read_text(encoding="utf-8"))
-        if not isinstance(results, dict):
-            raise ValueError("not an object")
-    except (OSError, ValueError) as error:
+        results = read_results(folder)
+    except InputError as error:
         if not kept.is_file():
-            raise InputError(f"{folder}: {file.name} cannot be read ({error}), and there is no {kept.name}") from error
+            raise InputError(f"{error}, and there is no {kept.name}") from error
         return Page(
             f"Study in {folder.name}",
             f"{file.name} is missing or damaged: only the tables that were kept as text can be shown.",
             warnings=[f"Missing part: {file.name}. Without it there are no figures, images, conditions and configs."],
-            text=kept.read_text(encoding="utf-8"),
+            text=kept.read_text(encoding="utf-8", errors="backslashreplace"),
         )
-    kind = kind_of(results)
-    try:
+    with reading_results(file, results):
+        kind = kind_of(results)
         tables, sentences = kind.tables(results), kind.sentences(results)
         figures = kind.figures(results) if kind.figures else {}
-    except KeyError as error:
-        raise InputError(f"{file} lacks {error}; it is of another version, or damaged") from error
-    told = sentences.splitlines() if isinstance(sentences, str) else sentences
-    return page_of_arguments(results, tables, told, figures, arguments, folder, again=True)
+        told = sentences.splitlines() if isinstance(sentences, str) else sentences
+        return page_of_arguments(results, tables, told, figures, arguments, folder, again=True)

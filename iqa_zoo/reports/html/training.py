@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from iqa_zoo.commands.dataset_options import load_dataset
-from iqa_zoo.engine.run_folder import RunFolder
+from iqa_zoo.engine.statistics import is_defined
+from iqa_zoo.engine.summaries import why_undefined
 from iqa_zoo.errors import IqaZooError
 from iqa_zoo.reports.html.figures import drawings
 from iqa_zoo.reports.html.find import GIVE, MAKES_ITSELF
@@ -30,6 +30,9 @@ from iqa_zoo.reports.html.protocol import (
     versions_of,
 )
 from iqa_zoo.reports.html.tables import view_of
+from iqa_zoo.reports.html.training_folder import Training, read_training
+from iqa_zoo.reports.run import reading_results
+from iqa_zoo.reports.shared import format_number
 from iqa_zoo.reports.table import Table, count
 
 if TYPE_CHECKING:
@@ -37,12 +40,6 @@ if TYPE_CHECKING:
 
     from iqa_zoo.data.rated import RatedImages
 
-PARTS = {
-    "run": "what was trained on what",
-    "split": "the images of each part",
-    "history": "the epochs",
-    "result": "test metrics and predictions",
-}
 METRICS = {
     "srocc": "SROCC",
     "plcc": "PLCC, raw scores",
@@ -53,50 +50,21 @@ METRICS = {
 }
 
 
-@dataclass(frozen=True)
-class Training:
-    """What a folder holds; empty where a file is missing, and then ``missing`` says so."""
-
-    folder: Path
-    run: Mapping[str, Any]
-    split: Mapping[str, Any]
-    history: Sequence[Mapping[str, Any]]
-    result: Mapping[str, Any]
-    missing: Sequence[str]
-
-
-def is_training(folder: Path) -> bool:
-    """Whether any file of a training lies there."""
-    return any((folder / f"{part}.json").is_file() for part in PARTS)
-
-
-def read_training(folder: Path) -> Training:
-    """Read what is there; a file that is missing or damaged is named and its place stays empty."""
-    kept, found, missing = RunFolder(folder), dict[str, Any](), []
-    for part, words in PARTS.items():
-        empty: Any = [] if part == "history" else {}
-        found[part] = empty
-        try:
-            content = kept.read(part)
-        except IqaZooError:
-            damaged = (folder / f"{part}.json").exists()
-            missing.append(f"{'Damaged' if damaged else 'Missing'} part: {part}.json ({words}).")
-            continue
-        if isinstance(content, type(empty)):
-            found[part] = content
-        else:
-            missing.append(f"Damaged part: {part}.json ({words}).")
-    if not kept.weights.is_file():
-        missing.append("Missing part: weights.safetensors, the weights of the selected epoch.")
-    return Training(folder, missing=missing, **found)
-
-
 def page_of_training(folder: Path, arguments: argparse.Namespace) -> Page:
-    """The page of a training, with its images and labels where the arguments (``data``, ``root``, ``option``) say where they lie."""
+    """The page of a training, with its images and labels where the arguments (``data``, ``root``, ``option``) say where they lie.
+
+    Raises:
+        InputError: a file of it holds values of the wrong kind.
+    """
     training = read_training(folder)
+    with reading_results(folder, training.run):
+        return _page(training, arguments)
+
+
+def _page(training: Training, arguments: argparse.Namespace) -> Page:
     run, result = training.run, training.result
     data, note = _dataset(training, arguments)
-    explain, left_out = explanations(folder / "explain")
+    explain, left_out = explanations(training.folder / "explain")
     label = str(run.get("data", {}).get("label", "MOS"))
     predictions = _predictions(training, data)
     tables = [table for table in (_quality(training, predictions, data), _rules(training), _kinds(training)) if table]
@@ -138,7 +106,9 @@ def _verdict(training: Training) -> str:
     kept = (
         f"epoch {training.result['epoch']} of {training.result['epochs']}, by the rule {training.result['selection']}"
     )
-    return f"On {images} test images: SROCC {metrics['srocc']:.3f}, PLCC {metrics['plcc']:.3f} ({kept})."
+    if not is_defined(metrics["srocc"]):
+        return f"On {images} test images SROCC is undefined, as {why_undefined(training.result)} ({kept})."
+    return f"On {images} test images: SROCC {metrics['srocc']:.3f}, PLCC {format_number(metrics['plcc'])} ({kept})."
 
 
 def _peeking(training: Training) -> list[str]:
@@ -182,7 +152,7 @@ def _quality(training: Training, predictions: Predictions | None, data: RatedIma
         return None
     validation = training.result.get("validation") or {}
     rows = [
-        [words, f"{metrics[name]:.3f}", f"{validation[name]:.3f}" if name in validation else "-"]
+        [words, format_number(metrics[name]), format_number(validation[name]) if name in validation else "-"]
         for name, words in METRICS.items()
         if name in metrics
     ]
@@ -194,12 +164,13 @@ def _quality(training: Training, predictions: Predictions | None, data: RatedIma
         groups = [contents[name] for name in predictions.names] if data.references is not None else None
         if len(set(groups or predictions.names)) >= 5:
             interval = bootstrap_interval(predictions.scores["the model"], predictions.mos_I, groups=groups)
-            rows[0][1] += f" [{interval.low:.3f}, {interval.high:.3f}]"
             of = "contents" if groups else "images"
-            notes = [
-                f"SROCC with its 95 % interval: bootstrap over {interval.count} test {of}; what differs from training to training is "
-                "not in it."
-            ]
+            if is_defined(interval.low):
+                rows[0][1] += f" [{interval.low:.3f}, {interval.high:.3f}]"
+                notes = [
+                    f"SROCC with its 95 % interval: bootstrap over {interval.count} test {of}; what differs from training to "
+                    "training is not in it."
+                ]
     elif predictions is None:
         notes = ["No interval: it needs the labels of the test images."]
     return Table("Quality, measured", ["metric", "test", "validation"], rows, notes, left=["metric"])
@@ -210,7 +181,7 @@ def _rules(training: Training) -> Table | None:
     if not rules:
         return None
     rows = [
-        [rule_in_words(rule), str(told["epoch"]), f"{told['srocc']:.3f}", f"{told['plcc']:.3f}"]
+        [rule_in_words(rule), str(told["epoch"]), format_number(told["srocc"]), format_number(told["plcc"])]
         for rule, told in rules.items()
     ]
     columns = ["rule", "epoch", "test SROCC", "test PLCC"]
@@ -221,7 +192,7 @@ def _kinds(training: Training) -> Table | None:
     kinds = training.result.get("srocc_by_distortion")
     if not kinds:
         return None
-    rows = [[kind or "none named", f"{srocc:.3f}"] for kind, srocc in kinds.items()]
+    rows = [[kind or "none named", format_number(srocc)] for kind, srocc in kinds.items()]
     return Table("Test SROCC by distortion", ["distortion", "SROCC"], rows, left=["distortion"])
 
 
@@ -249,8 +220,8 @@ def _budget(run: Mapping[str, Any]) -> tuple[Table | None, str]:
 def _epochs(training: Training) -> Table:
     rows = []
     for epoch in training.history:
-        measured = [(epoch.get(part) or {}).get("srocc") for part in ("validation", "test")]
-        cells = ["-" if value is None else f"{value:.3f}" for value in measured]
+        measured = [epoch.get(part) for part in ("validation", "test")]
+        cells = [format_number(metrics["srocc"]) if metrics else "-" for metrics in measured]
         rows.append(
             [
                 str(epoch["epoch"]),
@@ -275,7 +246,8 @@ def _figures(training: Training) -> dict[str, Figure]:
 
     series = {}
     for part in ("validation", "test"):
-        points = [(epoch["epoch"], epoch[part]["srocc"]) for epoch in training.history if epoch.get(part)]
+        measured = [epoch for epoch in training.history if epoch.get(part) and is_defined(epoch[part]["srocc"])]
+        points = [(epoch["epoch"], epoch[part]["srocc"]) for epoch in measured]
         if points:
             series[part] = [(float(at), Interval(value, value, value)) for at, value in points]
     if not series:

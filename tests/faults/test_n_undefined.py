@@ -1,0 +1,239 @@
+"""One decoder that gives one score for all images: it is undefined and said to be, and loses nothing of the others."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import importlib.util
+import json
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from iqa_zoo.commands.study import gather
+from iqa_zoo.engine.selection import choose, every_rule
+from iqa_zoo.engine.swaps import analyse
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+CONSTANT_HEAD = '''
+import torch
+from torch import nn
+from iqa_zoo.contracts import HeadOutput
+
+class ConstantHead(nn.Module):
+    """One score for all images.
+
+    Args:
+        dim: model width. Handed down.
+        hidden: of a layer whose output is not read.
+    """
+
+    def __init__(self, *, dim: int, hidden: int = 8):
+        super().__init__()
+        self.score = nn.Parameter(torch.zeros(()))
+        self.unread = nn.Linear(dim, hidden)
+
+    def forward(self, queries_BND):
+        score_BN = self.score.expand(queries_BND.shape[:2]) + 0 * self.unread(queries_BND).mean(2)
+        return HeadOutput(score_BN.mean(1), score_BN)
+'''
+SMALL = ["--splits", 2, "--epochs", 1, "--crops", 1, "--batch-size", 8, "--selection", "last", "--jobs", 1]  # fmt: skip
+Run = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def photos(tmp_path: Path, install: Callable[..., Path]) -> Path:
+    """A table of 30 images, and the configs ``gcn`` and ``constant``; the head of the latter is a plugin's."""
+    install("iqa-zoo-constant", {"heads": {"constant": "constant_head:ConstantHead"}}, constant_head=CONSTANT_HEAD)
+    rng = np.random.default_rng(0)
+    lines = ["image,mos"]
+    for i in range(30):
+        noise = rng.normal(128, 3 * (i + 1), (224, 224, 3)).clip(0, 255).astype(np.uint8)
+        Image.fromarray(noise).save(tmp_path / f"{i}.png")
+        lines.append(f"{i}.png,{100 - 3 * i}")
+    (tmp_path / "labels.csv").write_text("\n".join(lines) + "\n")
+    config = dict(
+        dim=24,
+        backbone=dict(type="timm_features", name="test_resnet", stages=[3, 4]),
+        queries=dict(type="guided"),
+        memory=dict(type="grid_pool", grid=2),
+        interactions=[dict(type="query_gcn", hidden=[8]), dict(type="cross_attention", num_heads=2)],
+        head=dict(type="linear"),
+        losses=[dict(type="l1")],
+    )
+    (tmp_path / "gcn.yaml").write_text(yaml.safe_dump(config))
+    (tmp_path / "constant.yaml").write_text(yaml.safe_dump({**config, "head": dict(type="constant")}))
+    return tmp_path
+
+
+@pytest.fixture
+def run(photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], one_thread: None) -> Run:
+    """Run a study script in the folder and return what its results hold, strict JSON and all its files checked."""
+    monkeypatch.chdir(photos)
+    monkeypatch.setenv("IQA_ZOO_CACHE", str(photos / "cache"))
+
+    def study(script: str, *arguments: object, edit: Callable[[ModuleType], None] | None = None) -> dict[str, Any]:
+        outputs = ["--out", "run", "--json", "r.json", "--csv", "r.csv", "--markdown", "r.md", "--html", "r.html"]
+        words = [str(word) for word in (*arguments, *SMALL, *outputs)]
+        monkeypatch.setattr(sys, "argv", [f"{script}.py", *words])
+        module = load(script)
+        if edit is not None:
+            edit(module)
+        code = module.main(words)
+        printed = capsys.readouterr()
+        assert code == 0, printed.err
+        text = (photos / "r.json").read_text()
+        assert "NaN" not in text
+        assert (photos / "run" / "results.json").read_text() == text
+        assert "nan" not in (photos / "r.csv").read_text()
+        assert "nan" not in (photos / "r.md").read_text()
+        assert "undefined" in (photos / "r.md").read_text()
+        assert "undefined" in (photos / "r.html").read_text()
+        assert " nan" not in printed.out + printed.err
+        assert load(script).main(["--from", "run"]) == 0  # what was kept tells the same
+        again = capsys.readouterr().out
+        assert again.splitlines()[:-1] == printed.out.splitlines()[:-1]
+        results: dict[str, Any] = json.loads(text)
+        return {**results, "printed": printed.out}
+
+    return study
+
+
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"benchmarks_{name}", BENCHMARKS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+TABLE = ("--data", "table", "--root", "labels.csv", "--backbone", "test_resnet")
+
+
+def test_compare(run: Run, photos: Path) -> None:
+    results = run("compare", "gcn.yaml", "constant.yaml", *TABLE, "--no-latency")
+    assert [r["srocc"] is None for r in results["runs"]] == [False, True, False] * 2
+    summary = results["summary"]
+    assert summary["constant"]["srocc"] == {"median": None, "q1": None, "q3": None, "undefined": 2}
+    assert summary["constant"]["rmse"]["median"] > 0
+    assert summary["gcn"]["srocc"]["undefined"] == 0
+    pairs = {(pair["first"], pair["second"]): pair for pair in results["differences"]}
+    assert pairs["gcn", "constant"]["mean"] is None
+    assert pairs["gcn", "linear_probe"]["p_holm"] == pairs["gcn", "linear_probe"]["p"]
+    assert (
+        f"gcn and constant: the difference is undefined, as constant: all scores are equal on split {results['splits'][0]}."
+        in results["printed"]
+    )
+    with (photos / "r.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["srocc"] == "" for row in rows] == [False, True, False] * 2
+    assert all(float(row["rmse"]) > 0 for row in rows)
+
+
+def test_ablate(run: Run) -> None:
+    results = run("ablate", "constant.yaml", *TABLE, "--only", "as-is")
+    assert all(pair["mean"] is None for pair in results["differences"])
+    assert results["differences"]
+    assert "As they are: undefined: " in results["printed"]
+
+
+def test_ablate_sizes(run: Run) -> None:
+    results = run("ablate", "constant.yaml", *TABLE, "--sensitivity", "queries")
+    assert "Ties with constant: none." in results["printed"]
+    assert "Undefined: queries=" in results["printed"]
+
+
+def test_data_efficiency(run: Run) -> None:
+    results = run("data_efficiency", "gcn.yaml", "constant.yaml", *TABLE, "--fractions", 0.5, 1)
+    assert "gcn and constant at 2 shares: undefined at 2." in results["printed"]
+    assert [row["srocc"]["median"] is None for row in results["rows"]] == [False, True, False] * 2
+
+
+def test_scaling(run: Run) -> None:
+    study = ("scaling", "--backbones", "test_resnet", "--data", "table", "--root", "labels.csv", "--no-latency")
+    results = run(*study, "gcn.yaml", "constant.yaml")
+    assert results["best"] in ("gcn on test_resnet", "linear_probe on test_resnet")
+    assert not any("constant" in model for models in results["front"].values() for model in models)
+
+
+SWAPPED = ("--queries", "learned", "guided", "--interactions", "none", "--memories", "tokens", "--budget", 200_000)
+
+
+def test_swap(run: Run) -> None:
+    results = run("swap", *TABLE, *SWAPPED, "--heads", "linear", "constant")
+    assert results["analysis"]["combinations"] == 2
+    assert not results["refused"]
+    assert {row["factor"] for row in results["analysis"]["main"]} == {"queries"}
+    undefined = [row["model"] for row in results["rows"] if row["levels"]["head"] == "constant"]
+    assert len(undefined) == 2
+    assert all(f"{model} (all scores are equal on split" in results["printed"] for model in undefined)
+
+
+def test_swap_of_undefined_combinations_only(run: Run) -> None:
+    results = run("swap", *TABLE, *SWAPPED, "--heads", "constant")
+    assert results["analysis"]["why"] == "fewer than two combinations have an SROCC on every split"
+
+
+def test_cross_dataset(run: Run, photos: Path) -> None:
+    lines = (photos / "labels.csv").read_text().splitlines()
+    (photos / "other.csv").write_text("\n".join([lines[0], *lines[:0:-1]]) + "\n")
+    sets = ("--data", "table=labels.csv", "--data", "table=other.csv,name=other", "--backbone", "test_resnet")
+    results = run("cross_dataset", "gcn.yaml", "constant.yaml", *sets)
+    cells = {(row["model"], row["train"] == row["test"]): row["srocc"]["median"] for row in results["rows"]}
+    assert cells["constant", True] is None
+    assert cells["constant", False] is None
+    assert cells["gcn", False] is not None
+    assert "gcn and constant at 2 own test parts: undefined at 2." in results["printed"]
+    assert "gcn and constant at 2 pairs of datasets: undefined at 2." in results["printed"]
+
+
+def test_probe_layers(run: Run) -> None:
+    def without_level_2(module: ModuleType) -> None:
+        ridge_scores = module.ridge_scores
+        module.ridge_scores = lambda bank, level, mos, split: (  # type: ignore[attr-defined]
+            ridge_scores(bank, level, mos, split) * (level != 2)
+        )
+
+    results = run("probe_layers", "--backbones", "nss", *TABLE[:4], "--heads", "ridge", edit=without_level_2)
+    medians = {row["number"]: row["srocc"]["median"] for row in results["rows"]}
+    assert medians.pop(2) is None
+    assert None not in medians.values()
+    for pair in results["differences"]:
+        assert (pair["mean"] is None) == ("stage 2" in pair["first"] + pair["second"])
+    assert "nss, ridge: best at stage" in results["printed"]
+
+
+def test_a_line_a_split_while_trainings_run(capsys: pytest.CaptureFixture[str]) -> None:
+    from rich.console import Console
+
+    split = argparse.Namespace(id="s1")
+    records = iter([(0, {"model": "a", "split": "s1", "srocc": math.nan})])
+    gather(records, ["a"], [split], lambda *_: None, Console(stderr=True))  # type: ignore[list-item]
+    assert "split 1 (s1): SROCC a undefined" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("undefined", [math.nan, None])
+def test_an_epoch_without_a_metric_is_chosen_last(undefined: float | None) -> None:
+    history = [
+        dict(epoch=i, validation=dict(srocc=value), test=dict(srocc=value, plcc=value))
+        for i, value in enumerate([undefined, -0.5, undefined], start=1)
+    ]
+    assert choose(history, "validation") == 1
+    assert choose(history, "test-oracle") == 1
+    none = [{**epoch, "validation": dict(srocc=undefined), "test": dict(srocc=undefined)} for epoch in history]
+    assert choose(none, "validation") == 2
+    assert set(every_rule(none)) == {"validation", "last", "test-oracle"}
+
+
+def test_an_analysis_of_one_combination_says_why_there_is_none() -> None:
+    assert analyse([[0.5], [0.6]], [{"head": "moe"}], 0.25)["why"]
