@@ -26,7 +26,9 @@ from iqa_zoo.commands.dataset_options import add_dataset_options, add_look_alike
 from iqa_zoo.config import Config, config_hash, load_config, resolve_config
 from iqa_zoo.contracts import FeatureSpec, spec_of
 from iqa_zoo.data.look_alikes import LookAlikes, group_look_alikes
+from iqa_zoo.data.preflight import check_images
 from iqa_zoo.data.rated import RatedImages
+from iqa_zoo.data.release import some
 from iqa_zoo.data.splits import Split, load_splits, make_splits
 from iqa_zoo.engine.comparison import backbone_config
 from iqa_zoo.engine.estimate import seconds_a_step
@@ -353,6 +355,7 @@ class Bench:
     backbone: nn.Module
     config: Config
     banks: dict[RatedImages, FeatureBank] = field(default_factory=dict)  # two datasets may share their name
+    enlarged: dict[RatedImages, list[str]] = field(default_factory=dict)  # names of the images that were too small
 
     @classmethod
     def of(
@@ -390,6 +393,12 @@ class Bench:
                 raise IqaZooError(
                     f"the features of {data.name} need {size:.1f} GB in {cache_folder()}, more than --max-cache-gb "
                     f"{self.arguments.max_cache_gb:g}; raise it, or use fewer --crops"
+                )
+            side = self.spec.image_size
+            small = self.enlarged[data] = check_images(data, range(len(data)), side)
+            if small:
+                self.say(
+                    f"{len(small)} of {len(data)} images of {data.name} are enlarged to {side} pixels: {some(small)}"
                 )
             bank = extract_features(
                 self.backbone.to(torch_device(self.arguments.device)),
@@ -595,7 +604,7 @@ def conditions(
 
 
 def cache_use(records: Sequence[Record], *benches: Bench) -> Record:
-    """What of a study comes from the cache, for its results and the notes of its tables."""
+    """What of a study comes from the cache, and how many images were enlarged, for its results and the notes of its tables."""
     banks = [bank for bench in benches for bank in bench.banks.values()]
     return {
         "from_cache": {
@@ -603,7 +612,8 @@ def cache_use(records: Sequence[Record], *benches: Bench) -> Record:
             "of": sum("resumed" in record for record in records),
             "features": sum(bank.from_cache for bank in banks),
             "of_features": len(banks),
-        }
+        },
+        "enlarged": {data.name: len(small) for bench in benches for data, small in bench.enlarged.items() if small},
     }
 
 

@@ -6,8 +6,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from torch import nn
 from iqa_zoo.cache import FULL, cache_folder, hold_lock, not_writable
 from iqa_zoo.contracts import Features, FeatureSpec, spec_of
 from iqa_zoo.data.crops import load_grid_crops
+from iqa_zoo.data.prefetch import prefetch
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.engine.features import FeatureBank, checksum, open_bank
 from iqa_zoo.errors import InputError
@@ -142,22 +142,6 @@ def _remove_abandoned(cache: Path) -> None:
                 shutil.rmtree(building, ignore_errors=True)
 
 
-def _crops_of(data: RatedImages, size: int, crops: int) -> Iterator[NDArray[np.uint8]]:
-    """Every image's crops, in order, decoded a little ahead."""
-
-    def load(i: int) -> NDArray[np.uint8]:
-        return load_grid_crops(data.paths[i], size, crops)[0]
-
-    with ThreadPoolExecutor(2) as pool:
-        ahead = [pool.submit(load, i) for i in range(min(16, len(data)))]
-        for i in range(len(data)):
-            if i + 16 < len(data):
-                ahead.append(pool.submit(load, i + 16))
-            yield ahead[i].result()
-            ahead[i].cancel()
-            ahead[i] = None  # type: ignore[call-overload]
-
-
 def _compute(
     backbone: nn.Module, data: RatedImages, crops: int, seed: int, folder: Path, progress: Progress | None
 ) -> None:
@@ -167,11 +151,11 @@ def _compute(
     backbone.to(memory_format=torch.channels_last)  # the faster layout for convolutions on CPUs
     arrays: dict[str, np.memmap[Any, Any]] = {}
     per_batch = max(1, BATCH // crops)
-    loaded = _crops_of(data, spec.image_size, crops)
+    loaded = prefetch(lambda path: load_grid_crops(path, spec.image_size, crops)[0], data.paths, ahead=16)
     with seeded(seed, device), torch.inference_mode():
         for start in range(0, len(data), per_batch):
             images = min(per_batch, len(data) - start)
-            pixels = np.concatenate([next(loaded) for _ in range(images)])
+            pixels = np.concatenate([next(loaded)[1].result() for _ in range(images)])
             image_BCHW = (torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255 - mean) / std  # channels last
             values = _numbers(backbone(image_BCHW.to(device)), spec, images, data.paths[start])
             if not arrays:

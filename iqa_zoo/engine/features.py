@@ -43,7 +43,7 @@ class FeatureBank:
         return self.arrays["global"].shape[1]
 
     def standardised(self, images: NDArray[np.int64]) -> FeatureBank:
-        """Return the same bank with every channel brought to mean 0 and deviation 1 over the first crop of some images.
+        """Return the same bank with every channel brought to mean 0 and deviation 1 over one crop of each of some images.
 
         Backbones differ in the scale of their features by orders of magnitude, and decoders in how much they mind.
         With the training images this is what a frozen normalisation layer would learn. A channel that is constant
@@ -77,7 +77,7 @@ class FeatureBank:
 
 
 class _Scales(dict[str, tuple[Tensor, Tensor]]):
-    """Mean and deviation of every channel over the first crop of some images, each array's when it is first asked for."""
+    """Mean and deviation of every channel over one crop of each of some images, computed when an array is first read."""
 
     def __init__(self, bank: FeatureBank, images: NDArray[np.int64]):
         super().__init__()
@@ -87,7 +87,8 @@ class _Scales(dict[str, tuple[Tensor, Tensor]]):
         array = self._bank.arrays[name]
         total, squares, cells = torch.zeros(()), torch.zeros(()), 0
         for chosen in np.array_split(self._images, -(-len(self._images) // 64)):  # a few megabytes at a time
-            flat = torch.from_numpy(array[chosen, 0]).double().flatten(0, -2)
+            crop_B = chosen % self._bank.crops  # each position in turn: the first one is always a corner
+            flat = torch.from_numpy(array[chosen, crop_B]).double().flatten(0, -2)
             total, squares, cells = total + flat.sum(0), squares + flat.square().sum(0), cells + len(flat)
         mean = total / cells
         deviation = (squares / cells - mean.square()).clamp_min(0).sqrt()

@@ -76,7 +76,7 @@ def read_run(folder: str | Path) -> TrainedRun:
             "what the weights are of and on which scale their scores are"
         )
     content = RunFolder(folder).read("run")
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    if content.get("format") != FORMAT:  # another version is refused by the reader
         raise CheckpointError(f"{folder} is not a run of iqa-zoo train: run.json does not say {FORMAT!r} as its format")
     values = _Values(folder / "run.json", content)
     precision = values.get("recipe.precision", str)

@@ -216,10 +216,12 @@ def protocol_notes(results: Results) -> list[str]:
 
 
 def cache_notes(results: Results) -> list[str]:
-    """What of a study was computed before and comes from the cache, or from finished runs.
+    """What of a study was computed before and comes from the cache, or from finished runs; and which images were enlarged.
 
     >>> cache_notes({"from_cache": {"trainings": 12, "of": 20, "features": 1, "of_features": 1}})
     ['12 of 20 trained before; features from the cache.']
+    >>> cache_notes({"enlarged": {"photos": 3}})
+    ["3 images of photos are smaller than the backbone's input and were enlarged (bicubic)."]
     """
     used = results.get("from_cache", {})
     told = []
@@ -228,7 +230,11 @@ def cache_notes(results: Results) -> list[str]:
     if used.get("features"):
         some = f"{used['features']} of {used['of_features']} sets of " if used["features"] < used["of_features"] else ""
         told.append(f"{some}features from the cache")
-    return ["; ".join(told) + "."] if told else []
+    small = [
+        f"{count} images of {name} are smaller than the backbone's input and were enlarged (bicubic)."
+        for name, count in results.get("enlarged", {}).items()
+    ]
+    return (["; ".join(told) + "."] if told else []) + small
 
 
 def left_out_notes(results: Results) -> list[str]:

@@ -217,5 +217,5 @@ def test_what_is_no_run(run, trained, tmp_path):
         code, out, err = run(model=model)
         assert (code, out) == (2, "")
         assert message in err
-    (tmp_path / "run.json").write_text("[]")
+    (tmp_path / "run.json").write_text("{}")
     assert "run.json does not say 'iqa_zoo run, version 1'" in run(model=tmp_path)[2]

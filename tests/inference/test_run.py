@@ -77,6 +77,9 @@ def test_what_is_no_run(trained, tmp_path):
     with pytest.raises(CheckpointError, match=r"no run\.json"):
         read_run(tmp_path)
     (trained / "run.json").write_text("[]")
+    with pytest.raises(CheckpointError, match=r"run\.json is of another version"):
+        read_run(trained)
+    (trained / "run.json").write_text("{}")
     with pytest.raises(CheckpointError, match=r"run\.json does not say 'iqa_zoo run, version 1' as its format"):
         read_run(trained)
 
