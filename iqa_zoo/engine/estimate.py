@@ -13,6 +13,7 @@ from iqa_zoo.build import build_decoder
 from iqa_zoo.contracts import Features
 from iqa_zoo.interactions.attention import compute_for_few_queries
 from iqa_zoo.training.devices import in_precision
+from iqa_zoo.training.optimizer import make_optimizer
 from iqa_zoo.training.recipe import FrozenRecipe
 
 SAMPLE = 4  # decoders that are timed, from the smallest to the largest
@@ -28,7 +29,7 @@ def step_seconds(cfg: Mapping[str, Any], recipe: FrozenRecipe, device: str = "cp
             model = build_decoder(cfg, shapes.spec).to(device)
             compute_for_few_queries(model)
             features, target_B = _batch(shapes.features(), recipe.batch_size, device), torch.randn(recipe.batch_size)
-            optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, fused=True)
+            optimizer = make_optimizer(model, recipe, fused=True)
             for _ in range(2):
                 started = time.perf_counter()
                 with in_precision(recipe.precision, device):

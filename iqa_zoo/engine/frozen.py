@@ -247,8 +247,8 @@ def predict_frozen(model: nn.Module, bank: FeatureBank, images: NDArray[np.int64
     device = next(model.parameters()).device
     model.eval()
     with torch.inference_mode():
-        score_B = torch.cat([model(features).double() for features in _all_crops(bank, images, device)])
-    scores: NDArray[np.float64] = score_B.view(len(images), bank.crops).mean(1).cpu().numpy()
+        score_B = torch.cat([model(features).cpu().double() for features in _all_crops(bank, images, device)])
+    scores: NDArray[np.float64] = score_B.view(len(images), bank.crops).mean(1).numpy()
     return scores
 
 

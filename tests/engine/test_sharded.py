@@ -211,7 +211,7 @@ def test_it_needs_several_processes_and_no_loss_scaling(train, tmp_path, monkeyp
     with pytest.raises(InputError, match="needs several processes: start it with torchrun"):
         train(sharded=True)
     monkeypatch.setattr(os, "environ", {**os.environ, "WORLD_SIZE": "2"})
-    monkeypatch.setattr("iqa_zoo.engine.training._begin_processes", lambda device: device)
+    monkeypatch.setattr("iqa_zoo.engine.training.begin_processes", lambda device: device)
     with pytest.raises(InputError, match="float16 cannot be trained sharded.*bfloat16"):
         train(sharded=True, changes=dict(precision="float16"))
     assert not (tmp_path / "run").exists()

@@ -167,6 +167,15 @@ def test_what_decays_in_a_model_does_not_hang_on_who_trains_it(name, backbone):
         assert parameter.ndim < 2 or leaf in NOT_WEIGHTS or table, f"{each} {tuple(parameter.shape)} decays nowhere"
 
 
+@pytest.mark.parametrize("name", ["deiqt", "lifeiqa", "lifeiqa_released", "linear_probe", "vanilla_decoder"])
+def test_decoders_without_convolutions_decay_as_they_always_did(name):
+    """On frozen features exactly the matrices decayed: numbers that were published on them stand."""
+    cfg = model_config(name)
+    with torch.device("meta"):
+        decoder = build_decoder(cfg, backbone_shapes(cfg).spec)
+    assert decayed_parameters(decoder) == [each for each, value in decoder.named_parameters() if value.ndim == 2]
+
+
 def test_trainers_have_no_rule_of_their_own():
     assert frozen.make_optimizer is training.make_optimizer
     assert frozen.rate_factor is hooks.rate_factor is rate_factor
