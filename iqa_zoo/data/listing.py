@@ -39,7 +39,8 @@ class ImageListing:
         """
         counts = [f"{count} {suffix or 'without a suffix'}" for suffix, count in sorted(self.others.items())]
         counts += [f"{self.hidden} hidden"] if self.hidden else []
-        counts += [f"{self.folders} folders inside (--recursive reads them)"] if self.folders else []
+        folders = "folder" if self.folders == 1 else "folders"
+        counts += [f"{self.folders} {folders} (--recursive reads them)"] if self.folders else []
         counts += [f"{len(self.unreadable)} unreadable"] if self.unreadable else []
         total = sum(self.others.values()) + self.hidden + self.folders + len(self.unreadable)
         return f"left out {total}: {', '.join(counts)}" if counts else ""
