@@ -31,7 +31,21 @@ def trained(tmp_path_factory):
     }
     dump_config(config, folder / "tiny.yaml")
     place = ["--data", "table", "--root", str(folder / "set"), "--work-dir", str(folder / "run")]
-    assert main(["train", str(folder / "tiny.yaml"), *place, "--recipe-set", "epochs=1", "test_crops=1"]) == 0
+    assert (
+        main(
+            [
+                "train",
+                str(folder / "tiny.yaml"),
+                *place,
+                "--validation-fraction",
+                "0.3",
+                "--recipe-set",
+                "epochs=1",
+                "test_crops=1",
+            ]
+        )
+        == 0
+    )
     return folder / "run"
 
 
@@ -52,7 +66,15 @@ def photo():
 def test_every_promised_format_is_scored(score, photo, tmp_path):
     import pillow_heif
 
-    formats = {"avif": "AVIF", "jfif": "JPEG", "pgm": "PPM", "tga": "TGA", "mpo": "MPO", "jp2": "JPEG2000", "dib": "DIB"}
+    formats = {
+        "avif": "AVIF",
+        "jfif": "JPEG",
+        "pgm": "PPM",
+        "tga": "TGA",
+        "mpo": "MPO",
+        "jp2": "JPEG2000",
+        "dib": "DIB",
+    }
     for suffix, name in formats.items():
         photo.save(tmp_path / f"a.{suffix}", name)
     pillow_heif.from_pillow(photo.resize((64, 64))).save(tmp_path / "a.heic")
