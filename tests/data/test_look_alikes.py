@@ -24,8 +24,8 @@ def cache(tmp_path, monkeypatch):
 def data(tmp_path):
     """Six images of which 0 and 3 look the same, and 1 and 5."""
     rng = np.random.default_rng(0)
-    images = [Image.fromarray(rng.integers(0, 256, (40, 48, 3), dtype=np.uint8)) for _ in range(4)]
-    for index, image in enumerate([images[0], images[1], images[2], images[0], images[3], images[1].resize((96, 80))]):
+    images = [Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).resize((96, 96)) for _ in range(4)]
+    for index, image in enumerate([images[0], images[1], images[2], images[0], images[3], images[1].resize((48, 48))]):
         image.save(tmp_path / f"{index}.png")
     return rated(tmp_path, 6)
 
