@@ -104,7 +104,7 @@ def _find_states(loaded: object, depth: int = 2) -> dict[str, dict[str, Tensor]]
         return {}
     if all(isinstance(value, Tensor) for value in loaded.values()):
         return {"": {str(name): value for name, value in loaded.items()}}
-    found = {}
+    found: dict[str, dict[str, Tensor]] = {}
     for key, value in loaded.items() if depth else ():
         found |= {
             f"{key}.{inner}" if inner else str(key): state for inner, state in _find_states(value, depth - 1).items()

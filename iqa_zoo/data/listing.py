@@ -165,7 +165,8 @@ def printable(path: str | Path) -> str:
 def _walk(folder: Path, recursive: bool) -> Iterator[tuple[Path, str]]:
     """Everything in a folder that is not a folder to search itself, and what is wrong with it."""
     seen = {_identity(folder)}
-    waiting, linked = [folder], []  # linked folders last: what is real is listed under its own path
+    waiting = [folder]
+    linked: list[Path] = []  # last: what is real is listed under its own path
     while waiting or linked:
         current = waiting.pop() if waiting else linked.pop(0)
         if current is not folder:

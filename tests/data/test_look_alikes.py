@@ -150,15 +150,14 @@ def test_merging_is_the_transitive_closure(contents, pairs):
     names = [str(content) for content in contents]
     pairs = [(a, b) for a, b in pairs if a < len(names) and b < len(names)]
     groups = merge_contents(names, pairs)
-    slow = list(names)
+    reached = {name: {name} for name in names}
     for _ in names:
         for a, b in pairs:
-            low, high = sorted((slow[a], slow[b]))
-            slow = [low if each == high else each for each in slow]
-        for name in set(names):
-            low = min(slow[index] for index, each in enumerate(names) if each == name)
-            slow = [low if names[index] == name else each for index, each in enumerate(slow)]
-    assert list(groups) == slow
+            reached[names[a]] |= reached[names[b]]
+            reached[names[b]] |= reached[names[a]]
+    for _ in names:
+        reached = {name: set().union(*(reached[each] for each in reached[name])) for name in reached}
+    assert groups == tuple(min(reached[name]) for name in names)
 
 
 @pytest.mark.slow
