@@ -49,8 +49,8 @@ class LookAlikes:
         named = some([f"{first} and {second}" for first, second in self.pairs])
         count = len(set(self.groups))
         return (
-            f"{len(self.pairs)} pairs of images look the same and count as one content each: {named}; "
-            f"{count + self.merged} contents become {count}"
+            f"{len(self.pairs)} {'pair' if len(self.pairs) == 1 else 'pairs'} of images look the same and count as one "
+            f"content each: {named}; {count + self.merged} contents become {count}"
         )
 
 
