@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from scipy import stats
 
-from iqa_zoo.commands.dataset_options import dataset_root
+from iqa_zoo.commands.dataset_options import add_look_alikes_option, dataset_root
 from iqa_zoo.commands.study import (
     YARDSTICK,
     Bars,
@@ -38,6 +38,7 @@ from iqa_zoo.commands.study import (
     check_options,
     conditions,
     describe_data,
+    describe_look_alikes,
     distinct_name,
     for_frozen_features,
     label_of,
@@ -117,6 +118,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "One that is not there is left out",
     )
     what.add_argument("--images", type=int, help="use only so many images of each, for a quick look")
+    add_look_alikes_option(what)
     what.add_argument("--splits", type=int, default=None, help="random 80/20 splits of each (default: 10; 5 for demo)")
     what.add_argument(
         "--validation-fraction",
@@ -175,7 +177,10 @@ def study(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | N
     return {
         **{key: value for key, value in shared.items() if key not in ("data", "parts", "splits")},
         **cache_use(records, bench),
-        "datasets": [{**describe_data(data), **_parts(splits[name])} for name, data in sets.items()],
+        "datasets": [
+            {**describe_data(data), **describe_look_alikes(arguments, data), **_parts(splits[name])}
+            for name, data in sets.items()
+        ],
         "skipped": skipped,
         "leaks": leaks,
         "yardstick": YARDSTICK,

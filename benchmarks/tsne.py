@@ -77,6 +77,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     if arguments.perplexity <= 0:
         parser.error(f"--perplexity is a positive number, got {arguments.perplexity:g}")
     arguments.selection = "last"  # nothing is trained
+    arguments.ignore_look_alikes = True  # nothing is split
     check_options(parser, arguments)
     return arguments
 

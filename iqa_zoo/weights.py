@@ -35,13 +35,13 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     path, key = split_key(path)
     try:
         with path.open("rb") as file:
-            first = file.read(9)
-        if first[8:] == b"{":
-            loaded: object = load_file(path)
-        else:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of pickle protocols; the outcome is what counts
-                loaded = torch.load(path, map_location="cpu", weights_only=True)
+            if file.read(9)[8:] == b"{":
+                loaded: object = load_file(path)
+            else:
+                file.seek(0)
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # of pickle protocols; the outcome is what counts
+                    loaded = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(f"{path}: there is no such file") from None
     except IsADirectoryError:
@@ -104,7 +104,7 @@ def _find_states(loaded: object, depth: int = 2) -> dict[str, dict[str, Tensor]]
         return {}
     if all(isinstance(value, Tensor) for value in loaded.values()):
         return {"": {str(name): value for name, value in loaded.items()}}
-    found = {}
+    found: dict[str, dict[str, Tensor]] = {}
     for key, value in loaded.items() if depth else ():
         found |= {
             f"{key}.{inner}" if inner else str(key): state for inner, state in _find_states(value, depth - 1).items()
@@ -157,18 +157,21 @@ def load_weights(model: nn.Module, weights: str | Path | Mapping[str, Tensor]) -
     where = str(weights) if isinstance(weights, str | Path) else "the state dict"
     state = read_state_dict(weights) if isinstance(weights, str | Path) else plain_state_dict(weights, where)
     backbone: Any = model.backbone
-    variants = [
-        {"": (model, variant)} if set(model.state_dict()) & set(variant) else _loads(backbone, variant)
-        for variant in without_prefixes(state)
-    ]
-    loads = max(
-        variants, key=lambda loads: sum(_count_fitting(*load) for load in loads.values())
-    )  # the first of equals
-    problems = [
-        f"{at.removesuffix('.')}: {problem}" if at else problem
-        for at, (target, own) in loads.items()
-        for problem in _problems(target, own)
-    ]
+    variants = []
+    for variant in without_prefixes(state):
+        loads = {"": (model, variant)} if set(model.state_dict()) & set(variant) else _loads(backbone, variant)
+        problems = [
+            f"{at.removesuffix('.')}: {problem}" if at else problem
+            for at, (target, own) in loads.items()
+            for problem in _problems(target, own)
+        ]
+        variants.append((loads, problems))
+        if not problems:
+            break
+    # Where none fits, the one of which most fits says best what is wrong.
+    loads, problems = max(
+        variants, key=lambda each: (not each[1], sum(_count_fitting(*load) for load in each[0].values()))
+    )
     if problems:
         what = "this model" if loads.get("", (None,))[0] is model else "this model, nor its backbone"
         raise CheckpointError(

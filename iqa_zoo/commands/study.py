@@ -279,6 +279,11 @@ def look_alikes(data: RatedImages, progress: Tick | None = None) -> LookAlikes:
     return _LOOK_ALIKES[data]
 
 
+def describe_look_alikes(arguments: argparse.Namespace, data: RatedImages) -> dict[str, Any]:
+    """The pairs of images that look the same, for the results of a study that compared them."""
+    return {"look_alikes": look_alikes(data).pairs} if find_look_alikes(arguments) else {}
+
+
 def find_look_alikes(arguments: argparse.Namespace) -> bool:
     """Whether a study makes its splits itself, and keeps images that look the same in one part."""
     makes_splits = "split_file" in arguments and not arguments.split_file
@@ -592,7 +597,7 @@ def conditions(
         "protocol": "frozen",
         "backbone": arguments.backbone,
         "weights": weights_in_words(arguments),
-        "data": describe_data(data) | ({"look_alikes": look_alikes(data).pairs} if find_look_alikes(arguments) else {}),
+        "data": {**describe_data(data), **describe_look_alikes(arguments, data)},
         "selection": arguments.selection,
         "parts": {part: len(getattr(split, part)) for part in ("train", "validation", "test")},
         "splits": [split.id for split in splits],

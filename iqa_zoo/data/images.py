@@ -125,7 +125,7 @@ def _open(file: BinaryIO, path: Path) -> Image.Image:
             file.seek(0)
             return factory(file, "")  # without a name Pillow does not map the file into memory
         except Exception as error:  # a decoder can fail in any way at damaged data
-            failure = failure or error
+            failure = failure or (error if each.has_signature else None)
     where = printable(path)
     if is_heif(first) and "HEIF" not in Image.OPEN:
         raise InputError(f"{where} is HEIF (HEIC); pip install 'iqa-zoo[heif]' to read it")

@@ -39,7 +39,8 @@ class ImageListing:
         """
         counts = [f"{count} {suffix or 'without a suffix'}" for suffix, count in sorted(self.others.items())]
         counts += [f"{self.hidden} hidden"] if self.hidden else []
-        counts += [f"{self.folders} folders inside (--recursive reads them)"] if self.folders else []
+        folders = "folder" if self.folders == 1 else "folders"
+        counts += [f"{self.folders} {folders} (--recursive reads them)"] if self.folders else []
         counts += [f"{len(self.unreadable)} unreadable"] if self.unreadable else []
         total = sum(self.others.values()) + self.hidden + self.folders + len(self.unreadable)
         return f"left out {total}: {', '.join(counts)}" if counts else ""
@@ -164,7 +165,8 @@ def printable(path: str | Path) -> str:
 def _walk(folder: Path, recursive: bool) -> Iterator[tuple[Path, str]]:
     """Everything in a folder that is not a folder to search itself, and what is wrong with it."""
     seen = {_identity(folder)}
-    waiting, linked = [folder], []  # linked folders last: what is real is listed under its own path
+    waiting = [folder]
+    linked: list[Path] = []  # last: what is real is listed under its own path
     while waiting or linked:
         current = waiting.pop() if waiting else linked.pop(0)
         if current is not folder:

@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import PIL
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from iqa_zoo.cache import cache_folder, write_file
 from iqa_zoo.data.duplicates import near_duplicates, perceptual_hash
@@ -47,8 +49,8 @@ class LookAlikes:
         named = some([f"{first} and {second}" for first, second in self.pairs])
         count = len(set(self.groups))
         return (
-            f"{len(self.pairs)} pairs of images look the same and count as one content each: {named}; "
-            f"{count + self.merged} contents become {count}"
+            f"{len(self.pairs)} {'pair' if len(self.pairs) == 1 else 'pairs'} of images look the same and count as one "
+            f"content each: {named}; {count + self.merged} contents become {count}"
         )
 
 
@@ -86,17 +88,12 @@ def merge_contents(contents: Sequence[str], pairs: Iterable[tuple[int, int]]) ->
     >>> merge_contents(["d", "c", "b", "a", "c"], [(0, 1), (4, 2)])
     ('b', 'b', 'b', 'a', 'b')
     """
-    parent = {content: content for content in contents}
-
-    def find(content: str) -> str:
-        while parent[content] != content:
-            content = parent[content] = parent[parent[content]]
-        return content
-
-    for a, b in pairs:
-        first, second = sorted((find(contents[a]), find(contents[b])))
-        parent[second] = first
-    return tuple(find(content) for content in contents)
+    names, codes = np.unique(np.array(contents), return_inverse=True)  # sorted
+    first, second = np.array(list(pairs), dtype=np.int64).reshape(-1, 2).T
+    graph = coo_array((np.ones(len(first)), (codes[first], codes[second])), shape=(len(names), len(names)))
+    _, component = connected_components(graph, directed=False)
+    _, leader = np.unique(component, return_index=True)  # the first of each by name
+    return tuple(str(names[leader[component[code]]]) for code in codes)
 
 
 def _hash_images(data: RatedImages, progress: Callable[[int, int], None] | None) -> NDArray[np.bool_]:

@@ -96,7 +96,7 @@ def official_split(
         _check_filled(part, indices[part], len(data), data.name)
     if not len(indices["validation"]) and validation_fraction:
         groups = _checked(groups, data)
-        contents = np.array(sorted({groups[index] for index in indices["train"]}))
+        contents = np.array(sorted({groups[int(index)] for index in indices["train"]}))
         shuffled = np.random.default_rng([seed, 0]).permutation(contents)
         _, held_out = _hold_out(shuffled, validation_fraction, data.name)
         indices["validation"] = np.intersect1d(_find_images(groups, held_out), indices["train"])

@@ -184,8 +184,8 @@ def protocol_notes(results: Results) -> list[str]:
     """What a reader must know about the numbers: the labels, the splits, the training."""
     data, recipe = results["data"], results["recipe"]
     grouped = f"by {data['contents']} contents" if data["contents"] < data["images"] else "by image"
-    if data.get("look_alikes"):
-        grouped += f" ({len(data['look_alikes'])} pairs of images that look the same kept in one part)"
+    if pairs := len(data.get("look_alikes", ())):
+        grouped += f" ({pairs} {'pair' if pairs == 1 else 'pairs'} of images that look the same kept in one part)"
     notes = []
     if data["label"] not in HUMAN_LABELS:
         notes.append(f"LABELS ARE A {data['label'].upper().split(':')[0]}:{data['label'].partition(':')[2]}.")

@@ -63,7 +63,12 @@ def _datasets(results: Results) -> Table:
         for data in results["datasets"]
         if data["label"].startswith("proxy")
     ]
-    return Table("The datasets", columns, rows, [*proxies, *leak_warnings(results)], left=["dataset", "labels"])
+    alike = [
+        f"{data['name']}: {len(data['look_alikes'])} pairs of images that look the same are kept in one part."
+        for data in results["datasets"]
+        if data.get("look_alikes")
+    ]
+    return Table("The datasets", columns, rows, [*proxies, *alike, *leak_warnings(results)], left=["dataset", "labels"])
 
 
 def leak_warnings(results: Results) -> list[str]:

@@ -56,7 +56,7 @@ def run(model, capsys):
 
 def test_a_line_an_image_after_what_scores_mean(run, photos):
     code, out, err = run(photos)
-    assert (code, err) == (0, "iqa-zoo: left out 2: 1 .txt, 1 folders inside (--recursive reads them)\n")
+    assert (code, err) == (0, "iqa-zoo: left out 2: 1 .txt, 1 folder (--recursive reads them)\n")
     meaning, small, large = out.splitlines()
     assert meaning.startswith(MEANING)
     assert meaning.endswith("A score is the mean of 2 crops of the image.")

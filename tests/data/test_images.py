@@ -3,7 +3,6 @@ import pytest
 from PIL import Image
 
 from iqa_zoo.data.images import read_image
-from iqa_zoo.data.listing import list_images
 from iqa_zoo.errors import InputError
 
 
@@ -104,17 +103,3 @@ def test_samples_of_unknown_range_are_refused(tmp_path):
     Image.fromarray(np.full((4, 4), 70000, np.int32)).save(tmp_path / "i.tif")
     with pytest.raises(InputError, match=r"i\.tif holds samples outside 16 bits"):
         read_image(tmp_path / "i.tif")
-
-
-def test_folder_is_listed_in_natural_order(tmp_path):
-    for name in ("img10.PNG", "img2.jpg", "img1.bmp", "notes.txt", ".hidden.jpg"):
-        (tmp_path / name).touch()
-    (tmp_path / "inner").mkdir()
-    assert [path.name for path in list_images(tmp_path)] == ["img1.bmp", "img2.jpg", "img10.PNG"]
-
-
-def test_folder_without_images_says_what_was_looked_for(tmp_path):
-    with pytest.raises(InputError, match=r"no images in .*\.jpg.*\.png"):
-        list_images(tmp_path)
-    with pytest.raises(InputError, match="gone is missing"):
-        list_images(tmp_path / "gone")

@@ -60,8 +60,8 @@ def data_in_words(data: Mapping[str, Any]) -> str:
     'two: 2 images of 1 contents; labels: DMOS, lower is better'
     """
     contents = f" of {data['contents']} contents" if data.get("contents") not in (None, data["images"]) else ""
-    if data.get("look_alikes"):
-        contents += f" ({len(data['look_alikes'])} pairs of images that look the same kept in one part)"
+    if pairs := len(data.get("look_alikes", ())):
+        contents += f" ({pairs} {'pair' if pairs == 1 else 'pairs'} of images that look the same kept in one part)"
     way = "higher" if data.get("higher_is_better", True) else "lower"
     return f"{data['name']}: {data['images']} images{contents}; labels: {data['label']}, {way} is better"
 
