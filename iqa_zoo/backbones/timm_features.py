@@ -12,6 +12,7 @@ import huggingface_hub
 import timm
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from iqa_zoo.allocation import LimitReached
 from iqa_zoo.contracts import Features, FeatureSpec, Pixels, StageInfo
@@ -20,6 +21,7 @@ from iqa_zoo.registry import register_backbone
 from iqa_zoo.values import checked
 
 SEVERAL_OUTPUTS = ("CoaT", "CrossVit", "EfficientViM")  # classes of timm
+_TRIED: set[str] = set()  # variants whose forward pass takes an image of the size they declare
 STAGE_STRIDES = {1: 4, 2: 8, 3: 16, 4: 32}
 
 
@@ -115,6 +117,27 @@ class TimmFeatures(nn.Module):
             available_stages=available,
             token_stage=available[-1] if _ends_in_a_map(self.model) else None,
         )
+        if model_args or size != config["input_size"][-1]:
+            self._try_image(f"{name} image_size={image_size} model_args={model_args}")
+
+    def _try_image(self, variant: str) -> None:
+        """Run the forward pass on an image of the declared size without computing it, once in a process for each variant."""
+        weight = next(self.model.parameters())
+        if weight.is_meta or variant in _TRIED:
+            return
+        training = self.training
+        self.eval()
+        size = self.spec.image_size
+        try:
+            with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):
+                TimmFeatures.forward(self, weight.new_empty(1, 3, size, size))
+        except (AssertionError, RuntimeError, ValueError, TypeError) as error:
+            raise PartError(
+                f"timm's {variant} cannot take an RGB image of {size} x {size} pixels ({type(error).__name__}: {error})"
+            ) from error
+        finally:
+            self.train(training)
+        _TRIED.add(variant)
 
     def forward(self, image_BCHW: Tensor) -> Features:
         wanted = sorted(set(self._index.values())) or [len(self.model.feature_info) - 1]  # timm gives at least one

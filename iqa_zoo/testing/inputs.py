@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from iqa_zoo.contracts import Features, StageInfo
 
+M = TypeVar("M", bound=nn.Module)
+
 STAGES = {1: StageInfo(5, 4), 2: StageInfo(7, 8), 3: StageInfo(9, 16), 4: StageInfo(11, 32)}
 """Stage maps that a fake backbone gives, of sizes that are nobody's."""
 
 
-def perturbed(part: nn.Module) -> nn.Module:
+def perturbed(part: M) -> M:
     """Noise on every parameter, so that what starts at zero (a scale, a bias) does not hide the rest."""
     generator = torch.Generator().manual_seed(7)
     with torch.no_grad():

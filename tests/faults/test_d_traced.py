@@ -47,7 +47,10 @@ def model():
     return model
 
 
-@pytest.mark.parametrize("recorder", RECORDERS)
+@pytest.mark.parametrize(
+    "recorder",
+    [pytest.param(name, marks=pytest.mark.slow if name == "torch.export, strict" else ()) for name in RECORDERS],
+)
 @torch.no_grad()
 def test_a_mixture_of_experts_is_right_on_other_images(model, recorder):
     choices = {tuple(model.output(image).routing[-1].choice_TK.flatten().tolist()) for image in images(20)}
@@ -111,9 +114,7 @@ def test_recording_is_known_and_counting_is_not_recording(recorder):
     before, *recorded, counted, after = ANSWERS
     assert recorded
     assert all(recorded)
-    assert not before
-    assert not counted
-    assert not after
+    assert not any((before, counted, after))
     with counting(), pytest.raises(ZeroDivisionError):
         raise ZeroDivisionError
     ANSWERS.clear()
