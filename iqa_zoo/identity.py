@@ -130,19 +130,20 @@ def find_part_modules(cfg: Mapping[str, Any]) -> set[str]:
     return modules
 
 
-def identify_code(modules: Iterable[str]) -> dict[str, str]:
-    """Identify the code that some modules run.
+def identify_code(modules: Iterable[str], parts: Iterable[str] = ()) -> dict[str, str]:
+    """Identify the code that some modules and parts of models run.
 
     An edit is seen at once. Where a module was edited after it was imported, what runs is no longer what the file says: both
     count. Code that has no file (a notebook's) is never the same twice.
 
     Args:
-        modules: names of modules; of those that define the parts of a config, :func:`find_part_modules`.
+        modules: names of modules.
+        parts: names of those that define parts: :func:`find_part_modules`.
 
     Returns:
         A hash by module (or data file of a plugin), and a version by library that these import.
     """
-    found = find_sources(modules)
+    found = find_sources(modules, parts)
     code = {name: _as_imported(name, identify_file(path)[:16]) for name, path in found.files.items()}
     code |= {name: uuid.uuid4().hex for name in found.interactive}
     code |= {name: _version(distributions_by_top().get(name, [name])[0]) for name in found.libraries}

@@ -36,6 +36,7 @@ DOCUMENTS = (
     ".pyc",
 )  # in a plugin's package; its other files may be data it reads
 CARD = "card.yaml"
+BASE = {"torch", "torchvision", "torch_geometric", "timm"}  # too large to read, and never edited in place
 
 
 @dataclass
@@ -48,14 +49,20 @@ class Sources:
     interactive: set[str] = field(default_factory=set)
 
 
-def find_sources(modules: Iterable[str]) -> Sources:
+def find_sources(modules: Iterable[str], parts: Iterable[str] = ()) -> Sources:
     """Find the files that modules run, their own and those that they import.
+
+    Args:
+        modules: names of modules.
+        parts: modules that define parts of models: their source counts even where they are installed as a library is.
 
     >>> found = find_sources(["iqa_zoo.engine.metrics"])
     >>> "iqa_zoo.engine.metrics" in found.files, "scipy" in found.libraries, "iqa_zoo.reports.table" in found.files
     (True, True, False)
     """
-    found, todo, seen = Sources(), list(modules), set()
+    parts = set(parts)
+    found, todo, seen = Sources(), [*modules, *parts], set()
+    own = {part.partition(".")[0] for part in parts} - BASE
     while todo:
         module = _real_name(todo.pop())
         top = module.partition(".")[0]
@@ -68,7 +75,7 @@ def find_sources(modules: Iterable[str]) -> Sources:
         elif module == "__main__" and _place("__main__") is None:
             found.interactive.add(module)
             continue
-        elif _is_library(top):
+        elif _place(top) is None or (top not in own and _is_library(top)):
             found.libraries.add(top)
             continue
         else:
@@ -116,11 +123,10 @@ def _place(top: str) -> Path | None:
 
 
 def _is_library(top: str) -> bool:
-    """Whether a module is known by its version: installed, and no plugin. One that is not found is, as missing."""
+    """Whether a module is known by its version: one that is installed, and no plugin."""
     place = _place(top)
-    if top in _tops_of_plugins():
-        return place is None
-    return place is None or any(place.is_relative_to(folder) for folder in _site_folders())
+    assert place is not None
+    return top not in _tops_of_plugins() and any(place.is_relative_to(folder) for folder in _site_folders())
 
 
 @functools.cache

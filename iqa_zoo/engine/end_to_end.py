@@ -101,7 +101,7 @@ def identify_run(training: EndToEnd, data: RatedImages, options: TrainingOptions
         [config_hash(cfg), weights, training.recipe.to_dict(), training.seed, options.selection],
         [identify_images(data), identify_labels(data), training.split.id],
         torch_device(options.device).type,
-        identify_code([TRAINING, *find_part_modules(cfg)]),
+        identify_code([TRAINING], find_part_modules(cfg)),
         identify_libraries(),
     )[:8]
 

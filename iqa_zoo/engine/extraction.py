@@ -98,7 +98,7 @@ def _key(backbone: nn.Module, config: dict[str, Any], images: str, crops: int, s
         [FORMAT, config, asdict(spec_of(backbone)), crops, seed, _device(backbone).type],
         identify_weights(backbone),
         images,
-        identify_code({__name__, *modules, *find_part_modules({"backbone": config})}),
+        identify_code({__name__, *modules}, find_part_modules({"backbone": config})),
         identify_libraries(),
     )
 

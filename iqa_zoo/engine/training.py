@@ -172,7 +172,7 @@ def train_model(
         "initial_weights": identify_weights(model),
         "scale": vars(scale),
         "versions": identify_libraries(),
-        "code": identify_code([__name__, *find_part_modules(model.config)]),
+        "code": identify_code([__name__], find_part_modules(model.config)),
         "device": device.type,
         "world": get_world(),
         "sharded": options.sharded,

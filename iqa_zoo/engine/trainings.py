@@ -87,8 +87,8 @@ class Identities:
         return self._codes[modules] == _identify_code(modules)
 
 
-def _identify_code(modules: Iterable[str]) -> str:
-    return digest(identify_code([__name__, *modules]))
+def _identify_code(parts: Iterable[str]) -> str:
+    return digest(identify_code([__name__], parts))
 
 
 def train_many(

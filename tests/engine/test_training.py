@@ -466,7 +466,7 @@ def test_a_finished_run_is_not_that_of_images_or_code_that_changed(train, data, 
             train(resume=True)
         path.write_bytes(whole[part])
     real = training.identify_code
-    monkeypatch.setattr(training, "identify_code", lambda modules: {**real(modules), "iqa_zoo.heads.moe": "edited"})
+    monkeypatch.setattr(training, "identify_code", lambda *modules: {**real(*modules), "iqa_zoo.heads.moe": "edited"})
     with pytest.raises(CheckpointError, match=r"  - code.iqa_zoo.heads.moe: .* \(its source changed\)\nGo on"):
         train(resume=True)
     monkeypatch.undo()

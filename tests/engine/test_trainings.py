@@ -124,7 +124,7 @@ def test_what_cannot_be_kept_is_told_once_and_all_results_are_there(trained, tmp
 
 def test_what_was_trained_while_its_code_was_edited_is_not_kept(trained, tmp_path, tiny, monkeypatch):
     codes = iter(["before", "after"])
-    monkeypatch.setattr(trainings, "identify_code", lambda modules: {"part": next(codes)})
+    monkeypatch.setattr(trainings, "identify_code", lambda *modules: {"part": next(codes)})
     ((_, record),) = train_many([Training("m", tiny, SPLIT, FrozenRecipe(), 0)], Bank(), Data(), tmp_path)
     assert record["srocc"] == pytest.approx(1)
     assert not list(tmp_path.rglob("*.json"))

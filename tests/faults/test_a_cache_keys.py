@@ -312,6 +312,19 @@ def test_data_that_a_plugin_reads_counts_and_its_documents_do_not(install, tmp_p
     assert identity.identify_code(["packed.head"]) != before
 
 
+def test_a_part_counts_by_its_source_even_where_it_is_installed_as_a_library_is(tmp_path, monkeypatch):
+    for name, text in (("users_parts", "import users_library\n"), ("users_library", "")):
+        (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(source_files, "_site_folders", lambda: (tmp_path,))
+    before = identity.identify_code([], ["users_parts"])
+    assert before["users_library"] == "missing"  # no distribution says its version
+    edit(tmp_path / "users_parts.py")
+    after = identity.identify_code([], ["users_parts"])
+    assert before.keys() == after.keys()
+    assert before["users_parts"] != after["users_parts"]
+
+
 def test_code_without_a_file_is_never_the_same_twice(monkeypatch):
     import __main__
 

@@ -152,7 +152,7 @@ def test_a_finished_end_to_end_run_is_not_that_of_other_images_labels_or_code(en
     from iqa_zoo.engine import end_to_end as module
 
     real = module.identify_code
-    monkeypatch.setattr(module, "identify_code", lambda modules: {**real(modules), "a part": "edited"})
+    monkeypatch.setattr(module, "identify_code", lambda *modules: {**real(*modules), "a part": "edited"})
     # The run's own record of its code is what it was: only the folder is another.
     assert not end_to_end(data)["resumed"]
 
