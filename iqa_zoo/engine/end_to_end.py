@@ -16,6 +16,7 @@ from iqa_zoo.engine.prediction import predict
 from iqa_zoo.engine.recipe import Recipe
 from iqa_zoo.engine.scoring import EnlargedImages
 from iqa_zoo.engine.training import TrainingOptions, load_run, train_model
+from iqa_zoo.engine.workers import failure
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ def train_all_end_to_end(
 ) -> Iterator[tuple[int, Record]]:
     """Yield (position in ``trainings``, record), in order; what was finished or begun before goes on where it stopped.
 
+    A training that fails has a record of its ``model``, ``split`` and ``error`` only, and the others go on.
+
     Args:
         trainings: what to train.
         data: on which dataset.
@@ -50,29 +53,48 @@ def train_all_end_to_end(
         progress: called with (words, done, all) after each step and each image that is tested.
     """
     for i, training in enumerate(trainings):
-        result = train_model(
-            training.cfg,
-            data,
-            training.split,
-            training.recipe,
-            training.folder,
-            seed=training.seed,
-            pretrained=training.pretrained,
-            weights=training.weights,
-            recipe_name=training.recipe_name,
-            options=replace(options, resume=True, peek=True),
-            progress=progress,
-        )
-        record = {
-            "model": training.model,
-            "config": config_hash(training.cfg),
-            "split": training.split.id,
-            "seed": training.seed,
-            **flat({key: result[key] for key in ("metrics", "predictions", "srocc_by_distortion") if key in result}),
-            **{key: result[key] for key in ("epoch", "epochs", "every_rule", "seconds")},
-            "elsewhere": _elsewhere(training, data, elsewhere or {}, options),
-        }
+        try:
+            record = _train(training, data, options, elsewhere or {}, progress)
+        except Exception as error:  # whatever goes wrong costs its own training only
+            failed = failure(error)
+            record = {
+                "model": training.model,
+                "split": training.split.id,
+                "error": failed.error,
+                "trace": failed.trace,
+            }
         yield i, record
+
+
+def _train(
+    training: EndToEnd,
+    data: RatedImages,
+    options: TrainingOptions,
+    elsewhere: Mapping[str, RatedImages],
+    progress: Callable[[str, int, int], None] | None,
+) -> Record:
+    result = train_model(
+        training.cfg,
+        data,
+        training.split,
+        training.recipe,
+        training.folder,
+        seed=training.seed,
+        pretrained=training.pretrained,
+        weights=training.weights,
+        recipe_name=training.recipe_name,
+        options=replace(options, resume=True, peek=True),
+        progress=progress,
+    )
+    return {
+        "model": training.model,
+        "config": config_hash(training.cfg),
+        "split": training.split.id,
+        "seed": training.seed,
+        **flat({key: result[key] for key in ("metrics", "predictions", "srocc_by_distortion") if key in result}),
+        **{key: result[key] for key in ("epoch", "epochs", "every_rule", "seconds")},
+        "elsewhere": _elsewhere(training, data, elsewhere, options),
+    }
 
 
 def _elsewhere(

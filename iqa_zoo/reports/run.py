@@ -194,7 +194,7 @@ def read_results(folder: Path) -> Results:
     try:
         results = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise InputError(f"{folder} is not the run folder of a study: it holds no {RESULTS}") from error
+        raise InputError(f"{folder} is not a run of a study: it holds no {RESULTS}") from error
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{file} cannot be read ({error}); it is damaged") from error
     if not isinstance(results, dict):
