@@ -178,14 +178,14 @@ def read_run(folder: Path, script: str, needed: Iterable[str]) -> Results:
     Raises:
         InputError: not a folder of this script's results.
     """
-    results = read_results(folder)
+    results = read_results(folder, of=script)
     if not set(needed) <= results.keys():
         raise InputError(f"{folder / RESULTS} does not hold the results of {script}")
     return results
 
 
-def read_results(folder: Path) -> Results:
-    """Read the results of any study. Numbers that are not finite are None, as in what is written today.
+def read_results(folder: Path, *, of: str = "a study") -> Results:
+    """Read the results of a study, which an error names. Numbers that are not finite are None, as in what is written today.
 
     Raises:
         InputError: there are none, or the file is damaged.
@@ -194,7 +194,7 @@ def read_results(folder: Path) -> Results:
     try:
         results = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise InputError(f"{folder} is not a run of a study: it holds no {RESULTS}") from error
+        raise InputError(f"{folder} is not a run of {of}: it holds no {RESULTS}") from error
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{file} cannot be read ({error}); it is damaged") from error
     if not isinstance(results, dict):
