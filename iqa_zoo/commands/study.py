@@ -541,7 +541,7 @@ def gather(
             tick(len(done), total)
             if "error" in record:
                 console.print(
-                    f"{record['model']} on split {record['split']} failed twice: {record['error']}",
+                    f"{record['model']} on split {record['split']} failed: {record['error']}",
                     style="red",
                     markup=False,
                     highlight=False,
@@ -580,7 +580,9 @@ def succeeded(records: Sequence[Record]) -> list[Record]:
     """
     good = [record for record in records if "error" not in record]
     if records and not good:
-        raise IqaZooError(f"every training failed, the first with: {records[0]['error']}\n{records[0]['trace']}")
+        raise IqaZooError(
+            f"every training failed, the first with: {records[0]['error']}\n{records[0]['trace']}".strip()
+        )
     return good
 
 

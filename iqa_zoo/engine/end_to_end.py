@@ -15,6 +15,7 @@ from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
 from iqa_zoo.engine.training import TrainingOptions, train_model
 from iqa_zoo.engine.trainings import Record, evaluate_elsewhere, flat
+from iqa_zoo.engine.workers import failure
 from iqa_zoo.identity import (
     digest,
     find_part_modules,
@@ -64,33 +65,52 @@ def train_all_end_to_end(
         progress: called with (words, done, all) after each step and each image that is tested.
     """
     for i, training in enumerate(trainings):
-        folder = training.folder / f"{training.split.id}-{identify_run(training, data, options)}"
-        with hold_lock(cache_folder(), f"run-{digest(str(folder.resolve()))}"):  # another study may train it right now
-            finished = (folder / "result.json").is_file()
-            result = train_model(
-                training.cfg,
-                data,
-                training.split,
-                training.recipe,
-                folder,
-                seed=training.seed,
-                pretrained=training.pretrained,
-                weights=training.weights,
-                recipe_name=training.recipe_name,
-                options=replace(options, resume=True, peek=True),
-                progress=progress,
-            )
-        record = {
-            "model": training.model,
-            "config": config_hash(training.cfg),
-            "split": training.split.id,
-            "seed": training.seed,
-            **flat({key: result[key] for key in ("metrics", "predictions", "srocc_by_distortion") if key in result}),
-            **{key: result[key] for key in ("epoch", "epochs", "every_rule", "seconds")},
-            "elsewhere": _elsewhere(folder, training.recipe.test_crops, data, elsewhere or {}, options),
-            "resumed": finished,
-        }
+        try:
+            record = _train(training, data, options, elsewhere or {}, progress)
+        except Exception as error:  # whatever goes wrong costs its own training only
+            failed = failure(error)
+            record = {
+                "model": training.model,
+                "split": training.split.id,
+                "error": failed.error,
+                "trace": failed.trace,
+            }
         yield i, record
+
+
+def _train(
+    training: EndToEnd,
+    data: RatedImages,
+    options: TrainingOptions,
+    elsewhere: Mapping[str, RatedImages],
+    progress: Callable[[str, int, int], None] | None,
+) -> Record:
+    folder = training.folder / f"{training.split.id}-{identify_run(training, data, options)}"
+    with hold_lock(cache_folder(), f"run-{digest(str(folder.resolve()))}"):  # another study may train it right now
+        finished = (folder / "result.json").is_file()
+        result = train_model(
+            training.cfg,
+            data,
+            training.split,
+            training.recipe,
+            folder,
+            seed=training.seed,
+            pretrained=training.pretrained,
+            weights=training.weights,
+            recipe_name=training.recipe_name,
+            options=replace(options, resume=True, peek=True),
+            progress=progress,
+        )
+    return {
+        "model": training.model,
+        "config": config_hash(training.cfg),
+        "split": training.split.id,
+        "seed": training.seed,
+        **flat({key: result[key] for key in ("metrics", "predictions", "srocc_by_distortion") if key in result}),
+        **{key: result[key] for key in ("epoch", "epochs", "every_rule", "seconds")},
+        "elsewhere": _elsewhere(folder, training.recipe.test_crops, data, elsewhere, options),
+        "resumed": finished,
+    }
 
 
 def identify_run(training: EndToEnd, data: RatedImages, options: TrainingOptions) -> str:

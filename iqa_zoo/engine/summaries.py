@@ -82,8 +82,8 @@ def differences(
     for first, second in itertools.combinations(by_model, 2) if pairs is None else pairs:
         shared = [split for split in by_model.get(first, {}) if split in by_model.get(second, {})]
         if shared:
-            of_each = [[by_model[model][split] for split in shared] for model in (first, second)]
-            found.append({"first": first, "second": second, **_difference(*of_each, test_train_ratio, data)})
+            a, b = ([by_model[model][split] for split in shared] for model in (first, second))
+            found.append({"first": first, "second": second, **_difference(a, b, test_train_ratio, data)})
     adjust(found)
     return found
 

@@ -25,7 +25,7 @@ from typing import Any
 
 import torch
 
-from iqa_zoo.errors import InputError
+from iqa_zoo.errors import InputError, IqaZooError
 
 TRIES = 2
 PRELOADED = ["iqa_zoo.engine.trainings", "iqa_zoo.backbones.timm_features"]  # what a training imports, torch included
@@ -118,9 +118,11 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _failure(error: BaseException) -> Failure:
+def failure(error: BaseException) -> Failure:
+    """What an exception says, in its first line, and its traceback; an error of this package needs none."""
     words = str(error).splitlines() or [""]
-    return Failure(f"{type(error).__name__}: {words[0]}", "".join(traceback.format_exception(error)))
+    trace = "" if isinstance(error, IqaZooError) else "".join(traceback.format_exception(error))
+    return Failure(f"{type(error).__name__}: {words[0]}", trace)
 
 
 def _here(function: Callable[..., Any], calls: Sequence[Call]) -> Iterator[tuple[int, Any]]:
@@ -139,8 +141,8 @@ def _tried(function: Callable[..., Any], call: Call) -> Any:
         try:
             return function(*call)
         except Exception as error:
-            failure = _failure(error)
-    return failure
+            failed = failure(error)
+    return failed
 
 
 def _in_processes(function: Callable[..., Any], calls: Sequence[Call], jobs: int) -> Iterator[tuple[int, Any]]:
@@ -178,7 +180,7 @@ def _in_a_pool(
         for future in as_completed(futures):
             error = future.exception()  # of the pool or of pickling: what the function raised was caught
             if not isinstance(error, BrokenProcessPool):
-                yield futures[future], _failure(error) if error else future.result()
+                yield futures[future], failure(error) if error else future.result()
     except BaseException:  # an interrupt, or nobody wants the rest: running calls are not waited for
         _kill(workers | _pids_except(others))
         raise
@@ -239,7 +241,7 @@ def _on_ray(function: Callable[..., Any], calls: Sequence[Call], address: str) -
             try:
                 yield i, ray.get(done)
             except ray.exceptions.RayError as error:
-                yield i, _failure(error)
+                yield i, failure(error)
     finally:
         for left in pending:
             ray.cancel(left, force=True)

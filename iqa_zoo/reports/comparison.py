@@ -65,7 +65,8 @@ def verdict(results: Results) -> str:
 
 def decoders_table(results: Results) -> Table:
     """The decoders as they were trained: their sizes, and what was moved to match them."""
-    wanted = {key: results[key] for key in ("matched", "match", "target", "yardstick", "backbone") if key in results}
+    keys = ("matched", "match", "target", "yardstick", "backbone")
+    wanted: Results = {key: results[key] for key in keys if key in results}
     table = comparison_tables(wanted)[0]
     return replace(table, title=table.title.removeprefix("(b) "))
 

@@ -123,7 +123,9 @@ def _sentence(results: Results, rows: Sequence[Results], control: Sequence[Resul
         if row is not best and _between(pairs, best["model"], row["model"]).get("tie", False)
     ]
     told = f"{best['backbone']}, {best['head']}: best at {best['level']} ({best['srocc']['median']:.3f})"
-    told += f", undecided against {', '.join(ties)}" if ties else ", ahead of every other level" if len(rows) > 1 else ""
+    told += (
+        f", undecided against {', '.join(ties)}" if ties else ", ahead of every other level" if len(rows) > 1 else ""
+    )
     if len(rows) > 1:
         told += f"; {_order(rows, pairs)}"
     told += f"; a decoder on it should read {' or '.join([best['level'], *ties])}" if len(rows) > 1 else ""

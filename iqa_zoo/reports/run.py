@@ -199,7 +199,7 @@ def read_run(folder: Path, study: str) -> Results:
     Raises:
         InputError: not a folder of this study's results; says of which study, and what prints it.
     """
-    results = read_results(folder)
+    results = read_results(folder, of=f"{study}.py")
     found = find_study(results)
     if found is None or not {*STUDIES[found].keys, "seconds"} <= results.keys():
         raise InputError(f"{folder / RESULTS} does not hold the results of {study}.py")
@@ -220,8 +220,8 @@ def find_study(results: Mapping[str, Any]) -> str | None:
     return next(holds, next((name for name in STUDIES if f"{name}.py" == command[0]), None))
 
 
-def read_results(folder: Path) -> Results:
-    """Read the results of any study. Numbers that are not finite are None, as in what is written today.
+def read_results(folder: Path, *, of: str = "a study") -> Results:
+    """Read the results of a study, which an error names. Numbers that are not finite are None, as in what is written today.
 
     Raises:
         InputError: there are none, or the file is damaged.
@@ -230,7 +230,7 @@ def read_results(folder: Path) -> Results:
     try:
         results = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise InputError(f"{folder} is not the run folder of a study: it holds no {RESULTS}") from error
+        raise InputError(f"{folder} is not a run of {of}: it holds no {RESULTS}") from error
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{file} cannot be read ({error}); it is damaged") from error
     if not isinstance(results, dict):

@@ -133,8 +133,8 @@ def _combinations(results: Results) -> Table:
         f"{results['depth']} layers of the mixing block and cross-attention, parts with their default settings, as wide "
         f"as suits a model width of {results['dim']}; moved: the widths that match_budget changed for the budget ({count(results['target'])} "
         f"{UNITS[results['match']]}, all within {furthest:.1%}). Depth and the number of experts stay.",
-        f"{sum(pair['tie'] for pair in others)} of the other {len(others)} are undecided against the first: the interval of the paired difference contains 0 (not "
-        "adjusted; the first was chosen by looking, so its lead is flattered).",
+        f"{sum(pair['tie'] for pair in others)} of the other {len(others)} are undecided against the first: the interval of the paired difference "
+        "contains 0 (not adjusted; the first was chosen by looking, so its lead is flattered).",
     ]
     left = [*columns[1:5], "moved"]
     return Table(f"All combinations: {_where(results)}", columns, rows, notes, left=left)

@@ -57,7 +57,6 @@ def test_equal_steps_and_equal_epochs(script):
     [
         (["--fractions", "20"], "0.2 for 20 %"),
         (["lifeiqa", "lifeiqa"], "one name"),
-        (["--json", "nowhere/r.json"], "no folder"),
     ],
 )
 def test_usage_errors(script, arguments, says, capsys):
@@ -65,6 +64,12 @@ def test_usage_errors(script, arguments, says, capsys):
         script.main(arguments)
     assert stopped.value.code == 2
     assert says in " ".join(capsys.readouterr().err.split())
+
+
+def test_an_output_in_no_folder(script, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert script.main(["--json", "nowhere/r.json"]) == 2
+    assert capsys.readouterr().err == "error: nowhere/r.json: there is no folder nowhere\n"
 
 
 def test_not_a_run(script, tmp_path, capsys):

@@ -78,7 +78,10 @@ def test_the_sentence_says_what_the_intervals_support():
     assert "best at stage 3 (0.700), ahead of every other level; every level is better than the one before it" in rising
     assert "should read stage 3. With random weights the best is 0.400, at stage 2." in rising
     tied = probe_sentences(results_of([0.3, 0.69, 0.7], {(2, 3)}))[0]
-    assert "best at stage 3 (0.700), undecided against stage 2; deeper is better or undecided (1 of 2 steps undecided)" in tied
+    assert (
+        "best at stage 3 (0.700), undecided against stage 2; deeper is better or undecided (1 of 2 steps undecided)"
+        in tied
+    )
     assert "should read stage 3 or stage 2" in tied
     falling = probe_sentences(results_of([0.3, 0.7, 0.5], set()))[0]
     assert "depth does not always help: stage 3 below stage 2" in falling

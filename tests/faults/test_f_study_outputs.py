@@ -1,0 +1,174 @@
+"""Every output of a study is tried before the work, and what cannot be written after it all the same leaves nothing half written."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from matplotlib.figure import Figure
+
+from iqa_zoo import outputs
+from iqa_zoo.errors import InputError
+from iqa_zoo.reports.plots import write_figure
+from iqa_zoo.reports.run import Script
+from iqa_zoo.reports.table import Table
+
+RESULTS: dict[str, Any] = {
+    "command": ["compare.py"],
+    "seconds": 1.0,
+    "runs": [{"model": "a", "split": "s", "srocc": float("nan")}, {"model": "b", "split": "s", "srocc": 0.5}],
+}
+TABLE = Table("Models", ["model"], [["a → b"]])
+
+
+def figures(_: object) -> dict[str, Figure]:
+    figure = Figure()
+    figure.subplots()
+    return {"plot": figure}
+
+
+SCRIPT = Script("compare.py", frozenset({"runs"}), lambda _: [TABLE], lambda _: ["A tie."], figures)
+
+
+def arguments(**given: object) -> argparse.Namespace:
+    nothing = dict.fromkeys(("run", "out", "json", "csv", "markdown", "html"))
+    return argparse.Namespace(**{**nothing, "fresh": False, "data": "", "root": None, "option": [], **given})
+
+
+def run(given: argparse.Namespace, folder: Path, *, began: list[bool] | None = None) -> int:
+    def study(*_: object) -> dict[str, Any]:
+        if began is not None:
+            began.append(True)
+        return RESULTS
+
+    return SCRIPT.run(given, study, lambda: folder)
+
+
+@pytest.mark.parametrize("flag", ["json", "csv", "markdown", "html"])
+@pytest.mark.parametrize(
+    ("path", "said"), [("", "Is a directory"), ("no/r", "there is no folder"), ("/proc/r", "cannot be written")]
+)
+def test_an_output_that_cannot_be_written_ends_it_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flag: str, path: str, said: str
+) -> None:
+    began: list[bool] = []
+    assert run(arguments(**{flag: tmp_path / path}), tmp_path / "run", began=began) == 2
+    printed = capsys.readouterr()
+    assert said in printed.err
+    assert len(printed.err.splitlines()) == 1
+    assert (began, printed.out, list(tmp_path.iterdir())) == ([], "", [])
+
+
+def test_a_run_folder_that_cannot_be_made_ends_it_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    began: list[bool] = []
+    (tmp_path / "file").write_text("x")
+    for folder in (Path("/proc/run"), tmp_path / "file", tmp_path / "file" / "run"):
+        assert run(arguments(out=folder), tmp_path / "run", began=began) == 2
+        assert run(arguments(), folder, began=began) == 2
+        assert "cannot be written" in capsys.readouterr().err
+    (tmp_path / "run" / "results.json").mkdir(parents=True)
+    assert run(arguments(), tmp_path / "run", began=began) == 2
+    assert not began
+
+
+def test_everything_is_whole_and_strict(tmp_path: Path) -> None:
+    given = arguments(json=tmp_path / "r.json", csv=tmp_path / "r.csv", markdown=tmp_path / "r.md")
+    assert run(given, tmp_path / "runs" / "a") == 0
+    kept = sorted(path.name for path in (tmp_path / "runs" / "a").iterdir())
+    assert kept == ["plot.png", "plot.svg", "results.json", "runs.csv", "tables.md"]
+    strict = json.loads((tmp_path / "r.json").read_text(), parse_constant=pytest.fail)
+    assert [run["srocc"] for run in strict["runs"]] == [None, 0.5]
+    assert (tmp_path / "r.csv").read_text().splitlines()[1].startswith("a,,s,,,,")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["r.csv", "r.json", "r.md", "runs"]
+
+
+@pytest.mark.parametrize("room", [0, 1, 3])
+def test_a_disk_that_fills_up_after_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], room: int
+) -> None:
+    """The first writes succeed, the others do not; the tables are printed all the same."""
+    written = []
+    write_beside = outputs._write_beside
+
+    def fill(target: Path, content: bytes) -> Path:
+        if content != outputs.PROBE:
+            written.append(target)
+            if len(written) > room:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write_beside(target, content)
+
+    monkeypatch.setattr(outputs, "_write_beside", fill)
+    assert run(arguments(json=tmp_path / "r.json"), tmp_path / "run") == 2
+    printed = capsys.readouterr()
+    assert "A tie." in printed.out
+    assert "cannot be written (No space left on device)" in printed.err
+    assert "finished trainings are kept: the same command writes the results without training again" in printed.err
+    left = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {path.name for path in written[:room]}
+    assert (tmp_path / "run").exists() == (room > 0)
+
+
+def test_a_bug_in_a_table_loses_no_results(tmp_path: Path) -> None:
+    def wrong(_: object) -> list[Table]:
+        raise ZeroDivisionError("a bug")
+
+    script = Script("compare.py", frozenset(), wrong, lambda _: [])
+    with pytest.raises(ZeroDivisionError):
+        script.run(arguments(), lambda *_: RESULTS, lambda: tmp_path / "run")
+    assert json.loads((tmp_path / "run" / "results.json").read_text())["seconds"] == 1.0
+
+
+def test_a_figure_that_cannot_be_written_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "plot.svg"
+    write_figure(figures(None)["plot"], file)
+    before = file.read_bytes()
+    assert before.startswith(b"<?xml")
+
+    def refuse(self: Path, target: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(InputError, match="No space left"):
+        write_figure(figures(None)["plot"], file)
+    assert (file.read_bytes(), os.listdir(tmp_path)) == (before, ["plot.svg"])
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 400 KB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("file systems cannot be mounted here")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_disk_that_is_full(small_disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (small_disk / "filler").write_bytes(b"x" * 396 * 1024)
+    began: list[bool] = []
+    given = arguments(json=small_disk / "r.json")
+    if run(given, small_disk / "run", began=began) == 2 and not began:  # not a block was left: known before the work
+        assert "cannot be written (No space left on device)" in capsys.readouterr().err
+    assert [path.name for path in small_disk.iterdir() if path.is_file()] == ["filler"]
+
+
+def test_results_larger_than_the_disk(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(RESULTS, "predictions", "x" * 500_000)
+    assert run(arguments(json=small_disk / "r.json"), small_disk / "run") == 2
+    said = capsys.readouterr().err
+    assert f"{small_disk}/run/results.json: cannot be written (No space left on device)" in said
+    assert f"{small_disk}/r.json: cannot be written (No space left on device)" in said
+    assert list(small_disk.iterdir()) == []
