@@ -154,7 +154,7 @@ def test_a_run_without_its_split_or_checkpoints(run, trained, root, photo, tmp_p
         (["a.png", "-o", "no/s.png"], "there is no folder no"),
         (["a.png", "--images", "3", "--json"], "are of a dataset; give --data NAME as well"),
         (["gone.png", "-o", "s.png"], "gone.png does not exist"),
-        (["broken.png", "-o", "s.png"], "broken.png is not an image that Pillow can read"),
+        (["broken.png", "-o", "s.png"], "broken.png is not an image in one of the formats"),
         (["--data", "table"], "table: give --root PATH"),
         (["--data", "demo", "-o", "there.png"], "there.png is a file; the figures of a dataset need a folder"),
         (["a.png", "--json", "--start-weights", "gone.safetensors"], "gone.safetensors: there is no such file"),
