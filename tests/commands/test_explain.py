@@ -159,7 +159,7 @@ def test_a_run_without_its_split_or_checkpoints(run, trained, root, photo, tmp_p
         (["--data", "demo", "--crops", "3"], "--crops is of one IMAGE"),
         (["a.png", "--images", "3", "--json"], "are of a dataset; give --data NAME as well"),
         (["gone.png", "-o", "s.png"], "gone.png does not exist"),
-        (["broken.png", "-o", "s.png"], "broken.png is not an image"),
+        (["broken.png", "-o", "s.png"], "broken.png is not an image in one of the formats"),
         (["--data", "table"], "table: give --root PATH"),
         (["--data", "demo", "-o", "there.png"], "there.png is a file; the figures of a dataset need a folder"),
         (["a.png", "--json", "--start-weights", "gone.safetensors"], "gone.safetensors: there is no such file"),

@@ -112,7 +112,7 @@ def test_names_are_text_and_never_markup(made):
 def test_an_image_that_cannot_be_read_has_its_reason_in_its_place(made, results, tmp_path):
     root = made.photo_folder(tmp_path / "photos", NAMES, damaged=NAMES[:3])
     text = text_of(made.page_with_images(results, root))
-    assert "cannot be read: the file is not an image in one of the formats" in text
+    assert "cannot be read: the file is not an image in one of the formats PNG" in text
     assert "Images that cannot be read: " in text
     assert str(tmp_path) not in text
 
