@@ -83,7 +83,7 @@ def test_a_sound_part_passes_with_the_arguments_it_declares_and_each_fault_of_an
     assert set(failed) == {
         "public classes of its module have docstrings",
         "defaults are immutable",
-        "sizes below one are refused",
+        "values out of range are refused",
         "item does not depend on the batch",
         "every parameter gets a gradient",
         "same seed gives the same part",
