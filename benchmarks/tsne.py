@@ -66,7 +66,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     how = parser.add_argument_group("how")
     how.add_argument("--crops", type=int, default=None, help="crops an image, averaged (default: 4; 1 for demo)")
     how.add_argument("--perplexity", type=float, default=30.0, help="of t-SNE (default: %(default)s)")
-    how.add_argument("--seed", type=int, default=0, help="of crops and layout (default: %(default)s)")
+    how.add_argument("--seed", type=int, default=0, help="of crops, layout and random weights (default: %(default)s)")
     how.add_argument("--device", default=None, help="cpu, cuda or cuda:N (default: cuda where there is one)")
     how.add_argument(
         "--max-cache-gb", type=float, default=50.0, metavar="GB", help="do not start where the features need more disk"
