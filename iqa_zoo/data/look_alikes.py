@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ from scipy.sparse.csgraph import connected_components
 from iqa_zoo.cache import cache_folder, write_file
 from iqa_zoo.data.duplicates import near_duplicates, perceptual_hash
 from iqa_zoo.data.images import read_image
+from iqa_zoo.data.preflight import read_all
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.release import some
 
@@ -66,7 +65,7 @@ def group_look_alikes(data: RatedImages, progress: Callable[[int, int], None] | 
         progress: called with (images hashed, images in all) after each image.
 
     Raises:
-        InputError: an image cannot be read; names it.
+        InputError: images cannot be read; names them, with the reasons.
     """
     pairs = find_pairs(_hash_images(data, progress), data.contents)
     groups = merge_contents(data.contents, pairs)
@@ -101,7 +100,8 @@ def _hash_images(data: RatedImages, progress: Callable[[int, int], None] | None)
     known = _read(file)
     new: dict[str, str] = {}
 
-    def hash_image(path: Path) -> str:
+    def hash_image(index: int) -> str:
+        path = data.paths[index]
         try:
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
         except OSError:
@@ -110,13 +110,8 @@ def _hash_images(data: RatedImages, progress: Callable[[int, int], None] | None)
             known[digest] = new[digest] = _hash(path)
         return known[digest]
 
-    hashes = []
     try:
-        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as threads:
-            for hash_ in threads.map(hash_image, data.paths):
-                hashes.append(hash_)
-                if progress is not None:
-                    progress(len(hashes), len(data))
+        hashes = read_all(data, range(len(data)), hash_image, progress)
     finally:  # an error or an interruption loses nothing that is hashed
         if new:
             with suppress(OSError):  # a cache that cannot be written costs time, and no result

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from iqa_zoo.data.enlarge import enlarged_size
 from iqa_zoo.data.images import read_size
-from iqa_zoo.data.loader import DecodedImages
 from iqa_zoo.data.prefetch import prefetch
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
 
+if TYPE_CHECKING:
+    from iqa_zoo.data.loader import DecodedImages
+
+T = TypeVar("T")
 SHOWN = 10  # problems that the message lists
 
 
@@ -49,28 +53,39 @@ def check_images(
         enlarged_size(height, width, size, data.paths[index])
         return min(height, width) < size
 
-    small = [data.names[i] for i, is_small in zip(chosen, _all(data, chosen, read_header), strict=True) if is_small]
+    small = [data.names[i] for i, is_small in zip(chosen, read_all(data, chosen, read_header), strict=True) if is_small]
     if images is not None:
-        _all(data, chosen, lambda index: images[index] is None, progress)
+        read_all(data, chosen, lambda index: images[index] is None, progress)
     return small
 
 
-def _all(
+def read_all(
     data: RatedImages,
-    indices: list[int],
-    work: Callable[[int], bool],
+    indices: Sequence[int],
+    read: Callable[[int], T],
     progress: Callable[[int, int], None] | None = None,
-) -> list[bool]:
-    """What some work gives for each image; all images that it fails for are one error."""
-    results, problems = [], []
-    for _, future in prefetch(work, indices, ahead=16, threads=min(4, os.cpu_count() or 1)):
+) -> list[T]:
+    """Return what a function reads of each image, in threads.
+
+    Args:
+        data: the dataset.
+        indices: which of its images.
+        read: called with the index of an image.
+        progress: called with (images done, all of them) after each.
+
+    Raises:
+        InputError: names every image for which ``read`` raised one (the first ``SHOWN`` of many), with the reasons.
+    """
+    results: list[T] = []
+    problems: list[str] = []
+    ahead = prefetch(read, indices, ahead=16, threads=min(4, os.cpu_count() or 1))
+    for done, (_, future) in enumerate(ahead, start=1):
         try:
             results.append(future.result())
         except InputError as problem:
-            results.append(False)
             problems.append(str(problem))
         if progress:
-            progress(len(results), len(indices))
+            progress(done, len(indices))
     if problems:
         lines = "".join(f"\n  - {problem}" for problem in problems[:SHOWN])
         more = f"\n  and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""

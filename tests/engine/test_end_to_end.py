@@ -6,21 +6,28 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from iqa_zoo.engine.recipe import load_recipe
 
 from iqa_zoo.data.splits import Split
 from iqa_zoo.engine import end_to_end
 from iqa_zoo.engine.training import TrainingOptions
 from iqa_zoo.errors import IqaZooError
+from iqa_zoo.training.recipe import load_recipe
+
+
+@pytest.fixture(autouse=True)
+def named_by_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Folders named by the model in the place of an identity, and locks in a cache of the test."""
+    monkeypatch.setenv("IQA_ZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(end_to_end, "identify_run", lambda training, *_: training.model)
 
 
 def test_a_training_that_fails_has_a_record_with_the_error(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny
 ) -> None:
     def train(cfg, data, split, recipe, folder, **_):
-        if folder.name == "a":
+        if folder.name == "s-a":
             raise IqaZooError("the loss is nan at step 3\nlower the rate")
-        if folder.name == "b":
+        if folder.name == "s-b":
             raise ZeroDivisionError("a bug")
         return {"metrics": {"srocc": 0.5}, "predictions": {}, "epoch": 1, "epochs": 1, "every_rule": {}, "seconds": 1.0}
 

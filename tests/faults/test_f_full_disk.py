@@ -118,7 +118,10 @@ def test_what_a_signal_leaves_half_built_is_removed_by_the_next_start(name, tmp_
     code = KILLED.format(tests=str(Path(__file__).parent), folder=str(tmp_path), signal=name)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
-    assert done.returncode == -getattr(signal, name), done.stderr
+    if name == "SIGINT":  # how Python ends then, by the signal or with 1, depends on what is imported
+        assert done.stderr.endswith("KeyboardInterrupt\n")
+    else:
+        assert done.returncode == -getattr(signal, name), done.stderr
     cache = tmp_path / "cache"
     assert bool(left_in(cache)) == (name != "SIGINT")  # an interrupt cleans up by itself
     other = rated(tmp_path / "other", 3)

@@ -34,7 +34,7 @@ def figures(_: object) -> dict[str, Figure]:
     return {"plot": figure}
 
 
-SCRIPT = Script("compare.py", frozenset({"runs"}), lambda _: [TABLE], lambda _: ["A tie."], figures)
+SCRIPT = Script("compare", lambda _: [TABLE], lambda _: ["Undecided."], figures)
 
 
 def arguments(**given: object) -> argparse.Namespace:
@@ -109,7 +109,7 @@ def test_a_disk_that_fills_up_after_the_work(
     monkeypatch.setattr(outputs, "_write_beside", fill)
     assert run(arguments(json=tmp_path / "r.json"), tmp_path / "run") == 2
     printed = capsys.readouterr()
-    assert "A tie." in printed.out
+    assert "Undecided." in printed.out
     assert "cannot be written (No space left on device)" in printed.err
     assert "finished trainings are kept: the same command writes the results without training again" in printed.err
     left = {path.name for path in tmp_path.rglob("*") if path.is_file()}
@@ -121,7 +121,7 @@ def test_a_bug_in_a_table_loses_no_results(tmp_path: Path) -> None:
     def wrong(_: object) -> list[Table]:
         raise ZeroDivisionError("a bug")
 
-    script = Script("compare.py", frozenset(), wrong, lambda _: [])
+    script = Script("compare", wrong, lambda _: [])
     with pytest.raises(ZeroDivisionError):
         script.run(arguments(), lambda *_: RESULTS, lambda: tmp_path / "run")
     assert json.loads((tmp_path / "run" / "results.json").read_text())["seconds"] == 1.0

@@ -13,7 +13,8 @@ import pytest
 
 from iqa_zoo.commands.study import succeeded
 from iqa_zoo.data.splits import Split
-from iqa_zoo.engine import comparison, workers
+from iqa_zoo.engine import trainings as records_of
+from iqa_zoo.engine import workers
 from iqa_zoo.engine.trainings import Training
 from iqa_zoo.engine.workers import Failure, run_all
 from iqa_zoo.training.recipe import FrozenRecipe
@@ -127,10 +128,10 @@ def test_a_training_whose_process_is_killed_has_a_record_with_the_error(monkeypa
         yield 1, {"model": "b", "split": "s", "srocc": 0.5}
         yield 0, workers.KILLED
 
-    monkeypatch.setattr(comparison, "run_all", run)
+    monkeypatch.setattr(records_of, "run_all", run)
     split = Split(np.arange(5), np.arange(5, 10), np.arange(0), "s")
     trainings = [Training(model, {}, split, FrozenRecipe(), 0) for model in "ab"]
-    records = dict(comparison.train_many(trainings, Bank(), None, None))  # type: ignore[arg-type]
+    records = dict(records_of.train_many(trainings, Bank(), None, None))  # type: ignore[arg-type]
     assert records[0]["model"] == "a"
     assert "the process was killed" in records[0]["error"]
     assert succeeded([records[0], records[1]]) == [records[1]]
