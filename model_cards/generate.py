@@ -122,9 +122,19 @@ def measured(models: list[str]) -> str:
         frozen = results["protocol"] == "frozen"
         title = f"{results['data']['name']}, {'decoder alone on frozen' if frozen else 'end to end on'} {results['backbone']}"
         parts.append(
-            Table(title, columns, rows, [" ".join(protocol_notes(results)), f"Record: benchmarks/results/{path.name}"])
+            Table(
+                title,
+                columns,
+                rows,
+                [" ".join(protocol_notes(results)), f"Record: benchmarks/results/{path.name}{weights_note(results)}"],
+            )
         )
     return "\n\n".join(part.markdown() for part in parts) or "Nothing yet."
+
+
+def weights_note(results: dict[str, Any]) -> str:
+    """Where a reader finds what a file of weights is; nothing where no file was read."""
+    return "; its weights: benchmarks/results/README.md" if "safetensors" in results["weights"] else ""
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What many tests need: a small config, and plugins that exist for one test."""
 
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -10,6 +11,17 @@ from iqa_zoo.registry import REGISTRIES
 
 settings.register_profile("tests", deadline=None)  # the first call imports torch; time is no property of the code
 settings.load_profile("tests")
+
+
+SLOW_SUITES = ("test_graph_is_right_on_other_inputs", "test_graph_is_right_on_other_images")  # record every part
+
+
+def pytest_collection_modifyitems(items):
+    """Mark as slow what is not marked where it is written: whole studies, and contract tests that record graphs."""
+    for item in items:
+        study = item.path.is_relative_to(Path(__file__).parent / "benchmarks")
+        if study or getattr(item, "originalname", "") in SLOW_SUITES:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture

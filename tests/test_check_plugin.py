@@ -66,6 +66,7 @@ def found(distribution):
     return {(check.name, check.check): check for check in check_plugin(distribution)}
 
 
+@pytest.mark.slow
 def test_a_sound_part_passes_with_the_arguments_it_declares_and_each_fault_of_another_is_found(install):
     install(
         "good-and-bad",
@@ -97,6 +98,7 @@ def test_a_sound_part_passes_with_the_arguments_it_declares_and_each_fault_of_an
     assert all(told.fix for told in failed.values())
 
 
+@pytest.mark.slow
 def test_what_does_not_load_is_shown_with_the_fix_and_the_rest_is_checked(install):
     install(
         "broken",
@@ -192,6 +194,7 @@ def everywhere(root):
 '''
 
 
+@pytest.mark.slow
 def test_models_and_data_sets(install):
     groups = {
         "queries": {"idle": "a_model:Idle"},

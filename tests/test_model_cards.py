@@ -4,12 +4,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from iqa_zoo.registry import MODELS
 from iqa_zoo.reports.cards import load_cards, plugin_cards, published, read_cards
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
+@pytest.mark.slow
 def test_the_markdown_is_what_the_data_and_the_code_say():
     command = [sys.executable, str(ROOT / "model_cards" / "generate.py"), "--check"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=600)

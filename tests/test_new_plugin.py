@@ -52,6 +52,7 @@ def test_every_slot_has_a_template():
     assert {path.name for path in TEMPLATES.iterdir()} == {f"{name}.template" for name in named}
 
 
+@pytest.mark.slow
 def test_what_is_written_passes_its_own_tests_and_doctests(one_a_slot):
     folders = [written.folder for written in one_a_slot.values()]
     path = os.pathsep.join([str(REPOSITORY), *map(str, folders)])
@@ -79,6 +80,7 @@ def test_what_is_written_is_tidy(tmp_path, name):
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_plugin_of_several_slots_passes_the_check(install, tmp_path, monkeypatch, one_thread):
     install("nothing", {})  # so that plugins are read again afterwards
     written = new_plugin("my-own", ["heads", "loss", "queries", "head"], folder=tmp_path / "new")

@@ -296,6 +296,7 @@ def test_the_example_is_listed_without_torch(example):
     assert added == {("interactions", "memory_gate"), ("head", "weighted_mean"), ("models", "example_iqa")}
 
 
+@pytest.mark.slow
 def test_the_example_passes_its_own_tests_and_the_contracts(example):
     source, site = example
     contracts = [REPOSITORY / "tests" / "contract" / f"test_{slot}.py" for slot in ("interactions", "heads")]

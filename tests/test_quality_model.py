@@ -402,6 +402,7 @@ def test_scores_keep_single_precision_under_autocast(tiny):
         torch.testing.assert_close(score_B, model(image_BCHW), rtol=0.05, atol=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("training", [False, True])
 def test_it_compiles_to_one_graph_with_the_same_scores(zoo, training):
     """Dropout and stochastic depth are off: a mixture of experts draws other random numbers when it is compiled."""

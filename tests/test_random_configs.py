@@ -14,6 +14,7 @@ import traceback
 import typing
 import warnings
 
+import pytest
 import torch
 
 import iqa_zoo
@@ -216,6 +217,7 @@ def described(seed):
     return f"{cfg} overrides={random_overrides(rng, cfg)}"
 
 
+@pytest.mark.slow
 def test_random_configs_train_a_step_or_are_refused(monkeypatch, one_thread):
     monkeypatch.setattr(allocation, "UNSUSPICIOUS", 100 * 10**6)
     monkeypatch.setattr(allocation, "machine_memory", lambda: 400 * 10**6)

@@ -41,6 +41,7 @@ def golden(request, cached_fill):
     return told, import_released(request.param.split("_e")[0].replace("life_iqa", "lifeiqa"), state)
 
 
+@pytest.mark.slow
 def test_parity_with_the_authors_code(golden):
     told, model = golden
     image_BCHW = noise(*told["input_shape"], seed=told["input_seed"])
@@ -198,6 +199,7 @@ def attention_shapes(prefix, dim):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sizes",
     [

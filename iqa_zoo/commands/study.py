@@ -40,7 +40,7 @@ from iqa_zoo.engine.selection import RULES
 from iqa_zoo.engine.trainings import Elsewhere, Training, train_many
 from iqa_zoo.engine.workers import warm_up
 from iqa_zoo.errors import BudgetError, IqaZooError
-from iqa_zoo.identity import describe_origin, digest, identify_images, identify_labels
+from iqa_zoo.identity import describe_origin, digest, identify_file, identify_images, identify_labels
 from iqa_zoo.randomness import seeded
 from iqa_zoo.registry import BACKBONES
 from iqa_zoo.reports.shared import format_number
@@ -217,7 +217,11 @@ def add_training_options(how: argparse._ActionsContainer) -> None:
         help="frozen: train on a Ray cluster instead (auto, local, or ray://HOST:PORT), whose machines share this environment and "
         "the folder IQA_ZOO_CACHE",
     )
-    how.add_argument("--fresh", action="store_true", help="frozen: train again what was trained before")
+    how.add_argument(
+        "--fresh",
+        action="store_true",
+        help="frozen: train again what was trained before, and keep the new results in its place",
+    )
     how.add_argument(
         "--max-cache-gb", type=float, default=50.0, metavar="GB", help="do not start where the features need more disk"
     )
@@ -323,12 +327,19 @@ def splits_of(arguments: argparse.Namespace, data: RatedImages, usual: int | Non
 
 def weights_in_words(arguments: argparse.Namespace) -> str:
     if isinstance(arguments.weights, Path):
-        return f"weights from {arguments.weights.name}"
+        return f"weights from {name_weights(arguments.weights)}"
     if arguments.weights:
-        return "weights of " + ", ".join(f"{name} from {file.name}" for name, file in arguments.weights.items())
+        return "weights of " + ", ".join(
+            f"{name} from {name_weights(file)}" for name, file in arguments.weights.items()
+        )
     if arguments.pretrained:
         return "ImageNet weights"
     return f"random weights (seed {arguments.seed})" if needs_weights(arguments.backbone) else "no weights to load"
+
+
+def name_weights(weights: Path) -> str:
+    """The name of a file of weights and the start of its SHA-256, by which a reader can tell whether it is the same file."""
+    return f"{weights.name} (SHA-256 {identify_file(split_key(weights)[0])[:12]})"
 
 
 def needs_weights(backbone: str) -> bool:
@@ -474,15 +485,22 @@ class Bench:
         arguments = self.arguments
         if not arguments.ray:
             warm_up(min(arguments.jobs, len(trainings)))  # while features are computed, or read
-        cache = None if arguments.fresh else cache_folder()
         others = {name: Elsewhere(other, self.bank(other)) for name, other in (elsewhere or {}).items()}
         jobs = min(arguments.jobs, len(trainings))
         records = train_many(
-            trainings, self.bank(data), data, cache, others, jobs=jobs, ray=arguments.ray, tell=self.say
+            trainings,
+            self.bank(data),
+            data,
+            cache_folder(),
+            others,
+            fresh=arguments.fresh,
+            jobs=jobs,
+            ray=arguments.ray,
+            tell=self.say,
         )
         where = "on Ray" if arguments.ray else f"{jobs} at a time"
         tick = self.report(f"{words}, {where}")
-        return gather(records, models, splits, tick, self.console, kept=not arguments.fresh)
+        return gather(records, models, splits, tick, self.console, fresh=arguments.fresh)
 
     def feature_cost(self, data: RatedImages) -> float:
         """Print the time, guessed from a timed batch, and the disk that the features take; return the seconds."""
@@ -530,12 +548,12 @@ def gather(
     tick: Tick,
     console: Console,
     *,
-    kept: bool = True,
+    fresh: bool = False,
 ) -> list[Record]:
     """All records in order, with progress, a line when a split is done by every model, and one for each that failed."""
     done: dict[int, Record] = {}
     total = len(models) * len(splits)
-    with _saying_what_is_kept(done, total, kept=kept):
+    with _saying_what_is_kept(done, total, fresh=fresh):
         for i, record in records:
             done[i] = record
             tick(len(done), total)
@@ -561,14 +579,14 @@ def gather(
 
 
 @contextmanager
-def _saying_what_is_kept(done: Mapping[int, Record], total: int, *, kept: bool) -> Iterator[None]:
+def _saying_what_is_kept(done: Mapping[int, Record], total: int, *, fresh: bool) -> Iterator[None]:
     """Around trainings: an interrupt gets the message how many are kept and how to go on."""
     try:
         yield
     except KeyboardInterrupt as interrupt:
         count = sum("error" not in record for record in done.values())
-        going_on = f"{count} of {total} trainings are kept; the same command goes on from there"
-        interrupt.args = (going_on if kept else "no training is kept, as --fresh was given",)
+        command = "the same command without --fresh" if fresh else "the same command"
+        interrupt.args = (f"{count} of {total} trainings are kept; {command} goes on from there",)
         raise
 
 

@@ -24,6 +24,7 @@ from iqa_zoo.engine.state import (
     save_tensors,
 )
 from iqa_zoo.errors import InputError
+from iqa_zoo.randomness import set_seed
 from iqa_zoo.training.averaging import MovingAverage
 from iqa_zoo.training.checkpoints import latest_checkpoint
 from iqa_zoo.training.recipe import Recipe
@@ -80,7 +81,7 @@ class Steps(Hook):
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         step = f"{self.seed}/{runner.iter}/{runner.rank}"
-        torch.manual_seed(zlib.crc32(step.encode()))
+        set_seed(zlib.crc32(step.encode()))
         set_rates(runner.optim_wrapper.optimizer, rate_factor(self.recipe, runner.iter, self.steps_an_epoch))
 
     def after_train_iter(

@@ -46,6 +46,7 @@ from iqa_zoo.identity import (
 from iqa_zoo.inference.predict import predict
 from iqa_zoo.inference.scorer import Precision, Scorer
 from iqa_zoo.quality_model import QualityModel
+from iqa_zoo.randomness import seeded
 from iqa_zoo.training.checkpoints import latest_checkpoint
 from iqa_zoo.training.devices import torch_device
 from iqa_zoo.training.freezing import freeze
@@ -140,8 +141,7 @@ def train_model(
     check_options(data, split, recipe, options)
     device = begin_processes(torch_device(options.device))
     check_precision(recipe, device, options.sharded)
-    with torch.random.fork_rng(_cuda_devices(device)):
-        torch.manual_seed(seed)
+    with seeded(seed, device):
         model = build_model(cfg, pretrained=pretrained, weights=weights)
     if hasattr(model.head, "fit"):
         raise InputError(
@@ -203,7 +203,7 @@ def train_model(
     if not begun:
         begin()
     trainable = _trainable(model, scale, recipe)
-    with torch.random.fork_rng(_cuda_devices(device)):
+    with seeded(seed, device):
         tested, problems = _fit(trainable, data, split, recipe, kept, seed, options, device, images, progress)
     wait()  # for what the first process writes
     result = _report(tested, data, split, recipe, kept, options, images, progress)
@@ -363,7 +363,3 @@ def _trainable(model: QualityModel, scale: LabelScale, recipe: Recipe) -> Traina
     )  # float16: the optimizer wrapper's
     scorer = Scorer(model, scale=scale, precision=precision)
     return Trainable(scorer, freeze_batch_norm=recipe.freeze_batch_norm)
-
-
-def _cuda_devices(device: torch.device) -> list[torch.device]:
-    return [device] if device.type == "cuda" else []

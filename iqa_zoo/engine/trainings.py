@@ -98,6 +98,7 @@ def train_many(
     cache: Path | None,
     elsewhere: Mapping[str, Elsewhere] | None = None,
     *,
+    fresh: bool = False,
     jobs: int = 1,
     ray: str | None = None,
     tell: Tell = lambda _: None,
@@ -113,6 +114,7 @@ def train_many(
         cache: where records are kept and found; None to train all and keep none. A cache that cannot be written costs no
             result: it is told once.
         elsewhere: other datasets, by name.
+        fresh: train again what was trained before.
         jobs, ray: as :func:`run_all` takes them.
         tell: called with what a user should know, a line each.
     """
@@ -121,7 +123,7 @@ def train_many(
     if kept:
         identities = Identities(bank, data, elsewhere or {})
         keys = {i: identities.identify(training) for i, training in enumerate(trainings)}
-        found = {i: record for i, key in keys.items() if (record := kept.read(key)) is not None}
+        found = {} if fresh else {i: record for i, key in keys.items() if (record := kept.read(key)) is not None}
         if found:
             tell(f"{len(found)} of {len(trainings)} trained before")
         for i, record in found.items():

@@ -15,6 +15,7 @@ from iqa_zoo.errors import CheckpointError
 from iqa_zoo.identity import identify_weights
 from iqa_zoo.inference.run import TrainedRun
 from iqa_zoo.quality_model import QualityModel
+from iqa_zoo.randomness import seeded
 from iqa_zoo.training.checkpoints import latest_checkpoint
 from iqa_zoo.weights import load_weights
 
@@ -57,8 +58,7 @@ def moments_of(run: TrainedRun, selected: QualityModel, start_weights: str | Pat
         CheckpointError: ``start_weights`` is not the file that the training began from.
     """
     device = next(selected.parameters()).device
-    with torch.random.fork_rng([]):
-        torch.manual_seed(run.seed)
+    with seeded(run.seed):
         start = build_model(run.model, weights=start_weights)
     same = identify_weights(start) == run.initial_weights
     if start_weights is not None and not same:

@@ -98,8 +98,10 @@ class Script:
         results = without_nan({**studied, "study": self.study})
         failed = not _is_written(lambda: write_results(results, kept), console)  # before anything is made of them
         failed |= self._show(results, arguments, kept, console, keep=not failed)
-        if failed and results.get("runs") and not arguments.fresh:
-            console.print("finished trainings are kept: the same command writes the results without training again")
+        if failed and results.get("runs"):
+            console.print(
+                "finished trainings are kept: the same command (without --fresh) writes the results without training again"
+            )
         return 2 if failed else 0
 
     def _show(

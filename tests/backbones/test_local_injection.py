@@ -182,6 +182,7 @@ def released_name(ours):
     return ".".join(("learner", at, *rest))
 
 
+@pytest.mark.slow
 def test_scores_of_the_authors_loda():
     image_BCHW = torch.from_numpy(np.random.RandomState(0).standard_normal(IMAGES).astype(np.float32))
     vit = {

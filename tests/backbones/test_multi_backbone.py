@@ -133,6 +133,7 @@ def test_a_training_step_moves_the_free_branch_alone():
 # Budgets
 
 
+@pytest.mark.slow
 def test_budget_is_that_of_the_branches():
     frozen, free = (iqa_zoo.measure_budget(config(branches=[RESNET, NSS, RESNET], freeze=f)) for f in (True, False))
     alone = [iqa_zoo.measure_budget({**config(), "backbone": part}).by_slot["backbone"] for part in (RESNET, NSS)]
@@ -151,6 +152,7 @@ def test_shapes_without_computing_are_those_of_the_maps():
     assert (shapes.tokens, shapes.vector) == (tuple(features.tokens_BLC.shape), tuple(features.global_BC.shape))
 
 
+@pytest.mark.slow
 def test_budget_at_another_image_size():
     cfg = config(branches=[{"type": "timm_features", "name": "test_vit"}, {"type": "nss"}])
     small, large = (iqa_zoo.measure_budget(cfg, size) for size in (64, 128))

@@ -38,6 +38,7 @@ def brute(by):
     return {key: size for key, size in sizes.items() if not any(beats(other, size) for other in sizes.values())}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "by", [("params", "macs"), ("active_params", "macs"), ("params", "active_params", "macs"), ("depth", "params")]
 )
@@ -68,6 +69,7 @@ def test_experts_come_free_of_macs():
     assert active[2] - active[1] == 4 * (96 + 1)
 
 
+@pytest.mark.slow
 def test_at_a_size_depth_is_traded_for_width():
     widths = [96, 192, 384, 768, 1536, 3072]
     grid = {"depth": [1, 2, 4], "interactions.*.hidden": widths}

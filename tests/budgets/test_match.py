@@ -167,6 +167,7 @@ def counted(monkeypatch):
     return counted, made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["params", "active_params", "macs"])
 @pytest.mark.parametrize("scope", ["decoder", "model"])
 def test_one_backbone_is_counted_and_made_once(counted, by, scope):
@@ -243,6 +244,7 @@ def test_a_backbone_that_reads_values_is_run(counted):
     assert measure.backbone_shapes(cfg).maps == measure_backbone(cfg).maps
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None, derandomize=True)
 @given(
     cfg=st.sampled_from([LIFEIQA, DEIQT]), ratio=st.floats(0.15, 10), by=st.sampled_from(["params", "active_params"])

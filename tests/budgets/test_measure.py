@@ -59,6 +59,7 @@ def test_deiqt():
     assert budget.by_slot["head"].macs == 6 * 384
 
 
+@pytest.mark.slow
 def test_lifeiqa():
     budget = agrees_with_torch("lifeiqa")
     assert budget.params == 94_950_334 + 4 * 3 * 36  # the released model's, plus twelve learned 6 x 6 adjacencies
@@ -84,6 +85,7 @@ def test_zoo_on_a_small_backbone(name):
     agrees_with_torch(small(name, image_size=64), 64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["mobilenetv3_small_050", "nss"])
 def test_backbones_of_other_kinds(backbone):
     cfg = small("lifeiqa", backbone, image_size=96)  # mobilenet's head convolution is run and not used
@@ -95,6 +97,7 @@ def test_backbones_of_other_kinds(backbone):
 TINY = dict(backbone="deit_tiny_patch16_224", image_size=64)
 
 
+@pytest.mark.slow
 def test_independent_of_mode_gradients_frozen_parameters_and_batch():
     model = build_model(small("deiqt", **TINY))
     budget = measure_budget(model)

@@ -87,6 +87,7 @@ def test_in_words(run, trained):
     assert "RMSE of raw scores" not in out
 
 
+@pytest.mark.slow
 def test_images_that_were_trained_on_are_a_warning(run, trained):
     code, _, err = run("--part", "train")
     assert code == 0
@@ -111,6 +112,7 @@ def test_another_split_is_checked_against_the_training(run, trained, tmp_path):
     assert "of 12 images were trained on" in err
 
 
+@pytest.mark.slow
 def test_another_dataset_that_runs_the_other_way(run, trained, tmp_path):
     other = _folder(tmp_path / "elsewhere", turned=True)
     options = ["--option", "higher_is_better=false"]
@@ -131,6 +133,7 @@ def test_another_dataset_that_runs_the_other_way(run, trained, tmp_path):
     assert "No RMSE of raw scores" in out
 
 
+@pytest.mark.slow
 def test_images_smaller_than_the_input_are_enlarged_and_named_as_score_does(run, trained, tmp_path, capsys):
     other = _folder(tmp_path / "elsewhere")
     rng = np.random.default_rng(1)
@@ -152,6 +155,7 @@ def test_images_smaller_than_the_input_are_enlarged_and_named_as_score_does(run,
     assert json.loads(out)["enlarged"] == {}
 
 
+@pytest.mark.slow
 def test_a_small_image_counts_as_its_enlargement(run, tmp_path):
     """Scored as the file that an enlargement by hand makes, under the same name."""
     small, large = _folder(tmp_path / "small"), _folder(tmp_path / "large")

@@ -94,6 +94,7 @@ def test_a_small_image_is_enlarged(run, tmp_path):
     assert "of 32x40, enlarged from 16x20" in out.splitlines()[1]
 
 
+@pytest.mark.slow
 def test_a_dataset_into_the_run_twice(run, trained, root):
     made = trained / "explain"
     code, out, err = run("--data", "table", "--root", root)
@@ -119,6 +120,7 @@ def test_a_dataset_into_the_run_twice(run, trained, root):
     assert {name: (made / name).read_bytes() for name in files} == files
 
 
+@pytest.mark.slow
 def test_some_images_of_another_dataset(run, root, tmp_path):
     code, out, _ = run(
         "--data", "table", "--root", root, "--option", "name=other", "--images", 5, "-o", tmp_path / "out"
@@ -128,6 +130,7 @@ def test_some_images_of_another_dataset(run, root, tmp_path):
     assert json.loads((tmp_path / "out" / "explain.json").read_text())["images"] == 5
 
 
+@pytest.mark.slow
 def test_a_run_without_its_split_or_checkpoints(run, trained, root, photo, tmp_path):
     copied = tmp_path / "run"
     shutil.copytree(trained, copied, ignore=shutil.ignore_patterns("explain", "checkpoints", "split.json"))
@@ -177,6 +180,7 @@ def test_what_cannot_be_explained_is_one_message(run, photo, tmp_path, monkeypat
     assert (tmp_path / "there.png").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_an_unreadable_image_of_a_dataset_is_named_or_left_out(run, root, tmp_path):
     shutil.copytree(root, tmp_path / "holiday2")
     (tmp_path / "holiday2" / "7.png").write_text("no image")

@@ -47,6 +47,7 @@ def root(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_what_one_split_of_a_release_detects(run):
     code, out, err = run("--data", "livec", "--json")
     assert (code, err) == (0, "")

@@ -38,6 +38,7 @@ def decoder(tiny):
     return tiny
 
 
+@pytest.mark.slow
 def test_it_learns_a_planted_label_on_the_scale_of_the_labels(decoder):
     bank, mos = planted()
     run = train_frozen(decoder, bank, mos, SPLIT, recipe=RECIPE)
@@ -45,6 +46,7 @@ def test_it_learns_a_planted_label_on_the_scale_of_the_labels(decoder):
     assert abs(run.predictions.mean() - mos[SPLIT.test].mean()) < 5
 
 
+@pytest.mark.slow
 def test_the_test_labels_are_never_read(decoder):
     bank, mos = planted()
     other = mos.copy()
@@ -53,6 +55,7 @@ def test_the_test_labels_are_never_read(decoder):
     np.testing.assert_array_equal(runs[0].predictions, runs[1].predictions)
 
 
+@pytest.mark.slow
 def test_parts_are_measured_evenly_and_always_at_the_end(decoder):
     bank, mos = planted()
     histories = {
@@ -67,6 +70,7 @@ def test_parts_are_measured_evenly_and_always_at_the_end(decoder):
     assert histories[1][0]["loss"] == pytest.approx(np.mean([measured["loss"] for measured in histories[9]]))
 
 
+@pytest.mark.slow
 def test_a_seed_repeats_itself_and_leaves_the_global_generator_alone(decoder):
     bank, mos = planted()
     before = torch.get_rng_state()
@@ -83,6 +87,7 @@ def test_a_loss_that_is_not_finite_stops_and_says_the_step(decoder):
         train_frozen(decoder, bank, mos, SPLIT, recipe=RECIPE)
 
 
+@pytest.mark.slow
 def test_the_rule_chooses_the_epoch_and_only_the_oracle_looks_at_the_test_part(decoder):
     bank, mos = planted(noise=0.5)
     runs = {rule: train_frozen(decoder, bank, mos, SPLIT, recipe=RECIPE, rule=rule) for rule in RULES}
@@ -102,6 +107,7 @@ def test_a_split_without_a_validation_part_is_for_the_last_epoch(decoder):
         train_frozen(decoder, bank, mos, split, recipe=RECIPE)
 
 
+@pytest.mark.slow
 def test_another_dataset_is_predicted_at_the_selected_epoch_in_the_scale_of_the_first(decoder):
     bank, mos = planted()
     run = train_frozen(decoder, bank, mos, SPLIT, recipe=RECIPE, elsewhere={"again": bank})
@@ -109,6 +115,7 @@ def test_another_dataset_is_predicted_at_the_selected_epoch_in_the_scale_of_the_
     assert run.elsewhere["again"].shape == (120,)
 
 
+@pytest.mark.slow
 def test_the_validation_part_is_measured_and_not_trained_on(decoder):
     bank, mos = planted()
     other = mos.copy()
@@ -119,6 +126,7 @@ def test_the_validation_part_is_measured_and_not_trained_on(decoder):
     assert b.history[-1]["validation"]["srocc"] < 0.5
 
 
+@pytest.mark.slow
 def test_the_test_part_is_measured_once_where_nobody_asks_for_every_rule(decoder):
     bank, mos = planted()
     quiet, noted = (train_frozen(decoder, bank, mos, SPLIT, recipe=RECIPE, every_rule=every) for every in (False, True))
@@ -126,6 +134,7 @@ def test_the_test_part_is_measured_once_where_nobody_asks_for_every_rule(decoder
     assert all(epoch["test"] is None for epoch in quiet.history)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_both_precisions_learn(decoder, precision):
     bank, mos = planted()
@@ -133,6 +142,7 @@ def test_both_precisions_learn(decoder, precision):
     assert srocc(run.predictions, mos[SPLIT.test]) > 0.9
 
 
+@pytest.mark.slow
 def test_what_predicts_is_the_average_of_the_weights(decoder):
     """Without an average it is the last step's decoder; with a past that counts almost in full, the first update's."""
     bank, mos = planted()
@@ -156,6 +166,7 @@ def test_a_head_in_closed_form_is_fitted_to_all_crops_of_the_training_part(decod
     assert {measured["test"]["srocc"] for measured in run.history} == {srocc(expected, mos[SPLIT.test])}
 
 
+@pytest.mark.slow
 def test_what_else_a_decoder_learns_it_learns_before_its_head_is_fitted(decoder):
     bank, mos = planted()
     decoder |= {"head": {"type": "ridge"}, "losses": [{"type": "smooth_l1"}]}

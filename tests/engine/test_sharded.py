@@ -161,6 +161,7 @@ def assert_near(one: Path, other: Path) -> None:
     assert results[1]["predictions"] == pytest.approx(results[0]["predictions"], abs=0.02)
 
 
+@pytest.mark.slow
 def test_two_processes_that_share_a_model_train_it_as_one_does(quiet, train, recipe, tmp_path):
     """With accumulation, a clipped gradient and a moving average; stopped and resumed, in either direction."""
     changes = dict(ema=0.5, lr=3e-4, accumulate=2, batch_size=8, clip=0.5, epochs=3, weight_decay=0.05)

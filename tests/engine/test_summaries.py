@@ -50,6 +50,7 @@ def test_every_rule_is_summed_up_by_its_median():
     assert summarise_rules(records)["a"]["last"] == dict(srocc=pytest.approx(0.7), plcc=0.6, epoch=3)
 
 
+@pytest.mark.slow
 def test_one_split_is_judged_over_its_images():
     rng = np.random.default_rng(0)
     data = Data()

@@ -155,6 +155,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_a_run_killed_at_random_steps_ends_as_one_never_killed(case, model, tmp_path):
     """SIGKILL twice at a step, then twice while a file is written, then on to the end: every tensor bit for bit."""
@@ -176,6 +177,7 @@ def test_a_run_killed_at_random_steps_ends_as_one_never_killed(case, model, tmp_
     assert_same_run(tmp_path / "straight", tmp_path / "killed")
 
 
+@pytest.mark.slow
 def test_dropout_is_random_in_these_runs(train, model, tmp_path):
     """Else the runs above would agree without a step's seed being right."""
     train("random")
@@ -233,6 +235,7 @@ except ValueError as error:
 """
 
 
+@pytest.mark.slow
 def test_two_processes_give_what_one_gives_at_the_same_global_batch(model, train, data, recipe, tmp_path):
     """Losses that are no means over samples included; predictions are shared out and gathered; a nan stops both."""
     model["head"]["dropout"] = model["backbone"]["model_args"]["drop_path_rate"] = 0.0
@@ -321,6 +324,7 @@ def test_a_nan_stops_says_the_step_and_keeps_the_last_good_checkpoint(
         assert not (tmp_path / "run" / "weights.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_the_way_on_after_a_nan_is_the_one_that_the_message_names(nan_at, train, tmp_path, monkeypatch):
     nan_at(6)
     with pytest.raises(InputError) as error:
@@ -354,6 +358,7 @@ def damaged_after_last_step(data, split):
     return progress, lambda: broken.write_bytes(whole)
 
 
+@pytest.mark.slow
 def test_a_test_image_that_is_damaged_meanwhile_leaves_a_run_that_goes_on(train, damaged_after_last_step, tmp_path):
     damage, restore = damaged_after_last_step
     with pytest.raises(InputError, match=r"\.png is truncated"):
@@ -366,6 +371,7 @@ def test_a_test_image_that_is_damaged_meanwhile_leaves_a_run_that_goes_on(train,
     assert_same_run(tmp_path / "straight", tmp_path / "run")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["model.safetensors", "weights.safetensors", "history.json", "result.json"])
 def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(what, train, tmp_path, monkeypatch):
     full, write_text, save_file = [False], Path.write_text, state.save_file
@@ -392,6 +398,7 @@ def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(what, train,
     assert_same_run(tmp_path / "straight", tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_a_log_that_fails_ends_and_the_training_goes_on(train, tmp_path, monkeypatch):
     expected = train("straight")
     from mmengine.visualization import LocalVisBackend
@@ -412,6 +419,7 @@ def test_a_log_that_fails_ends_and_the_training_goes_on(train, tmp_path, monkeyp
     assert result["predictions"] == expected["predictions"]
 
 
+@pytest.mark.slow
 def test_a_result_that_cannot_be_written_is_not_lost(train, tmp_path, monkeypatch):
     expected, write_text = train("straight"), Path.write_text
 
@@ -504,6 +512,7 @@ def test_another_run_is_refused_by_the_keys_that_differ(train, data, split, mode
     ]
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_said_and_removing_it_begins_anew(train, nan_at, tmp_path, monkeypatch):
     nan_at(6)
     with pytest.raises(InputError):
@@ -630,6 +639,7 @@ def test_running_statistics_move_only_if_they_are_trained(frozen, train, model, 
     assert all((distance == 0) == frozen for name, distance in distances.items() if "running_" in name)
 
 
+@pytest.mark.slow
 def test_bfloat16_trains_near_float32(train, tmp_path):
     losses = []
     for precision in ("float32", "bfloat16"):
@@ -647,6 +657,7 @@ def test_an_average_of_the_weights_is_what_is_tested_and_kept(train, tmp_path):
     assert not torch.equal(tensors[f"weights/{name}"], tensors[f"model/{name}"])
 
 
+@pytest.mark.slow
 def test_raw_labels_and_standardised_ones_are_both_learned_on_their_scale(train, data, split):
     result = train()
     assert result["metrics"]["srocc"] > 0.8
@@ -670,6 +681,7 @@ def test_the_test_part_is_not_read_between_the_check_and_the_end(train, data, sp
     assert {step for step, i in read if i in split.test} == {0, 8}
 
 
+@pytest.mark.slow
 def test_a_peek_reports_every_rule_and_changes_no_weight(train, tmp_path):
     blind, peeked = train("blind"), train("peeked", peek=True)
     assert blind["every_rule"] == {}
@@ -679,6 +691,7 @@ def test_a_peek_reports_every_rule_and_changes_no_weight(train, tmp_path):
     assert all(torch.equal(weights[name], blind_weights[name]) for name in weights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rule", "epoch"), [("validation", 2), ("last", 3), ("test-oracle", 1)])
 def test_the_kept_weights_are_those_of_the_rule(rule, epoch, train, split, tmp_path, monkeypatch):
     """Metrics are made up; a run of so many epochs at a constant rate has the weights of that epoch."""
@@ -705,6 +718,7 @@ def test_the_kept_weights_are_those_of_the_rule(rule, epoch, train, split, tmp_p
     assert all(each["validation"] for each in history)
 
 
+@pytest.mark.slow
 def test_a_run_that_stopped_early_stays_stopped(train, monkeypatch):
     """With a rate of nothing no epoch is better than the first; of equals the last is kept."""
     changes = dict(epochs=6, patience=2, lr=0.0)
@@ -725,6 +739,7 @@ def test_a_run_that_stopped_early_stays_stopped(train, monkeypatch):
 # --- what a run leaves ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_progress_moves_while_images_are_tested(train):
     """Between the steps, which stand still meanwhile; in the words of who is watching."""
     said = []

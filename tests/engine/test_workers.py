@@ -56,6 +56,7 @@ def origin(_: int) -> tuple[int, bool]:
     return os.getppid(), "timm" in sys.modules
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_results_come_with_their_position_and_from_one_thread(jobs):
     threads = torch.get_num_threads()
@@ -86,6 +87,7 @@ def test_workers_come_from_one_server_that_has_imported_what_a_training_needs():
     assert all(imported for _, imported in first + second)
 
 
+@pytest.mark.slow
 def test_workers_end_with_a_parent_that_is_killed(tmp_path):
     code = (
         "import sys; from pathlib import Path; from iqa_zoo.engine.workers import run_all; "

@@ -1,6 +1,7 @@
 import io
 
 import numpy as np
+import pytest
 
 from iqa_zoo.contracts import TokenGrid
 from iqa_zoo.explain.dataset import Survey
@@ -41,6 +42,7 @@ def graphs():
     ]
 
 
+@pytest.mark.slow
 def test_every_figure_names_images_and_units():
     figures = dataset_figures(found(), graphs(), "run: six, 4 images", "MOS")
     assert tuple(figures) == NAMES

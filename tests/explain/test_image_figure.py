@@ -19,6 +19,7 @@ def figure_of(scorer, photo, moments=None):
     return look, image_figure("photo.png", look, moments or {}, judge_look(look), "MOS")
 
 
+@pytest.mark.slow
 def test_shows_scores_attention_and_experts(make, photo):
     scorer, crop = make(), read_crop(photo, 64)
     then = {"start, seed 0": attention_at(make(noise=0.1).model, scorer, crop)}
@@ -42,6 +43,7 @@ def test_shows_scores_attention_and_experts(make, photo):
     assert sum(array.shape == (3, 3) and np.allclose(array, grid) for array in shown) == 2  # on the image, on the grid
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -65,6 +67,7 @@ def test_is_drawn_for_every_kind_of_model(make, photo, changes):
         assert "4 of 6 blocks that attend are drawn." in words
 
 
+@pytest.mark.slow
 def test_is_the_same_figure_twice(make, photo):
     def svg():
         text = io.BytesIO()

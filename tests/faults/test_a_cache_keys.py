@@ -220,6 +220,7 @@ def renamed(study: Study) -> RatedImages:
     return replace(study.data, paths=(new, *study.data.paths[1:]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", CHANGES)
 def test_a_changed_input_changes_the_key(what, study):
     before = study.key()
@@ -326,10 +327,10 @@ def test_a_part_counts_by_its_source_even_where_it_is_installed_as_a_library_is(
 
 
 def test_code_without_a_file_is_never_the_same_twice(monkeypatch):
-    import __main__
+    main = sys.modules["__main__"]  # an import would make it a module that this file runs
 
-    monkeypatch.delattr(__main__, "__file__", raising=False)
-    monkeypatch.setattr(__main__, "__spec__", None)
+    monkeypatch.delattr(main, "__file__", raising=False)
+    monkeypatch.setattr(main, "__spec__", None)
     assert identity.identify_code(["__main__"]) != identity.identify_code(["__main__"])
 
 

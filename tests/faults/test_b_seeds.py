@@ -104,6 +104,7 @@ def rated(folder: Path) -> RatedImages:
     return RatedImages("set", tuple(paths), np.arange(12.0), score_range=(0, 99), licence="CC0", source="drawn")
 
 
+@pytest.mark.slow
 def test_a_backbone_that_draws_in_its_forward_pass_gives_the_features_of_the_seed(tmp_path, scratch_registry):
     nss = build_backbone(dict(backbone=dict(type="nss", image_size=32, stages=[4])))
 

@@ -63,6 +63,7 @@ def test_a_mixture_of_experts_is_right_on_other_images(model, recorder):
             torch.testing.assert_close(graph(image_BCHW), model(image_BCHW), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_a_trace_of_one_image_and_an_export_with_a_free_batch_take_batches(model):
     batch_BCHW = torch.cat(images(5))

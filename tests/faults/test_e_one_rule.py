@@ -147,6 +147,7 @@ def test_every_schedule_is_the_same(settings, tiny, train_both):
     assert len(set(rates["frozen"])) > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["test_resnet", None])
 @pytest.mark.parametrize("name", list_models())
 def test_what_decays_in_a_model_does_not_hang_on_who_trains_it(name, backbone):

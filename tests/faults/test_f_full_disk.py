@@ -113,6 +113,7 @@ extract_features(build_backbone(dict(backbone=BACKBONE)), BACKBONE, rated(Path({
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL", "SIGINT"])
 def test_what_a_signal_leaves_half_built_is_removed_by_the_next_start(name, tmp_path):
     code = KILLED.format(tests=str(Path(__file__).parent), folder=str(tmp_path), signal=name)

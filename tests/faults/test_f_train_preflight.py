@@ -246,6 +246,7 @@ def test_a_result_that_cannot_be_written_is_shown(run, monkeypatch, tmp_path):
     assert run("--resume")[1] == out
 
 
+@pytest.mark.slow
 def test_a_log_that_fails_is_told_and_loses_nothing(run, monkeypatch):
     from mmengine.visualization import LocalVisBackend
 

@@ -53,6 +53,7 @@ def python(*words: str, **environment: str) -> subprocess.CompletedProcess[bytes
     return subprocess.run([sys.executable, *words], env=environment, capture_output=True, timeout=300)
 
 
+@pytest.mark.slow
 def test_a_terminal_that_has_no_arrow(study: Path) -> None:
     code = (
         "import argparse, sys; from pathlib import Path; from iqa_zoo.reports.run import Script; "
@@ -69,6 +70,7 @@ def test_a_terminal_that_has_no_arrow(study: Path) -> None:
     assert "head.hidden 64 → 32" in python("-c", code, str(study), PYTHONIOENCODING="utf-8").stdout.decode()
 
 
+@pytest.mark.slow
 def test_a_file_name_that_is_not_utf_8_is_printed_as_an_escape(tmp_path: Path) -> None:
     name = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.yaml")
     for encoding in ("utf-8", "cp1252"):
@@ -78,6 +80,7 @@ def test_a_file_name_that_is_not_utf_8_is_printed_as_an_escape(tmp_path: Path) -
         assert b"Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_standard_output_on_a_full_disk_is_one_line() -> None:
     with open("/dev/full", "w") as full:
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -171,6 +174,7 @@ def test_damaged_results_are_a_line_or_tables(study: Path, capsys: pytest.Captur
     assert codes.count(2) > DAMAGED // 4
 
 
+@pytest.mark.slow
 def test_damaged_trainings_are_a_line_or_a_page(
     tmp_path: Path, tiny: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:

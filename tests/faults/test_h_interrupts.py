@@ -128,6 +128,7 @@ def test_what_was_trained_before_an_interrupt_is_not_trained_again(folder: Path)
     assert len(list((folder / "cache" / "runs").glob("*.json"))) >= 4
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_a_command(folder: Path) -> None:
     code = "import sys, time; from iqa_zoo import cli; from iqa_zoo.commands import list as c; c.run = lambda a: time.sleep(60)"
     run = "import iqa_zoo.commands.list as c\nprint('ready', flush=True)\nsys.exit(cli.main(['power', '--images', '3000', '--data', 'livec']))"

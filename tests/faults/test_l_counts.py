@@ -53,6 +53,7 @@ def both_counts(model):
     return measure_budget(model).macs, macs_by_torch(model, torch.randn(1, 3, size, size))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("slot", "name"), PARTS)
 def test_a_part_inside_a_model_is_counted_as_torch_counts(slot, name, record_property):
     model = iqa_zoo.build_model(with_part(slot, name)).eval()

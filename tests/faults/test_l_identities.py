@@ -91,6 +91,7 @@ def test_names_are_apart():
     assert distinct_name("a", ["a", "a-2", "b"]) == "a-3"
 
 
+@pytest.mark.slow
 def test_features_are_those_of_a_dataset_whatever_its_name(load, tmp_path, monkeypatch):
     monkeypatch.setenv("IQA_ZOO_CACHE", str(tmp_path / "cache"))
     script = load("compare")
@@ -136,6 +137,7 @@ def end_to_end(tiny, tmp_path, monkeypatch):
     return run
 
 
+@pytest.mark.slow
 def test_a_finished_end_to_end_run_is_not_that_of_other_images_labels_or_code(end_to_end, tmp_path, monkeypatch):
     data = drawn(tmp_path / "images", size=56)
     first = end_to_end(data)

@@ -65,6 +65,7 @@ def test_one_pixel_by_one_level_moves_no_score_by_a_twentieth_of_a_point(crops, 
     assert 0 < max(moved) < 0.05 * np.ptp(scores) / 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "number"), [("3.png", 4), ("3.png", 1), ("19.png", 7)])
 def test_score_explain_and_evaluate_agree(name, number, trained, photos, tmp_path, capsys):
     crops = [] if number == 4 else ["--crops", str(number)]  # 4 are those of the run

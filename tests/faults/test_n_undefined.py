@@ -120,6 +120,7 @@ def load(name: str) -> ModuleType:
 TABLE = ("--data", "table", "--root", "labels.csv", "--backbone", "test_resnet")
 
 
+@pytest.mark.slow
 def test_compare(run: Run, photos: Path) -> None:
     results = run("compare", "gcn.yaml", "constant.yaml", *TABLE, "--no-latency")
     assert [r["srocc"] is None for r in results["runs"]] == [False, True, False] * 2
@@ -140,6 +141,7 @@ def test_compare(run: Run, photos: Path) -> None:
     assert all(float(row["rmse"]) > 0 for row in rows)
 
 
+@pytest.mark.slow
 def test_ablate(run: Run) -> None:
     results = run("ablate", "constant.yaml", *TABLE, "--only", "as-is")
     assert all(pair["mean"] is None for pair in results["differences"])
@@ -147,18 +149,21 @@ def test_ablate(run: Run) -> None:
     assert "As they are: undefined: " in results["printed"]
 
 
+@pytest.mark.slow
 def test_ablate_sizes(run: Run) -> None:
     results = run("ablate", "constant.yaml", *TABLE, "--sensitivity", "queries")
     assert "Undecided against constant: none." in results["printed"]
     assert "Undefined: queries=" in results["printed"]
 
 
+@pytest.mark.slow
 def test_data_efficiency(run: Run) -> None:
     results = run("data_efficiency", "gcn.yaml", "constant.yaml", *TABLE, "--fractions", 0.5, 1)
     assert "gcn and constant at 2 shares: undefined at 2." in results["printed"]
     assert [row["srocc"]["median"] is None for row in results["rows"]] == [False, True, False] * 2
 
 
+@pytest.mark.slow
 def test_scaling(run: Run) -> None:
     study = ("scaling", "--backbones", "test_resnet", "--data", "table", "--root", "labels.csv", "--no-latency")
     results = run(*study, "gcn.yaml", "constant.yaml")
@@ -169,6 +174,7 @@ def test_scaling(run: Run) -> None:
 SWAPPED = ("--queries", "learned", "guided", "--interactions", "none", "--memories", "tokens", "--budget", 200_000)
 
 
+@pytest.mark.slow
 def test_swap(run: Run) -> None:
     results = run("swap", *TABLE, *SWAPPED, "--heads", "linear", "constant")
     assert results["analysis"]["combinations"] == 2
@@ -179,11 +185,13 @@ def test_swap(run: Run) -> None:
     assert all(f"{model} (all scores are equal on split" in results["printed"] for model in undefined)
 
 
+@pytest.mark.slow
 def test_swap_of_undefined_combinations_only(run: Run) -> None:
     results = run("swap", *TABLE, *SWAPPED, "--heads", "constant")
     assert results["analysis"]["why"] == "fewer than two combinations have an SROCC on every split"
 
 
+@pytest.mark.slow
 def test_cross_dataset(run: Run, photos: Path) -> None:
     lines = (photos / "labels.csv").read_text().splitlines()
     (photos / "other.csv").write_text("\n".join([lines[0], *lines[:0:-1]]) + "\n")
@@ -197,6 +205,7 @@ def test_cross_dataset(run: Run, photos: Path) -> None:
     assert "gcn and constant at 2 pairs of datasets: undefined at 2." in results["printed"]
 
 
+@pytest.mark.slow
 def test_probe_layers(run: Run) -> None:
     def without_level_2(module: ModuleType) -> None:
         ridge_scores = module.ridge_scores

@@ -95,6 +95,7 @@ def test_a_call_that_kills_the_server_every_time_is_reported_and_loses_no_other(
     assert not set(active_children()) - before
 
 
+@pytest.mark.slow
 def test_no_worker_outlives_a_consumer_that_stops(tmp_path: Path) -> None:
     results = run_all(write_pid, [(str(tmp_path), i) for i in range(2)], jobs=2)
     next(results)

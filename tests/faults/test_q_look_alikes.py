@@ -89,6 +89,7 @@ def train(root, *argv):
     return main([*model, "--data", "table", "--root", str(root), *argv])
 
 
+@pytest.mark.slow
 def test_iqa_zoo_train(root, capsys):
     assert train(root, "--validation-fraction", "0.2") == 0
     assert "iqa-zoo: album: 2 pairs of images look the same" in capsys.readouterr().err

@@ -99,6 +99,7 @@ def test_top_k_out_of_range(experts, top_k):
         MoEHead(dim=D, num_experts=experts, top_k=top_k)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")  # torch's tracer, of its own doing
 def test_compiled_equals_eager_at_changing_batch_sizes():
     torch.compiler.reset()
@@ -184,6 +185,7 @@ print("equal")
 """
 
 
+@pytest.mark.slow
 def test_two_processes_train_every_expert(tmp_path):
     """DistributedDataParallel waits for a gradient of every parameter; an expert without tokens must bring one."""
     script = tmp_path / "worker.py"

@@ -127,6 +127,7 @@ def feed_forward(at, norm):
     return filled(FeedForward(dim=DIM, hidden=1024), names)
 
 
+@pytest.mark.slow
 def test_score_of_the_released_topiq():
     image_BCHW = torch.from_numpy(np.random.RandomState(0).standard_normal(IMAGE).astype(np.float32)).sigmoid()
     image_BCHW = (image_BCHW - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)

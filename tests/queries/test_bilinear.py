@@ -111,6 +111,7 @@ def filled_networks(image_BCHW):
     return x, y
 
 
+@pytest.mark.slow
 def test_score_of_the_authors_dbcnn():
     image_BCHW = torch.from_numpy(np.random.RandomState(0).standard_normal(IMAGE).astype(np.float32))
     spec = FeatureSpec({4: StageInfo(512, 16), 14: StageInfo(128, 16)}, 512, 512, 224)

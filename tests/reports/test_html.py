@@ -172,6 +172,7 @@ def test_tables_sort_by_what_their_numbers_are_and_are_cut_with_a_note():
     assert view.notes == ["The first 20 of 30 rows; all are in the results that this page was made from."]
 
 
+@pytest.mark.slow
 def test_40000_images_stay_below_20_mb(made, tmp_path):
     names = [f"image_{i:05}.png" for i in range(40_000)]
     results = made.made_up(names, splits=("s1",))
