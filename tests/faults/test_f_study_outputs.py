@@ -111,7 +111,10 @@ def test_a_disk_that_fills_up_after_the_work(
     printed = capsys.readouterr()
     assert "Undecided." in printed.out
     assert "cannot be written (No space left on device)" in printed.err
-    assert "finished trainings are kept: the same command (without --fresh) writes the results without training again" in printed.err
+    assert (
+        "finished trainings are kept: the same command (without --fresh) writes the results without training again"
+        in printed.err
+    )
     left = {path.name for path in tmp_path.rglob("*") if path.is_file()}
     assert left == {path.name for path in written[:room]}
     assert (tmp_path / "run").exists() == (room > 0)
