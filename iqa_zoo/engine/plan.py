@@ -66,8 +66,9 @@ def plan_training(
 
 def _time(model: QualityModel, recipe: Recipe, device: torch.device) -> tuple[float, float]:
     """Seconds to train on one crop and to test one image, each timed once after a first time that warms up."""
-    scorer = Scorer(model, precision=recipe.precision)
-    trainable = Trainable(scorer, freeze_batch_norm=recipe.freeze_batch_norm).place(device).train()
+    scorer = Scorer(model)
+    trainable = Trainable(scorer, freeze_batch_norm=recipe.freeze_batch_norm, precision=recipe.precision)
+    trainable.place(device).train()
     size = model.spec.image_size
     batch = min(recipe.batch_size // recipe.accumulate, TIMED)
 

@@ -15,13 +15,14 @@ class Trainable(BaseModel):
     """Batches of uint8 crops and labels in, losses out.
 
     Args:
-        scorer: whose model is trained, on the scale and in the precision it has.
+        scorer: whose model is trained, on the scale it has.
+        precision: of matrix products in training.
         freeze_batch_norm: keep batch normalisation in eval mode.
     """
 
-    def __init__(self, scorer: Scorer, *, freeze_batch_norm: bool):
+    def __init__(self, scorer: Scorer, *, freeze_batch_norm: bool, precision: str = "float32"):
         super().__init__()
-        self.scorer = scorer
+        self.scorer, self.precision = scorer, precision
         self.freeze_batch_norm = freeze_batch_norm
 
     @property
@@ -48,7 +49,7 @@ class Trainable(BaseModel):
     def forward(self, image_BCHW: Tensor, mos_B: Tensor, mode: str = "loss") -> dict[str, Tensor]:
         scale = self.scorer.scale
         target_B = (mos_B - scale.center) / scale.spread
-        with in_precision(self.scorer.precision, image_BCHW.device):
+        with in_precision(self.precision, image_BCHW.device):
             return self.model.loss(self.scorer.normalise(image_BCHW), target_B)
 
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:

@@ -44,7 +44,7 @@ from iqa_zoo.identity import (
     identify_weights,
 )
 from iqa_zoo.inference.predict import predict
-from iqa_zoo.inference.scorer import Precision, Scorer
+from iqa_zoo.inference.scorer import Scorer
 from iqa_zoo.quality_model import QualityModel
 from iqa_zoo.randomness import seeded
 from iqa_zoo.training.checkpoints import latest_checkpoint
@@ -358,8 +358,5 @@ class _NoMeta:
 
 
 def _trainable(model: QualityModel, scale: LabelScale, recipe: Recipe) -> Trainable:
-    precision: Precision = (
-        "bfloat16" if recipe.precision == "bfloat16" else "float32"
-    )  # float16: the optimizer wrapper's
-    scorer = Scorer(model, scale=scale, precision=precision)
-    return Trainable(scorer, freeze_batch_norm=recipe.freeze_batch_norm)
+    precision = "bfloat16" if recipe.precision == "bfloat16" else "float32"  # float16: the optimizer wrapper's
+    return Trainable(Scorer(model, scale=scale), freeze_batch_norm=recipe.freeze_batch_norm, precision=precision)

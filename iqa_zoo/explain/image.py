@@ -20,7 +20,6 @@ from iqa_zoo.explain.routes import Routes, collect_routes, named
 from iqa_zoo.inference.predict import score_image
 from iqa_zoo.inference.scorer import Scorer, in_eval_mode
 from iqa_zoo.quality_model import QualityModel
-from iqa_zoo.training.devices import in_precision
 
 
 @dataclass(frozen=True)
@@ -55,12 +54,11 @@ class Look:
 
 @torch.no_grad()
 def details_of(scorer: Scorer, crop: CentreCrop) -> tuple[QualityOutput, torch.Tensor]:
-    """The details of the forward pass of one crop, in eval mode and in the precision of the training, and the queries_BND
-    that entered the first block."""
+    """The details of the forward pass of one crop, in eval mode, and the queries_BND that entered the first block."""
     entered: list[torch.Tensor] = []
     hook = scorer.model.queries.register_forward_hook(lambda _part, _features, made: entered.append(made))
     try:
-        with in_eval_mode(scorer), in_precision(scorer.precision, scorer.device):
+        with in_eval_mode(scorer):
             output = scorer.model.details(scorer.normalise(crop.batch_BCHW.to(scorer.device)))
     finally:
         hook.remove()
@@ -100,7 +98,7 @@ def grid_of(model: QualityModel, output: QualityOutput, size: int) -> TokenGrid 
 
 def attention_at(model: QualityModel, scorer: Scorer, crop: CentreCrop) -> dict[str, NDArray[np.float64]]:
     """The attention of another model in the place of the scorer's: the same at another moment of its training."""
-    other = Scorer(model, scale=scorer.scale, precision=scorer.precision)
+    other = Scorer(model, scale=scorer.scale)
     return {path: _array(weights[0]) for path, weights in details_of(other, crop)[0].attention.items()}
 
 

@@ -17,8 +17,6 @@ from iqa_zoo.weights import load_weights, read_state_dict
 def load_run(folder: str | Path, device: str | None = None) -> tuple[Scorer, TrainedRun]:
     """Return the model of a finished or a running training at its selected epoch, in eval mode, and what the run says.
 
-    A model that was trained in float16, whose loss is scaled, scores in float32.
-
     Args:
         folder: of the training.
         device: as torch names it; CUDA where there is one.
@@ -35,6 +33,5 @@ def load_run(folder: str | Path, device: str | None = None) -> tuple[Scorer, Tra
         )
     model = build_model(run.model)
     load_weights(model, read_state_dict(weights))
-    scale = LabelScale(run.center, run.spread)
-    scorer = Scorer(model, scale=scale, precision="bfloat16" if run.precision == "bfloat16" else "float32")
+    scorer = Scorer(model, scale=LabelScale(run.center, run.spread))
     return scorer.place(torch_device(device)).eval(), run

@@ -11,7 +11,6 @@ from typing import Any
 from iqa_zoo.engine.run_folder import FORMAT, RunFolder
 from iqa_zoo.errors import CheckpointError, UnknownName, not_one_of
 
-PRECISIONS = ("float32", "bfloat16", "float16")
 Number = (int, float)
 
 
@@ -39,7 +38,6 @@ class TrainedRun:
         seed: of the training.
         initial_weights: the hash of the weights that the training began from; None where it is not known.
         recipe_name: None for a recipe without a name.
-        precision: of matrix products.
         test_crops: crops per image in its test.
         center, spread: score * spread + center is on the labels' scale.
     """
@@ -53,7 +51,6 @@ class TrainedRun:
     seed: int
     initial_weights: str | None
     recipe_name: str | None
-    precision: str
     test_crops: int
     center: float
     spread: float
@@ -79,9 +76,6 @@ def read_run(folder: str | Path) -> TrainedRun:
     if content.get("format") != FORMAT:  # another version is refused by the reader
         raise CheckpointError(f"{folder} is not a run of iqa-zoo train: run.json does not say {FORMAT!r} as its format")
     values = _Values(folder / "run.json", content)
-    precision = values.get("recipe.precision", str)
-    if precision not in PRECISIONS:
-        raise CheckpointError(f"{values.file}: {not_one_of(precision, PRECISIONS, 'precision')}")
     test_crops = values.get("recipe.test_crops", int)
     if test_crops < 1:
         raise CheckpointError(f"{values.file}: recipe.test_crops is {test_crops}; it must be at least 1")
@@ -100,7 +94,6 @@ def read_run(folder: str | Path) -> TrainedRun:
         seed=values.get("seed", int),
         initial_weights=content.get("initial_weights"),
         recipe_name=content.get("recipe_name"),
-        precision=precision,
         test_crops=test_crops,
         center=values.get("scale.center", Number),
         spread=values.get("scale.spread", Number),

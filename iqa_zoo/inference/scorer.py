@@ -4,39 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from iqa_zoo.data.loader import normalise
 from iqa_zoo.quality_model import QualityModel
-from iqa_zoo.training.devices import in_precision
 from iqa_zoo.training.label_scale import LabelScale
-
-Precision = Literal["float32", "bfloat16", "float16"]
 
 
 class Scorer(nn.Module):
-    """A quality model, the scale of its scores and the precision it computes in.
+    """A quality model and the scale of its scores.
+
+    Scores are computed in single precision, whichever precision the model was trained in: with the 8 bits of bfloat16,
+    one pixel that changes by one level of 255 moves a score by up to .07 of 100 points.
 
     Args:
         model: the quality model.
         scale: of the labels it was trained on.
-        precision: of matrix products.
     """
 
-    def __init__(
-        self,
-        model: QualityModel,
-        *,
-        scale: LabelScale = LabelScale(),  # noqa: B008  # frozen
-        precision: Precision = "float32",
-    ):
+    def __init__(self, model: QualityModel, *, scale: LabelScale = LabelScale()):  # noqa: B008  # frozen
         super().__init__()
         self.model = model
         self.scale = scale
-        self.precision = precision
 
     @property
     def device(self) -> torch.device:
@@ -56,9 +47,7 @@ class Scorer(nn.Module):
     @torch.no_grad()
     def score(self, image_BCHW: Tensor) -> Tensor:
         """Return score_B of uint8 crops on the labels' scale, float64."""
-        with in_precision(self.precision, image_BCHW.device):
-            score_B = self.model(self.normalise(image_BCHW))
-        return self.rescale(score_B)
+        return self.rescale(self.model(self.normalise(image_BCHW)))
 
     def rescale(self, score: Tensor) -> Tensor:
         """Return the model's scores on the labels' scale, float64."""

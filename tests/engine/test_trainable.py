@@ -15,7 +15,7 @@ def trainable(model, one_thread):
     built = build_model(model)
 
     def make(scale=LabelScale(), precision="float32", freeze_batch_norm=True):  # noqa: B008  # frozen
-        return Trainable(Scorer(built, scale=scale, precision=precision), freeze_batch_norm=freeze_batch_norm)
+        return Trainable(Scorer(built, scale=scale), freeze_batch_norm=freeze_batch_norm, precision=precision)
 
     return make
 
@@ -56,6 +56,12 @@ def test_in_bfloat16_the_weights_and_gradients_stay_float32(trainable):
     assert loss != trainable().eval()(IMAGES, MOS)["total"]
     loss.backward()
     assert {parameter.grad.dtype for parameter in made.parameters() if parameter.grad is not None} == {torch.float32}
+
+
+def test_scores_are_of_single_precision_whatever_it_is_trained_in(trainable):
+    half, full = (trainable(precision=precision).eval() for precision in ("bfloat16", "float32"))
+    assert half(IMAGES, MOS)["total"] != full(IMAGES, MOS)["total"]
+    assert torch.equal(half.scorer.score(IMAGES), full.scorer.score(IMAGES))
 
 
 def test_after_scoring_batch_norm_is_as_frozen_as_before(trainable):

@@ -44,7 +44,6 @@ def run(tmp_path_factory, one_thread):
         seed=3,
         initial_weights=identify_weights(model),
         recipe_name=None,
-        precision="float32",
         test_crops=1,
         center=0.0,
         spread=1.0,

@@ -34,14 +34,8 @@ def test_a_run_is_read_and_loaded(trained):
     assert (run.folder, run.data.name, run.data.score_range, run.test_crops) == (trained, "holiday", (0, 100), 3)
     scorer, again = load_run(str(trained), "cpu")
     assert again == run
-    assert (scorer.scale.center, scorer.scale.spread, scorer.precision) == (50.0, 20.0, "float32")
+    assert (scorer.scale.center, scorer.scale.spread) == (50.0, 20.0)
     assert not scorer.training
-
-
-@pytest.mark.parametrize(("trained_in", "scored_in"), [("bfloat16", "bfloat16"), ("float16", "float32")])
-def test_float16_is_for_training_with_a_scaled_loss_only(trained_in, scored_in, trained):
-    _change(trained, "recipe.precision", trained_in)
-    assert load_run(trained, "cpu")[0].precision == scored_in
 
 
 @pytest.mark.parametrize(
@@ -56,7 +50,6 @@ def test_float16_is_for_training_with_a_scaled_loss_only(trained_in, scored_in, 
         ("data", None, "data.name is missing"),
         ("recipe.test_crops", 0, "recipe.test_crops is 0"),
         ("recipe.test_crops", True, "recipe.test_crops is True"),
-        ("recipe.precision", "bfloat", "unknown precision 'bfloat'; did you mean 'bfloat16'?"),
         ("model", [], "model is []"),
         ("seed", 1.5, "seed is 1.5"),
     ],
