@@ -187,3 +187,19 @@ def test_compare_reads_every_test_set(load, tmp_path):
     others = script.load_others(arguments, data, lambda _: lambda *_: None)
     assert {name: other.paths[0].parents[1].name for name, other in others.items()} == {"set-2": "p", "set-3": "q"}
     assert [other.name for other in others.values()] == ["set-2", "set-3"]
+
+
+@pytest.mark.parametrize("script", ["compare", "cross_dataset", "data_efficiency"])
+@pytest.mark.parametrize(
+    ("models", "told"),
+    [
+        (["a/mine.yaml", "b/mine.yaml"], "a/mine.yaml and b/mine.yaml are both called 'mine'"),
+        (["lifeiqa", "mine/lifeiqa.json"], "lifeiqa and mine/lifeiqa.json are both called 'lifeiqa'"),
+        (["a/linear_probe.yaml"], "a/linear_probe.yaml has the name of the yardstick"),
+        (["deiqt", "deiqt"], "a model is named twice: deiqt"),
+    ],
+)
+def test_two_models_of_one_name_are_refused(script, models, told, load, capsys):
+    with pytest.raises(SystemExit):
+        load(script).parse([*models, "--data", "livec=a", "--data", "livec=b"] if script[1] == "r" else models)
+    assert told in capsys.readouterr().err
