@@ -245,8 +245,8 @@ from constant_head import ConstantHead
 
 class FlakyHead(ConstantHead):
     def forward(self, queries_BND):
-        if torch.initial_seed() % 2:
-            raise RuntimeError("an odd seed")
+        if torch.initial_seed() == 1:  # of the second split
+            raise RuntimeError("one split only")
         output, score_BN = super().forward(queries_BND), self.unread(queries_BND).mean(2)
         return type(output)(score_BN.mean(1), score_BN)
 """
