@@ -35,6 +35,7 @@ from iqa_zoo.commands.study import (
     add_result_options,
     add_training_options,
     cache_use,
+    check_models,
     check_options,
     conditions,
     distinct_name,
@@ -112,8 +113,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     arguments = parser.parse_args(argv)
     if not arguments.models and arguments.run is None:
         parser.error("name the models to compare, for example lifeiqa deiqt, or --from RUN")
-    if len(set(arguments.models)) < len(arguments.models):
-        parser.error("a model is named twice")
+    check_models(parser, arguments.models)
     if len(arguments.test) != len(arguments.test_root):
         parser.error(f"{len(arguments.test)} --test and {len(arguments.test_root)} --test-root; give one root to each")
     if arguments.backbone is None and arguments.protocol == "end-to-end":

@@ -35,13 +35,13 @@ from iqa_zoo.commands.study import (
     add_result_options,
     add_training_options,
     cache_use,
+    check_models,
     check_options,
     conditions,
     describe_data,
     describe_look_alikes,
     distinct_name,
     for_frozen_features,
-    label_of,
     load_data,
     load_models,
     match_all,
@@ -135,8 +135,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add_result_options(parser.add_argument_group("results"))
     arguments = parser.parse_args(argv)
     arguments.models = arguments.models or list(MODELS)
-    if len(set(map(label_of, arguments.models))) < len(arguments.models):
-        parser.error("two models have one name; the tables could not tell them apart")
+    check_models(parser, arguments.models)
     if len(arguments.sources) < 2 and arguments.run is None:
         parser.error("give two datasets or more, each as --data NAME=ROOT, or --from RUN")
     arguments.split_file = None

@@ -30,6 +30,7 @@ from iqa_zoo.commands.study import (
     add_result_options,
     add_training_options,
     cache_use,
+    check_models,
     check_options,
     conditions,
     for_frozen_features,
@@ -96,8 +97,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add_result_options(parser.add_argument_group("results"))
     arguments = parser.parse_args(argv)
     arguments.models = arguments.models or list(MODELS)
-    if len(set(map(label_of, arguments.models))) < len(arguments.models):
-        parser.error("two models have one name; the tables could not tell them apart")
+    check_models(parser, arguments.models)
     wrong = [fraction for fraction in arguments.fractions if not 0 < fraction <= 1]
     if wrong:
         parser.error(f"--fractions are shares above 0 and at most 1 (0.2 for 20 %), got {wrong[0]:g}")

@@ -177,12 +177,14 @@ def _part(
 
 
 def _overlap(data: RatedImages, trained: TrainedRun, own: Split | None, indices: NDArray[np.int64]) -> list[str]:
-    """What of these images the training has met."""
+    """What of these images the training has met, and what of them changed since."""
     import numpy as np
 
     if own is None:
         return []
-    notes = []
+    from iqa_zoo.inference.own_data import find_changes
+
+    notes = find_changes(trained, data, own, indices)
     if seen := len(np.intersect1d(indices, own.train)):
         notes.append(f"{seen} of {len(indices)} images were trained on: these numbers say nothing of new images")
     contents = {data.contents[i] for i in own.train}

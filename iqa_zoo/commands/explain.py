@@ -188,14 +188,19 @@ def _part(
     """Which images: the test part of the training's own split, or all of another dataset; some of them with --images."""
     import numpy as np
 
+    from iqa_zoo.inference.own_data import find_changes
+
     part, indices = "all images", np.arange(len(data))
     if trained.data.name == data.name:
         try:
-            indices = read_split(args.weights / "split.json", data, 1).test
-            part = "test part"
+            own = read_split(args.weights / "split.json", data, 1)
         except InputError as error:
             notes.append(f"All images are shown, those that were trained on too: {error}")
-            print(f"iqa-zoo: warning: {notes[-1]}", file=sys.stderr)
+        else:
+            part, indices = "test part", own.test
+            notes += find_changes(trained, data, own, indices)
+        for note in notes:
+            print(f"iqa-zoo: warning: {note}", file=sys.stderr)
     if args.images is not None and args.images < len(indices):
         indices = np.sort(np.random.default_rng(0).permutation(indices)[: args.images])
         part = f"some of the {part}" if part == "test part" else "some images"

@@ -40,7 +40,15 @@ from iqa_zoo.engine.selection import RULES
 from iqa_zoo.engine.trainings import Elsewhere, Training, train_many
 from iqa_zoo.engine.workers import warm_up
 from iqa_zoo.errors import BudgetError, IqaZooError
-from iqa_zoo.identity import describe_origin, digest, identify_file, identify_images, identify_labels
+from iqa_zoo.identity import (
+    describe_origin,
+    digest,
+    find_part_modules,
+    identify_code,
+    identify_file,
+    identify_images,
+    identify_labels,
+)
 from iqa_zoo.randomness import seeded
 from iqa_zoo.registry import BACKBONES
 from iqa_zoo.reports.shared import format_number
@@ -52,6 +60,7 @@ Tick = Callable[[int, int], None]
 Report = Callable[[str], Tick]
 Record = dict[str, Any]
 YARDSTICK = "linear_probe"
+TRAININGS = "iqa_zoo.engine.trainings"  # the module whose code, with that of the parts, trains
 # Options that change no number: where results go, how many trainings run at a time and where, and what only stops or shows.
 NO_NUMBERS = (
     "out",
@@ -384,6 +393,8 @@ class Bench:
         """
         config = backbone_config(arguments.backbone, configs)
         placed = {**configs[0], "backbone": config}
+        for cfg in configs:  # known from here on: an edit while features are computed is an edit after the import
+            identify_code([TRAININGS], find_part_modules(resolve_config(cfg)))
         with seeded(arguments.seed):
             carrier = build_model(placed, pretrained=arguments.pretrained, weights=arguments.weights)
         return cls(arguments, report, console, carrier.backbone, carrier.config["backbone"])
@@ -612,7 +623,7 @@ def conditions(
     split = splits[0]
     return {
         "command": [Path(sys.argv[0]).name, *(Path(word).name if "/" in word else word for word in sys.argv[1:])],
-        **describe_origin(["iqa_zoo.engine.trainings"]),
+        **describe_origin([TRAININGS]),
         "threads": torch.get_num_threads(),
         "protocol": "frozen",
         "backbone": arguments.backbone,
@@ -680,6 +691,22 @@ def matched_to(cfg: Config, to: Any, **options: Any) -> tuple[Config, Budget] | 
 def label_of(name: str) -> str:
     """How tables call a model: its zoo name, or its file's."""
     return Path(name).stem if Path(name).suffix else name
+
+
+def check_models(parser: argparse.ArgumentParser, models: Sequence[str]) -> None:
+    """Stop with a usage error where tables could not tell two models apart, or a file is called as the yardstick."""
+    by_label: dict[str, str] = {}
+    for name in models:
+        label = label_of(name)
+        if name in by_label.values():
+            parser.error(f"a model is named twice: {name}")
+        if label in by_label:
+            parser.error(f"{by_label[label]} and {name} are both called {label!r} in the tables; rename one file")
+        if label == YARDSTICK and name != YARDSTICK:
+            parser.error(
+                f"{name} has the name of the yardstick, {YARDSTICK}, which is trained in its own way; rename the file"
+            )
+        by_label[label] = name
 
 
 def load_models(names: Sequence[str]) -> tuple[dict[str, Config], list[str]]:

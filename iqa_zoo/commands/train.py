@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -214,6 +214,7 @@ def _options(args: argparse.Namespace) -> TrainingOptions:
 
 
 def _train(args: argparse.Namespace, cfg: Config, data: RatedImages, split: Split, name: str, recipe: Recipe) -> int:
+    from iqa_zoo.engine.run_folder import hold_run
     from iqa_zoo.engine.training import ResultNotWritten, train_model
 
     unwritten = None
@@ -222,7 +223,8 @@ def _train(args: argparse.Namespace, cfg: Config, data: RatedImages, split: Spli
         f"{len(split.train)} images train, {len(split.validation)} validate, {len(split.test)} test"
     )
     try:
-        with _training_line(recipe.epochs) as progress:
+        only_one = hold_run(args.work_dir, wait=False) if _is_first() else nullcontext()
+        with only_one, _training_line(recipe.epochs) as progress:
             result = train_model(
                 cfg,
                 data,

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from iqa_zoo.cache import cache_folder, hold_lock
 from iqa_zoo.config import Config, config_hash, resolve_config
 from iqa_zoo.data.loader import DecodedImages
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
+from iqa_zoo.engine.run_folder import hold_run
 from iqa_zoo.engine.training import TrainingOptions, train_model
 from iqa_zoo.engine.trainings import Record, evaluate_elsewhere, flat
 from iqa_zoo.engine.workers import failure
@@ -86,7 +86,7 @@ def _train(
     progress: Callable[[str, int, int], None] | None,
 ) -> Record:
     folder = training.folder / f"{training.split.id}-{identify_run(training, data, options)}"
-    with hold_lock(cache_folder(), f"run-{digest(str(folder.resolve()))}"):  # another study may train it right now
+    with hold_run(folder, wait=True):  # another study may train it right now
         finished = (folder / "result.json").is_file()
         result = train_model(
             training.cfg,

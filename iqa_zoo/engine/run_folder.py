@@ -14,13 +14,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 
+from iqa_zoo.cache import cache_folder, hold_lock
 from iqa_zoo.errors import CheckpointError, InputError
+from iqa_zoo.identity import digest
 from iqa_zoo.jsonio import to_json
 from iqa_zoo.training.checkpoints import not_written
 
@@ -34,6 +36,29 @@ MEANINGS = {
     "data.labels_hash": "labels, references, distortions or the scale changed",
     "initial_weights": "the weights that training starts from changed",
 }
+
+
+@contextmanager
+def hold_run(folder: str | Path, *, wait: bool) -> Iterator[None]:
+    """Hold the lock of a run's folder: of two processes that train there, each would remove what the other writes.
+
+    Where the cache, in which the lock lies, cannot be written, nothing is locked.
+
+    Args:
+        folder: of the run; it need not exist.
+        wait: for another process that trains there; an error where left False.
+
+    Raises:
+        InputError: another process trains there.
+    """
+    with ExitStack() as stack:
+        held = True
+        with suppress(InputError):
+            name = f"run-{digest(str(Path(folder).resolve()))}"
+            held = stack.enter_context(hold_lock(cache_folder(), name, wait=wait))
+        if not held:
+            raise InputError(f"another process trains in {folder}; wait until it ends, or name another folder")
+        yield
 
 
 class RunFolder:

@@ -7,7 +7,14 @@ from typing import Any
 
 from iqa_zoo.engine.selection import RULES
 from iqa_zoo.engine.statistics import Difference, is_defined, median_iqr
-from iqa_zoo.reports.shared import COLUMNS, difference_cells, format_number, format_spread, undefined_notes
+from iqa_zoo.reports.shared import (
+    COLUMNS,
+    difference_cells,
+    failed_notes,
+    format_number,
+    format_spread,
+    undefined_notes,
+)
 from iqa_zoo.reports.table import Table, count
 
 Results = dict[str, Any]
@@ -213,7 +220,8 @@ def protocol_notes(results: Results) -> list[str]:
         )
     notes += left_out_notes(results) + cache_notes(results)
     notes.append(f"Reported: {RULES[results['selection']]}.")
-    return notes + undefined_notes(results.get("runs", []))
+    runs = results.get("runs", [])
+    return notes + failed_notes(runs) + undefined_notes(runs)
 
 
 def cache_notes(results: Results) -> list[str]:
@@ -279,6 +287,8 @@ def _differences(results: Results) -> Table:
     columns = ["SROCC difference", *COLUMNS]
     title = "Paired differences over the splits" if several else "Paired differences on the split"
     notes = [note, *_unmatched_note(results)]
+    if several and any(pair["splits"] == 1 for pair in results["differences"]):
+        notes.append("A pair with one split in common: a paired bootstrap over its test images, p by Williams' test.")
     return Table(title, columns, rows, notes, left=["SROCC difference", "verdict"])
 
 

@@ -11,6 +11,7 @@ from iqa_zoo.reports.shared import (
     COLUMNS,
     defined,
     difference_cells,
+    failed_notes,
     format_spread,
     summary_of,
     undefined_notes,
@@ -104,6 +105,7 @@ def _notes(results: Results) -> list[str]:
         *left_out_notes(results),
         *cache_notes(results),
         f"Reported: {RULES[results['selection']]}.",
+        *failed_notes(results.get("runs", [])),
         *undefined_notes(
             [{**run, "split": f"{run['split']}, tested on {run['test']}"} for run in results.get("runs", [])]
         ),

@@ -85,9 +85,30 @@ def undefined_notes(runs: Sequence[Mapping[str, Any]]) -> list[str]:
             splits_of.setdefault((run["model"], why_undefined(run)), []).append(str(run["split"]))
     found = []
     for (model, why), splits in splits_of.items():
-        more = f" and {len(splits) - SPLITS_NAMED} others" if len(splits) > SPLITS_NAMED else ""
-        found.append(f"{model} ({why} on split {', '.join(splits[:SPLITS_NAMED])}{more})")
+        found.append(f"{model} ({why} on split {_some(splits)})")
     return [f"SROCC is undefined and left out of medians and differences: {'; '.join(found)}."] if found else []
+
+
+def failed_notes(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line that names the trainings that failed, as the medians of their models are over fewer splits; nothing without any.
+
+    >>> failed_notes([dict(model="a", split="s1", error="InputError: the loss is nan"), dict(model="b", split="s1", srocc=0.8)])
+    ['1 of 2 trainings failed; medians are over the splits that are left: a (split s1: InputError: the loss is nan).']
+    """
+    failed: dict[tuple[str, str], list[str]] = {}
+    trained = {(run["model"], run["split"]): run for run in runs}  # several test sets of one training count once
+    for (model, split), run in trained.items():
+        if "error" in run:
+            failed.setdefault((model, run["error"]), []).append(str(split))
+    count = sum(map(len, failed.values()))
+    named = "; ".join(f"{model} (split {_some(splits)}: {error})" for (model, error), splits in failed.items())
+    told = f"{count} of {len(trained)} trainings failed; medians are over the splits that are left: {named}."
+    return [told] if failed else []
+
+
+def _some(splits: Sequence[str]) -> str:
+    more = f" and {len(splits) - SPLITS_NAMED} others" if len(splits) > SPLITS_NAMED else ""
+    return ", ".join(splits[:SPLITS_NAMED]) + more
 
 
 def interval_note(splits: int) -> str:

@@ -56,7 +56,7 @@ def test_equal_steps_and_equal_epochs(script):
     ("arguments", "says"),
     [
         (["--fractions", "20"], "0.2 for 20 %"),
-        (["lifeiqa", "lifeiqa"], "one name"),
+        (["lifeiqa", "lifeiqa"], "named twice"),
     ],
 )
 def test_usage_errors(script, arguments, says, capsys):

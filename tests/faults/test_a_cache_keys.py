@@ -1,5 +1,6 @@
 """A number that comes from the cache is that of the same inputs: each input in turn changes the keys, and nothing else does."""
 
+import argparse
 import copy
 import csv
 import json
@@ -14,10 +15,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from rich.console import Console
 
 import iqa_zoo
 from iqa_zoo import identity, source_files
 from iqa_zoo.build import build_model
+from iqa_zoo.commands.study import Bars, Bench
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split, make_splits
 from iqa_zoo.engine import extraction
@@ -295,6 +298,17 @@ def test_a_module_edited_after_its_import_is_neither_what_it_was_nor_what_it_is(
     monkeypatch.setattr(identity, "_WHEN_IMPORTED", {})  # as in a new process, which imports the file as it is now
     anew = study.key()
     assert len({imported, edited, anew}) == 3
+
+
+def test_an_edit_while_features_are_computed_is_not_kept_as_the_code_that_ran(study, monkeypatch):
+    monkeypatch.setenv("IQA_ZOO_CACHE", str(study.folder / "cache"))
+    arguments = argparse.Namespace(backbone="test_resnet", pretrained=False, weights=None, seed=0)
+    with Bars(Console(quiet=True)) as report:
+        Bench.of(arguments, [study.cfg], report, Console(quiet=True))
+    edit(study.plugin / "head_helper.py")  # what is in memory is the code before
+    edited = study.key()
+    monkeypatch.setattr(identity, "_WHEN_IMPORTED", {})  # as in a new process, which imports the file as it is now
+    assert study.key() != edited
 
 
 def test_data_that_a_plugin_reads_counts_and_its_documents_do_not(install, tmp_path):

@@ -12,14 +12,17 @@ from PIL import Image
 
 from iqa_zoo.build import build_backbone
 from iqa_zoo.cache import hold_lock, write_file
+from iqa_zoo.cli import main
+from iqa_zoo.config import dump_config
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.engine import extraction
 from iqa_zoo.engine.extraction import extract_features
+from iqa_zoo.engine.run_folder import hold_run
 
 BACKBONE = dict(type="nss", image_size=64, stages=[4])
 
 
-def rated(folder: Path, count: int = 4) -> RatedImages:
+def rated(folder: Path, count: int = 4, highest: int = 9) -> RatedImages:
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{i}.png" for i in range(count)]
     for i, path in enumerate(paths):
@@ -27,7 +30,7 @@ def rated(folder: Path, count: int = 4) -> RatedImages:
             noise = np.random.default_rng(i).integers(0, 256, (70, 70, 3), dtype=np.uint8)
             Image.fromarray(noise).save(path)
     return RatedImages(
-        "set", tuple(paths), np.arange(count, dtype=float), score_range=(0, 9), licence="CC0", source="drawn"
+        "set", tuple(paths), np.arange(count, dtype=float), score_range=(0, highest), licence="CC0", source="drawn"
     )
 
 
@@ -143,3 +146,30 @@ def test_two_processes_make_the_demo_set_once(tmp_path):
     assert isinstance(counts[0], int)
     (folder,) = [path for path in tmp_path.iterdir() if path.name != "locks"]
     assert folder.name.startswith("demo-")
+
+
+def test_a_second_training_in_a_folder_is_refused_while_the_first_goes_on(tmp_path, tiny, monkeypatch, capsys):
+    monkeypatch.setenv("IQA_ZOO_CACHE", str(tmp_path / "cache"))
+    tiny["backbone"]["image_size"] = 32
+    dump_config(tiny, tmp_path / "tiny.yaml")
+    paths = rated(tmp_path / "images", 30, highest=30).paths
+    labels = [f"{path.name},{score}" for score, path in enumerate(paths)]
+    (tmp_path / "images" / "scores.csv").write_text("\n".join(["image,mos", *labels]))
+    folder = tmp_path / "run"
+    words = ["train", tmp_path / "tiny.yaml", "--data", "table", "--root", tmp_path / "images", "--work-dir", folder]
+    train = [*map(str, words), "--selection", "last", "--resume"]
+    train += ["--validation-fraction", "0", "--recipe-set", "epochs=1", "test_crops=1"]
+    monkeypatch.chdir(tmp_path)
+    with hold_run("run", wait=False):  # as another process does
+        assert main(train) == 2
+        assert f"another process trains in {folder}; wait until it ends" in capsys.readouterr().err
+        assert not folder.exists()
+    assert main(train) == 0
+    assert (folder / "result.json").is_file()
+
+
+def test_a_training_whose_cache_cannot_be_written_goes_on_without_a_lock(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("IQA_ZOO_CACHE", str(tmp_path / "file" / "cache"))
+    with hold_run(tmp_path / "run", wait=False), hold_run(tmp_path / "run", wait=False):
+        pass

@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from iqa_zoo.cli import main
 from iqa_zoo.commands.study import Bars, Bench, distinct_name
+from iqa_zoo.config import dump_config
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import make_splits
 from iqa_zoo.engine.end_to_end import EndToEnd, identify_run, train_all_end_to_end
@@ -189,3 +191,44 @@ def test_compare_reads_every_test_set(load, tmp_path):
     others = script.load_others(arguments, data, lambda _: lambda *_: None)
     assert {name: other.paths[0].parents[1].name for name, other in others.items()} == {"set-2": "p", "set-3": "q"}
     assert [other.name for other in others.values()] == ["set-2", "set-3"]
+
+
+@pytest.mark.parametrize("script", ["compare", "cross_dataset", "data_efficiency"])
+@pytest.mark.parametrize(
+    ("models", "told"),
+    [
+        (["a/mine.yaml", "b/mine.yaml"], "a/mine.yaml and b/mine.yaml are both called 'mine'"),
+        (["lifeiqa", "mine/lifeiqa.json"], "lifeiqa and mine/lifeiqa.json are both called 'lifeiqa'"),
+        (["a/linear_probe.yaml"], "a/linear_probe.yaml has the name of the yardstick"),
+        (["deiqt", "deiqt"], "a model is named twice: deiqt"),
+    ],
+)
+def test_two_models_of_one_name_are_refused(script, models, told, load, capsys):
+    with pytest.raises(SystemExit):
+        load(script).parse([*models, "--data", "livec=a", "--data", "livec=b"] if script[1] == "r" else models)
+    assert told in capsys.readouterr().err
+
+
+def test_another_dataset_of_the_same_names_is_not_evaluated_as_that_of_the_training(
+    tiny, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("IQA_ZOO_CACHE", str(tmp_path / "cache"))
+    tiny["backbone"]["image_size"] = 48
+    dump_config(tiny, tmp_path / "tiny.yaml")
+    own, other = (table(tmp_path / place / "set", seed, size=56) for seed, place in enumerate("pq"))
+    run = str(tmp_path / "run")
+    words = ["train", str(tmp_path / "tiny.yaml"), "--data", "table", "--root", str(own), "--work-dir", run]
+    words += ["--selection", "last", "--validation-fraction", "0"]
+    assert main([*words, "--recipe-set", "epochs=1", "test_crops=1"]) == 0
+    capsys.readouterr()
+
+    def evaluate(root):
+        assert main(["evaluate", run, "--data", "table", "--root", str(root), "--json"]) == 0
+        return json.loads(capsys.readouterr().out)["warnings"]
+
+    assert evaluate(own) == []
+    images, labels = evaluate(other)
+    assert images.startswith("the images of the test part of set are not those of the training")
+    assert labels.startswith("the labels of set are not those of the training")
+    assert main(["explain", "--weights", run, "--data", "table", "--root", str(other), "--images", "2"]) == 0
+    assert "the images of the test part of set are not those of the training" in capsys.readouterr().err

@@ -246,3 +246,33 @@ def test_an_epoch_without_a_metric_is_chosen_last(undefined: float | None) -> No
 
 def test_an_analysis_of_one_combination_says_why_there_is_none() -> None:
     assert analyse([[0.5], [0.6]], [{"head": "moe"}], 0.25)["why"]
+
+
+FLAKY_HEAD = """
+import torch
+from constant_head import ConstantHead
+
+class FlakyHead(ConstantHead):
+    def forward(self, queries_BND):
+        if torch.initial_seed() == 1:  # of the second split
+            raise RuntimeError("one split only")
+        output, score_BN = super().forward(queries_BND), self.unread(queries_BND).mean(2)
+        return type(output)(score_BN.mean(1), score_BN)
+"""
+
+
+def test_a_model_that_fails_on_one_split_is_said_to_rest_on_the_others(
+    run: Run, photos: Path, install: Callable[..., Path]
+) -> None:
+    install("iqa-zoo-flaky", {"heads": {"flaky": "flaky_head:FlakyHead"}}, flaky_head=FLAKY_HEAD)
+    config = yaml.safe_load((photos / "gcn.yaml").read_text())
+    (photos / "flaky.yaml").write_text(yaml.safe_dump({**config, "head": dict(type="flaky")}))
+    results = run("compare", "flaky.yaml", "constant.yaml", *TABLE, "--no-latency")
+    assert [r["model"] for r in results["runs"] if "error" in r] == ["flaky"]
+    told = (photos / "r.md").read_text()
+    assert (
+        f"1 of 6 trainings failed; medians are over the splits that are left: flaky (split {results['splits'][1]}"
+        in told
+    )
+    assert "A pair with one split in common" in told
+    assert "1 of 6 trainings failed" in (photos / "r.html").read_text()

@@ -1,0 +1,45 @@
+"""Whether a dataset is still the one that a run was trained on: a name alone does not tell."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iqa_zoo.data.rated import RatedImages
+from iqa_zoo.data.splits import Split
+from iqa_zoo.engine.run_folder import RunFolder
+from iqa_zoo.identity import identify_images, identify_labels
+from iqa_zoo.inference.run import TrainedRun
+
+
+def find_changes(trained: TrainedRun, data: RatedImages, own: Split, indices: NDArray[np.int64]) -> list[str]:
+    """What of a dataset is not as it was when the run was trained on it, a line each; nothing where all is the same.
+
+    Args:
+        trained: the run.
+        data: the dataset, which has the name of the one that the run was trained on.
+        own: the split of the training, in this dataset.
+        indices: the images that are used; only the parts that they are in are read.
+
+    Raises:
+        InputError: an image cannot be read.
+    """
+    noted = RunFolder(trained.folder).read("run")["data"]
+    if "test_images_hash" not in noted:  # of an older run
+        return []
+    parts = {
+        "test part": (own.test, noted["test_images_hash"]),
+        "training and validation parts": (np.concatenate([own.train, own.validation]), noted["images_hash"]),
+    }
+    changed = [
+        f"the images of the {part}"
+        for part, (members, before) in parts.items()
+        if np.isin(indices, members).any() and identify_images(data, members) != before
+    ]
+    if identify_labels(data) != noted["labels_hash"]:
+        changed.append("the labels")
+    return [
+        f"{what} of {data.name} are not those of the training, or in another order; if this is another dataset, give it "
+        "another name (for a table: --option name=NAME)"
+        for what in changed
+    ]
