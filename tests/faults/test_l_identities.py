@@ -202,7 +202,7 @@ def test_compare_reads_every_test_set(load, tmp_path):
     assert [other.name for other in others.values()] == ["set-2", "set-3"]
 
 
-@pytest.mark.parametrize("script", ["compare", "cross_dataset", "data_efficiency"])
+@pytest.mark.parametrize("script", ["compare", "cross_dataset", "data_efficiency", "scaling"])
 @pytest.mark.parametrize(
     ("models", "told"),
     [
@@ -214,7 +214,8 @@ def test_compare_reads_every_test_set(load, tmp_path):
 )
 def test_two_models_of_one_name_are_refused(script, models, told, load, capsys):
     with pytest.raises(SystemExit):
-        load(script).parse([*models, "--data", "livec=a", "--data", "livec=b"] if script[1] == "r" else models)
+        sources = ["--data", "livec=a", "--data", "livec=b"] if script == "cross_dataset" else []
+        load(script).parse([*models, *sources, *(["--backbones", "nss"] if script == "scaling" else [])])
     assert told in capsys.readouterr().err
 
 
