@@ -213,9 +213,10 @@ def test_compare_reads_every_test_set(load, tmp_path):
     ],
 )
 def test_two_models_of_one_name_are_refused(script, models, told, load, capsys):
+    needed = {"cross_dataset": ["--data", "livec=a", "--data", "livec=b"], "scaling": ["--backbones", "nss"]}
+    module = load(script)
     with pytest.raises(SystemExit):
-        sources = ["--data", "livec=a", "--data", "livec=b"] if script == "cross_dataset" else []
-        load(script).parse([*models, *sources, *(["--backbones", "nss"] if script == "scaling" else [])])
+        module.parse([*models, *needed.get(script, [])])
     assert told in capsys.readouterr().err
 
 
