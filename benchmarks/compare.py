@@ -20,6 +20,7 @@ import torch
 from rich.console import Console
 
 from iqa_zoo.budgets import Budget, measure_budget
+from iqa_zoo.budgets.measure import backbone_spec
 from iqa_zoo.build import build_model
 from iqa_zoo.commands.dataset_options import load_dataset
 from iqa_zoo.commands.shared import add_set_option
@@ -51,7 +52,10 @@ from iqa_zoo.commands.study import (
     weights_in_words,
 )
 from iqa_zoo.config import Config, config_hash, load_config, resolve_config
+from iqa_zoo.data.loader import DecodedImages
+from iqa_zoo.data.preflight import check_images
 from iqa_zoo.data.rated import RatedImages
+from iqa_zoo.data.shared_images import find_shared_images
 from iqa_zoo.data.splits import Split
 from iqa_zoo.engine.latency import measure_speed
 from iqa_zoo.engine.summaries import differences, summarise, summarise_rules
@@ -229,13 +233,14 @@ class Work:
     report: Report
     console: Console
 
-    def results(self, records: list[dict[str, Any]]) -> dict[str, Any]:
-        """What the records say, whichever protocol they are of."""
+    def results(self, records: list[dict[str, Any]], others: dict[str, RatedImages]) -> dict[str, Any]:
+        """What the records say, whichever protocol they are of; ``others`` are the datasets of ``--test``."""
         done = succeeded(records)
         return {
             **conditions(self.arguments, self.data, self.splits, self.left_out),
             "protocol": self.arguments.protocol,
             "runs": records,
+            "leaks": find_shared_images({self.data.name: self.data, **others}) if others else [],
             "summary": summarise(done),
             "rules": summarise_rules(done),
             "differences": differences(done, parts_ratio(self.splits[0]), self.data),
@@ -245,7 +250,7 @@ class Work:
 def train_frozen_all(work: Work, bench: Bench) -> dict[str, Any]:
     others = load_others(work.arguments, work.data, work.report)
     records = bench.train(work.matched, work.data, work.splits, every_rule=True, elsewhere=others)
-    return {**work.results(records), **cache_use(records, bench), "features": bench.bank(work.data).key}
+    return {**work.results(records, others), **cache_use(records, bench), "features": bench.bank(work.data).key}
 
 
 def train_end_to_end_all(work: Work, recipe: Recipe) -> dict[str, Any]:
@@ -271,9 +276,18 @@ def train_end_to_end_all(work: Work, recipe: Recipe) -> dict[str, Any]:
     ]
     options = TrainingOptions(selection=arguments.selection, device=arguments.device)
     others = load_others(arguments, work.data, work.report)
+    side = max(backbone_spec(cfg).image_size for cfg in work.matched.values())
+    for name, other in others.items():  # they are read after the training: now, what is damaged costs no training
+        decoded = DecodedImages(other, memory_bytes=0, smallest=side)
+        check_images(other, range(len(other)), side, images=decoded, progress=work.report(f"checking {name}"))
     records = train_all_end_to_end(trainings, work.data, options, others, Steps(work))
     done = gather(records, list(work.matched), work.splits, work.report("trainings"), work.console)
-    return {**work.results(done), **cache_use(done), "recipe": recipe.to_dict(), "recipe_name": arguments.recipe}
+    return {
+        **work.results(done, others),
+        **cache_use(done),
+        "recipe": recipe.to_dict(),
+        "recipe_name": arguments.recipe,
+    }
 
 
 class Steps:

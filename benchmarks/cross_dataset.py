@@ -52,12 +52,12 @@ from iqa_zoo.commands.study import (
 )
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.release import MissingImages
+from iqa_zoo.data.shared_images import find_shared_images
 from iqa_zoo.data.splits import Split
 from iqa_zoo.engine.metrics import METRICS
 from iqa_zoo.engine.statistics import Difference, bootstrap_difference, median_iqr, members_of
 from iqa_zoo.engine.summaries import UNDEFINED, adjust, differences
 from iqa_zoo.errors import InputError
-from iqa_zoo.identity import identify_file
 from iqa_zoo.reports.cross_dataset import cross_figures, cross_sentences, cross_tables
 from iqa_zoo.reports.run import COLUMNS, Script
 
@@ -162,7 +162,7 @@ def study(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | N
             bench.say_cost(matched, data, len(splits[name]))
         if arguments.dry_run:
             return None
-        leaks = shared_files(sets)
+        leaks = find_shared_images(sets)
         records, found = [], []
         for name, data in sets.items():
             others = {other: sets[other] for other in sets if other != name}
@@ -236,18 +236,6 @@ def load_all(arguments: argparse.Namespace, report: Report) -> tuple[dict[str, R
             f"{len(sets)} datasets are there, and two are needed to train on one and test on another ({reasons})"
         )
     return sets, skipped
-
-
-def shared_files(sets: Mapping[str, RatedImages]) -> list[Record]:
-    """Every two datasets with images that are the same byte for byte, and how many of the first are in the second."""
-    hashes = {name: [identify_file(path) for path in data.paths] for name, data in sets.items()}
-    found = []
-    for first, second in itertools.combinations(sets, 2):
-        there = set(hashes[second])
-        count = sum(digest in there for digest in hashes[first])
-        if count:
-            found.append({"first": first, "second": second, "images": count})
-    return found
 
 
 def cells_of(records: Sequence[Record], trained_on: Mapping[str, str]) -> list[Record]:

@@ -32,11 +32,11 @@ from iqa_zoo.commands.study import (
     add_training_options,
     add_weights_options,
     cache_use,
+    check_models,
     check_options,
     check_weights,
     conditions,
     for_frozen_features,
-    label_of,
     load_data,
     load_models,
     matched_to,
@@ -104,9 +104,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         parser.error(
             "name the backbones with --backbones, for example --backbones resnet18 resnet34, or give --from RUN"
         )
-    for what_of, given in (("model", [*map(label_of, arguments.models)]), ("backbone", arguments.backbones)):
-        if len(set(given)) < len(given):
-            parser.error(f"a {what_of} is named twice")
+    check_models(parser, arguments.models)
+    if len(set(arguments.backbones)) < len(arguments.backbones):
+        parser.error("a backbone is named twice")
     check_weights(parser, arguments)
     if arguments.budget is not None and arguments.budget < 1:
         parser.error(f"--budget is a positive number, got {arguments.budget}")

@@ -13,6 +13,7 @@ from iqa_zoo.reports.shared import (
     failed_notes,
     format_number,
     format_spread,
+    leak_warnings,
     undefined_notes,
 )
 from iqa_zoo.reports.table import Table, count
@@ -327,6 +328,7 @@ def _elsewhere(results: Results) -> list[Table]:
             f"of {name}, medians over the same trainings. Where its scores run the other way, predictions are negated first. "
             "Errors are left out: the scales differ."
         )
+        notes = [note, *leak_warnings(results, results["data"]["name"], name)]
         columns = ["model", "SROCC [quartiles]", "PLCC [quartiles]", "KROCC [quartiles]"]
-        tables.append(Table(f"Cross-dataset: {results['data']['name']} to {name}", columns, rows, [note]))
+        tables.append(Table(f"Cross-dataset: {results['data']['name']} to {name}", columns, rows, notes))
     return tables

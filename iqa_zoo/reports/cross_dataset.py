@@ -13,6 +13,7 @@ from iqa_zoo.reports.shared import (
     difference_cells,
     failed_notes,
     format_spread,
+    leak_warnings,
     summary_of,
     undefined_notes,
 )
@@ -70,15 +71,6 @@ def _datasets(results: Results) -> Table:
         if data.get("look_alikes")
     ]
     return Table("The datasets", columns, rows, [*proxies, *alike, *leak_warnings(results)], left=["dataset", "labels"])
-
-
-def leak_warnings(results: Results) -> list[str]:
-    """One line for every two datasets that share files."""
-    return [
-        f"LEAK: {leak['first']} and {leak['second']} share images ({leak['images']}, the same byte for byte): a model trained on one "
-        "may have been shown test images of the other."
-        for leak in results["leaks"]
-    ]
 
 
 def _matrix(results: Results, model: str) -> Table:

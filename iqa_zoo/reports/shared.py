@@ -111,6 +111,16 @@ def _some(splits: Sequence[str]) -> str:
     return ", ".join(splits[:SPLITS_NAMED]) + more
 
 
+def leak_warnings(results: Mapping[str, Any], *among: str) -> list[str]:
+    """One line for every two datasets that share files; of these datasets only, where any are named."""
+    return [
+        f"LEAK: {leak['first']} and {leak['second']} share images ({leak['images']}, the same byte for byte): a model trained on one "
+        "may have been shown test images of the other."
+        for leak in results.get("leaks", [])
+        if not among or {leak["first"], leak["second"]} == set(among)
+    ]
+
+
 def interval_note(splits: int) -> str:
     """How the intervals and p values were made."""
     if splits > 1:

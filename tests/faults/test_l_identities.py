@@ -80,11 +80,22 @@ def test_two_test_sets_of_one_kind_are_both_kept(run, tmp_path, capsys):
     both = run(
         "--root", roots[0], "--test", "table", "--test-root", roots[1], "--test", "table", "--test-root", roots[2]
     )
+    assert both["leaks"] == []
     first, second = (both["runs"][0]["elsewhere"][name] for name in ("set-2", "set-3"))
     assert first["predictions"] != second["predictions"]
     shown = capsys.readouterr().out
     assert "set to set-2" in shown
     assert "set to set-3" in shown
+
+
+@pytest.mark.slow
+def test_a_test_set_that_shares_images_with_the_data_is_called_a_leak(run, tmp_path, capsys):
+    own = table(tmp_path / "p" / "set", 0)
+    other = table(tmp_path / "q" / "set", 1)
+    (other / "5.png").write_bytes((own / "7.png").read_bytes())
+    results = run("--root", own, "--test", "table", "--test-root", other, "--markdown", "r.md")
+    assert results["leaks"] == [{"first": "set", "second": "set-2", "images": 1}]
+    assert "LEAK: set and set-2 share images (1, the same byte for byte)" in (tmp_path / "r.md").read_text()
 
 
 def test_names_are_apart():
@@ -193,7 +204,7 @@ def test_compare_reads_every_test_set(load, tmp_path):
     assert [other.name for other in others.values()] == ["set-2", "set-3"]
 
 
-@pytest.mark.parametrize("script", ["compare", "cross_dataset", "data_efficiency"])
+@pytest.mark.parametrize("script", ["compare", "cross_dataset", "data_efficiency", "scaling"])
 @pytest.mark.parametrize(
     ("models", "told"),
     [
@@ -204,8 +215,10 @@ def test_compare_reads_every_test_set(load, tmp_path):
     ],
 )
 def test_two_models_of_one_name_are_refused(script, models, told, load, capsys):
+    needed = {"cross_dataset": ["--data", "livec=a", "--data", "livec=b"], "scaling": ["--backbones", "nss"]}
+    module = load(script)
     with pytest.raises(SystemExit):
-        load(script).parse([*models, "--data", "livec=a", "--data", "livec=b"] if script[1] == "r" else models)
+        module.parse([*models, *needed.get(script, [])])
     assert told in capsys.readouterr().err
 
 
