@@ -168,7 +168,8 @@ def study(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | N
             others = {other: sets[other] for other in sets if other != name}
             mine = bench.train(matched, data, splits[name], elsewhere=others, words=f"training on {name}")
             records += mine
-            found += differences_from(name, succeeded(mine), sets, parts_ratio(splits[name][0]))
+            found += differences_from(name, mine, sets, parts_ratio(splits[name][0]))
+    succeeded(records)  # an error where none did; where all of one dataset failed, the others stand
     adjust(found)
     runs = cells_of(records, {split.id: name for name, some in splits.items() for split in some})
     first = next(iter(sets))
@@ -274,9 +275,12 @@ def medians(cells: Sequence[Record]) -> list[Record]:
 
 
 def differences_from(
-    train: str, done: Sequence[Record], sets: Mapping[str, RatedImages], test_train_ratio: float
+    train: str, records: Sequence[Record], sets: Mapping[str, RatedImages], test_train_ratio: float
 ) -> list[Record]:
-    """The differences of every two models that were trained on one dataset, on its test part and on every other."""
+    """The differences of every two models that were trained on one dataset, on its test part and on every other.
+
+    Trainings that failed do not count."""
+    done = [record for record in records if "error" not in record]
     found = [{**pair, "train": train, "test": train} for pair in differences(done, test_train_ratio, sets[train])]
     by_model: dict[str, dict[str, Record]] = {}
     for record in done:

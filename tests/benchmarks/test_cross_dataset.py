@@ -121,3 +121,8 @@ def test_data_that_cannot_be_used(script, arguments, says, capsys, tmp_path, mon
     monkeypatch.chdir(tmp_path)
     assert script.main(["deiqt", *arguments]) == 2
     assert says in " ".join(capsys.readouterr().err.split())
+
+
+def test_trainings_that_failed_have_no_differences(script, data):
+    failed = [dict(model=model, split="s", error="ValueError: the loss is nan", trace="") for model in ("a", "b")]
+    assert script.differences_from("x", failed, {"x": data, "y": data}, 0.25) == []

@@ -69,3 +69,14 @@ def test_figures(results, tmp_path):
     assert set(figures) == {"matrix_a", "matrix_b", "differences"}
     figures["matrix_b"].savefig(tmp_path / "f.svg")
     assert "<!-- trained on y -->" in (tmp_path / "f.svg").read_text()
+
+
+def test_a_dataset_on_which_every_training_failed_leaves_the_others_standing(results):
+    results["rows"] = [row for row in results["rows"] if row["train"] == "x"]
+    results["differences"] = [pair for pair in results["differences"] if pair["train"] == "x"]
+    results["runs"] = [dict(model="a", split="s", train="y", test="y", error="ValueError: the loss is nan", trace="")]
+    text = "\n".join(table.markdown() for table in cross_tables(results))
+    assert "0.700" in text
+    assert "the loss is nan" in text
+    assert cross_sentences(results)
+    assert cross_figures(results)
