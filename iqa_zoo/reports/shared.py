@@ -95,6 +95,8 @@ def failed_notes(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     >>> failed_notes([dict(model="a", split="s1", error="InputError: the loss is nan"), dict(model="b", split="s1", srocc=0.8)])
     ['1 of 2 trainings failed; medians are over the splits that are left: a (split s1: InputError: the loss is nan).']
     """
+    if not any("error" in run for run in runs):
+        return []
     failed: dict[tuple[str, str], list[str]] = {}
     trained = {(run["model"], run["split"]): run for run in runs}  # several test sets of one training count once
     for (model, split), run in trained.items():
@@ -102,8 +104,7 @@ def failed_notes(runs: Sequence[Mapping[str, Any]]) -> list[str]:
             failed.setdefault((model, run["error"]), []).append(str(split))
     count = sum(map(len, failed.values()))
     named = "; ".join(f"{model} (split {_some(splits)}: {error})" for (model, error), splits in failed.items())
-    told = f"{count} of {len(trained)} trainings failed; medians are over the splits that are left: {named}."
-    return [told] if failed else []
+    return [f"{count} of {len(trained)} trainings failed; medians are over the splits that are left: {named}."]
 
 
 def _some(splits: Sequence[str]) -> str:
