@@ -132,10 +132,10 @@ def _find_table(root: Path, labels: str | None) -> Path:
                 )
             if found:
                 return found[0]
-    there = [name for name in list_folder(root) if not is_hidden(name) and name.lower().endswith(NEAR_KINDS)]
+    others = [name for name in list_folder(root) if not is_hidden(name) and name.lower().endswith(NEAR_KINDS)]
     raise InputError(
         f"{root} has no CSV file, XLSX file or MATLAB file"
-        + (f" that can be read (it has {', '.join(there[:5])})" if there else "")
+        + (f" that can be read (it has {', '.join(others[:5])})" if others else "")
         + "; give the table with the scores as the root"
     )
 
