@@ -17,6 +17,7 @@ from typing import Any
 from rich.console import Console
 
 from iqa_zoo.budgets import Budget, measure_budget
+from iqa_zoo.commands.shared import parse_path
 from iqa_zoo.commands.study import (
     Bars,
     Bench,
@@ -59,7 +60,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("model", nargs="?", metavar="MODEL", help="a zoo name or a config file (.yaml, .json)")
-    parser.add_argument("--from", dest="run", type=Path, metavar="RUN", help="print a run folder again; trains nothing")
+    parser.add_argument(
+        "--from", dest="run", type=parse_path, metavar="RUN", help="print a run folder again; trains nothing"
+    )
     what = parser.add_argument_group("what is ablated")
     what.add_argument(
         "--sensitivity",

@@ -23,7 +23,7 @@ from iqa_zoo.budgets import Budget, measure_budget
 from iqa_zoo.budgets.measure import backbone_spec
 from iqa_zoo.build import build_model
 from iqa_zoo.commands.dataset_options import load_dataset
-from iqa_zoo.commands.shared import add_set_option
+from iqa_zoo.commands.shared import add_set_option, parse_path
 from iqa_zoo.commands.study import (
     YARDSTICK,
     Bars,
@@ -80,7 +80,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("models", nargs="*", metavar="MODEL", help="zoo names or config files (.yaml, .json)")
-    parser.add_argument("--from", dest="run", type=Path, metavar="RUN", help="print a run folder again; trains nothing")
+    parser.add_argument(
+        "--from", dest="run", type=parse_path, metavar="RUN", help="print a run folder again; trains nothing"
+    )
     what = parser.add_argument_group("what is compared")
     add_data_options(what)
     what.add_argument(
@@ -90,7 +92,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "--test-root",
         action="append",
         default=[],
-        type=Path,
+        type=parse_path,
         metavar="PATH",
         help="where it lies, in the order of --test",
     )

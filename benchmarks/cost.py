@@ -34,7 +34,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from iqa_zoo.budgets.measure import MeasuredBackbone, measure_backbone
-from iqa_zoo.commands.shared import console, print_json
+from iqa_zoo.commands.shared import console, parse_path, print_json
 from iqa_zoo.config import Config, load_config
 from iqa_zoo.data.splits import Split
 from iqa_zoo.engine.features import FeatureBank
@@ -401,7 +401,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=1, help="of a training")
     parser.add_argument("--crops", type=int, default=1, help="cached crops an image")
     parser.add_argument("--json", action="store_true", help="print JSON, with the seconds of every round")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="write CSV, JSON, Markdown and a plot (PNG, SVG)")
+    parser.add_argument(
+        "--out", type=parse_path, metavar="FOLDER", help="write CSV, JSON, Markdown and a plot (PNG, SVG)"
+    )
     options = parser.parse_args(argv)
     for name in ("rounds", "threads", "tokens", "epochs", "crops"):
         if getattr(options, name) < 1:

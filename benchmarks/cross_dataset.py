@@ -24,6 +24,7 @@ from rich.console import Console
 from scipy import stats
 
 from iqa_zoo.commands.dataset_options import add_look_alikes_option, dataset_root
+from iqa_zoo.commands.shared import parse_path
 from iqa_zoo.commands.study import (
     YARDSTICK,
     Bars,
@@ -105,7 +106,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "models", nargs="*", metavar="MODEL", help=f"zoo names or config files (.yaml, .json); default: {names}"
     )
-    parser.add_argument("--from", dest="run", type=Path, metavar="RUN", help="print a run folder again; trains nothing")
+    parser.add_argument(
+        "--from", dest="run", type=parse_path, metavar="RUN", help="print a run folder again; trains nothing"
+    )
     what = parser.add_argument_group("what is compared")
     what.add_argument(
         "--data",

@@ -13,12 +13,12 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 
+from iqa_zoo.commands.shared import parse_path
 from iqa_zoo.commands.study import (
     YARDSTICK,
     Bars,
@@ -74,7 +74,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "models", nargs="*", metavar="MODEL", help=f"zoo names or config files (.yaml, .json); default: {names}"
     )
-    parser.add_argument("--from", dest="run", type=Path, metavar="RUN", help="print a run folder again; trains nothing")
+    parser.add_argument(
+        "--from", dest="run", type=parse_path, metavar="RUN", help="print a run folder again; trains nothing"
+    )
     what = parser.add_argument_group("what is compared")
     what.add_argument(
         "--fractions",

@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from iqa_zoo.build import build_decoder
+from iqa_zoo.commands.shared import parse_path
 from iqa_zoo.commands.study import (
     Bars,
     Bench,
@@ -140,7 +141,7 @@ def main(argv: list[str] | None = None) -> int:
     add_data_options(what)
     add_backbone_options(what)
     add_training_options(parser.add_argument_group("how"))
-    parser.add_argument("--json", type=Path, metavar="FILE", help="every time and SROCC")
+    parser.add_argument("--json", type=parse_path, metavar="FILE", help="every time and SROCC")
     arguments = parser.parse_args(argv)
     arguments.csv = arguments.markdown = None
     arguments.match, arguments.budget = "params", "smallest"

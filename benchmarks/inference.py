@@ -17,7 +17,6 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,7 @@ from torch import Tensor
 
 from iqa_zoo.backbones.timm_features import TimmFeatures
 from iqa_zoo.build import build_model
-from iqa_zoo.commands.shared import add_set_option, console, print_json
+from iqa_zoo.commands.shared import add_set_option, console, parse_path, print_json
 from iqa_zoo.errors import IqaZooError
 from iqa_zoo.identity import describe_origin, find_part_modules
 from iqa_zoo.quality_model import QualityModel
@@ -163,7 +162,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--compile", action="store_true", help="time both compiled by torch.compile as well")
     parser.add_argument("--json", action="store_true", help="print JSON, with the seconds of every round")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the same JSON to a file")
+    parser.add_argument("--out", type=parse_path, metavar="FILE", help="write the same JSON to a file")
     add_set_option(parser)
     options = parser.parse_args(argv)
     for name in ("batch", "rounds", "threads"):

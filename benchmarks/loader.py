@@ -28,6 +28,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
+from iqa_zoo.commands.shared import parse_path
 from iqa_zoo.data.listing import list_images
 from iqa_zoo.data.loader import CropLoader, DecodedImages, normalise
 from iqa_zoo.data.rated import RatedImages
@@ -118,7 +119,7 @@ def measure(data: RatedImages, size: int, crops: int, cores: int, rounds: int) -
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=Path, help="a folder of images; scikit-image's photographs if not given")
+    parser.add_argument("--images", type=parse_path, help="a folder of images; scikit-image's photographs if not given")
     parser.add_argument("--count", type=int, default=32, help="how many images")
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--crops", type=int, default=25, help="crops an image")

@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ import torch
 from rich.console import Console
 
 from iqa_zoo.build import build_backbone, build_model
+from iqa_zoo.commands.shared import parse_path
 from iqa_zoo.commands.study import (
     YARDSTICK_RATE,
     Bars,
@@ -80,7 +80,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    parser.add_argument("--from", dest="run", type=Path, metavar="RUN", help="print a run folder again; trains nothing")
+    parser.add_argument(
+        "--from", dest="run", type=parse_path, metavar="RUN", help="print a run folder again; trains nothing"
+    )
     what = parser.add_argument_group("what is probed")
     what.add_argument(
         "--backbones",

@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import timm
@@ -21,6 +20,7 @@ from rich.console import Console
 
 from iqa_zoo.budgets import Budget, measure_budget
 from iqa_zoo.build import build_model
+from iqa_zoo.commands.shared import parse_path
 from iqa_zoo.commands.study import (
     YARDSTICK,
     Bars,
@@ -78,7 +78,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "models", nargs="*", metavar="MODEL", help=f"zoo names or config files (.yaml, .json); default: {names}"
     )
-    parser.add_argument("--from", dest="run", type=Path, metavar="RUN", help="print a run folder again; trains nothing")
+    parser.add_argument(
+        "--from", dest="run", type=parse_path, metavar="RUN", help="print a run folder again; trains nothing"
+    )
     what = parser.add_argument_group("what is compared")
     what.add_argument(
         "--backbones", nargs="+", default=[], metavar="NAME", help="nss, or timm names, the small ones first"

@@ -15,7 +15,6 @@ import math
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from rich.console import Console
 from iqa_zoo.budgets import Budget, measure_budget
 from iqa_zoo.budgets.knobs import KnobBoard
 from iqa_zoo.build import build_backbone, build_decoder
+from iqa_zoo.commands.shared import parse_path
 from iqa_zoo.commands.study import (
     YARDSTICK,
     Bars,
@@ -84,7 +84,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    parser.add_argument("--from", dest="run", type=Path, metavar="RUN", help="print a run folder again; trains nothing")
+    parser.add_argument(
+        "--from", dest="run", type=parse_path, metavar="RUN", help="print a run folder again; trains nothing"
+    )
     what = parser.add_argument_group("what is swapped (default: every part of the registry)")
     for flag, factor in zip(("queries", "interactions", "memories", "heads"), FACTORS, strict=True):
         words = "blocks before cross-attention, or none" if factor == "interactions" else WORDS[factor]

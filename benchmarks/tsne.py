@@ -17,6 +17,7 @@ from typing import Any
 from rich.console import Console
 
 from iqa_zoo.build import build_model
+from iqa_zoo.commands.shared import parse_path
 from iqa_zoo.commands.study import (
     Bars,
     Bench,
@@ -51,7 +52,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    parser.add_argument("--from", dest="run", type=Path, metavar="RUN", help="print a run folder again")
+    parser.add_argument("--from", dest="run", type=parse_path, metavar="RUN", help="print a run folder again")
     what = parser.add_argument_group("what is laid out")
     add_backbone_options(what)
     what.add_argument(

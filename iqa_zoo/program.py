@@ -31,6 +31,7 @@ def run_program(work: Callable[[], int], report: Callable[[str], None]) -> int:
         work: returns an exit code. An interrupt may carry a message that says what is kept.
         report: prints one message on stderr.
     """
+    _open_closed_streams()
     escape_unencodable()
     try:
         with _terminating():
@@ -52,6 +53,16 @@ def run_program(work: Callable[[], int], report: Callable[[str], None]) -> int:
         report(f"the standard output cannot be written ({error.strerror})")
         return WRONG_INPUT
     return code
+
+
+def _open_closed_streams() -> None:
+    """Send to nowhere what is printed on a stream that the caller closed (``>&-``), which Python makes None.
+
+    What is printed on a stderr of None would appear on stdout, in the middle of its JSON.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
 
 
 def escape_unencodable() -> None:

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from iqa_zoo.data.formats import guess_content
 from iqa_zoo.errors import CheckpointError, not_one_of
 
 WRAPPERS = ("model", "state_dict")  # keys under which training scripts keep the state dict, where there are several
@@ -33,9 +34,13 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
             what there is to choose from.
     """
     path, key = split_key(path)
+    if path.exists() and not (path.is_file() or path.is_dir()):  # reading a pipe or a device may never end
+        raise CheckpointError(f"{path}: is not a regular file")
+    first = b""
     try:
         with path.open("rb") as file:
-            if file.read(9)[8:] == b"{":
+            first = file.read(64)
+            if first[8:9] == b"{":
                 loaded: object = load_file(path)
             else:
                 file.seek(0)
@@ -50,7 +55,9 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path}: cannot be read ({error})") from error
     except Exception as error:  # a damaged file can fail in any way; whichever it was, the file is at fault
         code = re.search(r"GLOBAL ([\w.]+)", str(error))
-        held = f"it holds {code[1]}, which is code" if code else "it is damaged or something else"
+        content = "" if first.startswith(b"PK") else guess_content(first)  # a torch file is a ZIP archive
+        otherwise = f"it looks like {content}" if content else "it is damaged or something else"
+        held = f"it holds {code[1]}, which is code" if code else otherwise
         raise CheckpointError(
             f"{path}: not a plain state dict ({held}). Only tensors are read, never pickled code: save it with "
             "safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')"
@@ -78,7 +85,7 @@ def plain_state_dict(loaded: object, where: str, key: str = "") -> dict[str, Ten
             under ``WRAPPERS``.
 
     Raises:
-        CheckpointError: it holds none, or several; says what it holds.
+        CheckpointError: it holds none, several, or tensors that are not plain (sparse, quantized); says what it holds.
 
     >>> weights = {"module.fc.bias": torch.zeros(3), "n_averaged": torch.tensor(7)}
     >>> list(plain_state_dict({"epoch": 3, "params": weights}, "the checkpoint"))
@@ -95,7 +102,16 @@ def plain_state_dict(loaded: object, where: str, key: str = "") -> dict[str, Ten
         state.pop("n_averaged", None)  # how many models torch averaged
     while found := next((prefix for prefix in PREFIXES if all(name.startswith(prefix) for name in state)), None):
         state = {name.removeprefix(found): value for name, value in state.items()}
+    if odd := [name for name, value in state.items() if not _is_plain(value)]:
+        raise CheckpointError(
+            f"{where}: {len(odd)} tensors are sparse, quantized, complex or without data (meta), not plain numbers: "
+            f"{shorten(odd)}; save the weights as plain tensors"
+        )
     return state
+
+
+def _is_plain(value: Tensor) -> bool:
+    return not (value.layout != torch.strided or value.is_quantized or value.is_complex() or value.is_meta)
 
 
 def _find_states(loaded: object, depth: int = 2) -> dict[str, dict[str, Tensor]]:
@@ -202,11 +218,16 @@ def _count_fitting(target: nn.Module, state: Mapping[str, Tensor]) -> int:
 
 
 def _check_finite(target: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
-    """Refuse parameters that are not finite and buffers that are no number; a mask may be infinite by design."""
+    """Refuse whole numbers as parameters, parameters that are not finite and buffers that are no number; a mask may be
+    infinite by design."""
     parameters = {name for name, _ in target.named_parameters()}
     for name, own in target.state_dict().items():
         if name not in state or not own.is_floating_point():
             continue
+        if not state[name].is_floating_point():
+            raise CheckpointError(
+                f"{where}: {name} holds {state[name].dtype}, and the model has {own.dtype}; quantized weights are not read"
+            )
         value = state[name].to(own.dtype)  # in half precision a large value becomes infinite
         wrong = ~value.isfinite() if name in parameters else value.isnan()
         if wrong.any():

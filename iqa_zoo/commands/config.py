@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from iqa_zoo.commands.shared import add_set_option, print_json
+from iqa_zoo.commands.shared import add_set_option, parse_path, print_json
 from iqa_zoo.config import FILES, apply_overrides, check_config, dump_config, load_config, resolve_config
 from iqa_zoo.errors import ConfigError, InputError
 from iqa_zoo.outputs import check_writable
@@ -18,7 +17,7 @@ def add(commands: Any) -> None:
     add_set_option(parser)
     parser.add_argument("--resolved", action="store_true", help="write out every default")
     parser.add_argument("--json", action="store_true", help="print JSON in place of YAML")
-    parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="write to a new .yaml or .json file")
+    parser.add_argument("-o", "--output", metavar="FILE", type=parse_path, help="write to a new .yaml or .json file")
     parser.set_defaults(run=run)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from iqa_zoo.commands.shared import parse_path
 from iqa_zoo.config import parse_value
 from iqa_zoo.errors import ConfigError, InputError, not_one_of
 from iqa_zoo.registry import DATASETS
@@ -54,7 +55,7 @@ def add_dataset_options(
         flags = [flag] + ([also] if also else [])
         words += f" (default: {default})" if default else ""
         parser.add_argument(*flags, dest="data", metavar="NAME", required=default is None, default=default, help=words)
-    parser.add_argument("--root", type=Path, metavar="PATH", help="the folder with the dataset; demo needs none")
+    parser.add_argument("--root", type=parse_path, metavar="PATH", help="the folder with the dataset; demo needs none")
     parser.add_argument(
         "--option",
         metavar="KEY=VALUE",

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from iqa_zoo.commands.dataset_options import add_dataset_options, load_dataset, progress_bar
 from iqa_zoo.commands.score import whole
-from iqa_zoo.commands.shared import console, print_json
+from iqa_zoo.commands.shared import console, parse_path, print_json
 from iqa_zoo.errors import InputError
 from iqa_zoo.outputs import check_writable, write_text
 
@@ -47,7 +47,7 @@ def add(commands: Any) -> None:
         "dataset. Scores are turned where the other dataset's labels run the other way. An image smaller than the model's "
         "input is enlarged, and the result says so.",
     )
-    parser.add_argument("model", metavar="RUN", type=Path, help="the folder of a training")
+    parser.add_argument("model", metavar="RUN", type=parse_path, help="the folder of a training")
     add_dataset_options(parser, "--data")
     parser.add_argument(
         "--part",
@@ -57,14 +57,16 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--splits",
         metavar="FILE",
-        type=Path,
+        type=parse_path,
         help="that iqa-zoo splits wrote, in the place of the training's own split",
     )
     parser.add_argument("--split", type=whole, metavar="N", help="of the file, counted from 1 (default: 1)")
     parser.add_argument(
         "--crops", type=whole, metavar="N", help="crops an image; as many as in the training's test where left out"
     )
-    parser.add_argument("--csv", metavar="FILE", type=Path, help="write label and score of each image to a new file")
+    parser.add_argument(
+        "--csv", metavar="FILE", type=parse_path, help="write label and score of each image to a new file"
+    )
     parser.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:N; CUDA where there is one")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from iqa_zoo.commands.dataset_options import add_dataset_options, load_dataset, progress_bar
 from iqa_zoo.commands.evaluate import read_split
 from iqa_zoo.commands.score import whole
-from iqa_zoo.commands.shared import print_json
+from iqa_zoo.commands.shared import parse_path, print_json
 from iqa_zoo.errors import InputError
 from iqa_zoo.jsonio import to_json
 from iqa_zoo.outputs import check_folder_writable, check_writable, write_bytes, write_text
@@ -39,14 +39,14 @@ def add(commands: Any) -> None:
         "distortion and quality band, adjacencies, likeness of the queries, on the test part of the training's split or on "
         "all images of another dataset.",
     )
-    parser.add_argument("image", metavar="IMAGE", nargs="?", type=Path, help="one image file; or give --data")
+    parser.add_argument("image", metavar="IMAGE", nargs="?", type=parse_path, help="one image file; or give --data")
     add_dataset_options(parser, "--data", default="")
-    parser.add_argument("--weights", metavar="RUN", type=Path, required=True, help="the folder of a training")
+    parser.add_argument("--weights", metavar="RUN", type=parse_path, required=True, help="the folder of a training")
     parser.add_argument(
         "-o",
         "--output",
         metavar="FILE|FOLDER",
-        type=Path,
+        type=parse_path,
         help="of one image a new .png or .svg file; of a dataset a folder (default: RUN/explain), in which the figures of an "
         "earlier call are replaced",
     )
@@ -54,7 +54,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--start-weights",
         metavar="FILE",
-        type=Path,
+        type=parse_path,
         help="the weights that the training began from, to show its true start",
     )
     parser.add_argument(

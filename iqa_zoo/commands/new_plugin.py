@@ -6,6 +6,7 @@ import argparse
 import shlex
 from typing import Any
 
+from iqa_zoo.commands.shared import parse_path
 from iqa_zoo.registry import REGISTRIES
 
 
@@ -26,7 +27,9 @@ def add(commands: Any) -> None:
         help=f"what it adds: {', '.join(REGISTRIES)}; may be given several times",
     )
     parser.add_argument("--part", metavar="PART", help="the name that configs use; NAME where left out")
-    parser.add_argument("--folder", metavar="DEST", help="where to write it; ./iqa-zoo-NAME where left out")
+    parser.add_argument(
+        "--folder", metavar="DEST", type=parse_path, help="where to write it; ./iqa-zoo-NAME where left out"
+    )
     parser.set_defaults(run=run)
 
 

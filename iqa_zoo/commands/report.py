@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from iqa_zoo.commands.dataset_options import add_dataset_options
+from iqa_zoo.commands.shared import parse_path
 from iqa_zoo.errors import InputError
 from iqa_zoo.outputs import check_writable
 
@@ -18,8 +18,8 @@ def add(commands: Any) -> None:
         description="Write what a run folder holds, of iqa-zoo train or of a benchmark script, as one HTML file that needs no "
         "network. A run holds names and numbers of images, so give the dataset again to have the images in the page.",
     )
-    parser.add_argument("folder", metavar="RUN", type=Path, help="the folder of a training or of a study")
-    parser.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="the HTML file")
+    parser.add_argument("folder", metavar="RUN", type=parse_path, help="the folder of a training or of a study")
+    parser.add_argument("-o", "--output", metavar="FILE", type=parse_path, required=True, help="the HTML file")
     add_dataset_options(parser, "--data", default="", skip_unreadable=False)
     parser.set_defaults(run=run)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.commands.dataset_options import progress_bar
-from iqa_zoo.commands.shared import print_json
+from iqa_zoo.commands.shared import parse_path, print_json
 from iqa_zoo.data.listing import gather_images, printable
 from iqa_zoo.errors import InputError
 from iqa_zoo.jsonio import to_json
@@ -38,9 +38,11 @@ def add(commands: Any) -> None:
         "has no score (it cannot be read, or the model gives nan) is named on stderr, the others are scored, and the exit "
         "code is 1. What a folder holds that is no image is counted on stderr.",
     )
-    parser.add_argument("images", metavar="IMAGE|FOLDER", nargs="+", type=Path, help="image files, or folders of them")
-    parser.add_argument("--weights", metavar="RUN", type=Path, required=True, help="the folder of a training")
-    parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="write to a new .csv or .json file")
+    parser.add_argument(
+        "images", metavar="IMAGE|FOLDER", nargs="+", type=parse_path, help="image files, or folders of them"
+    )
+    parser.add_argument("--weights", metavar="RUN", type=parse_path, required=True, help="the folder of a training")
+    parser.add_argument("-o", "--output", metavar="FILE", type=parse_path, help="write to a new .csv or .json file")
     parser.add_argument(
         "--recursive", action="store_true", help="search the folders of a folder as well, linked ones included"
     )

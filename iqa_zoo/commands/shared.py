@@ -1,10 +1,11 @@
-"""What several subcommands need: where they print, and ``--set``."""
+"""What several subcommands need: where they print, paths, and ``--set``."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -20,6 +21,17 @@ def console() -> Console:
     """Return a console on stdout that prints text as it is, without markup, colours only in a terminal."""
     known = sys.stdout.isatty() or "COLUMNS" in os.environ
     return Console(width=None if known else PIPE_WIDTH, markup=False, highlight=False, emoji=False)
+
+
+def parse_path(text: str) -> Path:
+    """Read the path of an argument; an empty one, as a shell variable without a value gives, is not the current folder.
+
+    Raises:
+        ArgumentTypeError: it is empty, or holds a null character.
+    """
+    if not text or "\0" in text:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a path; write . for the current folder")
+    return Path(text)
 
 
 def print_json(value: Any) -> None:

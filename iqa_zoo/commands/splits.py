@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
@@ -15,7 +14,7 @@ from iqa_zoo.commands.dataset_options import (
     load_dataset,
     progress_bar,
 )
-from iqa_zoo.commands.shared import console, print_json
+from iqa_zoo.commands.shared import console, parse_path, print_json
 from iqa_zoo.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,8 +36,8 @@ def add(commands: Any) -> None:
     )
     add_dataset_options(parser)
     where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("-o", "--output", metavar="FILE", type=Path, help="write to a new file (JSON)")
-    where.add_argument("--read", metavar="FILE", type=Path, help="check an existing file and print it")
+    where.add_argument("-o", "--output", metavar="FILE", type=parse_path, help="write to a new file (JSON)")
+    where.add_argument("--read", metavar="FILE", type=parse_path, help="check an existing file and print it")
     # No defaults here: what was given and does not count must be told from what was left out.
     parser.add_argument("--count", type=int, metavar="N", help="how many splits (default: 10)")
     parser.add_argument("--seed", type=_seed, metavar="N", help="of the shuffles (default: 0)")

@@ -23,6 +23,7 @@ from iqa_zoo.budgets import Budget, match_budget, measure_budget
 from iqa_zoo.build import build_backbone, build_model
 from iqa_zoo.cache import cache_folder
 from iqa_zoo.commands.dataset_options import add_dataset_options, add_look_alikes_option, load_dataset
+from iqa_zoo.commands.shared import parse_path
 from iqa_zoo.config import Config, config_hash, load_config, resolve_config
 from iqa_zoo.contracts import FeatureSpec, spec_of
 from iqa_zoo.data.look_alikes import LookAlikes, group_look_alikes
@@ -126,7 +127,7 @@ def add_data_options(what: argparse._ActionsContainer, default: str = "demo") ->
         "--splits", type=int, default=None, help="random 80/20 splits (default: 10; 5 for demo; 1 end to end)"
     )
     what.add_argument(
-        "--split-file", type=Path, metavar="FILE", help="splits that iqa-zoo splits wrote, not random ones"
+        "--split-file", type=parse_path, metavar="FILE", help="splits that iqa-zoo splits wrote, not random ones"
     )
     what.add_argument(
         "--validation-fraction",
@@ -143,7 +144,9 @@ def add_backbone_options(what: argparse._ActionsContainer) -> None:
         "--backbone",
         help="the one backbone of all decoders: nss, or a timm name (default: nss); own with --protocol end-to-end: each model's own",
     )
-    what.add_argument("--weights", type=Path, help="the backbone's weights, a .safetensors file or a plain state dict")
+    what.add_argument(
+        "--weights", type=parse_path, help="the backbone's weights, a .safetensors file or a plain state dict"
+    )
     what.add_argument("--pretrained", action="store_true", help="fetch the backbone's ImageNet weights")
 
 
@@ -241,18 +244,18 @@ def add_result_options(out: argparse._ActionsContainer) -> None:
     """Where results go."""
     out.add_argument(
         "--out",
-        type=Path,
+        type=parse_path,
         metavar="RUN",
         help="the run folder, which --from reads (default: runs/ and what is compared)",
     )
     out.add_argument(
-        "--json", type=Path, metavar="FILE", help="everything: configs, hashes, versions, splits, predictions"
+        "--json", type=parse_path, metavar="FILE", help="everything: configs, hashes, versions, splits, predictions"
     )
-    out.add_argument("--csv", type=Path, metavar="FILE", help="one row a model and split")
-    out.add_argument("--markdown", type=Path, metavar="FILE", help="the tables, to paste")
+    out.add_argument("--csv", type=parse_path, metavar="FILE", help="one row a model and split")
+    out.add_argument("--markdown", type=parse_path, metavar="FILE", help="the tables, to paste")
     out.add_argument(
         "--html",
-        type=Path,
+        type=parse_path,
         metavar="FILE",
         help="everything as one page; with --from, give --data and --root again to have the images in it",
     )

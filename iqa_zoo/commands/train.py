@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -23,7 +22,7 @@ from iqa_zoo.commands.dataset_options import (
 )
 from iqa_zoo.commands.evaluate import metrics_table, read_split
 from iqa_zoo.commands.score import INTERRUPTED, whole
-from iqa_zoo.commands.shared import add_set_option, console, print_json
+from iqa_zoo.commands.shared import add_set_option, console, parse_path, print_json
 from iqa_zoo.config import Config, apply_overrides, load_config
 from iqa_zoo.engine.selection import RULES, check_rule
 from iqa_zoo.errors import ConfigError, InputError
@@ -51,7 +50,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("config", metavar="CONFIG", help="a model's name, or a .yaml or .json file")
     add_dataset_options(parser, "--data")
-    parser.add_argument("--work-dir", metavar="DIR", type=Path, help="the run's folder; needed unless --dry-run")
+    parser.add_argument("--work-dir", metavar="DIR", type=parse_path, help="the run's folder; needed unless --dry-run")
     parser.add_argument(
         "--recipe",
         metavar="NAME|FILE",
@@ -62,7 +61,9 @@ def add(commands: Any) -> None:
     add_set_option(parser)
     parser.add_argument("--backbone", metavar="NAME", help="put the model on another timm model or backbone")
     start = parser.add_mutually_exclusive_group()
-    start.add_argument("--weights", metavar="FILE", type=Path, help="start from weights of the model or its backbone")
+    start.add_argument(
+        "--weights", metavar="FILE", type=parse_path, help="start from weights of the model or its backbone"
+    )
     start.add_argument("--pretrained", action="store_true", help="fetch the backbone's ImageNet weights")
     parser.add_argument("--seed", type=_seed, default=0, metavar="N", help="of the training (default: 0)")
     parser.add_argument(
@@ -78,7 +79,7 @@ def add(commands: Any) -> None:
     )
     # No defaults here: what was given and does not count must be told from what was left out.
     parser.add_argument("--split", type=whole, metavar="N", help="which split, counted from 1 (default: 1)")
-    parser.add_argument("--splits", metavar="FILE", type=Path, help="splits that iqa-zoo splits wrote")
+    parser.add_argument("--splits", metavar="FILE", type=parse_path, help="splits that iqa-zoo splits wrote")
     parser.add_argument(
         "--split-seed", type=_seed, metavar="N", help="of the splits, where no file is given (default: 0)"
     )

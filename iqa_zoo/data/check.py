@@ -74,7 +74,7 @@ class DatasetReport:
         return [*text, f"release: {self.source}", f"licence: {self.licence}"]
 
 
-def check_dataset(name: str, root: str | Path, *, progress: Progress | None = None, **options: Any) -> DatasetReport:
+def check_dataset(name: str, root: str | Path, /, *, progress: Progress | None = None, **options: Any) -> DatasetReport:
     """Read a dataset's labels and decode every image, and say what is there, missing, unreadable and duplicated.
 
     Args:

@@ -4,8 +4,8 @@ An image is read as a viewer would show it: EXIF orientation applied; transparen
 CMYK turned into RGB (embedded colour profiles are not applied); of an animation the first frame. Of 16 bits a channel
 the upper 8 are kept, of 12 bits likewise. The number of bits is what the file declares, never a guess from its values:
 samples without a known range (floating point, 32-bit or signed integers) are refused. Only the formats of
-:mod:`iqa_zoo.data.formats` are opened, by content. A file that cannot be read in full is an error, never a partly grey
-image.
+:mod:`iqa_zoo.data.formats` are opened, by content. A file that is cut off is an error, never a partly grey image; damage
+that a decoder does not report is not noticed (a JPEG file that was cut off and closed with an end marker).
 """
 
 from __future__ import annotations
@@ -109,8 +109,11 @@ def _open(file: BinaryIO, path: Path) -> Image.Image:
     ``Image.open`` is not used: its limit of pixels is global to the process, and it recognises a format without a
     signature in the file of another.
     """
-    file.seek(0)
-    first = file.read(64)
+    try:
+        file.seek(0)
+        first = file.read(64)
+    except OSError as error:
+        raise InputError(f"{printable(path)} cannot be read: {error.strerror}") from error
     Image.init()
     if is_heif(first):
         _register_heif()

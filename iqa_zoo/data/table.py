@@ -19,6 +19,10 @@ from iqa_zoo.registry import register_dataset
 
 # Where a folder has several, a text table counts before a spreadsheet, and that before a MATLAB file.
 KINDS = {"CSV": (".csv", ".tsv"), "XLSX": (".xlsx",), "MATLAB": (".mat",)}
+NEAR_KINDS = (  # what a folder without a table may hold in its place; the first are links or folders of such a name
+    *(suffix for suffixes in KINDS.values() for suffix in suffixes),
+    *(".txt", ".xls", ".ods", ".json", ".parquet", ".zip", ".gz"),
+)
 PARTS = {
     "train": "train",
     "training": "train",
@@ -128,7 +132,12 @@ def _find_table(root: Path, labels: str | None) -> Path:
                 )
             if found:
                 return found[0]
-    raise InputError(f"{root} has no CSV file, XLSX file or MATLAB file; give the table with the scores as the root")
+    others = [name for name in list_folder(root) if not is_hidden(name) and name.lower().endswith(NEAR_KINDS)]
+    raise InputError(
+        f"{root} has no CSV file, XLSX file or MATLAB file"
+        + (f" that can be read (it has {', '.join(others[:5])})" if others else "")
+        + "; give the table with the scores as the root"
+    )
 
 
 def _refuse_missing(path: Path, missing: Sequence[str], subset: bool) -> None:

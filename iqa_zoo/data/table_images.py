@@ -44,8 +44,11 @@ class NearMisses:
         file = self.folder / name
         if os.path.isdir(file):
             return f"{file} is a folder"
+        if os.path.exists(file):
+            return f"{file} is not a regular file"
         stem = PurePosixPath(name.replace("\\", "/"))
-        for folder in (file.parent, self.folder, *list_subfolders(self.folder)):
+        above = self.folder.absolute().parent
+        for folder in (file.parent, self.folder, *list_subfolders(self.folder), above, *list_subfolders(above)):
             if same := self._same(folder, stem.name):
                 return f"{folder / same[0]} is there; write paths from the folder of the table, {self.folder}"
         for suffix in SUFFIXES:

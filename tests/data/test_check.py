@@ -95,6 +95,7 @@ def test_a_users_table(root):
     assert report.usable
     assert report.expected is None
     assert report.licence == "yours"
+    assert check_dataset("table", root, labels="mine.csv", name="mine").data.name == "mine"  # an option, as any other
 
 
 def test_unreadable_images_can_be_left_out(root):

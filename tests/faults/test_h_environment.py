@@ -90,6 +90,17 @@ def test_standard_output_on_a_full_disk_is_one_line() -> None:
     assert done.stderr == "iqa-zoo: the standard output cannot be written (No space left on device)\n"
 
 
+@pytest.mark.parametrize(
+    ("slot", "closed", "code"),
+    [("heads", ">&-", 0), ("heads", ">&- 2>&-", 0), ("nothing", "2>&-", 2)],
+    ids=["stdout", "both", "stderr"],
+)
+def test_what_is_printed_on_a_closed_stream_goes_nowhere(slot: str, closed: str, code: int) -> None:
+    command = f'"{sys.executable}" -m iqa_zoo.cli list {slot} {closed}'
+    done = subprocess.run(["sh", "-c", command], capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (code, b"", b"")
+
+
 def test_a_user_without_a_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_account() -> Path:
         raise RuntimeError("Could not determine home directory.")

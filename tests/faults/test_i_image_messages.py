@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from iqa_zoo.data.images import LARGEST, read_image
+from iqa_zoo.data.images import LARGEST, read_image, read_size
 from iqa_zoo.errors import InputError
 
 PIXELS_HWC = np.random.default_rng(0).integers(0, 256, (6, 7, 3), dtype=np.uint8)
@@ -131,3 +131,10 @@ def test_transparent_16_bit_grey_lies_over_white(tmp_path):
     content = b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(row)) + chunk(b"IEND", b"")
     (tmp_path / "a.png").write_bytes(content)
     assert read_image(tmp_path / "a.png")[0, :, 0].tolist() == [0, 255, 255]
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="a file whose reading fails")
+@pytest.mark.parametrize("read", [read_image, read_size])
+def test_a_disk_that_fails(read):
+    with pytest.raises(InputError, match="/proc/self/mem cannot be read: Input/output error"):
+        read("/proc/self/mem")

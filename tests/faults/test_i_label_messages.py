@@ -130,3 +130,46 @@ def test_relative_and_absolute_paths_in_one_table(root, monkeypatch):
     (root / "scores.csv").write_text(f"image,mos\na.jpg,1\n{root / 'in' / 'a.jpg'},2\n")
     monkeypatch.chdir(root.parent)
     assert table("photos").names == ("a.jpg", "in/a.jpg")
+
+
+@pytest.mark.parametrize(
+    ("score", "hint"), [("1,5", "write 1.5"), ("1,500", "write 1.500 or 1500"), ("1,2345", "write 1.2345")]
+)
+def test_a_comma_may_stand_after_thousands(root, score, hint):
+    (root / "scores.csv").write_text(f'image,mos\na.jpg,"{score}"\nb.png,2\n')
+    with pytest.raises(InputError) as caught:
+        table(root)
+    assert str(caught.value).endswith(f"the score of a.jpg is '{score}', not a number; {hint}")
+
+
+def test_an_image_that_is_a_pipe(root):
+    os.mkfifo(root / "pipe.png")
+    (root / "scores.csv").write_text("image,mos\na.jpg,1\npipe.png,2\n")
+    with pytest.raises(InputError) as caught:
+        table(root)
+    assert str(caught.value).endswith("pipe.png is not a regular file")
+
+
+@pytest.mark.parametrize("images", ["", "in/"], ids=["above", "beside"])
+def test_images_beside_the_folder_of_the_table(root, images):
+    (root / "labels").mkdir()
+    name = "c.png" if images else "a.jpg"
+    (root / "labels" / "s.csv").write_text(f"image,mos\n{name},1\nb.png,2\n")
+    with pytest.raises(InputError) as caught:
+        table(root / "labels")
+    assert f"{root / images / name} is there; write paths from the folder of the table" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["s.txt", "s.xls", "s.ods", "s.csv.gz", "scores.zip"])
+def test_a_folder_whose_table_is_of_another_kind(root, name):
+    (root / "scores.csv").unlink()
+    (root / name).touch()
+    with pytest.raises(InputError, match=f"has no CSV file.* that can be read .it has {name}.; give the table"):
+        table(root)
+
+
+def test_a_link_to_nowhere_with_the_name_of_a_table(root):
+    (root / "scores.csv").unlink()
+    (root / "scores.csv").symlink_to("scores.csv")
+    with pytest.raises(InputError, match=r"that can be read \(it has scores.csv\)"):
+        table(root)

@@ -214,3 +214,60 @@ def test_plain_state_dict_of_a_mapping_in_memory(make):
     assert same(plain_state_dict({"params": state, "params_ema": {}}, "here"), state)
     with pytest.raises(CheckpointError, match="here: unknown key of a state dict 'x'"):
         plain_state_dict({"params": state}, "here", "x")
+
+
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")  # deprecated, and in people's files
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda value: value.to_sparse(),
+        lambda value: value.to("meta"),
+        lambda value: value.to(torch.complex64),
+        lambda value: torch.quantize_per_tensor(value, 0.1, 0, torch.qint8),
+    ],
+    ids=["sparse", "meta", "complex", "quantized"],
+)
+def test_tensors_that_are_not_plain_numbers(make, change):
+    state = make(0).state_dict()
+    name = next(name for name, value in state.items() if value.is_floating_point())
+    with pytest.raises(CheckpointError, match=f"1 tensors are sparse, quantized, complex .*: {name}; save"):
+        load_weights(make(1), {**state, name: change(state[name])})
+
+
+@pytest.mark.parametrize("kind", [torch.int8, torch.int64, torch.bool])
+def test_whole_numbers_are_not_taken_for_weights(make, kind):
+    state = make(0).state_dict()
+    name = next(name for name, value in state.items() if value.is_floating_point())
+    with pytest.raises(CheckpointError, match=f"{name} holds {kind}, and the model has torch.float32"):
+        load_weights(make(1), {**state, name: state[name].to(kind)})
+
+
+def test_a_pipe_in_the_place_of_weights(tmp_path):
+    os.mkfifo(tmp_path / "w.pth")
+    with pytest.raises(CheckpointError, match=r"w\.pth: is not a regular file"):
+        read_state_dict(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:a\n", "a Git LFS pointer: run git lfs pull"),
+        (b"<!DOCTYPE html>", "HTML, SVG or XML"),
+        (b"", "an empty file"),
+    ],
+    ids=["pointer", "page", "empty"],
+)
+def test_what_stands_in_the_place_of_weights(tmp_path, suffix, content, words):
+    path = tmp_path / f"w{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=f"it looks like {words}"):
+        read_state_dict(path)
+
+
+def test_a_torch_file_that_is_cut_off_is_not_called_an_archive(make, tmp_path):
+    path = tmp_path / "w.pth"
+    torch.save(make(0).state_dict(), path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(CheckpointError, match="it is damaged or something else"):
+        read_state_dict(path)

@@ -100,8 +100,11 @@ class LabelRow:
                 )
             )
             raise InputError(f"{self.where}: {what} is empty; {hint}")
-        comma = isinstance(value, str) and _DECIMAL_COMMA.fullmatch(value)
-        hint = f"; write {value.replace(',', '.')}" if comma and isinstance(value, str) else ""
+        hint = ""
+        if isinstance(value, str) and _DECIMAL_COMMA.fullmatch(value):
+            hint = f"; write {value.replace(',', '.')}"
+            if len(value.partition(",")[2]) == 3:  # 1,500 may have a decimal comma, or a comma after the thousands
+                hint += f" or {value.replace(',', '')}"
         raise InputError(f"{self.where}: {what} is {value!r}, not a number{hint}")
 
 
