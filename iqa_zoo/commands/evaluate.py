@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from iqa_zoo.commands.dataset_options import add_dataset_options, load_dataset, progress_bar
-from iqa_zoo.commands.score import whole
+from iqa_zoo.commands.score import parse_crops, whole
 from iqa_zoo.commands.shared import console, parse_path, print_json
 from iqa_zoo.errors import InputError
 from iqa_zoo.outputs import check_writable, write_text
@@ -62,7 +62,10 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--split", type=whole, metavar="N", help="of the file, counted from 1 (default: 1)")
     parser.add_argument(
-        "--crops", type=whole, metavar="N", help="crops an image; as many as in the training's test where left out"
+        "--crops",
+        type=parse_crops,
+        metavar="N",
+        help="crops an image; as many as in the training's test where left out",
     )
     parser.add_argument(
         "--csv", metavar="FILE", type=parse_path, help="write label and score of each image to a new file"

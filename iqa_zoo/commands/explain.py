@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.commands.dataset_options import add_dataset_options, load_dataset, progress_bar
 from iqa_zoo.commands.evaluate import read_split
-from iqa_zoo.commands.score import whole
+from iqa_zoo.commands.score import parse_crops, whole
 from iqa_zoo.commands.shared import parse_path, print_json
 from iqa_zoo.errors import InputError
 from iqa_zoo.jsonio import to_json
@@ -59,7 +59,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument(
         "--crops",
-        type=whole,
+        type=parse_crops,
         metavar="N",
         help="of one image: crops its score is the mean of; as many as in the training's test where left out",
     )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from iqa_zoo.inference.run import TrainedRun
     from iqa_zoo.inference.scorer import Scorer
 
+MOST_CROPS = 1000  # of an image: 600 MB at 224 pixels a side
 COLUMNS = ("image", "score", "height", "width", "note")
 INTERRUPTED = 130  # the exit code of a program that Ctrl-C ended
 
@@ -47,7 +48,10 @@ def add(commands: Any) -> None:
         "--recursive", action="store_true", help="search the folders of a folder as well, linked ones included"
     )
     parser.add_argument(
-        "--crops", type=whole, metavar="N", help="crops an image; as many as in the training's test where left out"
+        "--crops",
+        type=parse_crops,
+        metavar="N",
+        help="crops an image; as many as in the training's test where left out",
     )
     parser.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:N; CUDA where there is one")
     form = parser.add_mutually_exclusive_group()
@@ -114,6 +118,13 @@ def whole(text: str) -> int:
     if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
     return int(text)
+
+
+def parse_crops(text: str) -> int:
+    """Read the number of crops of an image; all of them are in memory at once."""
+    if (crops := whole(text)) > MOST_CROPS:
+        raise argparse.ArgumentTypeError(f"{text} crops an image are too many; at most {MOST_CROPS}")
+    return crops
 
 
 def _scored(

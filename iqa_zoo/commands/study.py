@@ -23,6 +23,7 @@ from iqa_zoo.budgets import Budget, match_budget, measure_budget
 from iqa_zoo.build import build_backbone, build_model
 from iqa_zoo.cache import cache_folder
 from iqa_zoo.commands.dataset_options import add_dataset_options, add_look_alikes_option, load_dataset
+from iqa_zoo.commands.score import parse_crops
 from iqa_zoo.commands.shared import parse_path
 from iqa_zoo.config import Config, config_hash, load_config, resolve_config
 from iqa_zoo.contracts import FeatureSpec, spec_of
@@ -203,7 +204,7 @@ def add_training_options(how: argparse._ActionsContainer) -> None:
         choices=tuple(RULES),
         help="which epoch is reported (default: validation; last for demo, whose eleven contents are too few to hold one out)",
     )
-    how.add_argument("--crops", type=int, default=None, help="frozen: crops an image (default: 4; 1 for demo)")
+    how.add_argument("--crops", type=parse_crops, default=None, help="frozen: crops an image (default: 4; 1 for demo)")
     how.add_argument("--epochs", type=int, default=FrozenRecipe.epochs, help="frozen (default: %(default)s)")
     how.add_argument("--batch-size", type=int, default=FrozenRecipe.batch_size, help="frozen (default: %(default)s)")
     how.add_argument(

@@ -172,3 +172,13 @@ def test_arguments_that_do_not_go_together(run, capsys, argv, message):
 def test_weights_alone_are_not_enough(model, photos, capsys):
     assert main(["score", str(photos), "--weights", str(model / "weights.safetensors")]) == 2
     assert "scores need its run.json as well" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("crops", ["0", "-1", "1.5", "1001", "99999999999"])
+def test_crops_that_cannot_be_are_a_usage_error(crops, capsys):
+    from iqa_zoo.cli import main
+
+    with pytest.raises(SystemExit) as stopped:
+        main(["score", "a.png", "--weights", "run", "--crops", crops])
+    assert stopped.value.code == 2
+    assert "--crops" in capsys.readouterr().err
