@@ -13,11 +13,15 @@ settings.register_profile("tests", deadline=None)  # the first call imports torc
 settings.load_profile("tests")
 
 
-SLOW_SUITES = ("test_graph_is_right_on_other_inputs", "test_graph_is_right_on_other_images")  # record every part
+SLOW_SUITES = (  # they record or count every part
+    "test_graph_is_right_on_other_inputs",
+    "test_graph_is_right_on_other_images",
+    "test_budget_counts_every_operator_as_torch_does",
+)
 
 
 def pytest_collection_modifyitems(items):
-    """Mark as slow what is not marked where it is written: whole studies, and contract tests that record graphs."""
+    """Mark as slow what is not marked where it is written: whole studies, and contract tests that record or count graphs."""
     for item in items:
         study = item.path.is_relative_to(Path(__file__).parent / "benchmarks")
         if study or getattr(item, "originalname", "") in SLOW_SUITES:

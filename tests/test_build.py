@@ -133,6 +133,7 @@ def test_a_loss_that_reads_the_routing_needs_a_mixture_of_experts(tiny):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["os.getcwd", "iqa_zoo.heads.moe.MoEHead", "mmengine.Config", "scope::x"])
 def test_a_type_outside_the_registry_is_refused_wherever_it_stands(tiny, name):
     for slot in ("backbone", "queries", "memory", "head"):

@@ -194,6 +194,7 @@ def test_nothing_is_computed_for_details_that_nobody_asked_for(zoo):
     assert (len(calls(model.details)) > len(calls(model))) == looks
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("scratch_registry")
 def test_details_of_blocks_that_offer_little(tiny):
     """A block without attention is left out; one with attention over the memory alone has no heads; random numbers stay."""

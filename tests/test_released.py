@@ -256,6 +256,7 @@ def small():
     return life_iqa_checkpoint(depth=1, experts=2)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrap", ["model", "state_dict"])
 def test_training_scripts_wrap_and_prefix(small, wrap):
     wrapped = {wrap: {f"module.{name}": value for name, value in small.items()}, "epoch": 3}

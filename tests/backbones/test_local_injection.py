@@ -123,6 +123,7 @@ def test_a_training_step_moves_the_injections_and_the_head_alone():
     assert moved == expected
 
 
+@pytest.mark.slow
 def test_budget_is_that_of_both_networks_and_the_injections():
     cfg = config()
     alone = [iqa_zoo.measure_budget({**cfg, "backbone": part}).by_slot["backbone"] for part in (VIT, RESNET)]

@@ -76,6 +76,7 @@ def test_what_does_not_fit_is_refused():
         build_model(cfg)
 
 
+@pytest.mark.slow
 def test_budget_of_musiq():
     budget = iqa_zoo.measure_budget({**model_config("linear_probe"), "backbone": {"type": "multi_scale_patches"}})
     tokens, width = 49 + 49 + 144 + 1, 384  # patches of 224 pixels, twice, and of 384; a class token
@@ -121,6 +122,7 @@ def released(name, shape):
     return fill(theirs.replace("attn.proj", "attention.out"), shape)
 
 
+@pytest.mark.slow
 def test_score_of_the_released_musiq():
     image_BCHW = torch.from_numpy(np.random.RandomState(0).standard_normal(IMAGE).astype(np.float32)).sigmoid()
     model = build_model({**model_config("linear_probe"), "backbone": {"type": "multi_scale_patches"}}).eval()

@@ -22,6 +22,7 @@ def features_of(*, seed=0, batch=2, **arguments):
         return backbone, image_BCHW, backbone(image_BCHW)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

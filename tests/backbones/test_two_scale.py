@@ -77,6 +77,7 @@ FEATURE = (
 POSITION = {"conv1": 0, "bn1": 1, "layer1": 4, "layer2": 5, "layer3": 6, "layer4": 7}  # in their Sequential
 
 
+@pytest.mark.slow
 def test_feature_of_the_authors_arniqa():
     image_BCHW = torch.from_numpy(np.random.RandomState(0).standard_normal(IMAGES).astype(np.float32))
     backbone = TwoScale(branches=[{"type": "timm_features", "name": "resnet50.tv_in1k"}]).eval()

@@ -54,6 +54,7 @@ def test_it_is_what_brute_force_finds(by):
     assert [costs for _, *costs in ours] == sorted(costs for _, *costs in ours)
 
 
+@pytest.mark.slow
 def test_experts_come_free_of_macs():
     """By hand: a token meets two experts however many there are, so eight bring parameters for the router's MACs."""
     front = pareto_front(LIFEIQA, by=("params", "macs"), grid={"head.num_experts": [2, 4, 8]})

@@ -47,6 +47,7 @@ def takes(cfg) -> float:
     return made_up(timed_decoder(cfg))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("cfg", "to"), [(DEIQT, LIFEIQA), (LIFEIQA, DEIQT)])
 def test_each_takes_as_long_as_the_other(clock, cfg, to):
     matched, budget = match_budget(cfg, to, by="latency", tolerance=0.1)

@@ -37,6 +37,7 @@ def decoder_params(cfg) -> int:
     return sum(p.numel() for p in build_decoder(cfg, SPEC).parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cfg", "to", "by"),
     [
@@ -89,6 +90,7 @@ def test_whole_model():
     assert budget.macs == pytest.approx(whole.macs, rel=0.01)
 
 
+@pytest.mark.slow
 def test_targets_of_every_kind_are_one():
     by_cfg = match_budget(DEIQT, LIFEIQA)[0]
     budget = measure_budget(LIFEIQA)
@@ -96,6 +98,7 @@ def test_targets_of_every_kind_are_one():
         assert match_budget(DEIQT, to, knobs=["interactions.*.hidden"])[0] == by_cfg
 
 
+@pytest.mark.slow
 def test_chosen_knobs_only():
     _, budget = match_budget(LIFEIQA, 4_000_000, knobs=["dim", "head.hidden"])
     assert set(budget.moved) <= {"dim", "head.hidden"}
@@ -120,6 +123,7 @@ def test_widths_of_a_stack_keep_their_ratio():
         assert abs(wide - 2 * narrow) <= 1
 
 
+@pytest.mark.slow
 def test_out_of_reach_says_how_near_it_came():
     with pytest.raises(BudgetError, match=r"within 1\.00% of 1,000 params.*closest is [\d,]+ \(\+[\d.]+%\) with .*dim"):
         match_budget(LIFEIQA, 1000)
@@ -176,6 +180,7 @@ def test_one_backbone_is_counted_and_made_once(counted, by, scope):
     assert counted == (["resnet18"], ["resnet18"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["params", "macs"])
 def test_of_two_backbones_only_the_one_that_stays_is_counted(counted, by):
     to = DEIQT | {"backbone": dict(type="timm_features", name="test_resnet")}
@@ -183,6 +188,7 @@ def test_of_two_backbones_only_the_one_that_stays_is_counted(counted, by):
     assert counted == (["resnet18"], ["resnet18", "test_resnet"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cfg", [LIFEIQA, DEIQT, on_resnet("vanilla_decoder"), on_resnet("linear_probe")])
 def test_parts_add_up_to_the_decoder(cfg):
     """Also where the parts were counted in other decoders before."""
@@ -222,6 +228,7 @@ def test_behind_a_change_of_width_an_equal_block_costs_something_else(scratch_re
     assert decoder_params(matched) == budget.decoder.params == pytest.approx(60_000, rel=0.01)
 
 
+@pytest.mark.slow
 def test_a_model_width_goes_below_a_quarter_only_where_nothing_else_does():
     gentle, _ = match_budget(DEIQT, int(0.2 * decoder_params(DEIQT)))
     assert gentle["dim"] >= DEIQT["dim"] / 4
@@ -239,6 +246,7 @@ def test_shapes_without_a_count_are_those_of_a_count(counted):
         assert getattr(shapes, name) == getattr(found, name)
 
 
+@pytest.mark.slow
 def test_a_backbone_that_reads_values_is_run(counted):
     cfg = DEIQT | {"backbone": dict(type="nss", stages=[3, 4], image_size=96)}
     assert measure.backbone_shapes(cfg).maps == measure_backbone(cfg).maps

@@ -46,6 +46,7 @@ def agrees_with_torch(cfg, size: int = 224):
     return budget
 
 
+@pytest.mark.slow
 def test_deiqt():
     budget = agrees_with_torch("deiqt")
     assert budget.params == budget.active_params == 24_043_776
@@ -80,6 +81,7 @@ def test_lifeiqa():
 OURS = {name for name in list_models() if MODELS.origin(name) == "iqa_zoo"}  # a plugin's own tests count its models
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(OURS - {"deiqt", "lifeiqa"}))
 def test_zoo_on_a_small_backbone(name):
     agrees_with_torch(small(name, image_size=64), 64)
@@ -117,6 +119,7 @@ def test_independent_of_mode_gradients_frozen_parameters_and_batch():
     assert frozen.by_slot["backbone"].trainable_params == 0
 
 
+@pytest.mark.slow
 def test_independent_of_fused_attention():
     fused = measure_budget(build_model(small("deiqt", **TINY)))
     was = timm.layers.use_fused_attn()
@@ -136,6 +139,7 @@ def test_counting_a_config_leaves_the_random_state():
     assert torch.equal(state, torch.get_rng_state())
 
 
+@pytest.mark.slow
 def test_image_size():
     cfg = small("deiqt", image_size=64)
     budget = measure_budget(cfg, image_size=128)

@@ -50,6 +50,7 @@ def test_an_override_that_does_not_fit_names_the_model(capsys, files):
     assert err.startswith(f"iqa-zoo: 1 problem in {files[1]}, the overrides:\n  - head.num_experts: unknown key")
 
 
+@pytest.mark.slow
 def test_a_front(capsys, files):
     grid = ["--grid", "head.num_experts=[2, 4, 8]", "interactions.*.hidden=[16]"]
     assert main(["budget", files[0], "--front", "params", "macs", *grid]) == 0

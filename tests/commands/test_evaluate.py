@@ -65,6 +65,7 @@ def test_the_test_part_of_its_own_split_gives_what_the_training_reported(run, tr
     assert found["srocc_interval"] is None  # four contents are too few
 
 
+@pytest.mark.slow
 def test_an_interval_over_contents(run):
     _, out, _ = run("--part", "all", "--json")
     found = json.loads(out)
@@ -166,6 +167,7 @@ def test_a_small_image_counts_as_its_enlargement(run, tmp_path):
     assert predictions[0] == predictions[1]
 
 
+@pytest.mark.slow
 def test_scores_in_a_file(run, trained, tmp_path):
     file = tmp_path / "scores.csv"
     code, out, _ = run("--csv", file, "--crops", "3", "--part", "all")
@@ -179,6 +181,7 @@ def test_scores_in_a_file(run, trained, tmp_path):
     assert run("--csv", file)[0] == 2
 
 
+@pytest.mark.slow
 def test_other_images_under_the_same_name(run, trained, tmp_path):
     other = _folder(tmp_path / "holiday")
     text = (other / "scores.csv").read_text().replace("\n7.png", "\n77.png")
@@ -191,6 +194,7 @@ def test_other_images_under_the_same_name(run, trained, tmp_path):
     assert run("--option", "name=other", root=other)[0] == 0
 
 
+@pytest.mark.slow
 def test_where_every_image_is_its_own_content_images_are_resampled(run, tmp_path):
     _, out, _ = run(root=_folder(tmp_path / "photos", references=False))
     assert "(bootstrap over 60 images;" in out

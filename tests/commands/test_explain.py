@@ -54,6 +54,7 @@ def run(trained, capsys):
     return call
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["png", "svg"])
 def test_one_image_as_a_figure(run, photo, tmp_path, suffix):
     file = tmp_path / f"out.{suffix}"
@@ -88,6 +89,7 @@ def test_one_image_as_numbers(run, trained, photo):
     assert np.mean(numbers["score_by_query"]) == pytest.approx(crop_score, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_small_image_is_enlarged(run, tmp_path):
     Image.new("RGB", (20, 16)).save(tmp_path / "small.png")
     _, out, _ = run(tmp_path / "small.png", "-o", tmp_path / "out.png")

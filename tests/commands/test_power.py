@@ -139,6 +139,7 @@ def test_several_splits_detect_less(run, simulated):
     assert "10 splits of livec (232 test images) tell a model" in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("splits", [3, 10])
 def test_the_ratio_is_that_of_the_corrected_interval(splits):
     """Differences of splits that overlap by a fifth: the interval excludes 0 in 80 % of the draws."""

@@ -55,6 +55,7 @@ def _rows(out):
     return [[cell.strip() for cell in line.strip("│").split("│")] for line in out.splitlines() if line[:1] == "│"]
 
 
+@pytest.mark.slow
 def test_a_training_says_what_it_does_and_what_came_of_it(run, root, tmp_path):
     folder = tmp_path / "run"
     code, out, err = run("--work-dir", folder, "--peek", *QUICK)
@@ -79,6 +80,7 @@ def test_a_training_says_what_it_does_and_what_came_of_it(run, root, tmp_path):
     assert out.splitlines()[-1].endswith(f"are in {folder}")
 
 
+@pytest.mark.slow
 def test_a_second_run_needs_another_folder_and_a_finished_one_reports_again(run, tmp_path):
     folder = tmp_path / "run"
     code, out, _ = run("--work-dir", folder, "--json", *QUICK)
@@ -100,6 +102,7 @@ def test_a_second_run_needs_another_folder_and_a_finished_one_reports_again(run,
     assert "What the other rules would have reported was not measured: that takes --peek." in out
 
 
+@pytest.mark.slow
 def test_an_oracle_is_called_one(run, tmp_path):
     code, out, _ = run("--work-dir", tmp_path / "run", "--selection", "test-oracle", *QUICK)
     assert code == 0
@@ -107,6 +110,7 @@ def test_an_oracle_is_called_one(run, tmp_path):
     assert "test (peeks at the test part)" in out
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_what_a_training_would_do_and_writes_nothing(run, tmp_path):
     folder = tmp_path / "run"
     options = ["--work-dir", folder, "--json", *QUICK, "crops=2", "accumulate=2", "batch_size=32", "freeze=[backbone]"]

@@ -31,6 +31,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
+@pytest.mark.slow
 def test_two_generations_are_byte_identical(tmp_path):
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
@@ -126,6 +127,7 @@ def test_scores_fall_with_the_level(small):
             assert scores == sorted(scores, reverse=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["missing", "changed", "no manifest", "broken manifest", "empty manifest"])
 def test_a_damaged_cache_is_made_anew(small, damage):
     data = demo(small)

@@ -43,6 +43,7 @@ def test_without_realigned_scores_the_label_says_so(root):
     assert data.mos[0] == 50
 
 
+@pytest.mark.slow
 def test_a_missing_image_is_named(root):
     (root / "gblur" / "img3.bmp").unlink()
     with pytest.raises(InputError, match=r"1 of 10 images are missing: .*gblur/img3\.bmp"):

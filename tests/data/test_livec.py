@@ -47,6 +47,7 @@ def test_the_folder_above_will_do(root, tmp_path_factory):
     assert len(livec(above)) == 4
 
 
+@pytest.mark.slow
 def test_a_missing_image_is_named(root):
     (root / "Images" / "3.bmp").unlink()
     with pytest.raises(InputError, match=r"1 of 4 images are missing: .*3\.bmp; get them from https://live"):
@@ -65,6 +66,7 @@ def test_a_missing_label_file_or_root_is_named(root):
         livec(root / "gone")
 
 
+@pytest.mark.slow
 def test_labels_of_another_count_are_refused(root):
     savemat(root / "Data" / "AllMOS_release.mat", {"AllMOS_release": np.array(MOS[:-1])[None]})
     with pytest.raises(InputError, match=r"names 11 images and .* has 10 scores"):

@@ -99,6 +99,7 @@ def test_the_rule_chooses_the_epoch_and_only_the_oracle_looks_at_the_test_part(d
         assert srocc(run.predictions, mos[SPLIT.test]) == run.history[chosen]["test"]["srocc"]
 
 
+@pytest.mark.slow
 def test_a_split_without_a_validation_part_is_for_the_last_epoch(decoder):
     bank, mos = planted()
     split = Split(np.arange(80), np.arange(96, 120), np.arange(0), "made up")

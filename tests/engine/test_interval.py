@@ -27,6 +27,7 @@ def test_it_is_as_wide_as_theory_says():
     assert (interval.count, interval.confidence) == (400, 0.95)
 
 
+@pytest.mark.slow
 def test_contents_are_resampled_whole():
     """Each image five times over is no more evidence than once."""
     scores, mos = _normal(np.random.default_rng(1), 60)

@@ -69,6 +69,7 @@ def test_exchanging_the_models_turns_the_sign(count, seed):
     assert 0 <= forth.p <= 1
 
 
+@pytest.mark.slow
 def test_the_interval_keeps_its_level_on_overlapping_splits():
     # Two models without a true difference, ten random 8:2 splits of one set of images: a split's difference is the
     # mean of what each of its test images adds. Undecided is right in 95 % of the cases.

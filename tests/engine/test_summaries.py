@@ -111,6 +111,7 @@ def test_one_split_whose_images_show_one_content_has_no_interval():
     assert "single content" in pair["why"]
 
 
+@pytest.mark.slow
 def test_a_resample_of_too_few_images_is_left_out():
     class Contents(Data):
         references = contents = ("x", "y", *["z"] * 8)

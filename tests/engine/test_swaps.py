@@ -120,6 +120,7 @@ def test_a_planted_interaction_is_found_and_stands_first():
     assert first["low"] < first["effect"] < first["high"]
 
 
+@pytest.mark.slow
 def test_noise_alone_gives_ties():
     verdicts = []
     for seed in range(40):

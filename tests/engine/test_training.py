@@ -302,6 +302,7 @@ def nan_at(monkeypatch):
     return at
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("step", "last"), [(3, None), (6, "step-00000004"), (8, "step-00000004")])
 @pytest.mark.parametrize("gradient_only", [False, True])
 def test_a_nan_stops_says_the_step_and_keeps_the_last_good_checkpoint(
@@ -443,6 +444,7 @@ def test_a_folder_that_cannot_be_written(train, tmp_path):
         train("file/run")
 
 
+@pytest.mark.slow
 def test_a_folder_with_a_run_is_not_begun_anew_by_accident(train, tmp_path):
     train()
     before = kept(tmp_path / "run")
@@ -458,12 +460,14 @@ def test_a_head_in_closed_form_is_refused(model, data, split, recipe, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_finished_run_returns_its_result(train):
     result = train()
     again = train(resume=True, progress=lambda *_: pytest.fail("trained again"))
     assert again == json.loads(json.dumps(result))
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_not_that_of_images_or_code_that_changed(train, data, split, tmp_path, monkeypatch):
     train()
     whole = {part: data.paths[getattr(split, part)[0]].read_bytes() for part in ("train", "test")}
@@ -485,6 +489,7 @@ def test_a_finished_run_is_not_that_of_images_or_code_that_changed(train, data, 
     train(resume=True)
 
 
+@pytest.mark.slow
 def test_another_run_is_refused_by_the_keys_that_differ(train, data, split, model, tmp_path):
     train(changes=dict(epochs=1))
     other = Split(split.train[:-1], split.test, split.validation, "another")
@@ -586,6 +591,7 @@ def moved(folder: Path, model, seed: int = 0) -> dict[str, float]:
     }
 
 
+@pytest.mark.slow
 def test_frozen_parameters_keep_their_bits_and_the_others_move(train, model, tmp_path):
     train(changes=dict(epochs=1, freeze=("backbone.model.layer*", "head.router.weight")))
     for name, distance in moved(tmp_path / "run", model).items():
@@ -617,6 +623,7 @@ def gradients(monkeypatch):
     return found
 
 
+@pytest.mark.slow
 def test_accumulated_parts_make_the_same_step(train, model, gradients):
     for accumulate in (1, 2, 4):
         train(f"in {accumulate}", cfg=plain(model), changes=dict(epochs=1, batch_size=8, accumulate=accumulate))
@@ -626,12 +633,14 @@ def test_accumulated_parts_make_the_same_step(train, model, gradients):
     assert gradients[0].norm() > 0.1
 
 
+@pytest.mark.slow
 def test_a_clipped_gradient_is_no_longer_than_that(train, gradients):
     train(changes=dict(epochs=1, clip=0.01))
     assert len(gradients) == 4
     assert max(gradient.norm().item() for gradient in gradients) <= 0.0101
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frozen", [True, False])
 def test_running_statistics_move_only_if_they_are_trained(frozen, train, model, tmp_path):
     train(changes=dict(epochs=1, freeze_batch_norm=frozen))
@@ -649,6 +658,7 @@ def test_bfloat16_trains_near_float32(train, tmp_path):
     assert losses[1] == pytest.approx(losses[0], rel=0.15)
 
 
+@pytest.mark.slow
 def test_an_average_of_the_weights_is_what_is_tested_and_kept(train, tmp_path):
     train(changes=dict(ema=0.9))
     tensors = kept(tmp_path / "run")
@@ -669,6 +679,7 @@ def test_raw_labels_and_standardised_ones_are_both_learned_on_their_scale(train,
 # --- which epoch, and what is read ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_test_part_is_not_read_between_the_check_and_the_end(train, data, split, monkeypatch):
     """Before the first step every image is decoded once, as none may turn out to be damaged after the last."""
     read, steps = [], []
@@ -755,6 +766,7 @@ def test_the_progress_moves_while_images_are_tested(train):
     assert said[40:] == [(f"test image {i} of 8", 8, 8) for i in range(1, 9)]
 
 
+@pytest.mark.slow
 def test_a_run_notes_the_name_of_its_recipe_and_goes_on_under_another(model, data, split, recipe, tmp_path):
     def trained(name, **options):
         settings = TrainingOptions(device="cpu", **options)
@@ -765,6 +777,7 @@ def test_a_run_notes_the_name_of_its_recipe_and_goes_on_under_another(model, dat
     assert trained("a copy of it.yaml", resume=True) == json.loads(json.dumps(result))
 
 
+@pytest.mark.slow
 def test_a_loaded_run_scores_as_it_reported(train, data, split, tmp_path):
     result = train(changes=dict(ema=0.9))
     scorer, run = load_run(tmp_path / "run", "cpu")
@@ -793,6 +806,7 @@ def test_what_is_no_run_or_has_no_weights_yet(train, tmp_path):
         load_run(tmp_path / "run")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fails", [False, True])
 def test_nothing_is_left_in_the_process(fails, train, nan_at):
     def found():
@@ -831,6 +845,7 @@ def test_a_tracker_without_its_package_is_an_error_before_training(train, tmp_pa
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_tracker_writes(train, tmp_path):
     if find_spec("tensorboard") is None:
         pytest.skip("tensorboard is not installed: pip install tensorboard")
@@ -838,6 +853,7 @@ def test_a_tracker_writes(train, tmp_path):
     assert list((tmp_path / "run").rglob("events.out.tfevents.*"))
 
 
+@pytest.mark.slow
 def test_the_log_has_losses_and_validation_metrics(train, tmp_path):
     train()
     (file,) = (tmp_path / "run" / "log").rglob("scalars.json")

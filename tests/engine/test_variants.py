@@ -11,6 +11,7 @@ SPEC = FeatureSpec({3: StageInfo(16, 16), 4: StageInfo(24, 32)}, 24, 24, 224, to
 MODELS = ("lifeiqa", "lifeiqa_released", "deiqt", "vanilla_decoder")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_every_variant_builds_and_differs_where_it_says(model):
     base = resolve_config(model_config(model))

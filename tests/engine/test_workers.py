@@ -73,6 +73,7 @@ def test_what_fails_is_tried_twice_and_loses_only_itself(tmp_path):
     assert dict(run_all(fails_once, [(str(tmp_path), i) for i in range(2)])) == {0: 0, 1: 1}
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_loses_none_of_the_others():
     results = dict(run_all(dies, [(i,) for i in range(3)], jobs=2))
     assert (results[0], results[2]) == (0, 2)

@@ -59,6 +59,7 @@ def test_every_figure_names_images_and_units():
     assert "a query's score less their mean (MOS)" in said["queries"]
 
 
+@pytest.mark.slow
 def test_only_what_there_is_is_drawn():
     assert list(dataset_figures(found(1, False, False), [], "t", "MOS")) == ["queries"]
     assert list(dataset_figures(found(20), [], "t", "MOS")) == ["routing", "cosine", "attention", "queries"]

@@ -232,6 +232,7 @@ def test_a_changed_input_changes_the_key(what, study):
     assert study.key() != before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", ["torch", "timm", "numpy", "scipy", "Pillow"])
 def test_another_version_of_a_library_changes_the_keys_of_features_and_of_trainings(library, study, monkeypatch):
     before = study.features(study.data), study.key()
@@ -283,6 +284,7 @@ def restore(study: Study) -> None:
     (study.plugin / "doubled_head.py").write_text(HEAD)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", NO_CHANGES)
 def test_what_changes_no_number_changes_no_key(what, study, monkeypatch):
     monkeypatch.setenv("IQA_ZOO_CACHE", str(study.folder / "cache"))

@@ -132,6 +132,7 @@ def test_a_backbone_that_draws_in_its_forward_pass_gives_the_features_of_the_see
     assert not np.array_equal(first, other)
 
 
+@pytest.mark.slow
 def test_a_part_that_draws_with_numpy_or_random_trains_alike(tmp_path, scratch_registry):
     from iqa_zoo.contracts import HeadOutput
 

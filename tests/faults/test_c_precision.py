@@ -35,6 +35,7 @@ def test_predictions_on_a_scale_from_0_to_1_do_not_tie(tmp_path):
     assert srocc(list(again.values()), data.mos) == found["metrics"]["srocc"] == 1.0
 
 
+@pytest.mark.slow
 def test_predictions_survive_json_and_csv_to_the_last_bit(tiny, write_run, tmp_path, capsys):
     tiny["backbone"]["image_size"] = 32
     run = write_run(tmp_path / "run", tiny, spread=1e-3)
@@ -76,11 +77,13 @@ values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(values)
 def test_json_reads_back_as_it_was_written(value):
     assert _strict(to_json(value)) == value
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats() | st.tuples(st.floats())))
 def test_json_has_null_where_there_is_no_number(value):
     for given_value, read in zip(value, _strict(to_json({"a": value}))["a"], strict=True):

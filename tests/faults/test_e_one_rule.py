@@ -115,6 +115,7 @@ def planted(shapes):
     return FeatureBank(shapes.spec, made, "planted", Path())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["weights", "all", "none"])
 def test_every_step_has_the_same_groups_rates_and_decay(rule, convolutions, train_both):
     """The optimizers themselves, step by step, of a decoder with convolutions: what decays, how much, at which rate."""
@@ -129,6 +130,7 @@ def test_every_step_has_the_same_groups_rates_and_decay(rule, convolutions, trai
         assert all(len(shape) >= 2 for shape in decayed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
@@ -198,6 +200,7 @@ def test_equal_labels_are_an_error_in_both_before_anything_is_trained(value, tin
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_the_scale_of_labels_is_the_same(tiny, data, tmp_path, monkeypatch):
     tiny["backbone"]["image_size"] = SIZE
     found, fit = [], frozen.fit_label_scale
@@ -211,6 +214,7 @@ def test_the_scale_of_labels_is_the_same(tiny, data, tmp_path, monkeypatch):
     assert scale == vars(found[0]) == {"center": data.mos[:16].mean(), "spread": data.mos[:16].std()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every", [1, 3])
 def test_both_test_the_average_of_their_weights(every, tiny, data, tmp_path, monkeypatch):
     """The weights that are kept are those of the formula: the first update alone, then past ** every of the past."""

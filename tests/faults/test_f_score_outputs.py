@@ -78,6 +78,7 @@ def test_the_figures_of_a_dataset_need_a_folder_that_can_be_written(trained, pho
     assert "/proc/figures: cannot be written" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["csv", "json"])
 def test_a_disk_that_fills_while_scoring_keeps_whole_rows(suffix, trained, photos, tmp_path, capsys):
     file = tmp_path / f"s.{suffix}"
@@ -132,6 +133,7 @@ def test_a_file_name_that_is_not_utf8_is_escaped(suffix, trained, tmp_path, caps
     assert r"caf\xe9.png" in (json.loads(text)["images"][0]["image"] if suffix == "json" else text)
 
 
+@pytest.mark.slow
 def test_metrics_are_printed_before_a_file_that_fails(trained, photos, tmp_path, monkeypatch, capsys):
     from iqa_zoo.commands import evaluate
 
@@ -146,6 +148,7 @@ def test_metrics_are_printed_before_a_file_that_fails(trained, photos, tmp_path,
     assert err.endswith("s.csv: cannot be written (No space left on device)\n")
 
 
+@pytest.mark.slow
 def test_explain_leaves_no_half_figure(trained, photos, tmp_path, capsys):
     file = tmp_path / "out.png"
     restore = _full_disk(8192)

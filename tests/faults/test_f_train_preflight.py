@@ -125,6 +125,7 @@ def test_a_dry_run_sees_it_too_where_headers_show_it(run, parts):
     assert str(parts["test"][0]) in err
 
 
+@pytest.mark.slow
 def test_small_images_of_every_part_are_enlarged_alike(run, parts, root, tmp_path):
     """Smaller than the input in one direction, in both, by one pixel; in training, testing and scoring."""
     small = {}
@@ -175,6 +176,7 @@ def test_a_disk_that_is_too_full_is_refused_first_with_numbers(run, no_step, mon
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_the_room_that_a_resumed_run_has_already_counts(run, monkeypatch, tmp_path):
     assert run()[0] == 0
     (tmp_path / "run" / "result.json").unlink()
@@ -227,6 +229,7 @@ def test_a_finished_run_is_not_checked_again(run, parts, monkeypatch, tmp_path):
     assert run("--resume", "--json")[:2] == (0, first)
 
 
+@pytest.mark.slow
 def test_a_result_that_cannot_be_written_is_shown(run, monkeypatch, tmp_path):
     from iqa_zoo.engine.run_folder import RunFolder
 

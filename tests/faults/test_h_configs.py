@@ -14,6 +14,7 @@ ALIASES = "a: &a [x, x]\n" + "".join(
 TOO_DEEP = "lists or mappings are nested more than 50 deep, or hold themselves"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "text", "reason"),
     [

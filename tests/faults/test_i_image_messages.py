@@ -35,6 +35,7 @@ def refusal(file):
     return str(caught.value)
 
 
+@pytest.mark.slow
 def test_more_pixels_than_are_read(tmp_path):
     compressor = zlib.compressobj(1)
     rows = b"".join(compressor.compress(bytes(20001)) for _ in range(20000)) + compressor.flush()

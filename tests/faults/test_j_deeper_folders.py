@@ -71,6 +71,7 @@ def test_every_release_is_tried():
     assert set(LAYOUTS) == set(DATASETS.built_in()) - {"demo", "table"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_a_release_one_folder_deeper(tmp_path, name):
     load = DATASETS.get(name)

@@ -67,6 +67,7 @@ def test_a_part_inside_a_model_is_counted_as_torch_counts(slot, name, record_pro
         assert whole.by_slot[slot].macs > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS.names())
 def test_a_small_model_is_counted_as_torch_counts(name):
     of_ours = {"backbone": RESNET} if name == "linear_probe" else SMALL

@@ -222,6 +222,7 @@ def test_two_models_of_one_name_are_refused(script, models, told, load, capsys):
     assert told in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_another_dataset_of_the_same_names_is_not_evaluated_as_that_of_the_training(
     tiny, tmp_path, monkeypatch, capsys
 ):

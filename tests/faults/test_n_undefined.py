@@ -261,6 +261,7 @@ class FlakyHead(ConstantHead):
 """
 
 
+@pytest.mark.slow
 def test_a_model_that_fails_on_one_split_is_said_to_rest_on_the_others(
     run: Run, photos: Path, install: Callable[..., Path]
 ) -> None:

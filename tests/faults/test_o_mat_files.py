@@ -36,6 +36,7 @@ def content(tmp_path, **options):
     return (tmp_path / "l.mat").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_matlab_file_as_a_table(root):
     content(root)
     data = table(root, image="names")
@@ -45,6 +46,7 @@ def test_a_matlab_file_as_a_table(root):
         table(root)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
@@ -81,6 +83,7 @@ def test_version_7_3_is_named(root, begin):
         table(root)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", [b"", b"no", b"\xff" * 1000, b"MATLAB 5.0 MAT-file".ljust(124) + b"\x00\x01IM"])
 def test_what_is_no_matlab_file(root, wrong):
     (root / "l.mat").write_bytes(wrong)
@@ -108,6 +111,7 @@ WORKERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("worker", WORKERS)
 def test_a_reader_that_crashes_or_hangs(root, tmp_path, monkeypatch, worker):
     content(root)
@@ -141,6 +145,7 @@ def damage(rng, good):
     return bytes(damaged)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compressed", [True, False])
 def test_damaged_matlab_files(tmp_path, compressed):
     """Compressed files have checksums: what is read of them is right. The others have none: they may give other values,

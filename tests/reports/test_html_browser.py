@@ -159,6 +159,7 @@ def test_a_table_filters(browser, page):
     assert column(browser, table, 0) == []
 
 
+@pytest.mark.slow
 def test_all_can_be_reached_and_walked_by_keyboard(browser, page):
     open_page(browser, page)
     press(browser, "\ue004")  # Tab
@@ -177,6 +178,7 @@ def test_all_can_be_reached_and_walked_by_keyboard(browser, page):
     assert {("button", ""), ("input", ""), ("svg", "application"), ("summary", ""), ("div", "region")} <= met
 
 
+@pytest.mark.slow
 def test_a_dot_shows_its_image_by_keys_and_by_pointer(browser, page):
     from selenium.webdriver import ActionChains
 
@@ -234,6 +236,7 @@ def test_what_a_screen_reader_needs(browser, page):
     ) == count("[id]")
 
 
+@pytest.mark.slow
 def test_a_report_of_40000_images_opens_within_3_s(sized, made, tmp_path):
     names = [f"image_{i:05}.png" for i in range(40_000)]
     photo = made.photo_folder(tmp_path / "photos", ["one.png"]) / "one.png"

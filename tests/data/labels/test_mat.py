@@ -9,6 +9,7 @@ from iqa_zoo.data.labels.mat_worker import main
 from iqa_zoo.errors import InputError
 
 
+@pytest.mark.slow
 def test_variables_of_two_files_in_the_order_asked_for(tmp_path):
     first, second = tmp_path / "a b.mat", tmp_path / "second.mat"
     names = np.empty((1, 3), dtype=object)

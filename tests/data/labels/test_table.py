@@ -19,6 +19,7 @@ def write(tmp_path, spreadsheet):
     return write
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["t.csv", "t.tsv", "t.txt", "T.CSV", "t", "sheet.xlsx", "sheet.csv", "matlab.mat", "matlab.MAT"]
 )

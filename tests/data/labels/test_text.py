@@ -6,6 +6,7 @@ from iqa_zoo.data.labels.text import read_text
 from iqa_zoo.errors import InputError
 
 
+@pytest.mark.slow
 @given(st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0\ufeff")), st.data())
 def test_text_with_a_byte_order_mark_or_in_utf8_comes_back(tmp_path_factory, text, data):
     path = tmp_path_factory.mktemp("text") / "t"
