@@ -213,6 +213,7 @@ def _nodes(value, path=()):
         yield from _nodes(item, (*path, key))
 
 
+@pytest.mark.slow
 @given(data=st.data())
 def test_whatever_stands_anywhere_is_checked_and_not_stumbled_over(data):
     cfg = resolve_config(model_config("lifeiqa"))

@@ -28,6 +28,7 @@ assert not parts, parts
 """
 
 
+@pytest.mark.slow
 def test_looking_around_imports_neither_torch_nor_a_part():
     done = subprocess.run([sys.executable, "-c", LOOK_AROUND], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

@@ -40,6 +40,7 @@ def image(batch=2, size=64):
     return torch.randn(batch, 3, size, size, generator=torch.Generator().manual_seed(0))
 
 
+@pytest.mark.slow
 def test_without_injections_it_is_the_transformer():
     backbone = injected(stages=(2, 4)).eval()
     for injection in backbone.injections:

@@ -73,6 +73,7 @@ def test_each_branch_sees_the_image_as_it_wants_it():
     assert seen[0] is image_BCHW
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [1, -1])
 def test_the_image_size_suits_all(order):
     branches = [RESNET, {**VIT, "image_size": 96}][::order]
@@ -267,6 +268,7 @@ def test_weights_that_do_not_fit_say_of_which_branch():
 # Cached features
 
 
+@pytest.mark.slow
 def test_key_of_cached_features_is_of_every_branch(tmp_path):
     torch.manual_seed(0)
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (80, 80, 3), dtype=np.uint8)).save(tmp_path / "0.png")

@@ -182,6 +182,7 @@ def test_vit_with_registers_leaves_them_out():
     assert torch.allclose(features.tokens_BLC, normed_BLC[:, 4:], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_vit_without_class_token_pools_its_patches():
     arguments = {**VIT, "model_args": {**VIT["model_args"], "class_token": False, "global_pool": "avg"}}
     _, _, features = features_of(**arguments)

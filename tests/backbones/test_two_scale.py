@@ -43,6 +43,7 @@ def test_half_of_a_photograph_is_pillows_half():
     assert np.abs(seen[1][0].permute(1, 2, 0).numpy() * 255 - halved).max() < 1
 
 
+@pytest.mark.slow
 def test_budget_is_that_of_both_sizes():
     cfg = {**model_config("linear_probe"), "backbone": {"type": "two_scale", "branches": [RESNET], "image_size": 128}}
     one = {**cfg, "backbone": RESNET}

@@ -86,6 +86,7 @@ def test_itself_needs_no_move(clock):
     assert again.latency.target == budget.latency.seconds
 
 
+@pytest.mark.slow
 def test_a_lucky_time_is_not_believed(clock, monkeypatch):
     """A first look may be off; what is returned was timed again, longer, and stayed near."""
     lucky = {"left": module.ROUNDS + 1}

@@ -75,6 +75,7 @@ def test_depth_comes_in_where_a_width_is_not_enough():
     assert matched["interactions"] == LIFEIQA["interactions"][:2] * depth
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["params", "macs"])
 def test_itself_needs_no_move(by):
     matched, budget = match_budget(LIFEIQA, LIFEIQA, by=by)
@@ -82,6 +83,7 @@ def test_itself_needs_no_move(by):
     assert budget.moved == {}
 
 
+@pytest.mark.slow
 def test_whole_model():
     whole = measure_budget(LIFEIQA)
     _, budget = match_budget(DEIQT, whole, scope="model", tolerance=0.001)
@@ -108,6 +110,7 @@ def test_chosen_knobs_only():
         match_budget(LIFEIQA, DEIQT, knobs=["dept"])
 
 
+@pytest.mark.slow
 def test_dim_alone_keeps_the_heads():
     matched, budget = match_budget(DEIQT, 800_000, knobs=["dim"], tolerance=0.06)
     assert list(budget.moved) == ["dim"]
@@ -115,6 +118,7 @@ def test_dim_alone_keeps_the_heads():
     assert budget.decoder.params == pytest.approx(800_000, rel=0.06)
 
 
+@pytest.mark.slow
 def test_widths_of_a_stack_keep_their_ratio():
     _, budget = match_budget(LIFEIQA, 2_100_000, knobs=["interactions.*.hidden"])
     assert list(budget.moved) == [f"interactions.{i}.hidden" for i in (0, 2, 4, 6)]

@@ -133,6 +133,7 @@ def test_a_dry_run_says_what_a_training_would_do_and_writes_nothing(run, tmp_pat
     assert checkpointed == pytest.approx(plan["checkpoint_bytes"], rel=0.05)
 
 
+@pytest.mark.slow
 def test_a_dry_run_in_words_needs_no_folder(run, tmp_path):
     code, out, _ = run("--dry-run", "--official", "--backbone", "test_convnext", "--set", "backbone.image_size=32")
     assert code == 0
@@ -185,6 +186,7 @@ def test_an_official_split_that_leaks_is_not_trained_on(run, root, tmp_path):
     assert "the official split leaks: content r15 is in train and test" in err
 
 
+@pytest.mark.slow
 def test_one_process_of_several_speaks(run, tmp_path, monkeypatch):
     monkeypatch.setenv("RANK", "1")
     assert run("--work-dir", tmp_path / "run", *QUICK, "epochs=1") == (0, "", "")

@@ -41,6 +41,7 @@ def test_two_generations_are_byte_identical(tmp_path):
     assert one == two
 
 
+@pytest.mark.slow
 def test_needs_no_network(monkeypatch, small):
     def refuse(*args, **kwargs):
         raise AssertionError("the demo set opened a connection")
@@ -93,6 +94,7 @@ def test_amounts_mean_what_they_say(photo):
     assert degrade(np.array([[[120, 100, 100]]], np.uint8), "saturation", 2.0)[0, 0].tolist() == [134, 94, 94]
 
 
+@pytest.mark.slow
 def test_set_is_made_once_and_kept(small):
     calls = []
     first = demo(small, progress=lambda done, total: calls.append((done, total)))
@@ -104,6 +106,7 @@ def test_set_is_made_once_and_kept(small):
     assert {path.name for path in small.iterdir()} == {first.paths[0].parent.name, "locks"}
 
 
+@pytest.mark.slow
 def test_what_it_says_of_itself(small):
     data = demo(small)
     assert data.name == "demo"
@@ -115,6 +118,7 @@ def test_what_it_says_of_itself(small):
     assert set(data.distortions) == set(LEVELS)
 
 
+@pytest.mark.slow
 def test_scores_fall_with_the_level(small):
     data = demo(small)
     for reference in ("coffee", "coins"):
@@ -163,6 +167,7 @@ def test_cache_that_cannot_be_written_says_what_to_do(tmp_path):
         demo(tmp_path / "file")
 
 
+@pytest.mark.slow
 def test_cache_folder_follows_the_environment(monkeypatch, tmp_path, small):
     monkeypatch.setenv("IQA_ZOO_CACHE", str(tmp_path / "elsewhere"))
     assert demo().paths[0].is_relative_to(tmp_path / "elsewhere")

@@ -26,6 +26,7 @@ def root(tmp_path, draw, expect, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_official_layout(root):
     data = live(root)
     assert data.names[:3] == ("jp2k/img1.bmp", "jp2k/img3.bmp", "jpeg/img1.bmp")
@@ -36,6 +37,7 @@ def test_official_layout(root):
     assert data.label == "DMOS (realigned)"
 
 
+@pytest.mark.slow
 def test_without_realigned_scores_the_label_says_so(root):
     (root / "dmos_realigned.mat").unlink()
     data = live(root)

@@ -30,6 +30,7 @@ def root(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_official_layout_without_the_practice_images(root):
     data = livec(root)
     assert "livec" in DATASETS.built_in()
@@ -79,6 +80,7 @@ def test_labels_of_another_count_are_refused(root):
         livec(root)
 
 
+@pytest.mark.slow
 def test_another_number_of_images_is_refused(root, monkeypatch):
     monkeypatch.setattr(module, "RELEASE", replace(module.RELEASE, images=1162))
     with pytest.raises(InputError, match="the labels list 4 images, the release has 1162"):

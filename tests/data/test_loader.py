@@ -214,6 +214,7 @@ def test_small_images_are_enlarged_with_a_note_from_memory_and_disk_alike(data, 
     assert DecodedImages(small, folder=tmp_path / "cache")[0].shape == (3, 30, 7)
 
 
+@pytest.mark.slow
 def test_bad_images_are_named(data, tmp_path):
     Image.new("RGB", (1, 4_000_000)).save(tmp_path / "thread.png")
     (tmp_path / "broken.png").write_text("no image")

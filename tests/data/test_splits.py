@@ -38,6 +38,7 @@ def datasets(draw):
     return rated(references=draw(st.permutations(references)))
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(datasets(), st.integers(0, 2**32), st.floats(0.1, 0.6), st.sampled_from([0.0, 0.3, 0.5]))
 def test_parts_are_disjoint_cover_all_and_share_no_reference(data, seed, test_fraction, validation_fraction):

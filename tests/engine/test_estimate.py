@@ -32,6 +32,7 @@ def test_a_decoder_that_cannot_be_trained_is_passed_over(monkeypatch):
     assert seconds_a_step([{"macs": 1}], [1], RECIPE, "cpu") == 0
 
 
+@pytest.mark.slow
 def test_a_timed_step_leaves_threads_and_random_numbers_as_they_were():
     cfg = model_config("lifeiqa_tiny")
     threads, state = torch.get_num_threads(), torch.get_rng_state()

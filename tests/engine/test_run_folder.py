@@ -52,6 +52,7 @@ def test_where_it_runs_may_differ(tmp_path):
     assert {folder.read("run")[key] for key in FREE} == {"here"}  # as it was begun
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text(max_size=3), VALUES, max_size=4))
 def test_nothing_differs_from_itself(run):
     assert differences(run, run) == []

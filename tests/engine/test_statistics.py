@@ -168,6 +168,7 @@ def test_bootstrap_sees_a_real_difference_and_ties_equal_models():
     assert same.is_tie
 
 
+@pytest.mark.slow
 def test_bootstrap_interval_covers_as_stated():
     covered = 0
     for seed in range(60):
@@ -206,6 +207,7 @@ def test_bootstrap_of_constant_scores_is_undefined():
     assert not found.is_tie
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("num_images", "base_srocc", "gap"),
     # Published sets of 8:2 splits at the level of published results, simulated independently.

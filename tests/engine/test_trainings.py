@@ -61,6 +61,7 @@ class Reversed(Data):
 SPLIT = Split(np.arange(5), np.arange(5, 10), np.arange(0), "split")
 
 
+@pytest.mark.slow
 def test_a_run_is_kept_and_found_again_until_anything_changes(trained, tmp_path, tiny):
     def run(cfg=tiny, recipe=FrozenRecipe(epochs=1), seed=0, rule="last", elsewhere=None):  # noqa: B008
         training = Training("m", cfg, SPLIT, recipe, seed, rule)

@@ -54,6 +54,7 @@ def test_a_first_mixture_brings_its_losses():
     assert [loss["type"] for loss in made["MoE head"]["losses"]] == ["smooth_l1", "load_balance", "router_z"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("knob", SWEEPS)
 def test_a_sweep_turns_one_size(knob):
     made = sweep("lifeiqa", knob)

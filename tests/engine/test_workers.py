@@ -80,6 +80,7 @@ def test_a_worker_that_dies_loses_none_of_the_others():
     assert "killed" in results[1].error
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("forkserver" not in get_all_start_methods(), reason="this system starts workers anew")
 def test_workers_come_from_one_server_that_has_imported_what_a_training_needs():
     workers.warm_up(2)

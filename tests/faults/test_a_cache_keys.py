@@ -293,6 +293,7 @@ def test_what_changes_no_number_changes_no_key(what, study, monkeypatch):
     assert study.key() == before
 
 
+@pytest.mark.slow
 def test_a_module_edited_after_its_import_is_neither_what_it_was_nor_what_it_is(study, monkeypatch):
     imported = study.key()
     edit(study.plugin / "doubled_head.py")

@@ -144,6 +144,7 @@ def test_counting_leaves_a_model_as_it_was_and_equals_torch(model):
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
 
 
+@pytest.mark.slow
 def test_a_part_that_cannot_be_recorded_is_named(model):
     model = copy.deepcopy(model)
     model.head.no_graph = "it counts the images of a batch"

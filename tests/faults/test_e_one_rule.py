@@ -170,6 +170,7 @@ def test_what_decays_in_a_model_does_not_hang_on_who_trains_it(name, backbone):
         assert parameter.ndim < 2 or leaf in NOT_WEIGHTS or table, f"{each} {tuple(parameter.shape)} decays nowhere"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["deiqt", "lifeiqa", "lifeiqa_released", "linear_probe", "vanilla_decoder"])
 def test_decoders_without_convolutions_decay_as_they_always_did(name):
     """On frozen features exactly the matrices decayed: numbers that were published on them stand."""
@@ -251,6 +252,7 @@ def test_both_test_the_average_of_their_weights(every, tiny, data, tmp_path, mon
     torch.testing.assert_close(load_file(tmp_path / "run" / "weights.safetensors")[path], expected())
 
 
+@pytest.mark.slow
 def test_the_rule_is_named_in_what_is_recorded(tiny, data, tmp_path):
     assert FrozenRecipe().to_dict()["decay"] == "weights"
     tiny["backbone"]["image_size"] = SIZE

@@ -109,6 +109,7 @@ def test_all_that_is_wrong_is_listed_at_once(run, parts, no_step):
     assert all(str(parts[part][0]) in err for part in parts)
 
 
+@pytest.mark.slow
 def test_once_they_are_mended_the_same_command_trains(run, parts, tmp_path):
     content = parts["test"][0].read_bytes()
     damage(parts["test"][0], "cut")
@@ -222,6 +223,7 @@ def test_what_is_refused_leaves_no_folder_behind(argv, message, run, no_step, tm
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_not_checked_again(run, parts, monkeypatch, tmp_path):
     code, first, _ = run("--json")
     assert code == 0
@@ -286,6 +288,7 @@ def test_a_training_that_is_stopped_goes_on_exactly(number, root, config, run, t
     assert not list((tmp_path / "stopped").rglob("*.partial"))
 
 
+@pytest.mark.slow
 def test_a_damaged_image_of_another_test_set_is_refused_before_a_study_trains(
     root, config, no_step, tmp_path, monkeypatch, capsys
 ):

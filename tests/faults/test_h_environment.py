@@ -90,6 +90,7 @@ def test_standard_output_on_a_full_disk_is_one_line() -> None:
     assert done.stderr == "iqa-zoo: the standard output cannot be written (No space left on device)\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("slot", "closed", "code"),
     [("heads", ">&-", 0), ("heads", ">&- 2>&-", 0), ("nothing", "2>&-", 2)],
@@ -169,6 +170,7 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
         yield from places(each)
 
 
+@pytest.mark.slow
 def test_damaged_results_are_a_line_or_tables(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     whole = (study / "results.json").read_bytes()
     rng = random.Random(0)

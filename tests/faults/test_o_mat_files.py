@@ -69,6 +69,7 @@ def test_variables_that_are_no_labels(root, variables, message):
         table(root)
 
 
+@pytest.mark.slow
 def test_character_matrices_and_nested_cells(root):
     savemat(root / "l.mat", {"image": np.array(NAMES), "mos": cells([np.array([[value]]) for value in range(40)])})
     assert table(root).mos.tolist() == list(range(40))
@@ -129,6 +130,7 @@ def test_a_reader_that_does_not_start(root, monkeypatch):
         table(root)
 
 
+@pytest.mark.slow
 def test_a_module_in_the_current_folder_is_not_run(root, monkeypatch):
     content(root)
     (root / "numpy.py").write_text("raise SystemExit(3)")

@@ -27,6 +27,7 @@ def described_weights() -> dict[str, str]:
     return dict(rows)
 
 
+@pytest.mark.slow
 def test_every_file_of_weights_that_was_measured_is_described_with_its_hash_and_licence():
     described = described_weights()
     named = {name for path in RESULTS.glob("*.json") for name in FILE.findall(path.read_text(encoding="utf-8"))}

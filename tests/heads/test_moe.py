@@ -118,6 +118,7 @@ def test_compiled_equals_eager_at_changing_batch_sizes():
             assert torch.allclose(ours, theirs, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("routing", ["spread", "two experts only"])
 def test_one_graph_with_the_gradients_of_the_sparse_dispatch(routing):
     head = head_of(dropout=0.0) if routing == "spread" else no_tokens_for_the_last_two(head_of(dropout=0.0))

@@ -20,15 +20,18 @@ def count(module):
     return sum(parameter.numel() for parameter in module.parameters())
 
 
+@pytest.mark.slow
 def test_released_has_the_released_number_of_parameters():
     assert count(on_paper("lifeiqa_released")) == RELEASED
 
 
+@pytest.mark.slow
 def test_paper_adds_the_learned_adjacencies():
     assert ADJACENCIES == 432
     assert count(on_paper("lifeiqa")) == RELEASED + ADJACENCIES
 
 
+@pytest.mark.slow
 def test_parameters_by_slot():
     model = on_paper("lifeiqa_released")
     assert count(model.backbone) == pytest.approx(86.741e6, abs=1e3)

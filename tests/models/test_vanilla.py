@@ -1,9 +1,11 @@
+import pytest
 import torch
 
 from iqa_zoo.build import build_model
 from iqa_zoo.config import model_config
 
 
+@pytest.mark.slow
 def test_a_layer_has_the_published_size_and_all_else_is_lifeiqas():
     with torch.device("meta"):
         model = build_model("vanilla_decoder")

@@ -126,6 +126,7 @@ def test_every_name_in_the_page_is_text(browser, page):
     assert "<b>odd</b>&.png" in column(browser, image_table(browser), 0)
 
 
+@pytest.mark.slow
 def test_a_table_sorts_by_mouse_and_by_key(browser, page):
     open_page(browser, page)
     table = image_table(browser)
@@ -145,6 +146,7 @@ def test_a_table_sorts_by_mouse_and_by_key(browser, page):
     assert [name for name in names if name in NAMES] == NAMES  # 2.png before 10.png
 
 
+@pytest.mark.slow
 def test_a_table_filters(browser, page):
     open_page(browser, page)
     table = image_table(browser)
@@ -204,6 +206,7 @@ def test_a_dot_shows_its_image_by_keys_and_by_pointer(browser, page):
     assert "lifeiqa" in tip.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "height"), [PHONE, DESK])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_on_a_phone_and_on_a_desk_in_light_and_dark(sized, page, tmp_path, width, height, scheme):

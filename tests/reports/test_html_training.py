@@ -40,6 +40,7 @@ def report(folder, *more):
     return out.read_text()
 
 
+@pytest.mark.slow
 def test_everything_is_there(folder, made):
     content = report(folder, "--data", "table", "--root", made.photo_folder(folder.parent / "photos", NAMES))
     assert "On 8 test images: SROCC 0.750, PLCC 0.800 (epoch 2 of 2, by the rule validation)." in content

@@ -22,6 +22,7 @@ def test_the_front_is_what_no_other_point_beats(points):
     assert {points[i] for i in front} == {points[i] for i in range(len(points)) if i not in beaten}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("figure", "texts"),
     [

@@ -92,6 +92,7 @@ def test_a_twentieth_is_never_lost_to_rounding():
     assert all(recipe.warmup_steps(total) == max(1, total // 20) for total in range(1, 20_000))
 
 
+@pytest.mark.slow
 @given(st.integers(1, 40), st.integers(1, 30), st.floats(0, 1))
 def test_a_share_and_as_many_epochs_of_warmup_are_one_rule(epochs, steps, share):
     frozen = FrozenRecipe(epochs=epochs, warmup_share=share, lr=1e-3)
