@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import math
 import re
 import sys
 import time
@@ -19,9 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
-from scipy import stats
 
 from iqa_zoo.commands.dataset_options import add_look_alikes_option, dataset_root
 from iqa_zoo.commands.shared import parse_path
@@ -55,16 +52,16 @@ from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.release import MissingImages
 from iqa_zoo.data.shared_images import find_shared_images
 from iqa_zoo.data.splits import Split
-from iqa_zoo.engine.metrics import METRICS
-from iqa_zoo.engine.statistics import Difference, bootstrap_difference, median_iqr, members_of
-from iqa_zoo.engine.summaries import UNDEFINED, adjust, differences
+from iqa_zoo.engine.summaries import adjust, differences
 from iqa_zoo.errors import InputError
 from iqa_zoo.reports.cross_dataset import cross_figures, cross_sentences, cross_tables
 from iqa_zoo.reports.run import COLUMNS, Script
+from iqa_zoo.stats.bootstrap import bootstrap_mean_difference
+from iqa_zoo.stats.metrics import METRICS
+from iqa_zoo.stats.summary import summarize_values
 
 MODELS = ("lifeiqa", "deiqt", "vanilla_decoder")
 CSV = ("model", "train", "test", *COLUMNS[1:])
-RESAMPLES = 200  # for a variance, fewer do than for an interval
 
 
 SCRIPT = Script("cross_dataset", cross_tables, cross_sentences, cross_figures, CSV)
@@ -271,7 +268,7 @@ def medians(cells: Sequence[Record]) -> list[Record]:
             "train": train,
             "test": test,
             "splits": len(mine),
-            **{name: asdict(median_iqr([cell[name] for cell in mine])) for name in ("srocc", "plcc", "krocc")},
+            **{name: asdict(summarize_values([cell[name] for cell in mine])) for name in ("srocc", "plcc", "krocc")},
         }
         for (model, train, test), mine in groups.items()
     ]
@@ -291,6 +288,7 @@ def differences_from(
     for test in [name for name in sets if name != train]:
         data = sets[test]
         sign = 1 if data.higher_is_better == sets[train].higher_is_better else -1
+        groups = data.contents if data.references is not None else None
         for first, second in itertools.combinations(by_model, 2):
             splits = [split for split in by_model[first] if split in by_model[second]]
             if not splits:
@@ -299,7 +297,9 @@ def differences_from(
                 np.array([_scores(by_model[model][split]["elsewhere"][test], data, sign) for split in splits])
                 for model in (first, second)
             )
-            difference, wins, defined = difference_elsewhere(scores_a, scores_b, data, test_train_ratio)
+            difference, wins, defined = bootstrap_mean_difference(
+                scores_a, scores_b, data.mos, test_train_ratio=test_train_ratio, groups=groups
+            )
             found.append(
                 {
                     "first": first,
@@ -309,7 +309,7 @@ def differences_from(
                     "undefined": len(splits) - defined,
                     "test": test,
                     **asdict(difference),
-                    "tie": difference.is_tie,
+                    "tie": difference.is_undecided,
                     "why": "" if difference.is_defined else f"all scores of a model are equal on {test}",
                     "train": train,
                 }
@@ -319,52 +319,6 @@ def differences_from(
 
 def _scores(measured: Record, data: RatedImages, sign: int) -> list[float]:
     return [sign * measured["predictions"][name] for name in data.names]
-
-
-def difference_elsewhere(
-    scores_a_SI: NDArray[np.float64], scores_b_SI: NDArray[np.float64], data: RatedImages, test_train_ratio: float
-) -> tuple[Difference, int, int]:
-    """The mean SROCC difference of two models, in how many splits the first is ahead, and in how many both are defined.
-
-    All splits test on the same images, so that their spread tells of the training alone. The variance has two parts: that
-    of the trainings, corrected for training parts that overlap (Nadeau and Bengio 2003), and that of the mean difference
-    over resampled test images or contents. With one split, a paired bootstrap over the images.
-
-    Args:
-        scores_a_SI, scores_b_SI: predictions of all images, a row a split, in the direction of the labels.
-        data: the dataset that is tested on.
-        test_train_ratio: of the splits, for the correction.
-    """
-    groups = data.contents if data.references is not None else None
-    gaps_S = _sroccs(scores_a_SI, data.mos) - _sroccs(scores_b_SI, data.mos)
-    defined_S = np.isfinite(gaps_S)
-    gaps_S, scores_a_SI, scores_b_SI = gaps_S[defined_S], scores_a_SI[defined_S], scores_b_SI[defined_S]
-    wins, count = int((gaps_S > 0).sum()), len(gaps_S)
-    if count == 0:
-        return UNDEFINED, wins, count
-    if count == 1:
-        return bootstrap_difference(scores_a_SI[0], scores_b_SI[0], data.mos, groups=groups), wins, count
-    members, rng, resampled = members_of(groups, len(data)), np.random.default_rng(0), []
-    for _ in range(RESAMPLES):
-        chosen = np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))])
-        mos = data.mos[chosen]
-        resampled.append(np.mean(_sroccs(scores_a_SI[:, chosen], mos) - _sroccs(scores_b_SI[:, chosen], mos)))
-    mean = float(gaps_S.mean())
-    trainings = (1 / count + test_train_ratio) * float(gaps_S.var(ddof=1))
-    images = np.array(resampled)[np.isfinite(resampled)]
-    error = math.sqrt(trainings + (float(images.var()) if len(images) else 0.0))
-    half = float(stats.t.ppf(0.975, count - 1)) * error
-    p = 2 * float(stats.t.sf(abs(mean) / error, count - 1)) if error else 1.0
-    return Difference(mean, mean - half, mean + half, p, count), wins, count
-
-
-def _sroccs(scores_SI: NDArray[np.float64], mos_I: NDArray[np.float64]) -> NDArray[np.float64]:
-    """SROCC of every row with the labels; nan where all scores or all labels are equal."""
-    ranks_SI = stats.rankdata(scores_SI, axis=1)
-    labels_I = stats.rankdata(mos_I)
-    ranks_SI, labels_I = ranks_SI - ranks_SI.mean(1, keepdims=True), labels_I - labels_I.mean()
-    norm_S = np.sqrt((ranks_SI**2).sum(1) * (labels_I**2).sum())
-    return np.divide(ranks_SI @ labels_I, norm_S, out=np.full(len(ranks_SI), np.nan), where=norm_S > 0)
 
 
 if __name__ == "__main__":

@@ -46,10 +46,10 @@ from iqa_zoo.commands.study import (
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
 from iqa_zoo.data.subsets import Subset, nested_subsets
-from iqa_zoo.engine.statistics import median_iqr
 from iqa_zoo.engine.summaries import adjust, differences
 from iqa_zoo.reports.data_efficiency import efficiency_figures, efficiency_sentences, efficiency_tables
 from iqa_zoo.reports.run import COLUMNS, Script
+from iqa_zoo.stats.summary import summarize_values
 
 MODELS = ("lifeiqa", "deiqt", "vanilla_decoder")
 FRACTIONS = (0.2, 0.4, 0.6, 0.8, 1.0)
@@ -203,8 +203,8 @@ def results_of(
                     "model": model,
                     "fraction": share["fraction"],
                     "images": int(np.median([run["images"] for run in mine])),
-                    "srocc": asdict(median_iqr([run["srocc"] for run in mine])),
-                    "plcc": asdict(median_iqr([run["plcc"] for run in mine])),
+                    "srocc": asdict(summarize_values([run["srocc"] for run in mine])),
+                    "plcc": asdict(summarize_values([run["plcc"] for run in mine])),
                     "splits": len(mine),
                 }
             )

@@ -50,13 +50,13 @@ from iqa_zoo.config import Config, config_hash, resolve_config
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
 from iqa_zoo.engine.latency import measure_speed
-from iqa_zoo.engine.statistics import is_defined, median_iqr
 from iqa_zoo.engine.summaries import differences
 from iqa_zoo.errors import ConfigError, IqaZooError, UnknownName, closest
 from iqa_zoo.registry import BACKBONES
 from iqa_zoo.reports.plots import pareto_front
 from iqa_zoo.reports.run import COLUMNS, Script
 from iqa_zoo.reports.scaling import COSTS, scaling_figures, scaling_sentences, scaling_tables
+from iqa_zoo.stats.summary import is_defined, summarize_values
 
 MODELS = ("lifeiqa", "deiqt", "vanilla_decoder")
 CSV = ("backbone", "decoder", *COLUMNS[1:])
@@ -272,7 +272,7 @@ def rows_of(placed: Sequence[Placed], done: Sequence[Record], speeds: Mapping[st
                 "hash": config_hash(each.cfg),
                 "budget": each.budget.to_dict(),
                 "speed": speeds.get(each.model),
-                "srocc": asdict(median_iqr(mine)) if mine else None,
+                "srocc": asdict(summarize_values(mine)) if mine else None,
             }
         )
     return rows

@@ -47,14 +47,10 @@ from iqa_zoo.config import Config, config_hash, load_config, resolve_config
 from iqa_zoo.contracts import spec_of
 from iqa_zoo.engine.comparison import backbone_config
 from iqa_zoo.engine.frozen import on_frozen_features
-from iqa_zoo.engine.statistics import is_defined
 from iqa_zoo.engine.summaries import differences, summarise
 from iqa_zoo.engine.swaps import (
     FACTORS,
-    Levels,
-    analyse,
     combination_config,
-    drawn_evenly,
     in_a_line,
     level_names,
     why_not,
@@ -63,6 +59,8 @@ from iqa_zoo.engine.variants import ROUTING_LOSSES
 from iqa_zoo.errors import IqaZooError
 from iqa_zoo.reports.run import COLUMNS, Script
 from iqa_zoo.reports.swaps import WORDS, swap_figures, swap_tables, swap_verdicts
+from iqa_zoo.stats.factorial import Levels, analyze_factors, draw_evenly
+from iqa_zoo.stats.summary import is_defined
 
 SPLITS = 5
 BUDGETS = {"params": 1_000_000, "macs": 20_000_000}
@@ -137,7 +135,7 @@ def swap(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | No
         bench = Bench.of(arguments, [yardstick, *plain, *([owner] if owner else [])], report, console)
         target = budget_target(arguments, owner, bench)
         dim = arguments.dim or usual_dim(target, arguments)
-        order = grid if arguments.draw is None else drawn_evenly(grid, arguments.seed)
+        order = grid if arguments.draw is None else draw_evenly(grid, arguments.seed)
         rows, unbuilt = rows_of(order, min(arguments.draw or len(grid), len(grid)), dim, target, bench, arguments)
         refused += together(unbuilt, levels)
         if len(rows) < 2:
@@ -177,7 +175,7 @@ def swap(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | No
         "yardstick_budget": measure_budget(models[YARDSTICK]).to_dict(),
         "runs": [{**levels_of.get(record["model"], {}), **record} for record in records],
         "summary": summarise([record for record in done if record["model"] in trained]),
-        "analysis": analyse(srocc_SC, [levels_of[model] for model in measured], ratio, pairs=pairs),
+        "analysis": analyze_factors(srocc_SC, [levels_of[model] for model in measured], ratio, pairs=pairs),
         "behind_first": differences(done, ratio, data, behind),
         "features": bench.bank(data).key,
         "seconds": time.perf_counter() - started,

@@ -33,12 +33,12 @@ from iqa_zoo.commands.study import (
     weights_in_words,
 )
 from iqa_zoo.engine.probe import LevelVectors, full_config, level_vectors, probe_carrier
-from iqa_zoo.engine.separability import layout, quality_bands, separability
 from iqa_zoo.errors import InputError
 from iqa_zoo.identity import describe_origin
 from iqa_zoo.randomness import seeded
 from iqa_zoo.reports.run import Script
 from iqa_zoo.reports.tsne import tsne_figures, tsne_sentences, tsne_tables
+from iqa_zoo.stats.separability import assign_quality_bands, embed_tsne, measure_separability
 
 SCRIPT = Script("tsne", tsne_tables, tsne_sentences, tsne_figures)
 
@@ -99,17 +99,17 @@ def study(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | N
         if arguments.dry_run:
             return None
         bank = bench.bank(data)
-        bands = quality_bands(data.mos, data.higher_is_better)
+        bands = assign_quality_bands(data.mos, data.higher_is_better)
         classes = list(data.distortions) if by == "distortion" and data.distortions else bands
         tick = report("laying out")
         found = []
         for done, (level, info) in enumerate(levels.spec.stages.items(), start=1):
             vectors_IC = level_vectors(bank, level)
             try:
-                numbers = separability(vectors_IC, classes, data.contents, seed=arguments.seed)
+                numbers = measure_separability(vectors_IC, classes, data.contents, seed=arguments.seed)
             except ValueError as error:
                 raise InputError(f"{data.name}: {error}") from error
-            placed = layout(vectors_IC, seed=arguments.seed, perplexity=arguments.perplexity)
+            placed = embed_tsne(vectors_IC, seed=arguments.seed, perplexity=arguments.perplexity)
             found.append(
                 {
                     "level": levels.names[level],
@@ -121,7 +121,7 @@ def study(arguments: argparse.Namespace, console: Console) -> dict[str, Any] | N
             tick(done, len(levels.spec.stages))
     return {
         "command": [Path(sys.argv[0]).name, *(Path(word).name if "/" in word else word for word in sys.argv[1:])],
-        **describe_origin(["iqa_zoo.engine.separability", "iqa_zoo.engine.probe"]),
+        **describe_origin(["iqa_zoo.stats.separability", "iqa_zoo.engine.probe"]),
         **cache_use([], bench),
         "data": describe_data(data),
         "backbone": arguments.backbone,

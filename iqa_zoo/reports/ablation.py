@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from iqa_zoo.engine.statistics import is_defined
 from iqa_zoo.reports.comparison import protocol_notes
 from iqa_zoo.reports.shared import COLUMNS, defined, difference_cells, format_spread, verdict_of
 from iqa_zoo.reports.table import Table, count
+from iqa_zoo.stats.summary import is_defined
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,7 +6,6 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from iqa_zoo.engine.selection import RULES
-from iqa_zoo.engine.statistics import Difference, is_defined, median_iqr
 from iqa_zoo.reports.shared import (
     COLUMNS,
     difference_cells,
@@ -17,6 +16,8 @@ from iqa_zoo.reports.shared import (
     undefined_notes,
 )
 from iqa_zoo.reports.table import Table, count
+from iqa_zoo.stats.estimate import Estimate
+from iqa_zoo.stats.summary import is_defined, summarize_values
 
 Results = dict[str, Any]
 HUMAN_LABELS = ("MOS", "DMOS")
@@ -81,7 +82,7 @@ def decoders_table(results: Results) -> Table:
 
 def _verdict_on_one(pair: Results) -> str:
     """One split tells how much the choice of test images matters, and nothing of another training."""
-    difference = Difference(pair["mean"], pair["low"], pair["high"], pair["p"], pair["count"])
+    difference = Estimate(pair["mean"], pair["low"], pair["high"], pair["p"], pair["count"])
     said = difference.verdict(pair["first"], pair["second"])
     return f"On this one split, {pair['first']} and {pair['second']}: {said}."
 
@@ -321,7 +322,9 @@ def _elsewhere(results: Results) -> list[Table]:
         rows = []
         for model in results["summary"]:
             mine = [run["elsewhere"][name] for run in done if run["model"] == model]
-            spreads = [asdict(median_iqr([record[metric] for record in mine])) for metric in ("srocc", "plcc", "krocc")]
+            spreads = [
+                asdict(summarize_values([record[metric] for record in mine])) for metric in ("srocc", "plcc", "krocc")
+            ]
             rows.append([model, *map(format_spread, spreads)])
         note = (
             f"Trained on {results['data']['name']} as above, tested on all {len(done[0]['elsewhere'][name]['predictions'])} images "

@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from iqa_zoo.engine.statistics import is_defined
 from iqa_zoo.reports.comparison import decoders_table, protocol_notes
 from iqa_zoo.reports.shared import (
     COLUMNS,
@@ -18,6 +17,7 @@ from iqa_zoo.reports.shared import (
     summary_of,
 )
 from iqa_zoo.reports.table import Table
+from iqa_zoo.stats.summary import is_defined
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

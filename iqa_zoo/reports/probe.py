@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Any
 
-from iqa_zoo.engine.statistics import is_defined
 from iqa_zoo.reports.comparison import protocol_notes
 from iqa_zoo.reports.shared import COLUMNS, difference_cells, format_number, format_spread, interval_note
 from iqa_zoo.reports.table import Table
+from iqa_zoo.stats.summary import is_defined
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from iqa_zoo.engine.statistics import is_defined
 from iqa_zoo.engine.summaries import why_undefined
+from iqa_zoo.stats.summary import is_defined
 
 COLUMNS = ("mean", "95 % interval", "ahead in", "p (Holm)", "verdict")
 UNDEFINED = "undefined"

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.budgets.budget import in_words
-from iqa_zoo.engine.statistics import is_defined
-from iqa_zoo.engine.swaps import FACTORS, factors_of
+from iqa_zoo.engine.swaps import FACTORS
 from iqa_zoo.reports.comparison import protocol_notes
 from iqa_zoo.reports.shared import defined, format_spread
 from iqa_zoo.reports.table import Table, count
+from iqa_zoo.stats.factorial import find_factors
+from iqa_zoo.stats.summary import is_defined
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -232,7 +233,7 @@ def swap_figures(results: Results) -> dict[str, Figure]:
         figures["main_effects"] = forest(groups, title=f"What each part adds: {where}", label=label)
     mean = {model: sum(scores) / len(scores) for model, scores in _scores(results["runs"]).items()}
     if results["rows"]:
-        swapped = factors_of([row["levels"] for row in results["rows"]])
+        swapped = find_factors([row["levels"] for row in results["rows"]])
         value = {tuple(row["levels"][f] for f in FACTORS): mean.get(row["model"]) for row in results["rows"]}
         cells = [[value.get((q, i, m, h)) for i, h in _pairs(results, "interactions", "head")]
                  for q, m in _pairs(results, "queries", "memory")]  # fmt: skip

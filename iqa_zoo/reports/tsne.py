@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from iqa_zoo.engine.separability import FOLDS, NEIGHBOURS
 from iqa_zoo.reports.comparison import cache_notes
 from iqa_zoo.reports.table import Table
+from iqa_zoo.stats.separability import FOLDS, NEIGHBOURS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

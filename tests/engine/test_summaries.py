@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from iqa_zoo.engine.metrics import METRICS
 from iqa_zoo.engine.summaries import differences, summarise, summarise_rules
+from iqa_zoo.stats.metrics import METRICS
 
 
 class Data:

@@ -6,10 +6,11 @@ import json
 import numpy as np
 import pytest
 
-from iqa_zoo.engine.metrics import METRICS
 from iqa_zoo.engine.summaries import differences, summarise
-from iqa_zoo.engine.swaps import FACTORS, analyse
+from iqa_zoo.engine.swaps import FACTORS
 from iqa_zoo.reports.swaps import swap_figures, swap_tables, swap_verdicts
+from iqa_zoo.stats.factorial import analyze_factors
+from iqa_zoo.stats.metrics import METRICS
 
 PARTS = (["learned", "guided"], ["none", "query_gcn", "self_attention"], ["grid_pool"], ["linear", "moe"])
 HEAD = dict(linear=-0.02, moe=0.02)
@@ -42,7 +43,7 @@ def made(missing=(), splits=4, gain=HEAD):
         rows=rows,
         runs=runs,
         summary=summary,
-        analysis=analyse(table, [row["levels"] for row in rows], 0.25),
+        analysis=analyze_factors(table, [row["levels"] for row in rows], 0.25),
         behind_first=differences(runs, 0.25, None, pairs),
         refused=[dict(what="mixing block pyg_conv", combinations=4, reason="No module named 'torch_geometric'")],
         yardstick="linear_probe",

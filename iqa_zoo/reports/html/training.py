@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from iqa_zoo.commands.dataset_options import load_dataset
-from iqa_zoo.engine.statistics import is_defined
 from iqa_zoo.engine.summaries import why_undefined
 from iqa_zoo.errors import IqaZooError
 from iqa_zoo.reports.html.figures import drawings
@@ -34,6 +33,7 @@ from iqa_zoo.reports.html.training_folder import Training, read_training
 from iqa_zoo.reports.run import reading_results
 from iqa_zoo.reports.shared import format_number
 from iqa_zoo.reports.table import Table, count
+from iqa_zoo.stats.summary import is_defined
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -158,7 +158,7 @@ def _quality(training: Training, predictions: Predictions | None, data: RatedIma
     ]
     notes = []
     if predictions is not None and data is not None:
-        from iqa_zoo.engine.interval import bootstrap_interval
+        from iqa_zoo.stats.bootstrap import bootstrap_interval
 
         contents = dict(zip(data.names, data.contents, strict=True))
         groups = [contents[name] for name in predictions.names] if data.references is not None else None

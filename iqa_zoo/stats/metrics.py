@@ -1,9 +1,9 @@
 """Agreement between predicted scores and the labels of the same images.
 
-Every metric takes ``(scores, mos)``, one number an image each, on the same scale and in the same direction:
-a model trained on DMOS predicts DMOS, so a good one correlates positively on every dataset. Correlations lie
-in -1..1, higher is better; errors are in units of the labels, lower is better. Where the scores or the labels
-are all the same number a correlation is not defined, and nan is returned.
+Every metric takes ``(scores, mos)``, one number an image each, on the same scale and in the same direction. A model
+trained on DMOS predicts DMOS, so a good model correlates positively on every dataset. Correlations lie in -1..1, higher
+is better; errors are in units of the labels, lower is better. A correlation of scores or labels that are all equal is
+undefined and nan.
 
 All raise InputError for lengths that differ, values that are not finite, or fewer than three images.
 """
@@ -30,7 +30,7 @@ def srocc(scores: ArrayLike, mos: ArrayLike) -> float:
     >>> round(srocc([1, 2, 3, 4], [10, 20, 40, 30]), 3)
     0.8
     """
-    predicted, labels = _checked(scores, mos)
+    predicted, labels = _check(scores, mos)
     if _is_constant(predicted) or _is_constant(labels):
         return float("nan")
     return _pearson(rankdata(predicted), rankdata(labels))
@@ -42,7 +42,7 @@ def krocc(scores: ArrayLike, mos: ArrayLike) -> float:
     >>> round(krocc([1, 2, 3, 4], [10, 20, 40, 30]), 3)
     0.667
     """
-    predicted, labels = _checked(scores, mos)
+    predicted, labels = _check(scores, mos)
     if _is_constant(predicted) or _is_constant(labels):
         return float("nan")
     return float(kendalltau(predicted, labels).statistic)
@@ -54,7 +54,7 @@ def plcc(scores: ArrayLike, mos: ArrayLike) -> float:
     >>> round(plcc([1, 2, 3], [2, 4, 6]), 3)
     1.0
     """
-    predicted, labels = _checked(scores, mos)
+    predicted, labels = _check(scores, mos)
     return _pearson(predicted, labels)
 
 
@@ -64,7 +64,7 @@ def rmse(scores: ArrayLike, mos: ArrayLike) -> float:
     >>> rmse([1, 2, 3, 4], [1, 2, 3, 8])
     2.0
     """
-    predicted, labels = _checked(scores, mos)
+    predicted, labels = _check(scores, mos)
     return float(np.sqrt(np.mean((predicted - labels) ** 2)))
 
 
@@ -90,13 +90,13 @@ def logistic5(scores: ArrayLike, parameters: ArrayLike) -> NDArray[np.float64]:
 def fit_logistic4(scores: ArrayLike, mos: ArrayLike) -> NDArray[np.float64]:
     """Least-squares parameters (b1, b2, b3, b4) of :func:`logistic4` from scores to labels.
 
-    The curve may fall as well as rise: what is measured after it says nothing of the direction.
+    The curve may fall as well as rise: a metric after the fit does not depend on the direction of the scores.
 
     Raises:
         InputError: also for fewer than five images, and for scores that are all the same.
     """
-    predicted, labels = _checked(scores, mos, at_least=5)
-    x, x_mean, x_std, y, y_mean, y_std = _standardised(predicted, labels)
+    predicted, labels = _check(scores, mos, at_least=5)
+    x, x_mean, x_std, y, y_mean, y_std = _standardize(predicted, labels)
     sign = 1.0 if np.dot(x, y) >= 0 else -1.0
     # Shallow and steep starts: a nearly linear relation and a step are both common.
     starts = [np.array([2 * sign, -2 * sign, 0.0, width]) for width in (0.25, 1.0)]
@@ -110,8 +110,8 @@ def fit_logistic5(scores: ArrayLike, mos: ArrayLike) -> NDArray[np.float64]:
     Raises:
         InputError: also for fewer than six images, and for scores that are all the same.
     """
-    predicted, labels = _checked(scores, mos, at_least=6)
-    x, x_mean, x_std, y, y_mean, y_std = _standardised(predicted, labels)
+    predicted, labels = _check(scores, mos, at_least=6)
+    x, x_mean, x_std, y, y_mean, y_std = _standardize(predicted, labels)
     slope = np.dot(x, y) / len(x)
     starts = [np.array([4 * slope, 1.0, 0.0, 0.0, 0.0]), np.array([0.0, 1.0, 0.0, slope, 0.0])]
     b1, b2, b3, b4, b5 = _fit(logistic5, starts, x, y)
@@ -121,7 +121,7 @@ def fit_logistic5(scores: ArrayLike, mos: ArrayLike) -> NDArray[np.float64]:
 
 def plcc_logistic4(scores: ArrayLike, mos: ArrayLike) -> float:
     """Pearson's correlation after the fitted 4-parameter logistic; needs five images."""
-    predicted, labels = _checked(scores, mos, at_least=5)
+    predicted, labels = _check(scores, mos, at_least=5)
     if _is_constant(predicted) or _is_constant(labels):
         return float("nan")
     return _pearson(logistic4(predicted, fit_logistic4(predicted, labels)), labels)
@@ -129,7 +129,7 @@ def plcc_logistic4(scores: ArrayLike, mos: ArrayLike) -> float:
 
 def plcc_logistic5(scores: ArrayLike, mos: ArrayLike) -> float:
     """Pearson's correlation after the fitted 5-parameter logistic; needs six images."""
-    predicted, labels = _checked(scores, mos, at_least=6)
+    predicted, labels = _check(scores, mos, at_least=6)
     if _is_constant(predicted) or _is_constant(labels):
         return float("nan")
     return _pearson(logistic5(predicted, fit_logistic5(predicted, labels)), labels)
@@ -138,7 +138,7 @@ def plcc_logistic5(scores: ArrayLike, mos: ArrayLike) -> float:
 def rmse_logistic4(scores: ArrayLike, mos: ArrayLike) -> float:
     """Root mean squared error after the fitted 4-parameter logistic, in units of the labels; needs five
     images. Scores that are all the same have the error of the best constant."""
-    predicted, labels = _checked(scores, mos, at_least=5)
+    predicted, labels = _check(scores, mos, at_least=5)
     if _is_constant(predicted):
         return float(labels.std())
     return rmse(logistic4(predicted, fit_logistic4(predicted, labels)), labels)
@@ -154,7 +154,7 @@ METRICS: dict[str, Callable[[ArrayLike, ArrayLike], float]] = {
 }
 
 
-def by_distortion(
+def measure_by_distortion(
     metric: Callable[[ArrayLike, ArrayLike], float], scores: ArrayLike, mos: ArrayLike, distortions: Sequence[str]
 ) -> dict[str, float]:
     """A metric over the images of each kind of distortion, in alphabetical order.
@@ -162,10 +162,10 @@ def by_distortion(
     Raises:
         InputError: lengths that differ, or a distortion with too few images for the metric; names it.
 
-    >>> by_distortion(srocc, [1, 2, 3, 1, 2, 3], [1, 2, 3, 6, 5, 4], ["blur"] * 3 + ["noise"] * 3)
+    >>> measure_by_distortion(srocc, [1, 2, 3, 1, 2, 3], [1, 2, 3, 6, 5, 4], ["blur"] * 3 + ["noise"] * 3)
     {'blur': 1.0, 'noise': -1.0}
     """
-    predicted, labels = _checked(scores, mos)
+    predicted, labels = _check(scores, mos)
     kinds = np.array([str(kind) for kind in distortions])
     if len(kinds) != len(labels):
         raise InputError(f"{len(labels)} images and {len(kinds)} distortions; give one to each image")
@@ -185,13 +185,13 @@ def explain_undefined(scores: ArrayLike, mos: ArrayLike) -> str | None:
     >>> explain_undefined([2, 2, 2], [1, 2, 3]), explain_undefined([1, 2, 3], [1, 2, 3])
     ('all scores are equal', None)
     """
-    predicted, labels = _checked(scores, mos)
+    predicted, labels = _check(scores, mos)
     if _is_constant(predicted):
         return "all scores are equal"
     return "all labels are equal" if _is_constant(labels) else None
 
 
-def _checked(scores: ArrayLike, mos: ArrayLike, at_least: int = 3) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _check(scores: ArrayLike, mos: ArrayLike, at_least: int = 3) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     predicted, labels = np.asarray(scores, dtype=np.float64), np.asarray(mos, dtype=np.float64)
     if predicted.ndim != 1 or predicted.shape != labels.shape:
         shapes = f"scores of shape {predicted.shape} and labels of shape {labels.shape}"
@@ -217,7 +217,7 @@ def _pearson(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     return float(np.clip(np.dot(x, y) / np.sqrt(np.dot(x, x) * np.dot(y, y)), -1, 1))
 
 
-def _standardised(
+def _standardize(
     scores: NDArray[np.float64], mos: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], float, float, NDArray[np.float64], float, float]:
     if _is_constant(scores):
