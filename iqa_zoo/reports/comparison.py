@@ -7,12 +7,13 @@ from typing import Any
 
 from iqa_zoo.engine.selection import RULES
 from iqa_zoo.reports.shared import (
-    COLUMNS,
-    difference_cells,
+    describe_intervals,
     failed_notes,
+    format_interval,
     format_number,
     format_spread,
     leak_warnings,
+    tabulate_differences,
     undefined_notes,
 )
 from iqa_zoo.reports.table import Table, count
@@ -58,7 +59,7 @@ def verdict(results: Results) -> str:
         elif pair["tie"]:
             lines.append(
                 f"{pair['first']} and {pair['second']}: undecided, mean SROCC difference {pair['mean']:+.3f} "
-                f"[{pair['low']:+.3f}, {pair['high']:+.3f}], {pair['first']} ahead in {pair['wins']} of {splits} splits."
+                f"{format_interval(pair)}, {pair['first']} ahead in {pair['wins']} of {splits} splits."
             )
         else:
             sign = 1 if pair["mean"] > 0 else -1
@@ -277,21 +278,9 @@ def _kind_cell(srocc_by_kind: Results, kind: str) -> str:
 
 
 def _differences(results: Results) -> Table:
-    rows = [[f"{pair['first']} - {pair['second']}", *difference_cells(pair)] for pair in results["differences"]]
-    several = len(results["splits"]) > 1
-    note = (
-        "Interval: Student's t with the variance corrected for splits that share images (Nadeau and Bengio 2003); a pair whose "
-        "interval contains 0 is undecided. p: Wilcoxon, Holm-adjusted; without that correction, so for comparison with other papers only."
-        if several
-        else "One split: interval by a paired bootstrap over its test images (whole contents, where images share them), p by Williams' "
-        "test, Holm-adjusted; a pair whose interval contains 0 is undecided. Another split or another training may tell otherwise."
-    )
-    columns = ["SROCC difference", *COLUMNS]
-    title = "Paired differences over the splits" if several else "Paired differences on the split"
-    notes = [note, *_unmatched_note(results)]
-    if several and any(pair["splits"] == 1 for pair in results["differences"]):
-        notes.append("A pair with one split in common: a paired bootstrap over its test images, p by Williams' test.")
-    return Table(title, columns, rows, notes, left=["SROCC difference", "verdict"])
+    splits, pairs = len(results["splits"]), results["differences"]
+    title = "Paired differences over the splits" if splits > 1 else "Paired differences on the split"
+    return tabulate_differences(title, pairs, [*describe_intervals(splits, pairs), *_unmatched_note(results)])
 
 
 def _rules(results: Results) -> Table:

@@ -7,8 +7,9 @@ from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.reports.comparison import protocol_notes
-from iqa_zoo.reports.shared import COLUMNS, difference_cells, format_number, format_spread, interval_note
+from iqa_zoo.reports.shared import describe_intervals, format_number, format_spread, read_spread, tabulate_differences
 from iqa_zoo.reports.table import Table
+from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.summary import is_defined
 
 if TYPE_CHECKING:
@@ -30,11 +31,7 @@ def probe_tables(results: Results) -> list[Table]:
     for what, title in TITLES.items():
         pairs = [pair for pair in results["differences"] if pair["what"] == what]
         if pairs:
-            rows = [[f"{pair['first']} - {pair['second']}", *difference_cells(pair)] for pair in pairs]
-            note = interval_note(len(results["splits"]))
-            tables.append(
-                Table(title, ["SROCC difference", *COLUMNS], rows, [note], left=["SROCC difference", "verdict"])
-            )
+            tables.append(tabulate_differences(title, pairs, describe_intervals(len(results["splits"]), pairs)))
     if results["refused"]:
         rows = [[row["backbone"], row["reason"]] for row in results["refused"]]
         tables.append(Table("Left out", ["backbone", "reason"], rows, left=["backbone", "reason"]))
@@ -166,7 +163,7 @@ def _order(rows: Sequence[Results], pairs: Mapping[tuple[str, str], Results]) ->
 
 def probe_figures(results: Results) -> dict[str, Figure]:
     """SROCC against depth, a line a backbone and its control; and by distortion, where the data names it."""
-    from iqa_zoo.reports.plots import Interval, curves, matrix
+    from iqa_zoo.reports.plots import curves, matrix
 
     proxy = "" if results["data"]["label"] in ("MOS", "DMOS") else ", PROXY LABELS"
     where = f"{results['data']['name']}{proxy}, {results['data']['images']} images, {len(results['splits'])} splits"
@@ -174,12 +171,11 @@ def probe_figures(results: Results) -> dict[str, Figure]:
     same = len(set(deepest.values())) == 1
     figures = {}
     for head in results["heads"]:
-        series: dict[str, list[tuple[float, Interval]]] = {}
+        series: dict[str, list[tuple[float, Estimate]]] = {}
         for row in results["rows"]:
             if row["head"] == head and is_defined(row["srocc"]["median"]):
                 place = row["number"] if same else row["number"] / deepest[row["backbone"]]
-                value = Interval(row["srocc"]["median"], row["srocc"]["q1"], row["srocc"]["q3"])
-                series.setdefault(_name(row), []).append((place, value))
+                series.setdefault(_name(row), []).append((place, read_spread(row["srocc"])))
         figures[f"probe_{head}"] = curves(
             series,
             title=f"Quality by depth, {head} head: {where}",

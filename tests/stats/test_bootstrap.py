@@ -80,7 +80,7 @@ def two_models(count, seed, noise_a=0.5, noise_b=0.5):
     return mos + noise_a * rng.normal(size=count), mos + noise_b * rng.normal(size=count), mos
 
 
-def test_bootstrap_sees_a_real_difference_and_ties_equal_models():
+def test_bootstrap_decides_a_real_difference_and_leaves_equal_models_undecided():
     a, b, mos = two_models(200, 0, noise_b=1.0)
     found = bootstrap_difference(a, b, mos, count=300)
     assert found.mean == srocc(a, mos) - srocc(b, mos)
@@ -140,7 +140,7 @@ def scores(mos, noise, splits, seed=1):
     return mos + noise * np.random.default_rng(seed).normal(size=(splits, len(mos)))
 
 
-def test_the_interval_knows_of_the_trainings_and_of_the_test_images(mos):
+def test_the_interval_covers_the_trainings_and_the_test_images(mos):
     a, b = scores(mos, 0.5, 5), scores(mos, 0.9, 5, seed=2)
     difference, wins, _ = bootstrap_mean_difference(a, b, mos, test_train_ratio=0.25)
     gaps = [srocc(x, mos) - srocc(y, mos) for x, y in zip(a, b, strict=True)]
@@ -157,7 +157,7 @@ def test_the_interval_knows_of_the_trainings_and_of_the_test_images(mos):
     assert (other.low, other.high, other.p) == pytest.approx((-difference.high, -difference.low, difference.p))
 
 
-def test_a_model_against_itself_ties_and_one_split_is_enough(mos):
+def test_a_model_against_itself_is_undecided_and_one_split_is_enough(mos):
     a = scores(mos, 0.5, 3)
     difference, wins, defined = bootstrap_mean_difference(a, a, mos, test_train_ratio=0.25)
     assert (difference.mean, difference.p, difference.is_undecided, wins, defined) == (0, 1, True, 0, 3)

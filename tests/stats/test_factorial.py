@@ -73,7 +73,7 @@ def test_missing_combinations_bias_nothing():
     assert all(row["tie"] for row in told["interactions"])
 
 
-def test_a_pair_with_an_empty_cell_is_not_known_and_the_others_are():
+def test_a_pair_with_an_empty_cell_is_undetermined_and_the_others_are_not():
     levels = [row for row in LEVELS if not (row["head"] == "moe" and row["memory"] == "grid")]
     told = factorial.analyze_factors(additive(levels) + noise(count=len(levels)), levels, 0.25)
     assert told["unknown"] == [["memory", "head"]]
@@ -121,7 +121,7 @@ def test_a_planted_interaction_is_found_and_stands_first():
 
 
 @pytest.mark.slow
-def test_noise_alone_gives_ties():
+def test_noise_alone_is_undecided():
     verdicts = []
     for seed in range(40):
         told = factorial.analyze_factors(0.7 + SPLIT_S[:, None] + noise(seed), LEVELS, 0.25)

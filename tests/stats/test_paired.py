@@ -65,7 +65,7 @@ def test_the_interval_keeps_its_level_on_overlapping_splits():
     assert naive / 300 < 0.85
 
 
-def test_equal_models_tie():
+def test_equal_models_are_undecided():
     found = compare_paired([0.1 + 0.2, 0.5], [0.3, 0.5])
     assert (found.mean, found.low, found.high, found.p) == (0, 0, 0, 1)
     assert found.is_undecided

@@ -33,6 +33,7 @@ from iqa_zoo.reports.html.training_folder import Training, read_training
 from iqa_zoo.reports.run import reading_results
 from iqa_zoo.reports.shared import format_number
 from iqa_zoo.reports.table import Table, count
+from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.summary import is_defined
 
 if TYPE_CHECKING:
@@ -242,14 +243,14 @@ def _scores(scores: Mapping[str, float]) -> Table:
 
 def _figures(training: Training) -> dict[str, Figure]:
     """SROCC by epoch, of the parts that were measured."""
-    from iqa_zoo.reports.plots import Interval, curves
+    from iqa_zoo.reports.plots import curves
 
     series = {}
     for part in ("validation", "test"):
         measured = [epoch for epoch in training.history if epoch.get(part) and is_defined(epoch[part]["srocc"])]
         points = [(epoch["epoch"], epoch[part]["srocc"]) for epoch in measured]
         if points:
-            series[part] = [(float(at), Interval(value, value, value)) for at, value in points]
+            series[part] = [(float(at), Estimate(value, value, value)) for at, value in points]
     if not series:
         return {}
     title = f"SROCC after each epoch: {training.run.get('data', {}).get('name', 'dataset not named')}"
