@@ -11,6 +11,7 @@ from iqa_zoo.reports.shared import (
     describe_intervals,
     format_difference,
     format_interval,
+    format_moved,
     format_spread,
     format_verdict,
     read_difference,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Results = dict[str, Any]
+CELLS = ("params", "active", "MACs", "SROCC [quartiles]", "difference", *COLUMNS[1:])
 KINDS = {"whole": "whole", "both": "as it is (within the budget)", "as it is": "as it is", "matched": "matched"}
 
 
@@ -53,11 +55,9 @@ def _variants(results: Results) -> Table:
     pairs = _by_model(results)
     rows = []
     for row in results["rows"]:
-        moved = ", ".join(f"{path} {old} → {new}" for path, (old, new) in row["budget"]["moved"].items())
-        change = "; ".join(filter(None, [row["change"], moved]))
+        change = "; ".join(filter(None, [row["change"], format_moved(row["budget"])]))
         rows.append([row["variant"], KINDS[row["kind"]], change or "-", *_cells(row, results, pairs.get(row["model"]))])
-    columns = ["variant", "size", "change", "params", "active", "MACs", "SROCC [quartiles]", "difference", "95 % interval",
-               "ahead in", "p (Holm)", "verdict"]  # fmt: skip
+    columns = ["variant", "size", "change", *CELLS]
     return Table(
         f"What happens to {results['base']} without its parts: {results['data']['name']}, decoders on {results['backbone']}",
         columns,
@@ -78,18 +78,7 @@ def _notes(results: Results) -> list[str]:
 def _sensitivity(results: Results) -> Table:
     pairs = _by_model(results)
     rows = [[row["model"], *_cells(row, results, pairs.get(row["model"]))] for row in results["rows"]]
-    columns = [
-        "size",
-        "params",
-        "active",
-        "MACs",
-        "SROCC [quartiles]",
-        "difference",
-        "95 % interval",
-        "ahead in",
-        "p (Holm)",
-        "verdict",
-    ]
+    columns = ["size", *CELLS]
     return Table(
         f"How {results['base']} depends on its sizes: {results['data']['name']}, decoders on {results['backbone']}",
         columns,

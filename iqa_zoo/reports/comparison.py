@@ -7,9 +7,12 @@ from typing import Any
 
 from iqa_zoo.engine.selection import RULES
 from iqa_zoo.reports.shared import (
+    HUMAN_LABELS,
     describe_intervals,
     failed_notes,
+    format_by_distortion,
     format_interval,
+    format_moved,
     format_number,
     format_spread,
     leak_warnings,
@@ -21,7 +24,6 @@ from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.summary import is_defined, summarize_values
 
 Results = dict[str, Any]
-HUMAN_LABELS = ("MOS", "DMOS")
 PROTOCOLS = {"frozen": "decoders", "end-to-end": "trained end to end"}
 
 
@@ -133,7 +135,7 @@ def _matched(results: Results) -> Table:
     rows = []
     for row in results["matched"]:
         decoder = row["budget"]["decoder"]
-        moved = ", ".join(f"{path} {old} → {new}" for path, (old, new) in row["budget"]["moved"].items())
+        moved = format_moved(row["budget"])
         if row["model"] == results["yardstick"]:
             moved = "yardstick, not matched"
         elif row.get("unmatched"):
@@ -267,14 +269,10 @@ def _by_distortion(results: Results) -> Table | None:
     if not kinds:
         return None
     rows = [
-        [model, *(_kind_cell(row.get("srocc_by_distortion", {}), kind) for kind in kinds)]
+        [model, *format_by_distortion(row.get("srocc_by_distortion", {}), kinds)]
         for model, row in results["summary"].items()
     ]
     return Table("Median SROCC by distortion", ["model", *kinds], rows)
-
-
-def _kind_cell(srocc_by_kind: Results, kind: str) -> str:
-    return format_number(srocc_by_kind[kind]) if kind in srocc_by_kind else "-"
 
 
 def _differences(results: Results) -> Table:

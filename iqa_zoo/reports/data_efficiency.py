@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from iqa_zoo.reports.comparison import decoders_table, protocol_notes
 from iqa_zoo.reports.shared import (
     describe_intervals,
+    format_data_name,
     format_number,
     format_spread,
     read_difference,
@@ -208,9 +209,7 @@ def efficiency_figures(results: Results) -> dict[str, Figure]:
     """SROCC against images to train on, and the differences of the compared models."""
     from iqa_zoo.reports.plots import curves
 
-    splits = len(results["splits"])
-    proxy = "" if results["data"]["label"] in ("MOS", "DMOS") else ", PROXY LABELS"
-    where = f"{results['data']['name']}{proxy}, {results['backbone']}, {splits} splits"
+    where = f"{format_data_name(results['data'])}, {results['backbone']}, {len(results['splits'])} splits"
     x_label = "images to train on"
     lines = {
         model: [

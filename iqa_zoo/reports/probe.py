@@ -7,7 +7,14 @@ from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.reports.comparison import protocol_notes
-from iqa_zoo.reports.shared import describe_intervals, format_number, format_spread, read_spread, tabulate_differences
+from iqa_zoo.reports.shared import (
+    describe_intervals,
+    format_by_distortion,
+    format_data_name,
+    format_spread,
+    read_spread,
+    tabulate_differences,
+)
 from iqa_zoo.reports.table import Table
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.summary import is_defined
@@ -48,9 +55,8 @@ def _levels(results: Results) -> Table:
     for row in results["rows"]:
         line = rows.setdefault((_name(row), row["level"]), [_name(row), row["level"], str(row["channels"])])
         line += ["-"] * (3 + heads.index(row["head"]) - len(line)) + [format_spread(row["srocc"])]
-    proxy = "" if results["data"]["label"] in ("MOS", "DMOS") else ", PROXY LABELS"
     return Table(
-        f"Quality in each level, read from its mean over the image: {results['data']['name']}{proxy}",
+        f"Quality in each level, read from its mean over the image: {format_data_name(results['data'])}",
         ["backbone", "level", "channels", *(f"SROCC, {head}" for head in heads)],
         list(rows.values()),
         notes(results),
@@ -76,11 +82,10 @@ def notes(results: Results) -> list[str]:
 
 def _by_distortion(results: Results) -> Table:
     kinds = sorted({kind for row in results["rows"] for kind in row["srocc_by_distortion"]})
-    rows = []
-    for row in results["rows"]:
-        measured = row["srocc_by_distortion"]
-        told = [format_number(measured[kind]) if kind in measured else "-" for kind in kinds]
-        rows.append([_name(row), row["level"], row["head"], *told])
+    rows = [
+        [_name(row), row["level"], row["head"], *format_by_distortion(row["srocc_by_distortion"], kinds)]
+        for row in results["rows"]
+    ]
     return Table(
         "SROCC by distortion, median over the splits",
         ["backbone", "level", "head", *kinds],
@@ -165,8 +170,7 @@ def probe_figures(results: Results) -> dict[str, Figure]:
     """SROCC against depth, a line a backbone and its control; and by distortion, where the data names it."""
     from iqa_zoo.reports.plots import curves, matrix
 
-    proxy = "" if results["data"]["label"] in ("MOS", "DMOS") else ", PROXY LABELS"
-    where = f"{results['data']['name']}{proxy}, {results['data']['images']} images, {len(results['splits'])} splits"
+    where = f"{format_data_name(results['data'])}, {results['data']['images']} images, {len(results['splits'])} splits"
     deepest = {each["backbone"]: len(each["levels"]) for each in results["probed"]}
     same = len(set(deepest.values())) == 1
     figures = {}

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from iqa_zoo.reports.comparison import protocol_notes
 from iqa_zoo.reports.shared import (
     describe_intervals,
+    format_data_name,
+    format_moved,
     format_spread,
     read_spread,
     summarize_verdicts,
@@ -46,7 +48,6 @@ def _models(results: Results) -> Table:
     rows = []
     for row in results["rows"]:
         budget, speed = row["budget"], row.get("speed")
-        moved = ", ".join(f"{path} {old} → {new}" for path, (old, new) in budget["moved"].items())
         rows.append(
             [
                 row["backbone"],
@@ -57,7 +58,9 @@ def _models(results: Results) -> Table:
                 f"{speed['latency_ms']:.1f}" if speed else "-",
                 format_spread(row["srocc"]) if row["srocc"] else "failed",
                 ", ".join(COSTS[cost] for cost in COSTS if row["model"] in results["front"][cost]) or "-",
-                "yardstick, not matched" if row["decoder"] == results["yardstick"] else moved or "as it is",
+                "yardstick, not matched"
+                if row["decoder"] == results["yardstick"]
+                else format_moved(budget) or "as it is",
             ]
         )
     columns = ["backbone", "decoder", "params", "of it decoder", "MACs", "ms", "SROCC", "front", "moved"]
@@ -132,10 +135,10 @@ def scaling_figures(results: Results) -> dict[str, Figure]:
     """SROCC against MACs and against parameters, with the Pareto front; costs of zero cannot be drawn and are left out."""
     from iqa_zoo.reports.plots import pareto
 
-    label = results["data"]["label"]
-    proxy = "" if label in ("MOS", "DMOS") else ", PROXY LABELS"
     random = any(backbone["weights"].startswith("random weights") for backbone in results["backbones"])
-    where = f"{results['data']['name']}{proxy}, {len(results['splits'])} splits{', RANDOM WEIGHTS' if random else ''}"
+    where = (
+        f"{format_data_name(results['data'])}, {len(results['splits'])} splits{', RANDOM WEIGHTS' if random else ''}"
+    )
     figures = {}
     for cost, words in COSTS.items():
         points: dict[str, dict[str, tuple[float, Estimate]]] = {}

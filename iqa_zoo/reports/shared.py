@@ -14,6 +14,7 @@ Pair = Mapping[str, Any]  # a row of iqa_zoo.engine.summaries.differences
 COLUMNS = ("mean", "95 % interval", "ahead in", "p (Holm)", "verdict")
 CORRECTED_T = "Student's t, the variance corrected for splits that share images (Nadeau and Bengio 2003)"
 BOOTSTRAP = "a paired bootstrap over the test images (whole contents, where images share them)"
+HUMAN_LABELS = ("MOS", "DMOS")
 UNDEFINED = "undefined"
 SPLITS_NAMED = 3
 
@@ -47,6 +48,29 @@ def read_spread(values: Mapping[str, Any]) -> Estimate:
 def read_difference(pair: Pair, offset: float = 0.0) -> Estimate:
     """A paired difference as an estimate, to be plotted; ``offset`` is added to it and its interval."""
     return Estimate(offset + pair["mean"], offset + pair["low"], offset + pair["high"])
+
+
+def format_by_distortion(sroccs: Mapping[str, float | None], distortions: Sequence[str]) -> list[str]:
+    """Format a value for each distortion; a dash where it was not measured."""
+    return [format_number(sroccs[kind]) if kind in sroccs else "-" for kind in distortions]
+
+
+def format_moved(budget: Mapping[str, Any]) -> str:
+    """Format the settings that matching changed in a decoder; empty where there are none.
+
+    >>> format_moved(dict(moved={"dim": (96, 72)}))
+    'dim 96 → 72'
+    """
+    return ", ".join(f"{path} {old} → {new}" for path, (old, new) in budget["moved"].items())
+
+
+def format_data_name(data: Mapping[str, Any]) -> str:
+    """Format the name of a dataset for a title, with a warning where its labels are no ratings of people.
+
+    >>> format_data_name(dict(name="demo", label="proxy: severity"))
+    'demo, PROXY LABELS'
+    """
+    return data["name"] + ("" if data["label"] in HUMAN_LABELS else ", PROXY LABELS")
 
 
 def format_difference(pair: Pair, ahead: str = "{} ahead", behind: str = "{} ahead") -> list[str]:
@@ -86,15 +110,7 @@ def tabulate_differences(
     more: Mapping[str, Callable[[Pair], str]] | None = None,
     left: Sequence[str] = (),
 ) -> Table:
-    """A table of paired differences, a row a pair.
-
-    Args:
-        title: of the table.
-        pairs: the differences.
-        notes: below the table.
-        more: further columns, each with the function that formats its cell.
-        left: those of them that are aligned left.
-    """
+    """A table of paired differences, a row a pair; ``more`` maps further columns to the functions that format their cells."""
     more = more or {}
     rows = [
         [f"{pair['first']} - {pair['second']}", *(cell(pair) for cell in more.values()), *format_difference(pair)]

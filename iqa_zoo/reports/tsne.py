@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.reports.comparison import cache_notes
+from iqa_zoo.reports.shared import format_data_name
 from iqa_zoo.reports.table import Table
 from iqa_zoo.stats.separability import FOLDS, NEIGHBOURS
 
@@ -47,8 +48,7 @@ def tsne_tables(results: Results) -> list[Table]:
 
 
 def _data(results: Results) -> str:
-    proxy = "" if results["data"]["label"] in ("MOS", "DMOS") else ", PROXY LABELS"
-    return f"{results['data']['name']}{proxy if results['by'] == 'quality' else ''}"
+    return format_data_name(results["data"]) if results["by"] == "quality" else str(results["data"]["name"])
 
 
 def tsne_sentences(results: Results) -> list[str]:

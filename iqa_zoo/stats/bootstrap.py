@@ -11,10 +11,9 @@ from scipy import stats
 
 from iqa_zoo.errors import InputError
 from iqa_zoo.stats.estimate import UNDEFINED, Estimate
-from iqa_zoo.stats.metrics import srocc
-from iqa_zoo.stats.paired import check_pair, estimate_by_t
+from iqa_zoo.stats.metrics import Metric, srocc
+from iqa_zoo.stats.paired import estimate_by_t
 
-Metric = Callable[[ArrayLike, ArrayLike], float]
 Images = NDArray[np.int64]  # positions of images
 VARIANCE_RESAMPLES = 200  # a variance needs fewer than an interval
 
@@ -33,7 +32,7 @@ def bootstrap_difference(
     """Difference of two models on the images of one split, by a paired bootstrap (percentile interval).
 
     Both models are scored on the same resampled images. The interval covers the choice of test images, not another
-    training. ``p`` is the share of resamples on the other side of 0, doubled.
+    training. ``p`` is twice the share of resamples on the other side of 0.
 
     Args:
         scores_a, scores_b: predictions for the same images.
@@ -46,15 +45,14 @@ def bootstrap_difference(
         confidence: level of the interval.
 
     Raises:
-        InputError: lengths that differ, values that are not finite, or fewer than two contents.
+        InputError: input that the metric refuses, lengths that differ, or fewer than two contents.
     """
-    a, labels = check_pair(scores_a, mos, "image")
-    b, _ = check_pair(scores_b, mos, "image")
+    a, b, labels = (np.asarray(values, dtype=np.float64) for values in (scores_a, scores_b, mos))
 
-    def measure(images: Images) -> float:
+    def measure(images: Images | slice) -> float:
         return metric(a[images], labels[images]) - metric(b[images], labels[images])
 
-    observed = metric(a, labels) - metric(b, labels)
+    observed = measure(slice(None))
     differences = _resample(measure, group_members(groups, len(labels)), count, seed)
     # Counting the observed sample keeps p above 0; a difference of exactly 0 counts on both sides.
     below, above = (differences <= 0).sum() + 1, (differences >= 0).sum() + 1
@@ -91,8 +89,8 @@ def bootstrap_interval(
     >>> round(interval.mean, 3), interval.low < interval.mean <= interval.high, interval.count
     (0.952, True, 8)
     """
-    observed = metric(scores, mos)
     predicted, labels = np.asarray(scores, dtype=np.float64), np.asarray(mos, dtype=np.float64)
+    observed = metric(predicted, labels)
     members = group_members(groups, len(labels))
     values = _resample(lambda images: metric(predicted[images], labels[images]), members, count, seed)
     return _estimate_by_percentiles(observed, values, math.nan, len(members), confidence)
@@ -164,8 +162,7 @@ def group_members(groups: Sequence[str] | None, count: int) -> list[Images]:
 def _resample(
     measure: Callable[[Images], float], members: Sequence[Images], count: int, seed: int, fewest: int = 3
 ) -> NDArray[np.float64]:
-    """A statistic of resampled images, where it is defined. Resamples of fewer images than a correlation needs (a content of
-    one image, drawn twice) are left out."""
+    """A statistic of each resample where it is defined; resamples of fewer images than a correlation needs are left out."""
     rng = np.random.default_rng(seed)
     singles = (
         np.concatenate(members) if max(map(len, members)) == 1 else None

@@ -194,37 +194,34 @@ def analyze_factors(
     # Effects add up to 0 in each factor: this is the mean of the complete table.
     effects_C = [np.array([float(single[factor][row[factor]].mean()) for row in levels]) for factor in single]
     found["grand"] = float((scores_CS.mean(1) - sum(effects_C, start=np.zeros(len(levels)))).mean())
-    values, rows = [], []
+    rows: list[tuple[dict[str, Any], Array]] = []
     for factor, effects in single.items():
         for level, effect_S in effects.items():
             held = sum(row[factor] == level for row in levels)
             srocc = found["grand"] + float(effect_S.mean())
-            rows.append({"factor": factor, "level": level, "combinations": held, "srocc": srocc})
-            values.append(effect_S)
-    found["main"] = _add_effects(rows, values, test_train_ratio)
+            rows.append(({"factor": factor, "level": level, "combinations": held, "srocc": srocc}, effect_S))
+    found["main"] = _add_effects(rows, test_train_ratio)
 
     crossed = fit_interactions(srocc_SC, levels) if pairs else {}
-    values, rows = [], []
+    rows = []
     for (first, second), cells in crossed.items():
         for (a, b), effect_S in cells.items():
             held = sum(row[first] == a and row[second] == b for row in levels)
-            rows.append({"factors": [first, second], "levels": [a, b], "combinations": held})
-            values.append(effect_S)
-    found["interactions"] = sorted(_add_effects(rows, values, test_train_ratio), key=lambda row: -abs(row["effect"]))
+            rows.append(({"factors": [first, second], "levels": [a, b], "combinations": held}, effect_S))
+    found["interactions"] = sorted(_add_effects(rows, test_train_ratio), key=lambda row: -abs(row["effect"]))
     found["unknown"] = [list(pair) for pair in itertools.combinations(single, 2) if pair not in crossed]
     found["shares"] = compute_variance_shares(srocc_SC, levels, crossed)
     return found
 
 
-def _add_effects(rows: list[dict[str, Any]], values: list[Array], ratio: float) -> list[dict[str, Any]]:
+def _add_effects(rows: list[tuple[dict[str, Any], Array]], ratio: float) -> list[dict[str, Any]]:
     """Rows with effect, interval, p and verdict. Effects that differ in sign only, as those of two levels do, count as one
     hypothesis."""
-    effects = [estimate_effect(effect_S, ratio) for effect_S in values]
-    keys = [_normalize_sign(effect_S) for effect_S in values]
-    p_of = dict(zip(keys, (effect.p for effect in effects), strict=True))
-    adjusted = dict(zip(p_of, adjust_holm(list(p_of.values())), strict=True))
+    effects = [(row, estimate_effect(effect_S, ratio), _normalize_sign(effect_S)) for row, effect_S in rows]
+    p_by_key = {key: effect.p for _, effect, key in effects}
+    adjusted = dict(zip(p_by_key, adjust_holm(list(p_by_key.values())), strict=True))
     made = []
-    for row, effect, key in zip(rows, effects, keys, strict=True):
+    for row, effect, key in effects:
         p_holm = adjusted[key]
         numbers = {"effect": effect.mean, "low": effect.low, "high": effect.high, "p": effect.p, "p_holm": p_holm}
         undecided = effect.is_undecided or p_holm >= LEVEL

@@ -10,6 +10,7 @@ All raise InputError for lengths that differ, values that are not finite, or few
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -19,6 +20,9 @@ from scipy.special import expit
 from scipy.stats import kendalltau, rankdata
 
 from iqa_zoo.errors import InputError
+
+Array = NDArray[np.float64]
+Metric = Callable[[ArrayLike, ArrayLike], float]
 
 # Spread below which numbers count as all the same: what rounding leaves of a constant.
 _ROUNDING = 1e-13
@@ -30,10 +34,7 @@ def srocc(scores: ArrayLike, mos: ArrayLike) -> float:
     >>> round(srocc([1, 2, 3, 4], [10, 20, 40, 30]), 3)
     0.8
     """
-    predicted, labels = _check(scores, mos)
-    if _is_constant(predicted) or _is_constant(labels):
-        return float("nan")
-    return _pearson(rankdata(predicted), rankdata(labels))
+    return _correlate(scores, mos, lambda predicted, labels: _pearson(rankdata(predicted), rankdata(labels)))
 
 
 def krocc(scores: ArrayLike, mos: ArrayLike) -> float:
@@ -42,10 +43,7 @@ def krocc(scores: ArrayLike, mos: ArrayLike) -> float:
     >>> round(krocc([1, 2, 3, 4], [10, 20, 40, 30]), 3)
     0.667
     """
-    predicted, labels = _check(scores, mos)
-    if _is_constant(predicted) or _is_constant(labels):
-        return float("nan")
-    return float(kendalltau(predicted, labels).statistic)
+    return _correlate(scores, mos, lambda predicted, labels: float(kendalltau(predicted, labels).statistic))
 
 
 def plcc(scores: ArrayLike, mos: ArrayLike) -> float:
@@ -54,8 +52,7 @@ def plcc(scores: ArrayLike, mos: ArrayLike) -> float:
     >>> round(plcc([1, 2, 3], [2, 4, 6]), 3)
     1.0
     """
-    predicted, labels = _check(scores, mos)
-    return _pearson(predicted, labels)
+    return _correlate(scores, mos, _pearson)
 
 
 def rmse(scores: ArrayLike, mos: ArrayLike) -> float:
@@ -68,7 +65,7 @@ def rmse(scores: ArrayLike, mos: ArrayLike) -> float:
     return float(np.sqrt(np.mean((predicted - labels) ** 2)))
 
 
-def logistic4(scores: ArrayLike, parameters: ArrayLike) -> NDArray[np.float64]:
+def logistic4(scores: ArrayLike, parameters: ArrayLike) -> Array:
     """The 4-parameter logistic (b1 - b2) / (1 + exp(-(x - b3) / |b4|)) + b2, from the VQEG's final report
     on the validation of objective models (phase I, 2000).
 
@@ -79,7 +76,7 @@ def logistic4(scores: ArrayLike, parameters: ArrayLike) -> NDArray[np.float64]:
     return (b1 - b2) * expit((np.asarray(scores, dtype=np.float64) - b3) / abs(b4)) + b2
 
 
-def logistic5(scores: ArrayLike, parameters: ArrayLike) -> NDArray[np.float64]:
+def logistic5(scores: ArrayLike, parameters: ArrayLike) -> Array:
     """The 5-parameter logistic b1 (1/2 - 1 / (1 + exp(b2 (x - b3)))) + b4 x + b5 of Sheikh, Sabir and Bovik
     (IEEE TIP 2006); its linear term need not be monotonic together with the rest."""
     b1, b2, b3, b4, b5 = np.asarray(parameters, dtype=np.float64)
@@ -87,7 +84,7 @@ def logistic5(scores: ArrayLike, parameters: ArrayLike) -> NDArray[np.float64]:
     return b1 * (0.5 - expit(-b2 * (x - b3))) + b4 * x + b5
 
 
-def fit_logistic4(scores: ArrayLike, mos: ArrayLike) -> NDArray[np.float64]:
+def fit_logistic4(scores: ArrayLike, mos: ArrayLike) -> Array:
     """Least-squares parameters (b1, b2, b3, b4) of :func:`logistic4` from scores to labels.
 
     The curve may fall as well as rise: a metric after the fit does not depend on the direction of the scores.
@@ -104,7 +101,7 @@ def fit_logistic4(scores: ArrayLike, mos: ArrayLike) -> NDArray[np.float64]:
     return np.array([b1 * y_std + y_mean, b2 * y_std + y_mean, b3 * x_std + x_mean, abs(b4) * x_std])
 
 
-def fit_logistic5(scores: ArrayLike, mos: ArrayLike) -> NDArray[np.float64]:
+def fit_logistic5(scores: ArrayLike, mos: ArrayLike) -> Array:
     """Least-squares parameters (b1, ..., b5) of :func:`logistic5` from scores to labels.
 
     Raises:
@@ -121,18 +118,12 @@ def fit_logistic5(scores: ArrayLike, mos: ArrayLike) -> NDArray[np.float64]:
 
 def plcc_logistic4(scores: ArrayLike, mos: ArrayLike) -> float:
     """Pearson's correlation after the fitted 4-parameter logistic; needs five images."""
-    predicted, labels = _check(scores, mos, at_least=5)
-    if _is_constant(predicted) or _is_constant(labels):
-        return float("nan")
-    return _pearson(logistic4(predicted, fit_logistic4(predicted, labels)), labels)
+    return _correlate(scores, mos, lambda x, y: _pearson(logistic4(x, fit_logistic4(x, y)), y), at_least=5)
 
 
 def plcc_logistic5(scores: ArrayLike, mos: ArrayLike) -> float:
     """Pearson's correlation after the fitted 5-parameter logistic; needs six images."""
-    predicted, labels = _check(scores, mos, at_least=6)
-    if _is_constant(predicted) or _is_constant(labels):
-        return float("nan")
-    return _pearson(logistic5(predicted, fit_logistic5(predicted, labels)), labels)
+    return _correlate(scores, mos, lambda x, y: _pearson(logistic5(x, fit_logistic5(x, y)), y), at_least=6)
 
 
 def rmse_logistic4(scores: ArrayLike, mos: ArrayLike) -> float:
@@ -144,7 +135,7 @@ def rmse_logistic4(scores: ArrayLike, mos: ArrayLike) -> float:
     return rmse(logistic4(predicted, fit_logistic4(predicted, labels)), labels)
 
 
-METRICS: dict[str, Callable[[ArrayLike, ArrayLike], float]] = {
+METRICS: dict[str, Metric] = {
     "srocc": srocc,
     "krocc": krocc,
     "plcc": plcc,
@@ -155,7 +146,7 @@ METRICS: dict[str, Callable[[ArrayLike, ArrayLike], float]] = {
 
 
 def measure_by_distortion(
-    metric: Callable[[ArrayLike, ArrayLike], float], scores: ArrayLike, mos: ArrayLike, distortions: Sequence[str]
+    metric: Metric, scores: ArrayLike, mos: ArrayLike, distortions: Sequence[str]
 ) -> dict[str, float]:
     """A metric over the images of each kind of distortion, in alphabetical order.
 
@@ -191,7 +182,7 @@ def explain_undefined(scores: ArrayLike, mos: ArrayLike) -> str | None:
     return "all labels are equal" if _is_constant(labels) else None
 
 
-def _check(scores: ArrayLike, mos: ArrayLike, at_least: int = 3) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _check(scores: ArrayLike, mos: ArrayLike, at_least: int = 3) -> tuple[Array, Array]:
     predicted, labels = np.asarray(scores, dtype=np.float64), np.asarray(mos, dtype=np.float64)
     if predicted.ndim != 1 or predicted.shape != labels.shape:
         shapes = f"scores of shape {predicted.shape} and labels of shape {labels.shape}"
@@ -205,11 +196,18 @@ def _check(scores: ArrayLike, mos: ArrayLike, at_least: int = 3) -> tuple[NDArra
     return predicted, labels
 
 
-def _is_constant(values: NDArray[np.float64]) -> bool:
+def _is_constant(values: Array) -> bool:
     return bool(np.ptp(values) <= _ROUNDING * np.abs(values).max())
 
 
-def _pearson(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+def _correlate(
+    scores: ArrayLike, mos: ArrayLike, correlate: Callable[[Array, Array], float], at_least: int = 3
+) -> float:
+    predicted, labels = _check(scores, mos, at_least)
+    return math.nan if _is_constant(predicted) or _is_constant(labels) else correlate(predicted, labels)
+
+
+def _pearson(x: Array, y: Array) -> float:
     if _is_constant(x) or _is_constant(y):
         return float("nan")
     # Scaled before it is squared: numbers near the ends of the float range keep their correlation.
@@ -217,9 +215,7 @@ def _pearson(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     return float(np.clip(np.dot(x, y) / np.sqrt(np.dot(x, x) * np.dot(y, y)), -1, 1))
 
 
-def _standardize(
-    scores: NDArray[np.float64], mos: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], float, float, NDArray[np.float64], float, float]:
+def _standardize(scores: Array, mos: Array) -> tuple[Array, float, float, Array, float, float]:
     if _is_constant(scores):
         raise InputError("no logistic can be fitted: all scores are the same")
     # Labels that are all the same need no scale.
@@ -229,11 +225,11 @@ def _standardize(
 
 
 def _fit(
-    curve: Callable[[ArrayLike, ArrayLike], NDArray[np.float64]],
-    starts: list[NDArray[np.float64]],
-    scores: NDArray[np.float64],
-    mos: NDArray[np.float64],
-) -> NDArray[np.float64]:
+    curve: Callable[[ArrayLike, ArrayLike], Array],
+    starts: list[Array],
+    scores: Array,
+    mos: Array,
+) -> Array:
     # The best of a bounded number of steps is kept: a nearly linear relation is fitted ever better by ever
     # larger parameters and never converges.
     fits = [least_squares(lambda parameters: curve(scores, parameters) - mos, start, max_nfev=200) for start in starts]

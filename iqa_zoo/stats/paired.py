@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from iqa_zoo.errors import InputError
@@ -38,7 +38,11 @@ def compare_paired(
     >>> round(difference.mean, 4), round(difference.low, 4), round(difference.high, 4), difference.is_undecided
     (0.0233, -0.0269, 0.0735, True)
     """
-    a, b = check_pair(a_S, b_S, "split")
+    a, b = np.asarray(a_S, dtype=np.float64), np.asarray(b_S, dtype=np.float64)
+    if a.ndim != 1 or a.shape != b.shape:
+        raise InputError(f"values of shapes {a.shape} and {b.shape}; give one number to each split")
+    if (bad := ~(np.isfinite(a) & np.isfinite(b))).any():
+        raise InputError(f"split {int(np.argmax(bad))} has a value that is not finite")
     if len(a) < 2:
         raise InputError("one split has no spread; give at least two, or use bootstrap_difference")
     if not test_train_ratio >= 0:
@@ -118,14 +122,3 @@ def compute_srocc_p(scores_a: ArrayLike, scores_b: ArrayLike, mos: ArrayLike) ->
     if not np.isfinite([r_a, r_b, r_ab]).all():
         return float("nan")
     return compute_williams_p(r_a, r_b, r_ab, len(np.asarray(mos)))
-
-
-def check_pair(a: ArrayLike, b: ArrayLike, what: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Both as arrays of one finite number for each split or image (``what``); raises InputError."""
-    first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    if first.ndim != 1 or first.shape != second.shape:
-        raise InputError(f"values of shapes {first.shape} and {second.shape}; give one number to each {what}")
-    bad = ~(np.isfinite(first) & np.isfinite(second))
-    if bad.any():
-        raise InputError(f"{what} {int(np.argmax(bad))} has a value that is not finite")
-    return first, second

@@ -137,8 +137,8 @@ def test_two_levels_are_one_hypothesis():
 
 
 def test_effects_that_differ_in_sign_on_some_splits_only_are_two_hypotheses():
-    rows = [{}, {}]
-    made = factorial._add_effects(rows, [np.array([0.1, 0.1, 0.11]), np.array([0.1, -0.1, 0.11])], 0.25)
+    rows = [({}, np.array([0.1, 0.1, 0.11])), ({}, np.array([0.1, -0.1, 0.11]))]
+    made = factorial._add_effects(rows, 0.25)
     assert made[0]["p_holm"] == pytest.approx(2 * made[0]["p"])
 
 
