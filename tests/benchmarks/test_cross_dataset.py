@@ -3,7 +3,10 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from iqa_zoo.data.rated import RatedImages
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +74,13 @@ def test_data_that_cannot_be_used(script, arguments, says, capsys, tmp_path, mon
     monkeypatch.chdir(tmp_path)
     assert script.main(["deiqt", *arguments]) == 2
     assert says in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.fixture
+def data():
+    mos = np.random.default_rng(0).normal(size=80)
+    paths = tuple(Path(f"{i}.png") for i in range(80))
+    return RatedImages("toy", paths, mos, score_range=(-9, 9), licence="CC0", source="made up")
 
 
 def test_trainings_that_failed_have_no_differences(script, data):
