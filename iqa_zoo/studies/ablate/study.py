@@ -17,7 +17,7 @@ from iqa_zoo.studies.models import fit_to_frozen_features
 from iqa_zoo.studies.protocol import compute_parts_ratio, describe_conditions, load_data, make_study_splits
 from iqa_zoo.studies.runner import FrozenRunner, Record, describe_cache_use, select_succeeded
 from iqa_zoo.studies.spec import StudySpec, setting
-from iqa_zoo.studies.study import Results, Study
+from iqa_zoo.studies.study import Report, Results, Study
 from iqa_zoo.studies.summaries import differences, summarise
 
 TOLERANCE = 0.01  # share of the budget within which a variant counts as matched
@@ -43,7 +43,7 @@ class Ablate(Study):
     """Replace or remove the parts of a model one at a time, as it is and at the whole decoder's budget."""
 
     title = "an ablation"
-    report = report
+    report: ClassVar[Report] = report
     options: ClassVar[type] = Options
     takes_models = (1, 1)
 

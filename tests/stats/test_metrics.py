@@ -4,15 +4,16 @@ import scipy.stats
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from iqa_zoo.engine import metrics
-from iqa_zoo.engine.metrics import (
+from iqa_zoo.errors import InputError
+from iqa_zoo.stats import metrics
+from iqa_zoo.stats.metrics import (
     METRICS,
-    by_distortion,
     fit_logistic4,
     fit_logistic5,
     krocc,
     logistic4,
     logistic5,
+    measure_by_distortion,
     plcc,
     plcc_logistic4,
     plcc_logistic5,
@@ -20,7 +21,6 @@ from iqa_zoo.engine.metrics import (
     rmse_logistic4,
     srocc,
 )
-from iqa_zoo.errors import InputError
 
 JUDGES = {srocc: scipy.stats.spearmanr, krocc: scipy.stats.kendalltau, plcc: scipy.stats.pearsonr}
 CORRELATIONS = [*JUDGES, plcc_logistic4, plcc_logistic5]
@@ -167,10 +167,10 @@ def test_too_few_images_for_a_fit():
 def test_by_distortion():
     scores, mos = noisy(40)
     kinds = np.where(np.arange(40) % 2, "noise", "blur")
-    result = by_distortion(plcc, scores, mos, kinds.tolist())
+    result = measure_by_distortion(plcc, scores, mos, kinds.tolist())
     assert list(result) == ["blur", "noise"]
     assert result["noise"] == metrics.plcc(scores[1::2], mos[1::2])
     with pytest.raises(InputError, match="40 images and 1 distortions"):
-        by_distortion(plcc, scores, mos, ["blur"])
+        measure_by_distortion(plcc, scores, mos, ["blur"])
     with pytest.raises(InputError, match="distortion rare: 2 images"):
-        by_distortion(plcc, scores, mos, ["rare"] * 2 + ["blur"] * 38)
+        measure_by_distortion(plcc, scores, mos, ["rare"] * 2 + ["blur"] * 38)
