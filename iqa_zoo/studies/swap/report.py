@@ -12,13 +12,12 @@ from iqa_zoo.reports.table import Table, count
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.factorial import find_factors
 from iqa_zoo.stats.summary import is_defined
-from iqa_zoo.studies.swap.swaps import FACTORS
+from iqa_zoo.studies.swap.levels import FACTORS, WORDS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Results = dict[str, Any]
-WORDS = {"queries": "queries", "interactions": "mixing block", "memory": "memory", "head": "head"}
 UNITS = {"params": "parameters", "macs": "MACs"}
 SHOWN = 12  # interactions in their table
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from iqa_zoo.config import Config, part_parameters
 from iqa_zoo.errors import ConfigError, UnknownName, not_one_of
@@ -12,15 +13,18 @@ from iqa_zoo.registry import SLOTS
 FACTORS = ("queries", "interactions", "memory", "head")  # slots of a config, in the order in which data flows
 READER = "cross_attention"  # what reads the memory in every layer
 NONE = "none"  # the level of interactions that is the reader alone
+WORDS = {"queries": "queries", "interactions": "mixing block", "memory": "memory", "head": "head"}
+
+Levels = dict[str, str]  # of one combination: factor -> level
 
 
-def level_names(slot: str, chosen: Sequence[str] | None = None) -> list[str]:
+def list_levels(slot: str, chosen: Sequence[str] | None = None) -> list[str]:
     """The parts of a slot that are swapped, plugins included: all of the registry, or those chosen.
 
     Raises:
         UnknownName: a chosen name that the slot does not have.
 
-    >>> level_names("head", ["moe", "linear"])
+    >>> list_levels("head", ["moe", "linear"])
     ['moe', 'linear']
     """
     names = SLOTS[slot].names()
@@ -32,10 +36,10 @@ def level_names(slot: str, chosen: Sequence[str] | None = None) -> list[str]:
     return names if chosen is None else list(dict.fromkeys(chosen))
 
 
-def why_not(slot: str, name: str, available_stages: Sequence[int]) -> str | None:
+def explain_refusal(slot: str, name: str, available_stages: Sequence[int]) -> str | None:
     """Why a part cannot be a level at all, or None: it cannot be imported, needs arguments, or reads a stage the backbone lacks.
 
-    >>> why_not("memory", "grid_pool", [1, 2])
+    >>> explain_refusal("memory", "grid_pool", [1, 2])
     'reads stage 3, and the backbone has 1, 2'
     """
     if name == NONE:
@@ -43,7 +47,7 @@ def why_not(slot: str, name: str, available_stages: Sequence[int]) -> str | None
     try:
         parameters = part_parameters(slot, name)
     except Exception as error:  # whatever a plugin does wrong costs its own levels only
-        return in_a_line(error)
+        return format_error(error)
     needed = [key for key, parameter in parameters.items() if parameter.default is parameter.empty]
     if needed:
         return f"has no default for {', '.join(needed)}"
@@ -55,10 +59,10 @@ def why_not(slot: str, name: str, available_stages: Sequence[int]) -> str | None
     return None
 
 
-def in_a_line(error: Exception) -> str:
+def format_error(error: Exception) -> str:
     """What an error says, on one line.
 
-    >>> in_a_line(ConfigError(["head: hidden is 0"])), in_a_line(KeyError("a"))
+    >>> format_error(ConfigError(["head: hidden is 0"])), format_error(KeyError("a"))
     ('head: hidden is 0', "KeyError: 'a'")
     """
     if isinstance(error, ConfigError):
@@ -67,10 +71,10 @@ def in_a_line(error: Exception) -> str:
     return words if isinstance(error, ValueError | ImportError) else f"{type(error).__name__}: {words}"
 
 
-def combination_config(levels: Mapping[str, str], *, dim: int, depth: int) -> Config:
+def make_config(levels: Mapping[str, str], *, dim: int, depth: int) -> Config:
     """A config of one part each with its default settings: ``depth`` layers of the mixing block and cross-attention.
 
-    >>> cfg = combination_config(dict(queries="guided", interactions="none", memory="tokens", head="moe"), dim=96, depth=2)
+    >>> cfg = make_config(dict(queries="guided", interactions="none", memory="tokens", head="moe"), dim=96, depth=2)
     >>> cfg["interactions"], cfg["losses"]
     ([{'type': 'cross_attention'}, {'type': 'cross_attention'}], [{'type': 'l1'}])
     """
@@ -83,3 +87,21 @@ def combination_config(levels: Mapping[str, str], *, dim: int, depth: int) -> Co
         head=dict(type=levels["head"]),
         losses=[dict(type="l1")],
     )
+
+
+def group_refused(refused: Sequence[tuple[Levels, str]], levels: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+    """Return combinations that cannot be built, a row for each reason, named by the levels that they have in common.
+
+    >>> levels = dict(queries=["a", "b"], memory=["x", "y"])
+    >>> group_refused([(dict(queries="a", memory="x"), "no x"), (dict(queries="b", memory="x"), "no x")], levels)
+    [{'what': 'memory x', 'combinations': 2, 'reason': 'no x'}]
+    """
+    by_reason: dict[str, list[Levels]] = {}
+    for row, reason in refused:
+        by_reason.setdefault(reason, []).append(row)
+    found = []
+    for reason, rows in by_reason.items():
+        shared = {f: rows[0][f] for f in rows[0] if len({row[f] for row in rows}) == 1 and len(levels[f]) > 1}
+        what = ", ".join(f"{WORDS[factor]} {level}" for factor, level in shared.items()) or "several"
+        found.append({"what": what, "combinations": len(rows), "reason": reason})
+    return found
