@@ -14,7 +14,7 @@ from iqa_zoo.data.splits import Split
 from iqa_zoo.engine.features import FeatureBank
 from iqa_zoo.errors import InputError
 from iqa_zoo.stats.metrics import srocc
-from iqa_zoo.studies.layer_probe.probe import LevelVectors, full_config, level_vectors, probe_config, ridge_scores
+from iqa_zoo.studies.pooled_stages import LevelVectors, full_config, level_vectors, probe_config, ridge_scores
 
 SPLIT = Split(np.arange(60), np.arange(80, 100), np.arange(60, 80), "made up")
 IMAGE = torch.rand(2, 3, 96, 96, generator=torch.Generator().manual_seed(0))
