@@ -21,6 +21,7 @@ from rich.console import Console
 
 from iqa_zoo.budgets import Budget, measure_budget
 from iqa_zoo.budgets.measure import backbone_spec
+from iqa_zoo.budgets.throughput import measure_speed
 from iqa_zoo.build import build_model
 from iqa_zoo.commands.dataset_options import load_dataset
 from iqa_zoo.commands.shared import add_set_option, parse_path
@@ -57,7 +58,6 @@ from iqa_zoo.data.preflight import check_images
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.shared_images import find_shared_images
 from iqa_zoo.data.splits import Split
-from iqa_zoo.engine.latency import measure_speed
 from iqa_zoo.engine.summaries import differences, summarise, summarise_rules
 from iqa_zoo.identity import describe_origin
 from iqa_zoo.reports.cards import load_cards, plugin_cards, published, published_only
@@ -154,7 +154,7 @@ def compare(arguments: argparse.Namespace, console: Console) -> dict[str, Any] |
         splits = splits_of(arguments, data, usual) if data is not None else []
         results: dict[str, Any] = {
             "command": ["compare.py", *(Path(word).name if "/" in word else word for word in sys.argv[1:])],
-            **describe_origin(["iqa_zoo.engine.trainings" if frozen else "iqa_zoo.engine.training"]),
+            **describe_origin(["iqa_zoo.training.frozen.trainings" if frozen else "iqa_zoo.training.end_to_end.train"]),
             "threads": torch.get_num_threads(),
             "protocol": arguments.protocol,
             "yardstick": YARDSTICK if YARDSTICK in configs else None,
@@ -256,8 +256,8 @@ def train_frozen_all(work: Work, bench: Bench) -> dict[str, Any]:
 
 
 def train_end_to_end_all(work: Work, recipe: Recipe) -> dict[str, Any]:
-    from iqa_zoo.engine.end_to_end import EndToEnd, train_all_end_to_end
-    from iqa_zoo.engine.training import TrainingOptions
+    from iqa_zoo.training.end_to_end.train import TrainingOptions
+    from iqa_zoo.training.end_to_end.trainings import EndToEnd, train_all_end_to_end
 
     arguments = work.arguments
     folder = arguments.out or run_folder(arguments, *map(label_of, arguments.models))

@@ -47,14 +47,14 @@ from iqa_zoo.commands.study import (
 from iqa_zoo.config import Config
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
-from iqa_zoo.engine.evaluation import evaluate_scores
 from iqa_zoo.engine.probe import LevelVectors, full_config, probe_carrier, probe_config, ridge_scores
 from iqa_zoo.engine.summaries import differences, summarise
-from iqa_zoo.engine.trainings import Training, flat
 from iqa_zoo.errors import CheckpointError, InputError, IqaZooError
+from iqa_zoo.inference.evaluation import evaluate_scores
 from iqa_zoo.randomness import seeded
 from iqa_zoo.reports.probe import probe_figures, probe_sentences, probe_tables
 from iqa_zoo.reports.run import COLUMNS, Script
+from iqa_zoo.training.frozen.trainings import Training, flat
 
 DEFAULT = (
     "resnet50",

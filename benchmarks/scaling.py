@@ -19,6 +19,7 @@ import timm
 from rich.console import Console
 
 from iqa_zoo.budgets import Budget, measure_budget
+from iqa_zoo.budgets.throughput import measure_speed
 from iqa_zoo.build import build_model
 from iqa_zoo.commands.shared import parse_path
 from iqa_zoo.commands.study import (
@@ -49,7 +50,6 @@ from iqa_zoo.commands.study import (
 from iqa_zoo.config import Config, config_hash, resolve_config
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
-from iqa_zoo.engine.latency import measure_speed
 from iqa_zoo.engine.statistics import is_defined, median_iqr
 from iqa_zoo.engine.summaries import differences
 from iqa_zoo.errors import ConfigError, IqaZooError, UnknownName, closest

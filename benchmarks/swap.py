@@ -46,7 +46,6 @@ from iqa_zoo.commands.study import (
 from iqa_zoo.config import Config, config_hash, load_config, resolve_config
 from iqa_zoo.contracts import spec_of
 from iqa_zoo.engine.comparison import backbone_config
-from iqa_zoo.engine.frozen import on_frozen_features
 from iqa_zoo.engine.statistics import is_defined
 from iqa_zoo.engine.summaries import differences, summarise
 from iqa_zoo.engine.swaps import (
@@ -63,6 +62,7 @@ from iqa_zoo.engine.variants import ROUTING_LOSSES
 from iqa_zoo.errors import IqaZooError
 from iqa_zoo.reports.run import COLUMNS, Script
 from iqa_zoo.reports.swaps import WORDS, swap_figures, swap_tables, swap_verdicts
+from iqa_zoo.training.frozen.decoder import on_frozen_features
 
 SPLITS = 5
 BUDGETS = {"params": 1_000_000, "macs": 20_000_000}

@@ -84,8 +84,8 @@ def run(args: argparse.Namespace) -> int:
 
     read_run(args.model)  # before the dataset is read
     from iqa_zoo.data.loader import DecodedImages
-    from iqa_zoo.engine.evaluation import evaluate_scores
     from iqa_zoo.engine.metrics import explain_undefined
+    from iqa_zoo.inference.evaluation import evaluate_scores
     from iqa_zoo.inference.load_run import load_run
     from iqa_zoo.inference.predict import predict
 

@@ -20,6 +20,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import nn
 
 from iqa_zoo.budgets import Budget, match_budget, measure_budget
+from iqa_zoo.budgets.throughput import backbone_speed
+from iqa_zoo.budgets.training_time import seconds_a_step
 from iqa_zoo.build import build_backbone, build_model
 from iqa_zoo.cache import cache_folder
 from iqa_zoo.commands.dataset_options import add_dataset_options, add_look_alikes_option, load_dataset
@@ -33,14 +35,6 @@ from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.release import some
 from iqa_zoo.data.splits import Split, load_splits, make_splits
 from iqa_zoo.engine.comparison import backbone_config
-from iqa_zoo.engine.estimate import seconds_a_step
-from iqa_zoo.engine.extraction import extract_features
-from iqa_zoo.engine.features import FeatureBank, bank_shapes
-from iqa_zoo.engine.frozen import on_frozen_features
-from iqa_zoo.engine.latency import backbone_speed
-from iqa_zoo.engine.selection import RULES
-from iqa_zoo.engine.trainings import Elsewhere, Training, train_many
-from iqa_zoo.engine.workers import warm_up
 from iqa_zoo.errors import BudgetError, IqaZooError
 from iqa_zoo.identity import (
     describe_origin,
@@ -55,14 +49,20 @@ from iqa_zoo.randomness import seeded
 from iqa_zoo.registry import BACKBONES
 from iqa_zoo.reports.shared import format_number
 from iqa_zoo.training.devices import torch_device
+from iqa_zoo.training.frozen.decoder import on_frozen_features
+from iqa_zoo.training.frozen.extraction import extract_features
+from iqa_zoo.training.frozen.features import FeatureBank, bank_shapes
+from iqa_zoo.training.frozen.trainings import Elsewhere, Training, train_many
 from iqa_zoo.training.recipe import FrozenRecipe
+from iqa_zoo.training.selection import RULES
+from iqa_zoo.training.workers import warm_up
 from iqa_zoo.weights import split_key
 
 Tick = Callable[[int, int], None]
 Report = Callable[[str], Tick]
 Record = dict[str, Any]
 YARDSTICK = "linear_probe"
-TRAININGS = "iqa_zoo.engine.trainings"  # the module whose code, with that of the parts, trains
+TRAININGS = "iqa_zoo.training.frozen.trainings"  # the module whose code, with that of the parts, trains
 # Options that change no number: where results go, how many trainings run at a time and where, and what only stops or shows.
 NO_NUMBERS = (
     "out",

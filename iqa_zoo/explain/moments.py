@@ -9,14 +9,14 @@ from pathlib import Path
 import torch
 
 from iqa_zoo.build import build_model
-from iqa_zoo.engine.run_folder import RunFolder
-from iqa_zoo.engine.state import load_checkpoint
 from iqa_zoo.errors import CheckpointError
 from iqa_zoo.identity import identify_weights
 from iqa_zoo.inference.run import TrainedRun
 from iqa_zoo.quality_model import QualityModel
 from iqa_zoo.randomness import seeded
 from iqa_zoo.training.checkpoints import latest_checkpoint
+from iqa_zoo.training.run_folder import RunFolder
+from iqa_zoo.training.state import load_checkpoint
 from iqa_zoo.weights import load_weights
 
 SELECTED = "selected weights"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from iqa_zoo.build import build_model
-from iqa_zoo.engine.run_folder import RunFolder
 from iqa_zoo.errors import CheckpointError
 from iqa_zoo.inference.run import TrainedRun, read_run
 from iqa_zoo.inference.scorer import Scorer
 from iqa_zoo.training.devices import torch_device
 from iqa_zoo.training.label_scale import LabelScale
+from iqa_zoo.training.run_folder import RunFolder
 from iqa_zoo.weights import load_weights, read_state_dict
 
 

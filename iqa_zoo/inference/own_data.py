@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
-from iqa_zoo.engine.run_folder import RunFolder
 from iqa_zoo.identity import identify_images, identify_labels
 from iqa_zoo.inference.run import TrainedRun
+from iqa_zoo.training.run_folder import RunFolder
 
 
 def find_changes(trained: TrainedRun, data: RatedImages, own: Split, indices: NDArray[np.int64]) -> list[str]:

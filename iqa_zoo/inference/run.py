@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from iqa_zoo.engine.run_folder import FORMAT, RunFolder
 from iqa_zoo.errors import CheckpointError, UnknownName, not_one_of
+from iqa_zoo.training.run_folder import FORMAT, RunFolder
 
 Number = (int, float)
 

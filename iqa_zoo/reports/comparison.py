@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import Any
 
-from iqa_zoo.engine.selection import RULES
 from iqa_zoo.engine.statistics import Difference, is_defined, median_iqr
 from iqa_zoo.reports.shared import (
     COLUMNS,
@@ -17,6 +16,7 @@ from iqa_zoo.reports.shared import (
     undefined_notes,
 )
 from iqa_zoo.reports.table import Table, count
+from iqa_zoo.training.selection import RULES
 
 Results = dict[str, Any]
 HUMAN_LABELS = ("MOS", "DMOS")

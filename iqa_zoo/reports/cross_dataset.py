@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from iqa_zoo.engine.selection import RULES
 from iqa_zoo.reports.comparison import cache_notes, decoders_table, left_out_notes
 from iqa_zoo.reports.shared import (
     COLUMNS,
@@ -18,6 +17,7 @@ from iqa_zoo.reports.shared import (
     undefined_notes,
 )
 from iqa_zoo.reports.table import Table
+from iqa_zoo.training.selection import RULES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -30,7 +30,7 @@ def test_the_features_of_the_plain_loop_are_those_of_the_bank(load_script):
     import torch
 
     from iqa_zoo.contracts import FeatureSpec, StageInfo
-    from iqa_zoo.engine.features import FeatureBank
+    from iqa_zoo.training.frozen.features import FeatureBank
 
     script = load_script("engine")
     rng = np.random.default_rng(0)

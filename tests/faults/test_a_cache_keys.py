@@ -23,10 +23,10 @@ from iqa_zoo.build import build_model
 from iqa_zoo.commands.study import Bars, Bench
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split, make_splits
-from iqa_zoo.engine import extraction
-from iqa_zoo.engine.trainings import Elsewhere, Identities, Training
 from iqa_zoo.identity import identify_images
 from iqa_zoo.randomness import seeded
+from iqa_zoo.training.frozen import extraction
+from iqa_zoo.training.frozen.trainings import Elsewhere, Identities, Training
 from iqa_zoo.training.recipe import FrozenRecipe
 
 COMPARE = Path(__file__).resolve().parents[2] / "benchmarks" / "compare.py"

@@ -14,11 +14,13 @@ from iqa_zoo.budgets.measure import backbone_shapes
 from iqa_zoo.build import build_decoder, build_model
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
-from iqa_zoo.engine import frozen, hooks, training
 from iqa_zoo.engine.comparison import backbone_config
-from iqa_zoo.engine.features import FeatureBank
-from iqa_zoo.engine.training import TrainingOptions, train_model
 from iqa_zoo.errors import InputError
+from iqa_zoo.training.end_to_end import hooks
+from iqa_zoo.training.end_to_end import train as training
+from iqa_zoo.training.end_to_end.train import TrainingOptions, train_model
+from iqa_zoo.training.frozen import decoder as frozen
+from iqa_zoo.training.frozen.features import FeatureBank
 from iqa_zoo.training.optimizer import decayed_parameters
 from iqa_zoo.training.recipe import FrozenRecipe, Recipe
 from iqa_zoo.training.schedule import rate_factor

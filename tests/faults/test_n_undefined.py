@@ -19,8 +19,8 @@ import yaml
 from PIL import Image
 
 from iqa_zoo.commands.study import gather
-from iqa_zoo.engine.selection import choose, every_rule
 from iqa_zoo.engine.swaps import analyse
+from iqa_zoo.training.selection import choose, every_rule
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 CONSTANT_HEAD = '''

@@ -20,12 +20,12 @@ from torch.nn import functional as F
 import iqa_zoo
 from iqa_zoo.contracts import Features, FeatureSpec, QualityOutput, StageInfo
 from iqa_zoo.engine.comparison import backbone_config
-from iqa_zoo.engine.frozen import on_frozen_features
 from iqa_zoo.errors import CheckpointError
 from iqa_zoo.released import import_released
 from iqa_zoo.testing import LossContract
 from iqa_zoo.testing.released import filled, noise
 from iqa_zoo.testing.witness import macs_by_torch
+from iqa_zoo.training.frozen.decoder import on_frozen_features
 from iqa_zoo.training.recipe import load_recipe
 
 ORIGIN = "iqa-zoo-tres 0.1.0"

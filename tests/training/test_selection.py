@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iqa_zoo.engine.selection import RULES, check_rule, choose, every_rule
 from iqa_zoo.errors import InputError
+from iqa_zoo.training.selection import RULES, check_rule, choose, every_rule
 
 SROCC = st.floats(-1, 1) | st.just(math.nan)
 

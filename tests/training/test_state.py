@@ -8,15 +8,15 @@ import pytest
 import torch
 from torch import nn
 
-from iqa_zoo.engine.state import (
+from iqa_zoo.errors import CheckpointError, InputError
+from iqa_zoo.training.checkpoints import latest_checkpoint
+from iqa_zoo.training.state import (
     load_checkpoint,
     optimizer_tensors,
     restore_optimizer,
     save_checkpoint,
     save_tensors,
 )
-from iqa_zoo.errors import CheckpointError, InputError
-from iqa_zoo.training.checkpoints import latest_checkpoint
 
 TENSORS = {"model": {"a": torch.arange(6.0).view(2, 3)}, "ema": {"steps": torch.tensor(3)}}
 
@@ -91,7 +91,7 @@ def test_tensors_appear_whole_or_not_at_all(tmp_path, monkeypatch):
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("iqa_zoo.engine.state.save_file", cut)
+    monkeypatch.setattr("iqa_zoo.training.state.save_file", cut)
     with pytest.raises(OSError, match="No space"):
         save_tensors({"a": torch.ones(3)}, file)
     assert file.read_bytes() == before

@@ -11,12 +11,12 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from iqa_zoo.engine import sharded
-from iqa_zoo.engine.run_folder import RunFolder
-from iqa_zoo.engine.sharded import blocks
 from iqa_zoo.errors import InputError
 from iqa_zoo.inference.load_run import load_run
 from iqa_zoo.training.checkpoints import latest_checkpoint
+from iqa_zoo.training.end_to_end import sharded
+from iqa_zoo.training.end_to_end.sharded import blocks
+from iqa_zoo.training.run_folder import RunFolder
 from iqa_zoo.training.shards import load_whole, local, whole
 
 HERE = Path(__file__).parent
@@ -30,10 +30,11 @@ import torch
 from conftest import drawn, parted
 from torch import distributed
 from torch.distributed.tensor import DTensor
-from iqa_zoo.engine import hooks, sharded
+from iqa_zoo.training.end_to_end import hooks
+from iqa_zoo.training.end_to_end import sharded
 from iqa_zoo.training.recipe import Recipe
 from iqa_zoo.training import shards
-from iqa_zoo.engine.training import TrainingOptions, train_model
+from iqa_zoo.training.end_to_end.train import TrainingOptions, train_model
 
 folder, model, recipe = Path(sys.argv[2]), json.loads(sys.argv[3]), Recipe(**json.loads(sys.argv[4]))
 sharded.SMALLEST = 1000  # of a model this small, too, some blocks are gathered on their own
@@ -212,7 +213,7 @@ def test_it_needs_several_processes_and_no_loss_scaling(train, tmp_path, monkeyp
     with pytest.raises(InputError, match="needs several processes: start it with torchrun"):
         train(sharded=True)
     monkeypatch.setattr(os, "environ", {**os.environ, "WORLD_SIZE": "2"})
-    monkeypatch.setattr("iqa_zoo.engine.training.begin_processes", lambda device: device)
+    monkeypatch.setattr("iqa_zoo.training.end_to_end.train.begin_processes", lambda device: device)
     with pytest.raises(InputError, match="float16 cannot be trained sharded.*bfloat16"):
         train(sharded=True, changes=dict(precision="float16"))
     assert not (tmp_path / "run").exists()

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iqa_zoo.engine.run_folder import FORMAT, FREE, RunFolder, differences
 from iqa_zoo.errors import CheckpointError, InputError
+from iqa_zoo.training.run_folder import FORMAT, FREE, RunFolder, differences
 
 RUN = {"seed": 0, "recipe": {"lr": 1e-3, "freeze": ("a",)}, "model": {"interactions": [{"type": "x", "k": 1}]}}
 

@@ -22,7 +22,6 @@ from iqa_zoo.contracts import Features, FeatureSpec, spec_of
 from iqa_zoo.data.crops import load_grid_crops
 from iqa_zoo.data.prefetch import prefetch
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.engine.features import FeatureBank, checksum, open_bank
 from iqa_zoo.errors import InputError
 from iqa_zoo.identity import (
     digest,
@@ -33,6 +32,7 @@ from iqa_zoo.identity import (
     identify_weights,
 )
 from iqa_zoo.randomness import seeded
+from iqa_zoo.training.frozen.features import FeatureBank, checksum, open_bank
 
 FORMAT = 3  # part of every key: raise it when what is stored changes
 BATCH = 8  # crops a forward pass: activations that stay near the processor are faster than larger batches

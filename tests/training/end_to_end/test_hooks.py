@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from iqa_zoo.engine.hooks import Epochs, Steps, stops_early
-from iqa_zoo.engine.run_folder import RunFolder
 from iqa_zoo.errors import InputError
 from iqa_zoo.training.checkpoints import latest_checkpoint
+from iqa_zoo.training.end_to_end.hooks import Epochs, Steps, stops_early
 from iqa_zoo.training.recipe import Recipe
+from iqa_zoo.training.run_folder import RunFolder
 from iqa_zoo.training.schedule import rate_factor
 
 

@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
+from iqa_zoo.budgets.throughput import measure_speed
 from iqa_zoo.contracts import FeatureSpec
-from iqa_zoo.engine.latency import measure_speed
 
 
 class Noted(nn.Module):

@@ -3,7 +3,7 @@
 run.json             what the numbers depend on: configs, recipe, data, split, seed, code, versions of libraries
 split.json           the split, as a file that others can use
 history.json         every epoch: loss, validation metrics, rate, seconds
-checkpoints/         the state to go on from (iqa_zoo.engine.state)
+checkpoints/         the state to go on from (iqa_zoo.training.state)
 weights.safetensors  the weights of the selected epoch
 result.json          test metrics and predictions, once it is finished
 log/                 what mmengine's backends write

@@ -15,16 +15,16 @@ from iqa_zoo.data.loader import DecodedImages
 from iqa_zoo.data.preflight import check_images
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
-from iqa_zoo.engine.evaluation import FEWEST
-from iqa_zoo.engine.processes import get_rank, get_world, share
-from iqa_zoo.engine.run_folder import RunFolder
-from iqa_zoo.engine.runner import check_trackers
 from iqa_zoo.errors import InputError
+from iqa_zoo.inference.evaluation import FEWEST
 from iqa_zoo.outputs import check_folder_writable
+from iqa_zoo.training.end_to_end.runner import check_trackers
+from iqa_zoo.training.processes import get_rank, get_world, share
 from iqa_zoo.training.recipe import Recipe
+from iqa_zoo.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from iqa_zoo.engine.training import TrainingOptions
+    from iqa_zoo.training.end_to_end.train import TrainingOptions
 
 
 def check_precision(recipe: Recipe, device: torch.device, sharded: bool) -> None:

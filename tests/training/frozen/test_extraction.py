@@ -11,9 +11,9 @@ from iqa_zoo.build import build_backbone
 from iqa_zoo.contracts import FeatureSpec, StageInfo
 from iqa_zoo.data.crops import load_grid_crops
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.engine.extraction import extract_features
-from iqa_zoo.engine.features import FeatureBank, bank_shapes
 from iqa_zoo.errors import InputError
+from iqa_zoo.training.frozen.extraction import extract_features
+from iqa_zoo.training.frozen.features import FeatureBank, bank_shapes
 
 BACKBONES = {
     "map": dict(type="timm_features", name="test_resnet", stages=[3, 4], image_size=64),

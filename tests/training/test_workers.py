@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from iqa_zoo.engine import workers
-from iqa_zoo.engine.workers import Failure, run_all
 from iqa_zoo.errors import InputError
+from iqa_zoo.training import workers
+from iqa_zoo.training.workers import Failure, run_all
 
 
 @pytest.fixture(autouse=True)
@@ -92,7 +92,7 @@ def test_workers_come_from_one_server_that_has_imported_what_a_training_needs():
 @pytest.mark.slow
 def test_workers_end_with_a_parent_that_is_killed(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from iqa_zoo.engine.workers import run_all; "
+        "import sys; from pathlib import Path; from iqa_zoo.training.workers import run_all; "
         "from tests.engine.test_workers import waits; list(run_all(waits, [(sys.argv[1], i) for i in range(2)], jobs=2))"
     )
     root = Path(__file__).parents[2]

@@ -12,10 +12,6 @@ from iqa_zoo.config import Config, config_hash, resolve_config
 from iqa_zoo.data.loader import DecodedImages
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
-from iqa_zoo.engine.run_folder import hold_run
-from iqa_zoo.engine.training import TrainingOptions, train_model
-from iqa_zoo.engine.trainings import Record, evaluate_elsewhere, flat
-from iqa_zoo.engine.workers import failure
 from iqa_zoo.identity import (
     digest,
     find_part_modules,
@@ -28,9 +24,13 @@ from iqa_zoo.identity import (
 from iqa_zoo.inference.load_run import load_run
 from iqa_zoo.inference.predict import predict
 from iqa_zoo.training.devices import torch_device
+from iqa_zoo.training.end_to_end.train import TrainingOptions, train_model
+from iqa_zoo.training.frozen.trainings import Record, evaluate_elsewhere, flat
 from iqa_zoo.training.recipe import Recipe
+from iqa_zoo.training.run_folder import hold_run
+from iqa_zoo.training.workers import failure
 
-TRAINING = "iqa_zoo.engine.training"  # the module whose code, with that of the parts, trains
+TRAINING = "iqa_zoo.training.end_to_end.train"  # the module whose code, with that of the parts, trains
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.engine.evaluation import FEWEST, evaluate_scores
 from iqa_zoo.engine.metrics import METRICS, srocc
+from iqa_zoo.inference.evaluation import FEWEST, evaluate_scores
 
 
 def rated(distortions=None, count=20):

@@ -2,9 +2,9 @@
 
 import pytest
 
-from iqa_zoo.engine import processes
-from iqa_zoo.engine.processes import share
 from iqa_zoo.errors import InputError
+from iqa_zoo.training import processes
+from iqa_zoo.training.processes import share
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from iqa_zoo.build import build_model
-from iqa_zoo.engine.trainable import Trainable
 from iqa_zoo.inference.scorer import Scorer, in_eval_mode
+from iqa_zoo.training.end_to_end.trainable import Trainable
 from iqa_zoo.training.label_scale import LabelScale
 
 

@@ -14,22 +14,22 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor, distributed, nn
 
-from iqa_zoo.engine.run_folder import RunFolder
-from iqa_zoo.engine.selection import choose, known_or_lowest
-from iqa_zoo.engine.state import (
+from iqa_zoo.errors import InputError
+from iqa_zoo.randomness import set_seed
+from iqa_zoo.training.averaging import MovingAverage
+from iqa_zoo.training.checkpoints import latest_checkpoint
+from iqa_zoo.training.recipe import Recipe
+from iqa_zoo.training.run_folder import RunFolder
+from iqa_zoo.training.schedule import rate_factor, set_rates
+from iqa_zoo.training.selection import choose, known_or_lowest
+from iqa_zoo.training.shards import load_whole, local, whole
+from iqa_zoo.training.state import (
     load_checkpoint,
     optimizer_tensors,
     restore_optimizer,
     save_checkpoint,
     save_tensors,
 )
-from iqa_zoo.errors import InputError
-from iqa_zoo.randomness import set_seed
-from iqa_zoo.training.averaging import MovingAverage
-from iqa_zoo.training.checkpoints import latest_checkpoint
-from iqa_zoo.training.recipe import Recipe
-from iqa_zoo.training.schedule import rate_factor, set_rates
-from iqa_zoo.training.shards import load_whole, local, whole
 
 Measure = Callable[[str], Mapping[str, float] | None]  # part -> metrics
 Progress = Callable[[str, int, int], None]  # (what is said, steps done, steps in all)

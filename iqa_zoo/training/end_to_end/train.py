@@ -18,22 +18,6 @@ from iqa_zoo.config import config_hash
 from iqa_zoo.data.loader import CropLoader, DecodedImages
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split, save_splits
-from iqa_zoo.engine.checks import (
-    check_disk,
-    check_options,
-    check_parts,
-    check_precision,
-    check_split_images,
-    count_passes,
-)
-from iqa_zoo.engine.evaluation import evaluate_scores
-from iqa_zoo.engine.hooks import Epochs, Steps, images_told
-from iqa_zoo.engine.processes import begin_processes, get_rank, get_world, wait
-from iqa_zoo.engine.run_folder import RunFolder
-from iqa_zoo.engine.runner import ZooRunner, log_settings, make_optim_wrapper, run_quietly
-from iqa_zoo.engine.selection import check_rule, every_rule
-from iqa_zoo.engine.sharded import shard
-from iqa_zoo.engine.trainable import Trainable
 from iqa_zoo.errors import InputError
 from iqa_zoo.identity import (
     find_part_modules,
@@ -43,16 +27,32 @@ from iqa_zoo.identity import (
     identify_libraries,
     identify_weights,
 )
+from iqa_zoo.inference.evaluation import evaluate_scores
 from iqa_zoo.inference.predict import predict
 from iqa_zoo.inference.scorer import Scorer
 from iqa_zoo.quality_model import QualityModel
 from iqa_zoo.randomness import seeded
 from iqa_zoo.training.checkpoints import latest_checkpoint
 from iqa_zoo.training.devices import torch_device
+from iqa_zoo.training.end_to_end.checks import (
+    check_disk,
+    check_options,
+    check_parts,
+    check_precision,
+    check_split_images,
+    count_passes,
+)
+from iqa_zoo.training.end_to_end.hooks import Epochs, Steps, images_told
+from iqa_zoo.training.end_to_end.runner import ZooRunner, log_settings, make_optim_wrapper, run_quietly
+from iqa_zoo.training.end_to_end.sharded import shard
+from iqa_zoo.training.end_to_end.trainable import Trainable
 from iqa_zoo.training.freezing import freeze
 from iqa_zoo.training.label_scale import LabelScale, fit_label_scale
 from iqa_zoo.training.optimizer import make_optimizer
+from iqa_zoo.training.processes import begin_processes, get_rank, get_world, wait
 from iqa_zoo.training.recipe import Recipe
+from iqa_zoo.training.run_folder import RunFolder
+from iqa_zoo.training.selection import check_rule, every_rule
 from iqa_zoo.weights import load_weights, read_state_dict
 
 Progress = Callable[[str, int, int], None]  # (what is said, steps done, steps in all)
@@ -75,14 +75,14 @@ class TrainingOptions:
     """What a training does besides computing: none of it changes the weights.
 
     Args:
-        selection: a rule of :data:`iqa_zoo.engine.selection.RULES`.
+        selection: a rule of :data:`iqa_zoo.training.selection.RULES`.
         peek: measure the test part after every epoch as well, so that every rule's report can be compared. The rule
             that selects does not look at it, unless it is ``test-oracle``.
         resume: go on from the last checkpoint of the folder, where there is one.
         save_steps: keep a checkpoint every so many steps besides that of each epoch.
-        trackers: names of :data:`iqa_zoo.engine.runner.TRACKERS`.
+        trackers: names of :data:`iqa_zoo.training.end_to_end.runner.TRACKERS`.
         device: as torch names it; CUDA where there is one.
-        sharded: the processes share out weights, gradients and optimizer state (:mod:`iqa_zoo.engine.sharded`), for a
+        sharded: the processes share out weights, gradients and optimizer state (:mod:`iqa_zoo.training.end_to_end.sharded`), for a
             model that cannot be trained in one's memory; to test, each holds all weights. What is kept on disk is the same.
         memory_bytes: for decoded images.
     """
@@ -121,7 +121,7 @@ def train_model(
         data: rated images.
         split: with a validation part, if the selection or an early stop reads one.
         recipe: how.
-        folder: where the run is kept (:mod:`iqa_zoo.engine.run_folder`).
+        folder: where the run is kept (:mod:`iqa_zoo.training.run_folder`).
         seed: of the initial weights, the order of images, the crops and what is random in the model.
         pretrained, weights: as for :func:`iqa_zoo.build_model`.
         recipe_name: noted in ``run.json`` beside the recipe's values, which alone count.

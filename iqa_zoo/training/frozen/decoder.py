@@ -17,18 +17,18 @@ from iqa_zoo.build import build_decoder
 from iqa_zoo.config import Config
 from iqa_zoo.contracts import Features
 from iqa_zoo.data.splits import Split
-from iqa_zoo.engine.features import FeatureBank
 from iqa_zoo.engine.metrics import METRICS
-from iqa_zoo.engine.selection import choose
 from iqa_zoo.errors import InputError, IqaZooError
 from iqa_zoo.interactions.attention import compute_for_few_queries
 from iqa_zoo.registry import LOSSES
 from iqa_zoo.training.averaging import MovingAverage
 from iqa_zoo.training.devices import in_precision
+from iqa_zoo.training.frozen.features import FeatureBank
 from iqa_zoo.training.label_scale import LabelScale, fit_label_scale
 from iqa_zoo.training.optimizer import make_optimizer
 from iqa_zoo.training.recipe import FrozenRecipe
 from iqa_zoo.training.schedule import rate_factor, set_rates
+from iqa_zoo.training.selection import choose
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def train_frozen(
         split: its validation part may be empty where the rule does not read it.
         recipe: how.
         seed: see above.
-        rule: of :data:`iqa_zoo.engine.selection.RULES`.
+        rule: of :data:`iqa_zoo.training.selection.RULES`.
         every_rule: note the test metrics of every measured epoch, so that the rules can be compared.
         elsewhere: features of other datasets to predict, from the same backbone.
         device: where the decoder is trained, as torch names it.

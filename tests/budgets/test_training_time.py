@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from iqa_zoo import model_config
-from iqa_zoo.engine import estimate
-from iqa_zoo.engine.estimate import seconds_a_step, step_seconds
+from iqa_zoo.budgets import training_time as estimate
+from iqa_zoo.budgets.training_time import seconds_a_step, step_seconds
 from iqa_zoo.training.recipe import FrozenRecipe
 
 RECIPE = FrozenRecipe(precision="float32", batch_size=2)

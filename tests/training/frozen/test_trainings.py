@@ -9,9 +9,9 @@ import pytest
 
 from iqa_zoo.config import config_hash
 from iqa_zoo.data.splits import Split
-from iqa_zoo.engine import trainings
-from iqa_zoo.engine.frozen import FrozenRun
-from iqa_zoo.engine.trainings import Elsewhere, Identities, Training, train_many, train_one
+from iqa_zoo.training.frozen import trainings
+from iqa_zoo.training.frozen.decoder import FrozenRun
+from iqa_zoo.training.frozen.trainings import Elsewhere, Identities, Training, train_many, train_one
 from iqa_zoo.training.recipe import FrozenRecipe
 
 

@@ -20,11 +20,11 @@ from mmengine.visualization import Visualizer
 from torch import nn
 from torch.distributed.fsdp import FSDPModule
 
-from iqa_zoo.engine.processes import get_rank, get_world
-from iqa_zoo.engine.run_folder import RunFolder
-from iqa_zoo.engine.sharded import ShardedOptimWrapper
 from iqa_zoo.errors import InputError, not_one_of
+from iqa_zoo.training.end_to_end.sharded import ShardedOptimWrapper
+from iqa_zoo.training.processes import get_rank, get_world
 from iqa_zoo.training.recipe import Recipe
+from iqa_zoo.training.run_folder import RunFolder
 
 # Backends that mmengine writes scalars to, by the name that --track takes; all but the first need a package of their own.
 TRACKERS = {

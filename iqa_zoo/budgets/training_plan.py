@@ -12,12 +12,12 @@ from iqa_zoo.build import build_model
 from iqa_zoo.config import Config, config_hash
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
-from iqa_zoo.engine.checks import check_split_images, count_bytes, count_passes
-from iqa_zoo.engine.trainable import Trainable
-from iqa_zoo.engine.training import TrainingOptions
 from iqa_zoo.inference.scorer import Scorer
 from iqa_zoo.quality_model import QualityModel
 from iqa_zoo.training.devices import torch_device
+from iqa_zoo.training.end_to_end.checks import check_split_images, count_bytes, count_passes
+from iqa_zoo.training.end_to_end.train import TrainingOptions
+from iqa_zoo.training.end_to_end.trainable import Trainable
 from iqa_zoo.training.freezing import freeze
 from iqa_zoo.training.recipe import Recipe
 

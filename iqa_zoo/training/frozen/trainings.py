@@ -18,14 +18,14 @@ from iqa_zoo.cache import not_writable, write_file
 from iqa_zoo.config import Config, config_hash, resolve_config
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
-from iqa_zoo.engine.evaluation import evaluate_scores
-from iqa_zoo.engine.features import FeatureBank
-from iqa_zoo.engine.frozen import train_frozen
-from iqa_zoo.engine.selection import every_rule
-from iqa_zoo.engine.workers import Failure, run_all
 from iqa_zoo.identity import digest, find_part_modules, identify_code, identify_labels, identify_libraries
+from iqa_zoo.inference.evaluation import evaluate_scores
 from iqa_zoo.randomness import seeded
+from iqa_zoo.training.frozen.decoder import train_frozen
+from iqa_zoo.training.frozen.features import FeatureBank
 from iqa_zoo.training.recipe import FrozenRecipe
+from iqa_zoo.training.selection import every_rule
+from iqa_zoo.training.workers import Failure, run_all
 
 FORMAT = 1  # part of every key: raise it when what is kept changes
 ABANDONED = 600  # seconds after which a file that was not renamed belongs to a process that was killed

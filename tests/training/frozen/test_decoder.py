@@ -10,12 +10,12 @@ from sklearn.linear_model import Ridge
 
 from iqa_zoo.contracts import FeatureSpec, StageInfo
 from iqa_zoo.data.splits import Split
-from iqa_zoo.engine.features import FeatureBank
-from iqa_zoo.engine.frozen import on_frozen_features, train_frozen
 from iqa_zoo.engine.metrics import srocc
-from iqa_zoo.engine.selection import RULES, choose
 from iqa_zoo.errors import InputError, IqaZooError
+from iqa_zoo.training.frozen.decoder import on_frozen_features, train_frozen
+from iqa_zoo.training.frozen.features import FeatureBank
 from iqa_zoo.training.recipe import FrozenRecipe
+from iqa_zoo.training.selection import RULES, choose
 
 SPEC = FeatureSpec({3: StageInfo(6, 16), 4: StageInfo(8, 32)}, 8, 8, 128, token_stage=4)
 SPLIT = Split(np.arange(80), np.arange(96, 120), np.arange(80, 96), "made up")

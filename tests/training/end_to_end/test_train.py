@@ -21,14 +21,16 @@ from torch import nn
 from iqa_zoo.build import build_model
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split, load_splits
-from iqa_zoo.engine import runner, state, training
-from iqa_zoo.engine.runner import TRACKERS
-from iqa_zoo.engine.trainable import Trainable
-from iqa_zoo.engine.training import ResultNotWritten, TrainingOptions, train_model
 from iqa_zoo.errors import CheckpointError, ConfigError, InputError, UnknownName
 from iqa_zoo.inference.load_run import load_run
 from iqa_zoo.inference.predict import predict
+from iqa_zoo.training import state
 from iqa_zoo.training.checkpoints import latest_checkpoint
+from iqa_zoo.training.end_to_end import runner
+from iqa_zoo.training.end_to_end import train as training
+from iqa_zoo.training.end_to_end.runner import TRACKERS
+from iqa_zoo.training.end_to_end.train import ResultNotWritten, TrainingOptions, train_model
+from iqa_zoo.training.end_to_end.trainable import Trainable
 from iqa_zoo.training.freezing import freeze
 
 HERE = Path(__file__).parent
@@ -77,9 +79,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from conftest import drawn, parted
-from iqa_zoo.engine import state
+from iqa_zoo.training import state
 from iqa_zoo.training.recipe import Recipe
-from iqa_zoo.engine.training import TrainingOptions, train_model
+from iqa_zoo.training.end_to_end.train import TrainingOptions, train_model
 
 folder, case = Path(sys.argv[1]), json.loads(sys.argv[2])
 data = drawn(folder / "images")
@@ -198,8 +200,8 @@ from conftest import drawn, parted
 from torch import distributed
 from iqa_zoo.inference.predict import predict
 from iqa_zoo.training.recipe import Recipe
-from iqa_zoo.engine.trainable import Trainable
-from iqa_zoo.engine.training import TrainingOptions, train_model
+from iqa_zoo.training.end_to_end.trainable import Trainable
+from iqa_zoo.training.end_to_end.train import TrainingOptions, train_model
 from iqa_zoo.inference.load_run import load_run
 
 folder, model, recipe = Path(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])

@@ -28,7 +28,10 @@ import torch
 from iqa_zoo.errors import InputError, IqaZooError
 
 TRIES = 2
-PRELOADED = ["iqa_zoo.engine.trainings", "iqa_zoo.backbones.timm_features"]  # what a training imports, torch included
+PRELOADED = [
+    "iqa_zoo.training.frozen.trainings",
+    "iqa_zoo.backbones.timm_features",
+]  # what a training imports, torch included
 Call = tuple[Any, ...]
 LOST = (BrokenProcessPool, EOFError, ConnectionError)  # a worker was killed, or the server that workers are forked from
 
