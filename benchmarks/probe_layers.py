@@ -50,11 +50,11 @@ from iqa_zoo.data.splits import Split
 from iqa_zoo.engine.probe import LevelVectors, full_config, probe_carrier, probe_config, ridge_scores
 from iqa_zoo.engine.summaries import differences, summarise
 from iqa_zoo.errors import CheckpointError, InputError, IqaZooError
-from iqa_zoo.inference.evaluation import evaluate_scores
+from iqa_zoo.inference.evaluation import evaluate_scores, flatten_metrics
 from iqa_zoo.randomness import seeded
 from iqa_zoo.reports.probe import probe_figures, probe_sentences, probe_tables
 from iqa_zoo.reports.run import COLUMNS, Script
-from iqa_zoo.training.frozen.trainings import Training, flat
+from iqa_zoo.training.frozen.trainings import Training
 
 DEFAULT = (
     "resnet50",
@@ -257,7 +257,7 @@ def probe(
                         "model": each.model(level, "ridge"),
                         "split": split.id,
                         "seed": arguments.seed + number,
-                        **flat(evaluate_scores(scores, data, split.test)),
+                        **flatten_metrics(evaluate_scores(scores, data, split.test)),
                         "seconds": time.perf_counter() - seconds,
                         **about(each, level, "ridge"),
                     }

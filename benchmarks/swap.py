@@ -62,7 +62,7 @@ from iqa_zoo.engine.variants import ROUTING_LOSSES
 from iqa_zoo.errors import IqaZooError
 from iqa_zoo.reports.run import COLUMNS, Script
 from iqa_zoo.reports.swaps import WORDS, swap_figures, swap_tables, swap_verdicts
-from iqa_zoo.training.frozen.decoder import on_frozen_features
+from iqa_zoo.training.frozen.decoder import drop_mirrored_losses
 
 SPLITS = 5
 BUDGETS = {"params": 1_000_000, "macs": 20_000_000}
@@ -190,7 +190,7 @@ def budget_owner(arguments: argparse.Namespace) -> Config | None:
         return None
     owner = load_config(arguments.budget)
     resolve_config(owner)  # all names and keys, before any work
-    return on_frozen_features(owner)[0]
+    return drop_mirrored_losses(owner)[0]
 
 
 def budget_target(arguments: argparse.Namespace, owner: Config | None, bench: Bench) -> int:

@@ -9,7 +9,9 @@ from iqa_zoo.source_files import find_sources
 SHOWS = ("reports", "commands", "explain", "cli")
 
 
-@pytest.mark.parametrize("module", ["frozen.trainings", "frozen.extraction", "end_to_end.train", "frozen.decoder", "end_to_end.trainings"])
+@pytest.mark.parametrize(
+    "module", ["frozen.trainings", "frozen.extraction", "end_to_end.train", "frozen.decoder", "end_to_end.trainings"]
+)
 def test_nothing_that_only_shows_is_part_of_what_computes(module):
     files = find_sources([f"iqa_zoo.training.{module}"]).files
     assert f"iqa_zoo.training.{module}" in files

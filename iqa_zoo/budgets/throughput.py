@@ -72,7 +72,7 @@ def _seconds(model: QualityModel, batch: int) -> float:
     return time.perf_counter() - started
 
 
-def backbone_speed(backbone: nn.Module, batch: int = 8) -> float:
+def measure_backbone_speed(backbone: nn.Module, batch: int = 8) -> float:
     """Images a second of a backbone in evaluation mode, from one timed forward pass after another to warm up."""
     size = spec_of(backbone).image_size
     tensor = next((tensor for tensor in backbone.state_dict().values()), torch.empty(0))

@@ -14,7 +14,7 @@ from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
 from iqa_zoo.inference.scorer import Scorer
 from iqa_zoo.quality_model import QualityModel
-from iqa_zoo.training.devices import torch_device
+from iqa_zoo.training.devices import select_device
 from iqa_zoo.training.end_to_end.checks import check_split_images, count_bytes, count_passes
 from iqa_zoo.training.end_to_end.train import TrainingOptions
 from iqa_zoo.training.end_to_end.trainable import Trainable
@@ -39,7 +39,7 @@ def plan_training(
     checkpoint_bytes, weights_bytes = count_bytes(model, recipe)
     enlarged = check_split_images(data, split, model.spec.image_size, None)
     measured = sizes["validation"] + (sizes["test"] if options.peek or options.selection == "test-oracle" else 0)
-    device = torch_device(options.device)
+    device = select_device(options.device)
     crop_seconds, image_seconds = _time(model, recipe, device)
     epoch_seconds = passes // recipe.accumulate * recipe.batch_size * crop_seconds + measured * image_seconds
     return {

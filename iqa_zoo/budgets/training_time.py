@@ -12,14 +12,14 @@ from iqa_zoo.budgets.measure import backbone_shapes
 from iqa_zoo.build import build_decoder
 from iqa_zoo.contracts import Features
 from iqa_zoo.interactions.attention import compute_for_few_queries
-from iqa_zoo.training.devices import in_precision
+from iqa_zoo.training.devices import use_precision
 from iqa_zoo.training.optimizer import make_optimizer
 from iqa_zoo.training.recipe import FrozenRecipe
 
 SAMPLE = 4  # decoders that are timed, from the smallest to the largest
 
 
-def step_seconds(cfg: Mapping[str, Any], recipe: FrozenRecipe, device: str = "cpu") -> float:
+def time_training_step(cfg: Mapping[str, Any], recipe: FrozenRecipe, device: str = "cpu") -> float:
     """Seconds of a training step of a config's decoder, on one thread and random features, after a step to warm up."""
     shapes, threads = backbone_shapes(dict(cfg)), torch.get_num_threads()
     torch.set_num_threads(1)
@@ -32,7 +32,7 @@ def step_seconds(cfg: Mapping[str, Any], recipe: FrozenRecipe, device: str = "cp
             optimizer = make_optimizer(model, recipe, fused=True)
             for _ in range(2):
                 started = time.perf_counter()
-                with in_precision(recipe.precision, device):
+                with use_precision(recipe.precision, device):
                     loss = model.loss(features, target_B.to(device))["total"]
                 optimizer.zero_grad()
                 loss.backward()
@@ -43,7 +43,9 @@ def step_seconds(cfg: Mapping[str, Any], recipe: FrozenRecipe, device: str = "cp
         torch.set_num_threads(threads)
 
 
-def seconds_a_step(cfgs: Sequence[Mapping[str, Any]], macs: Sequence[int], recipe: FrozenRecipe, device: str) -> float:
+def estimate_step_seconds(
+    cfgs: Sequence[Mapping[str, Any]], macs: Sequence[int], recipe: FrozenRecipe, device: str
+) -> float:
     """Seconds of one training step of every config together, guessed from a few and everybody's multiply-accumulates.
 
     Args:
@@ -57,7 +59,7 @@ def seconds_a_step(cfgs: Sequence[Mapping[str, Any]], macs: Sequence[int], recip
     for place in range(SAMPLE):
         i = order[place * (len(order) - 1) // (SAMPLE - 1)]
         try:
-            timed[i] = timed.get(i) or step_seconds(cfgs[i], recipe, device)
+            timed[i] = timed.get(i) or time_training_step(cfgs[i], recipe, device)
         except Exception:  # whatever a part raises: its trainings will say it
             continue
     measured = sum(macs[i] for i in timed)

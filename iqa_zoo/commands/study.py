@@ -20,8 +20,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import nn
 
 from iqa_zoo.budgets import Budget, match_budget, measure_budget
-from iqa_zoo.budgets.throughput import backbone_speed
-from iqa_zoo.budgets.training_time import seconds_a_step
+from iqa_zoo.budgets.throughput import measure_backbone_speed
+from iqa_zoo.budgets.training_time import estimate_step_seconds
 from iqa_zoo.build import build_backbone, build_model
 from iqa_zoo.cache import cache_folder
 from iqa_zoo.commands.dataset_options import add_dataset_options, add_look_alikes_option, load_dataset
@@ -48,11 +48,11 @@ from iqa_zoo.identity import (
 from iqa_zoo.randomness import seeded
 from iqa_zoo.registry import BACKBONES
 from iqa_zoo.reports.shared import format_number
-from iqa_zoo.training.devices import torch_device
-from iqa_zoo.training.frozen.decoder import on_frozen_features
+from iqa_zoo.training.devices import select_device
+from iqa_zoo.training.frozen.decoder import drop_mirrored_losses
 from iqa_zoo.training.frozen.extraction import extract_features
-from iqa_zoo.training.frozen.features import FeatureBank, bank_shapes
-from iqa_zoo.training.frozen.trainings import Elsewhere, Training, train_many
+from iqa_zoo.training.frozen.features import FeatureBank, compute_bank_shapes
+from iqa_zoo.training.frozen.trainings import ExtraTestSet, Training, train_many
 from iqa_zoo.training.recipe import FrozenRecipe
 from iqa_zoo.training.selection import RULES
 from iqa_zoo.training.workers import warm_up
@@ -371,7 +371,7 @@ def recipe_wanted(arguments: argparse.Namespace) -> FrozenRecipe:
     recipe = FrozenRecipe(
         epochs=arguments.epochs, batch_size=arguments.batch_size, lr=arguments.lr, precision=arguments.precision
     )
-    return recipe.on(torch_device(arguments.device))
+    return recipe.on(select_device(arguments.device))
 
 
 @dataclass
@@ -432,7 +432,7 @@ class Bench:
                     f"{len(small)} of {len(data)} images of {data.name} are enlarged to {side} pixels: {some(small)}"
                 )
             bank = extract_features(
-                self.backbone.to(torch_device(self.arguments.device)),
+                self.backbone.to(select_device(self.arguments.device)),
                 self.config,
                 data,
                 crops=crops,
@@ -482,7 +482,7 @@ class Bench:
             recipe = replace(recipe, lr=YARDSTICK_RATE * recipe.lr)
         if epochs is not None:
             recipe = replace(recipe, epochs=epochs)
-        device = str(torch_device(arguments.device))
+        device = str(select_device(arguments.device))
         seed = arguments.seed + number
         return Training(model, dict(cfg), split, recipe, seed, arguments.selection, every_rule, device)
 
@@ -500,7 +500,7 @@ class Bench:
         arguments = self.arguments
         if not arguments.ray:
             warm_up(min(arguments.jobs, len(trainings)))  # while features are computed, or read
-        others = {name: Elsewhere(other, self.bank(other)) for name, other in (elsewhere or {}).items()}
+        others = {name: ExtraTestSet(other, self.bank(other)) for name, other in (elsewhere or {}).items()}
         jobs = min(arguments.jobs, len(trainings))
         records = train_many(
             trainings,
@@ -511,7 +511,7 @@ class Bench:
             fresh=arguments.fresh,
             jobs=jobs,
             ray=arguments.ray,
-            tell=self.say,
+            notify=self.say,
         )
         where = "on Ray" if arguments.ray else f"{jobs} at a time"
         tick = self.report(f"{words}, {where}")
@@ -521,7 +521,7 @@ class Bench:
         """Print the time, guessed from a timed batch, and the disk that the features take; return the seconds."""
         crops = crops_wanted(self.arguments)
         values = feature_values(self.spec, len(data), crops)
-        seconds = crops * len(data) / backbone_speed(self.backbone)
+        seconds = crops * len(data) / measure_backbone_speed(self.backbone)
         self.console.print(
             f"features: {crops * len(data)} crops, {2 * values / 1e9:.2f} GB in {cache_folder()}, about {seconds:.0f} s "
             "unless they are there",
@@ -536,9 +536,9 @@ class Bench:
         """Print what features and trainings will cost. The times are guesses, from a batch and a few training steps."""
         self.feature_cost(data)
         arguments, recipe = self.arguments, recipe_wanted(self.arguments)
-        device = str(torch_device(arguments.device))
+        device = str(select_device(arguments.device))
         macs = [measure_budget(dict(cfg)).decoder.macs for cfg in models.values()]
-        step = seconds_a_step(list(models.values()), macs, recipe, device)
+        step = estimate_step_seconds(list(models.values()), macs, recipe, device)
         # A backward pass costs two forward ones; validation, and with every_rule the test part, is measured now and then.
         measured = crops_wanted(arguments) * (0.3 if every_rule else 0.1) * min(recipe.epochs, recipe.measurements) / 3
         images = len(data) * (0.8 * recipe.epochs + measured) * count
@@ -553,7 +553,7 @@ class Bench:
 
 def feature_values(spec: FeatureSpec, images: int, crops: int) -> int:
     """How many numbers a bank holds."""
-    return sum(torch.Size(shape).numel() for shape in bank_shapes(spec, images, crops).values())
+    return sum(torch.Size(shape).numel() for shape in compute_bank_shapes(spec, images, crops).values())
 
 
 def gather(
@@ -761,7 +761,7 @@ def for_frozen_features(
     Raises:
         InputError: a config has no loss that needs no mirrored image.
     """
-    placed = {name: on_frozen_features(cfg) for name, cfg in configs.items()}
+    placed = {name: drop_mirrored_losses(cfg) for name, cfg in configs.items()}
     left_out = {name: losses for name, (_, losses) in placed.items() if losses}
     for name, losses in left_out.items():
         console.print(
@@ -813,5 +813,5 @@ def run_folder(arguments: argparse.Namespace, *names: str) -> Path:
     """Where a study is kept unless told: named by what it is of and a hash of all options that change its numbers."""
     asked = {key: str(value) for key, value in vars(arguments).items() if key not in NO_NUMBERS}
     if "device" in asked:
-        asked["device"] = torch_device(arguments.device).type  # how many there are, and which, changes nothing
+        asked["device"] = select_device(arguments.device).type  # how many there are, and which, changes nothing
     return Path("runs") / "-".join([*names, arguments.data, digest(asked)[:8]])

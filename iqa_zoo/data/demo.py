@@ -39,7 +39,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from iqa_zoo.cache import cache_folder, hold_lock, not_writable
+from iqa_zoo.cache import cache_folder, hold_lock, make_cache_error
 from iqa_zoo.data.proxy import mdsi, proxy_scores
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
@@ -274,6 +274,6 @@ def _make_anew(folder: Path, progress: Progress | None) -> None:
         shutil.rmtree(folder, ignore_errors=True)  # what is there is damaged
         fresh.rename(folder)
     except OSError as error:
-        raise not_writable(folder.parent, error) from error
+        raise make_cache_error(folder.parent, error) from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from iqa_zoo.training.shards import as_sharded, local
+from iqa_zoo.training.shards import get_local, shard_like
 
 
 class MovingAverage:
@@ -50,7 +50,7 @@ class MovingAverage:
         parameters = {name for name, _ in model.named_parameters(remove_duplicate=False)}
         averages, values = [], []
         for name, tensor in model.state_dict().items():
-            average, now = local(self.tensors[name]), local(tensor)
+            average, now = get_local(self.tensors[name]), get_local(tensor)
             if self.updates and name in parameters:
                 averages.append(average)
                 values.append(now)
@@ -68,4 +68,4 @@ class MovingAverage:
         """Put back what :meth:`state_dict` gave, whole."""
         self.updates = int(tensors["steps"])
         for name, average in self.tensors.items():
-            local(average).copy_(local(as_sharded(tensors[f"module.{name}"], average)))
+            get_local(average).copy_(get_local(shard_like(tensors[f"module.{name}"], average)))

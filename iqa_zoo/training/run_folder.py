@@ -24,7 +24,7 @@ from iqa_zoo.cache import cache_folder, hold_lock
 from iqa_zoo.errors import CheckpointError, InputError
 from iqa_zoo.identity import digest
 from iqa_zoo.jsonio import to_json
-from iqa_zoo.training.checkpoints import not_written
+from iqa_zoo.training.checkpoints import make_write_error
 
 FORMAT = "iqa_zoo run, version 1"
 # What may differ between a run and its resumption: where it is computed, and names.
@@ -97,7 +97,7 @@ class RunFolder:
         if not resume:
             raise InputError(f"{self.path} holds a run already; go on with --resume, or name another folder")
         begun = self.read("run")
-        if differing := differences(begun, {"format": FORMAT, **run}):
+        if differing := find_differences(begun, {"format": FORMAT, **run}):
             if self._has_repaired_test_images(begun, differing):
                 with self.writing():
                     self.write("run", {"format": FORMAT, **run})
@@ -124,7 +124,7 @@ class RunFolder:
         try:
             yield
         except (OSError, SafetensorError) as error:
-            raise not_written(self.path, error, self.checkpoints) from error
+            raise make_write_error(self.path, error, self.checkpoints) from error
 
     def read(self, name: str) -> Any:
         """Read ``name.json``.
@@ -156,10 +156,10 @@ class RunFolder:
         os.replace(partial, self.path / f"{name}.json")
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any], path: str = "") -> list[str]:
+def find_differences(before: Mapping[str, Any], now: Mapping[str, Any], path: str = "") -> list[str]:
     """In which keys two runs differ, one line each.
 
-    >>> differences({"recipe": {"lr": 1.0, "epochs": 3}}, {"recipe": {"lr": 2.0, "epochs": 3}})
+    >>> find_differences({"recipe": {"lr": 1.0, "epochs": 3}}, {"recipe": {"lr": 2.0, "epochs": 3}})
     ['recipe.lr: 1.0 there, 2.0 asked for']
     """
     lines = []
@@ -168,9 +168,9 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], path: str = "
             continue
         there, asked = before.get(key, "nothing"), now.get(key, "nothing")
         if isinstance(there, Mapping) and isinstance(asked, Mapping):
-            lines += differences(there, asked, f"{path}{key}.")
+            lines += find_differences(there, asked, f"{path}{key}.")
         elif isinstance(there, list) and isinstance(asked, list | tuple) and len(there) == len(asked):
-            lines += differences(_numbered(there), _numbered(asked), f"{path}{key}.")
+            lines += find_differences(_numbered(there), _numbered(asked), f"{path}{key}.")
         elif _plain(there) != _plain(asked):
             there, asked = ("a value" if isinstance(value, Mapping) else repr(value) for value in (there, asked))
             meaning = "its source changed" if path.startswith("code.") else MEANINGS.get(f"{path}{key}")

@@ -27,7 +27,7 @@ def check_rule(rule: str) -> str:
     return rule
 
 
-def choose(history: Sequence[Mapping[str, Any]], rule: str) -> int:
+def choose_epoch(history: Sequence[Mapping[str, Any]], rule: str) -> int:
     """Return the position in the history of the epoch that a rule reports.
 
     Validation SROCCs closer than ``TIE`` count as equal, and of equals the last is taken: a schedule is built to end, and
@@ -41,7 +41,7 @@ def choose(history: Sequence[Mapping[str, Any]], rule: str) -> int:
         InputError: the part that the rule reads was not measured.
 
     >>> history = [dict(validation=dict(srocc=v), test=dict(srocc=t)) for v, t in [(0.6, 0.5), (0.8, 0.6), (0.7, 0.7)]]
-    >>> [choose(history, rule) for rule in ("validation", "last", "test-oracle")]
+    >>> [choose_epoch(history, rule) for rule in ("validation", "last", "test-oracle")]
     [1, 2, 2]
     """
     if not history:
@@ -52,31 +52,31 @@ def choose(history: Sequence[Mapping[str, Any]], rule: str) -> int:
     if any(epoch.get(part) is None for epoch in history):
         raise InputError(f"the rule {rule!r} needs the {part} part measured each time, and it was not")
     # A constant prediction has no SROCC; any number is better.
-    sroccs = [known_or_lowest(epoch[part]["srocc"]) for epoch in history]
+    sroccs = [replace_undefined(epoch[part]["srocc"]) for epoch in history]
     enough = max(sroccs) - (TIE if rule == "validation" else 0)
     good = [i for i, srocc in enumerate(sroccs) if srocc >= enough]
     return good[-1] if rule == "validation" else good[0]
 
 
-def known_or_lowest(srocc: float | None) -> float:
+def replace_undefined(srocc: float | None) -> float:
     """Return an SROCC, or minus infinity where it is undefined: nan, or None as JSON has it.
 
-    >>> known_or_lowest(0.5), known_or_lowest(float("nan")), known_or_lowest(None)
+    >>> replace_undefined(0.5), replace_undefined(float("nan")), replace_undefined(None)
     (0.5, -inf, -inf)
     """
     return -math.inf if srocc is None or math.isnan(srocc) else srocc
 
 
-def every_rule(history: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+def compare_rules(history: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
     """What each rule reports: the ``epoch`` and its test metrics, where the history has what it reads.
 
-    >>> every_rule([dict(epoch=1, test=dict(srocc=0.5)), dict(epoch=2, test=dict(srocc=0.4))])
+    >>> compare_rules([dict(epoch=1, test=dict(srocc=0.5)), dict(epoch=2, test=dict(srocc=0.4))])
     {'last': {'epoch': 2, 'srocc': 0.4}, 'test-oracle': {'epoch': 1, 'srocc': 0.5}}
     """
     reported = {}
     for rule in RULES:
         try:
-            chosen = choose(history, rule)
+            chosen = choose_epoch(history, rule)
         except InputError:
             continue
         if history[chosen].get("test") is not None:

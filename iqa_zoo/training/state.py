@@ -19,8 +19,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from iqa_zoo.errors import CheckpointError
-from iqa_zoo.training.checkpoints import PREFIX, not_written
-from iqa_zoo.training.shards import as_sharded
+from iqa_zoo.training.checkpoints import PREFIX, make_write_error
+from iqa_zoo.training.shards import shard_like
 
 
 def save_checkpoint(
@@ -49,7 +49,7 @@ def save_checkpoint(
         partial.rename(target)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
-        raise not_written(target, error, folder) from error
+        raise make_write_error(target, error, folder) from error
     for other in folder.glob(f"{PREFIX}*"):
         if other != target:
             shutil.rmtree(other, ignore_errors=True)
@@ -75,7 +75,7 @@ def save_tensors(named: Mapping[str, Tensor], path: Path, metadata: dict[str, st
     os.replace(partial, path)
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer, names: Mapping[int, str]) -> dict[str, Tensor]:
+def collect_optimizer_state(optimizer: torch.optim.Optimizer, names: Mapping[int, str]) -> dict[str, Tensor]:
     """The optimizer's moments by parameter name and kind: ``head.fc.weight/exp_avg``.
 
     Args:
@@ -92,7 +92,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, names: Mapping[int, str]
 def restore_optimizer(
     optimizer: torch.optim.Optimizer, names: Mapping[int, str], tensors: Mapping[str, Tensor]
 ) -> None:
-    """Put back what :func:`optimizer_tensors` gave."""
+    """Put back what :func:`collect_optimizer_state` gave."""
     packed: dict[str, Any] = optimizer.state_dict()
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     named = {names[id(parameter)]: parameter for parameter in parameters}
@@ -100,7 +100,7 @@ def restore_optimizer(
     for key, value in tensors.items():
         name, _, kind = key.rpartition("/")
         if value.shape == named[name].shape:  # in the memory layout of its parameter: another one rounds differently
-            value = as_sharded(value, named[name])
+            value = shard_like(value, named[name])
             value = torch.empty_like(named[name], dtype=value.dtype).copy_(value)
         by_name.setdefault(name, {})[kind] = value
     packed["state"] = {

@@ -121,7 +121,7 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def failure(error: BaseException) -> Failure:
+def describe_failure(error: BaseException) -> Failure:
     """What an exception says, in its first line, and its traceback; an error of this package needs none."""
     words = str(error).splitlines() or [""]
     trace = "" if isinstance(error, IqaZooError) else "".join(traceback.format_exception(error))
@@ -144,7 +144,7 @@ def _tried(function: Callable[..., Any], call: Call) -> Any:
         try:
             return function(*call)
         except Exception as error:
-            failed = failure(error)
+            failed = describe_failure(error)
     return failed
 
 
@@ -183,7 +183,7 @@ def _in_a_pool(
         for future in as_completed(futures):
             error = future.exception()  # of the pool or of pickling: what the function raised was caught
             if not isinstance(error, BrokenProcessPool):
-                yield futures[future], failure(error) if error else future.result()
+                yield futures[future], describe_failure(error) if error else future.result()
     except BaseException:  # an interrupt, or nobody wants the rest: running calls are not waited for
         _kill(workers | _pids_except(others))
         raise
@@ -244,7 +244,7 @@ def _on_ray(function: Callable[..., Any], calls: Sequence[Call], address: str) -
             try:
                 yield i, ray.get(done)
             except ray.exceptions.RayError as error:
-                yield i, failure(error)
+                yield i, describe_failure(error)
     finally:
         for left in pending:
             ray.cancel(left, force=True)

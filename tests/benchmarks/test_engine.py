@@ -40,7 +40,7 @@ def test_the_features_of_the_plain_loop_are_those_of_the_bank(load_script):
         "map4": rng.normal(size=(5, 2, 2, 2, 8)),
         "global": rng.normal(size=(5, 2, 8)),
     }
-    bank = FeatureBank(spec, {k: v.astype(np.float16) for k, v in arrays.items()}, "made up", None).standardised(
+    bank = FeatureBank(spec, {k: v.astype(np.float16) for k, v in arrays.items()}, "made up", None).standardise(
         np.arange(5)
     )
     data = script.CachedFeatures(bank, np.arange(5), np.zeros(5), seed=0)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iqa_zoo.errors import CheckpointError, InputError
-from iqa_zoo.training.run_folder import FORMAT, FREE, RunFolder, differences
+from iqa_zoo.training.run_folder import FORMAT, FREE, RunFolder, find_differences
 
 RUN = {"seed": 0, "recipe": {"lr": 1e-3, "freeze": ("a",)}, "model": {"interactions": [{"type": "x", "k": 1}]}}
 
@@ -55,18 +55,18 @@ def test_where_it_runs_may_differ(tmp_path):
 @pytest.mark.slow
 @given(st.dictionaries(st.text(max_size=3), VALUES, max_size=4))
 def test_nothing_differs_from_itself(run):
-    assert differences(run, run) == []
+    assert find_differences(run, run) == []
 
 
 @given(st.dictionaries(st.sampled_from("abc"), VALUES, min_size=1), st.sampled_from("abcd"))
 def test_a_changed_a_lost_and_a_new_key_are_named(run, key):
     changed = {**run, key: "another value, which none of these is"}
-    assert [line.split(":")[0] for line in differences(run, changed)] == [key]
-    assert [line.split(":")[0] for line in differences(changed, run)] == [key]
+    assert [line.split(":")[0] for line in find_differences(run, changed)] == [key]
+    assert [line.split(":")[0] for line in find_differences(changed, run)] == [key]
 
 
 def test_lists_of_another_length():
-    assert differences({"a": [1, 2]}, {"a": [1]}) == ["a: [1, 2] there, [1] asked for"]
+    assert find_differences({"a": [1, 2]}, {"a": [1]}) == ["a: [1, 2] there, [1] asked for"]
 
 
 @pytest.mark.parametrize("content", ["", '{"seed": 0', "\x00"])

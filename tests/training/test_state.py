@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from iqa_zoo.errors import CheckpointError, InputError
-from iqa_zoo.training.checkpoints import latest_checkpoint
+from iqa_zoo.training.checkpoints import find_latest_checkpoint
 from iqa_zoo.training.state import (
+    collect_optimizer_state,
     load_checkpoint,
-    optimizer_tensors,
     restore_optimizer,
     save_checkpoint,
     save_tensors,
@@ -25,23 +25,23 @@ def test_it_comes_back_and_replaces_the_older_ones(tmp_path):
     for step in (5, 10, 100_000_000):
         save_checkpoint(tmp_path, step, TENSORS, {"epoch": step, "losses": [0.1, 1 / 3]})
         assert [path.name for path in tmp_path.iterdir()] == [f"step-{step:08d}"]
-    tensors, state = load_checkpoint(latest_checkpoint(tmp_path))
+    tensors, state = load_checkpoint(find_latest_checkpoint(tmp_path))
     assert (state["epoch"], state["losses"]) == (100_000_000, [0.1, 1 / 3])
     assert tensors["ema"]["steps"] == 3
     assert torch.equal(tensors["model"]["a"], TENSORS["model"]["a"])
 
 
 def test_the_latest_is_that_of_the_most_steps_and_a_half_one_is_none(tmp_path):
-    assert latest_checkpoint(tmp_path) is None
+    assert find_latest_checkpoint(tmp_path) is None
     for name in ("step-00000009", "step-00000010", "step-00000011.partial"):
         (tmp_path / name).mkdir()
-    assert latest_checkpoint(tmp_path).name == "step-00000010"
+    assert find_latest_checkpoint(tmp_path).name == "step-00000010"
 
 
 @pytest.mark.parametrize("damage", ["cut", "no tensors", "no state", "half a state", "another state"])
 def test_a_damaged_one_is_said(damage, tmp_path):
     save_checkpoint(tmp_path, 1, TENSORS, {})
-    checkpoint = latest_checkpoint(tmp_path)
+    checkpoint = find_latest_checkpoint(tmp_path)
     file = checkpoint / ("state.json" if "state" in damage else "model.safetensors")
     content = file.read_bytes()
     if damage.startswith("no "):
@@ -73,7 +73,7 @@ def test_a_full_disk_leaves_the_last_good_one(room, full_disk, tmp_path):
         save_checkpoint(tmp_path, 2, tensors, {})
     full_disk(resource.RLIM_INFINITY)
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000001"]
-    load_checkpoint(latest_checkpoint(tmp_path))
+    load_checkpoint(find_latest_checkpoint(tmp_path))
 
 
 def test_a_folder_that_cannot_be(tmp_path):
@@ -120,18 +120,18 @@ def test_an_optimizer_goes_on_bit_for_bit(kind, tmp_path):
     model, optimizer, names = begin()
     for seed in range(6):
         if seed == stop:
-            tensors = {"model": model.state_dict(), "optimizer": optimizer_tensors(optimizer, names)}
+            tensors = {"model": model.state_dict(), "optimizer": collect_optimizer_state(optimizer, names)}
             save_checkpoint(tmp_path, seed, tensors, {})
         step(model, optimizer, seed)
     again, other, other_names = begin()
-    kept, _ = load_checkpoint(latest_checkpoint(tmp_path))
+    kept, _ = load_checkpoint(find_latest_checkpoint(tmp_path))
     again.load_state_dict(kept["model"])
     restore_optimizer(other, other_names, kept["optimizer"])
     for seed in range(stop, 6):
         step(again, other, seed)
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, again.state_dict()[name]), name
-    states = [optimizer_tensors(optimizer, names), optimizer_tensors(other, other_names)]
+    states = [collect_optimizer_state(optimizer, names), collect_optimizer_state(other, other_names)]
     assert states[0].keys() == states[1].keys()
     for key in states[0]:
         assert torch.equal(states[0][key], states[1][key]), key
@@ -140,7 +140,7 @@ def test_an_optimizer_goes_on_bit_for_bit(kind, tmp_path):
 
 def test_an_optimizer_that_has_not_stepped_has_no_state():
     optimizer = torch.optim.Adam([nn.Parameter(torch.zeros(1))])
-    assert optimizer_tensors(optimizer, {}) == {}
+    assert collect_optimizer_state(optimizer, {}) == {}
 
 
 def test_left_over_parts_of_a_killed_write_go(tmp_path):

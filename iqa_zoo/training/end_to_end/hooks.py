@@ -17,15 +17,15 @@ from torch import Tensor, distributed, nn
 from iqa_zoo.errors import InputError
 from iqa_zoo.randomness import set_seed
 from iqa_zoo.training.averaging import MovingAverage
-from iqa_zoo.training.checkpoints import latest_checkpoint
+from iqa_zoo.training.checkpoints import find_latest_checkpoint
 from iqa_zoo.training.recipe import Recipe
 from iqa_zoo.training.run_folder import RunFolder
-from iqa_zoo.training.schedule import rate_factor, set_rates
-from iqa_zoo.training.selection import choose, known_or_lowest
-from iqa_zoo.training.shards import load_whole, local, whole
+from iqa_zoo.training.schedule import compute_rate_factor, set_rates
+from iqa_zoo.training.selection import choose_epoch, replace_undefined
+from iqa_zoo.training.shards import gather_whole, get_local, load_gathered
 from iqa_zoo.training.state import (
+    collect_optimizer_state,
     load_checkpoint,
-    optimizer_tensors,
     restore_optimizer,
     save_checkpoint,
     save_tensors,
@@ -74,7 +74,7 @@ class Steps(Hook):
 
     def before_run(self, runner: Runner) -> None:
         if self.recipe.ema is not None:
-            self.average = MovingAverage(model_of(runner), self.recipe.ema, self.recipe.ema_every)
+            self.average = MovingAverage(unwrap_model(runner), self.recipe.ema, self.recipe.ema_every)
 
     def before_train_epoch(self, runner: Runner) -> None:
         runner.train_dataloader.begin(runner.epoch, len(self.losses))
@@ -82,7 +82,7 @@ class Steps(Hook):
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         step = f"{self.seed}/{runner.iter}/{runner.rank}"
         set_seed(zlib.crc32(step.encode()))
-        set_rates(runner.optim_wrapper.optimizer, rate_factor(self.recipe, runner.iter, self.steps_an_epoch))
+        set_rates(runner.optim_wrapper.optimizer, compute_rate_factor(self.recipe, runner.iter, self.steps_an_epoch))
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Mapping[str, Any] | None = None
@@ -97,11 +97,11 @@ class Steps(Hook):
         epoch_ends = done % self.steps_an_epoch == 0
         keep = bool(self.save_steps) and done % (self.save_steps or 1) == 0 and whole and not epoch_ends
         # A finite loss can have a gradient that is not; its weights must not be kept.
-        if (keep or epoch_ends) and (name := _not_finite(model_of(runner))):
+        if (keep or epoch_ends) and (name := _not_finite(unwrap_model(runner))):
             self._stop(f"the weights {name} are not finite", runner, done)
         if self.average is not None and whole:
             of = self.steps_an_epoch // self.recipe.accumulate
-            self.average.step(model_of(runner), len(self.losses) // self.recipe.accumulate, of)
+            self.average.step(unwrap_model(runner), len(self.losses) // self.recipe.accumulate, of)
         if self.progress and runner.rank == 0:
             self.progress(f"epoch {runner.epoch + 1} of {self.recipe.epochs}, loss {self.mean_loss:.4f}", done, total)
         if keep:
@@ -109,13 +109,13 @@ class Steps(Hook):
 
         self.done = done
 
-    def tells_images(self, part: str) -> Callable[[int, int], None] | None:
+    def make_image_progress(self, part: str) -> Callable[[int, int], None] | None:
         """For :func:`iqa_zoo.inference.predict.predict`: it says which image of the part is tested, between two steps."""
         epoch = f"epoch {-(-self.done // self.steps_an_epoch)} of {self.recipe.epochs}, "
-        return images_told(self.progress, epoch + part, self.done, self.recipe.epochs * self.steps_an_epoch)
+        return make_image_progress(self.progress, epoch + part, self.done, self.recipe.epochs * self.steps_an_epoch)
 
     def _stop(self, why: str, runner: Runner, done: int) -> NoReturn:
-        last = latest_checkpoint(self.kept.checkpoints)
+        last = find_latest_checkpoint(self.kept.checkpoints)
         remedies = [f"a lower rate (lr is {self.recipe.lr:g})"]
         remedies += ["a clipped gradient (clip: 1.0)"] if self.recipe.clip is None else []
         remedies += ["precision: float32"] if self.recipe.precision != "float32" else []
@@ -133,10 +133,10 @@ class Steps(Hook):
     @contextmanager
     def averaged(self, runner: Runner) -> Iterator[nn.Module]:
         """The model as it is tested and kept, the same in every process: averaged weights, if there are any."""
-        model = model_of(runner)
+        model = unwrap_model(runner)
         if self.replica is not None:
             device = next(model.parameters()).device
-            self.replica.load_state_dict(whole(self._tested(model)))
+            self.replica.load_state_dict(gather_whole(self._tested(model)))
             _share_buffers(self.replica.to(device))
             try:
                 yield self.replica
@@ -158,11 +158,11 @@ class Steps(Hook):
     def save(self, runner: Runner, *, epoch: int, step: int) -> None:
         """Keep what is needed to go on exactly from here: so many epochs and steps done. Called in every process."""
         tensors = {
-            "model": whole(model_of(runner).state_dict()),
-            "optimizer": whole(optimizer_tensors(runner.optim_wrapper.optimizer, self.names)),
+            "model": gather_whole(unwrap_model(runner).state_dict()),
+            "optimizer": gather_whole(collect_optimizer_state(runner.optim_wrapper.optimizer, self.names)),
         }
         if self.average is not None:
-            tensors["ema"] = whole(self.average.state_dict())
+            tensors["ema"] = gather_whole(self.average.state_dict())
         if runner.rank == 0:
             scaler = getattr(runner.optim_wrapper, "loss_scaler", None)
             state = {
@@ -176,11 +176,11 @@ class Steps(Hook):
 
     def restore(self, runner: Runner) -> None:
         """Go on from the last checkpoint, if there is one."""
-        last = latest_checkpoint(self.kept.checkpoints)
+        last = find_latest_checkpoint(self.kept.checkpoints)
         if last is None:
             return
         tensors, state = load_checkpoint(last)
-        load_whole(model_of(runner), tensors["model"])
+        load_gathered(unwrap_model(runner), tensors["model"])
         restore_optimizer(runner.optim_wrapper.optimizer, self.names, tensors.get("optimizer", {}))
         if self.average is not None:
             self.average.load_state_dict(tensors["ema"])
@@ -189,7 +189,7 @@ class Steps(Hook):
         self.history, self.losses = state["history"], state["losses"]
         loop = runner.train_loop
         loop._epoch, loop._iter = state["epoch"], state["step"]
-        loop.stop_training = stops_early(self.history, self.recipe.patience)
+        loop.stop_training = should_stop_early(self.history, self.recipe.patience)
 
 
 class Epochs(Hook):
@@ -220,7 +220,7 @@ class Epochs(Hook):
             epoch["seconds"] = time.perf_counter() - steps.started
             steps.started = time.perf_counter()
             steps.history.append(epoch)
-            chosen = choose(steps.history, self.rule)
+            chosen = choose_epoch(steps.history, self.rule)
             for i, each in enumerate(steps.history):
                 each["selected"] = i == chosen
             if runner.rank == 0 and chosen == len(steps.history) - 1:
@@ -236,13 +236,15 @@ class Epochs(Hook):
             step=runner.epoch + 1,
         )
         steps.save(runner, epoch=runner.epoch + 1, step=runner.iter)
-        runner.train_loop.stop_training = stops_early(steps.history, self.recipe.patience)
+        runner.train_loop.stop_training = should_stop_early(steps.history, self.recipe.patience)
 
 
-def images_told(progress: Progress | None, words: str, steps: int, of_steps: int) -> Callable[[int, int], None] | None:
+def make_image_progress(
+    progress: Progress | None, words: str, steps: int, of_steps: int
+) -> Callable[[int, int], None] | None:
     """What takes (images done, images in all) and tells them as words, while the steps stand still; None for None.
 
-    >>> images_told(print, "test", 8, 8)(3, 20)
+    >>> make_image_progress(print, "test", 8, 8)(3, 20)
     test image 3 of 20 8 8
     """
     if progress is None:
@@ -250,15 +252,15 @@ def images_told(progress: Progress | None, words: str, steps: int, of_steps: int
     return lambda done, total: progress(f"{words} image {done} of {total}", steps, of_steps)
 
 
-def stops_early(history: History, patience: int | None) -> bool:
+def should_stop_early(history: History, patience: int | None) -> bool:
     """Whether the best validation SROCC is ``patience`` epochs old.
 
-    >>> stops_early([dict(validation=dict(srocc=0.7)), dict(validation=dict(srocc=0.6))], patience=1)
+    >>> should_stop_early([dict(validation=dict(srocc=0.7)), dict(validation=dict(srocc=0.6))], patience=1)
     True
     """
     if patience is None or not history:
         return False
-    sroccs = [known_or_lowest(epoch["validation"]["srocc"]) for epoch in history]
+    sroccs = [replace_undefined(epoch["validation"]["srocc"]) for epoch in history]
     return len(history) - 1 - sroccs.index(max(sroccs)) >= patience
 
 
@@ -280,13 +282,13 @@ def _share_buffers(model: nn.Module) -> None:
 def _not_finite(model: nn.Module) -> str | None:
     """The first parameter that is not finite in some process, the same in all of them."""
     names, parameters = zip(*model.named_parameters(), strict=True)
-    good = torch.stack([local(parameter).isfinite().all() for parameter in parameters]).int()
+    good = torch.stack([get_local(parameter).isfinite().all() for parameter in parameters]).int()
     if distributed.is_initialized():
         distributed.all_reduce(good, distributed.ReduceOp.MIN)
     return None if good.all() else names[int(good.argmin())]
 
 
-def model_of(runner: Runner) -> nn.Module:
+def unwrap_model(runner: Runner) -> nn.Module:
     """The quality model inside whatever wraps it."""
     trainable: Any = getattr(runner.model, "module", runner.model)
     return trainable.model

@@ -114,7 +114,7 @@ class Log(Visualizer):
                 self.problems.append(f"the log of {name} ended early: {error}")
 
 
-def log_settings(trackers: Sequence[str]) -> dict[str, Any]:
+def make_log_settings(trackers: Sequence[str]) -> dict[str, Any]:
     """The log for the Runner's settings: scalars in the run's folder, and in trackers by the names of ``TRACKERS``."""
     backends = [dict(type="LocalVisBackend"), *(dict(type=TRACKERS[name]) for name in trackers)]
     return dict(type=Log, vis_backends=backends)

@@ -15,7 +15,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 
-from iqa_zoo.training.shards import local
+from iqa_zoo.training.shards import get_local
 
 SMALLEST = 100_000  # parameters of a block that is gathered on its own; smaller ones are not worth a message
 
@@ -37,7 +37,7 @@ def shard(module: nn.Module, device: torch.device) -> None:
         distributed.broadcast(tensor.detach(), 0)
     mesh = init_device_mesh(device.type, (distributed.get_world_size(),))
     scalars = {parameter for parameter in module.parameters() if not parameter.ndim}
-    for block in blocks(module):
+    for block in find_blocks(module):
         block.register_forward_hook(_no_view)
         fully_shard(block, mesh=mesh, ignored_params=scalars)
     fully_shard(module, mesh=mesh, ignored_params=scalars)
@@ -48,11 +48,11 @@ def _no_view(block: nn.Module, inputs: Any, output: Any) -> Any:
     return output.clone() if isinstance(output, Tensor) and output._is_view() else output
 
 
-def blocks(module: nn.Module) -> list[nn.Module]:
+def find_blocks(module: nn.Module) -> list[nn.Module]:
     """The parts to gather one at a time, the inner ones first: ``SMALLEST`` parameters or more that no inner one has.
 
     >>> stages = nn.Sequential(nn.Sequential(nn.Linear(400, 400), nn.Linear(400, 400)), nn.Linear(400, 1))
-    >>> [block.weight.shape[0] for block in blocks(stages)]
+    >>> [block.weight.shape[0] for block in find_blocks(stages)]
     [400, 400]
     """
     found: list[nn.Module] = []
@@ -95,7 +95,7 @@ class ShardedOptimWrapper(OptimWrapper):
     def _clip_grad(self) -> None:
         """Scale all gradients so that their norm, over all processes, is ``max_norm`` at most."""
         gradients = [parameter.grad for parameter in self._parameters() if parameter.grad is not None]
-        shards = [local(gradient) for gradient in gradients if isinstance(gradient, DTensor)]
+        shards = [get_local(gradient) for gradient in gradients if isinstance(gradient, DTensor)]
         scalars = [gradient for gradient in gradients if not isinstance(gradient, DTensor)]
         squares = _squares(shards, gradients[0].device)
         distributed.all_reduce(squares)

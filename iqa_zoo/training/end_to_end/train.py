@@ -32,8 +32,8 @@ from iqa_zoo.inference.predict import predict
 from iqa_zoo.inference.scorer import Scorer
 from iqa_zoo.quality_model import QualityModel
 from iqa_zoo.randomness import seeded
-from iqa_zoo.training.checkpoints import latest_checkpoint
-from iqa_zoo.training.devices import torch_device
+from iqa_zoo.training.checkpoints import find_latest_checkpoint
+from iqa_zoo.training.devices import select_device
 from iqa_zoo.training.end_to_end.checks import (
     check_disk,
     check_options,
@@ -42,8 +42,8 @@ from iqa_zoo.training.end_to_end.checks import (
     check_split_images,
     count_passes,
 )
-from iqa_zoo.training.end_to_end.hooks import Epochs, Steps, images_told
-from iqa_zoo.training.end_to_end.runner import ZooRunner, log_settings, make_optim_wrapper, run_quietly
+from iqa_zoo.training.end_to_end.hooks import Epochs, Steps, make_image_progress
+from iqa_zoo.training.end_to_end.runner import ZooRunner, make_log_settings, make_optim_wrapper, run_quietly
 from iqa_zoo.training.end_to_end.sharded import shard
 from iqa_zoo.training.end_to_end.trainable import Trainable
 from iqa_zoo.training.freezing import freeze
@@ -52,7 +52,7 @@ from iqa_zoo.training.optimizer import make_optimizer
 from iqa_zoo.training.processes import begin_processes, get_rank, get_world, wait
 from iqa_zoo.training.recipe import Recipe
 from iqa_zoo.training.run_folder import RunFolder
-from iqa_zoo.training.selection import check_rule, every_rule
+from iqa_zoo.training.selection import check_rule, compare_rules
 from iqa_zoo.weights import load_weights, read_state_dict
 
 Progress = Callable[[str, int, int], None]  # (what is said, steps done, steps in all)
@@ -139,7 +139,7 @@ def train_model(
     check_rule(options.selection)
     check_parts(data, split)
     check_options(data, split, recipe, options)
-    device = begin_processes(torch_device(options.device))
+    device = begin_processes(select_device(options.device))
     check_precision(recipe, device, options.sharded)
     with seeded(seed, device):
         model = build_model(cfg, pretrained=pretrained, weights=weights)
@@ -195,10 +195,10 @@ def train_model(
             finished: dict[str, Any] = kept.read("result")
             return finished
     images = DecodedImages(data, memory_bytes=options.memory_bytes, smallest=model.spec.image_size)
-    told = images_told(progress, "checking", 0, recipe.epochs * count_passes(data, split, recipe))
+    told = make_image_progress(progress, "checking", 0, recipe.epochs * count_passes(data, split, recipe))
     check_disk(kept, model, recipe)
     # A run that has a checkpoint decoded its images before.
-    decoding = images if latest_checkpoint(kept.checkpoints) is None else None
+    decoding = images if find_latest_checkpoint(kept.checkpoints) is None else None
     enlarged = check_split_images(data, split, model.spec.image_size, decoding, told)
     if not begun:
         begin()
@@ -252,12 +252,17 @@ def _fit(
         if not len(indices) or not wanted:
             return None
         scores = predict(
-            replica.scorer, data, indices, crops=recipe.test_crops, images=images, progress=steps.tells_images(part)
+            replica.scorer,
+            data,
+            indices,
+            crops=recipe.test_crops,
+            images=images,
+            progress=steps.make_image_progress(part),
         )
         return evaluate_scores(scores, data, indices)["metrics"]
 
     epochs = Epochs(recipe, options.selection, kept, steps, measure)
-    last = latest_checkpoint(kept.checkpoints)
+    last = find_latest_checkpoint(kept.checkpoints)
     part = f"from-{last.name if last else 'the-start'}"
     with run_quietly(part, kept):
         runner = ZooRunner(
@@ -269,7 +274,7 @@ def _fit(
             default_hooks=dict(sampler_seed=None, param_scheduler=None, checkpoint=None),
             custom_hooks=[epochs, steps],
             launcher="pytorch" if get_world() > 1 else "none",
-            visualizer=log_settings(options.trackers),
+            visualizer=make_log_settings(options.trackers),
             device=device,
             part=part,
             restore=lambda runner: steps.restore(runner) if options.resume else None,
@@ -295,7 +300,7 @@ def _report(
     history: list[dict[str, Any]] = kept.read("history")
     load_weights(trainable.model, read_state_dict(kept.weights))
     passes = recipe.passes(len(split.train))
-    said = images_told(progress, "test", len(history) * passes, recipe.epochs * passes)
+    said = make_image_progress(progress, "test", len(history) * passes, recipe.epochs * passes)
     scores = predict(trainable.scorer, data, split.test, crops=recipe.test_crops, images=images, progress=said)
     selected = next(i for i, epoch in enumerate(history) if epoch["selected"])
     return {
@@ -304,7 +309,7 @@ def _report(
         "epochs": len(history),
         "validation": history[selected]["validation"],
         **evaluate_scores(scores, data, split.test),
-        "every_rule": every_rule(history),
+        "every_rule": compare_rules(history),
         "seconds": sum(epoch["seconds"] for epoch in history),
     }
 

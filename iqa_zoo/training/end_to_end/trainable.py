@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from iqa_zoo.inference.scorer import Scorer
 from iqa_zoo.quality_model import QualityModel
-from iqa_zoo.training.devices import in_precision
+from iqa_zoo.training.devices import use_precision
 
 
 class Trainable(BaseModel):
@@ -49,7 +49,7 @@ class Trainable(BaseModel):
     def forward(self, image_BCHW: Tensor, mos_B: Tensor, mode: str = "loss") -> dict[str, Tensor]:
         scale = self.scorer.scale
         target_B = (mos_B - scale.center) / scale.spread
-        with in_precision(self.precision, image_BCHW.device):
+        with use_precision(self.precision, image_BCHW.device):
             return self.model.loss(self.scorer.normalise(image_BCHW), target_B)
 
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:

@@ -23,12 +23,12 @@ from iqa_zoo.identity import (
 )
 from iqa_zoo.inference.load_run import load_run
 from iqa_zoo.inference.predict import predict
-from iqa_zoo.training.devices import torch_device
+from iqa_zoo.training.devices import select_device
 from iqa_zoo.training.end_to_end.train import TrainingOptions, train_model
-from iqa_zoo.training.frozen.trainings import Record, evaluate_elsewhere, flat
+from iqa_zoo.training.frozen.trainings import Record, evaluate_test_set, flatten_metrics
 from iqa_zoo.training.recipe import Recipe
 from iqa_zoo.training.run_folder import hold_run
-from iqa_zoo.training.workers import failure
+from iqa_zoo.training.workers import describe_failure
 
 TRAINING = "iqa_zoo.training.end_to_end.train"  # the module whose code, with that of the parts, trains
 
@@ -68,7 +68,7 @@ def train_all_end_to_end(
         try:
             record = _train(training, data, options, elsewhere or {}, progress)
         except Exception as error:  # whatever goes wrong costs its own training only
-            failed = failure(error)
+            failed = describe_failure(error)
             record = {
                 "model": training.model,
                 "split": training.split.id,
@@ -106,7 +106,9 @@ def _train(
         "config": config_hash(training.cfg),
         "split": training.split.id,
         "seed": training.seed,
-        **flat({key: result[key] for key in ("metrics", "predictions", "srocc_by_distortion") if key in result}),
+        **flatten_metrics(
+            {key: result[key] for key in ("metrics", "predictions", "srocc_by_distortion") if key in result}
+        ),
         **{key: result[key] for key in ("epoch", "epochs", "every_rule", "seconds")},
         "elsewhere": _elsewhere(folder, training.recipe.test_crops, data, elsewhere, options),
         "resumed": finished,
@@ -120,7 +122,7 @@ def identify_run(training: EndToEnd, data: RatedImages, options: TrainingOptions
     return digest(
         [config_hash(cfg), weights, training.recipe.to_dict(), training.seed, options.selection],
         [identify_images(data), identify_labels(data), training.split.id],
-        torch_device(options.device).type,
+        select_device(options.device).type,
         identify_code([TRAINING], find_part_modules(cfg)),
         identify_libraries(),
     )[:8]
@@ -136,5 +138,5 @@ def _elsewhere(
     for name, other in elsewhere.items():
         images = DecodedImages(other, memory_bytes=0, smallest=scorer.model.spec.image_size)
         scores = predict(scorer, other, np.arange(len(other)), crops=crops, images=images)
-        records[name] = {**evaluate_elsewhere(scores, data, other), "enlarged": images.notes}
+        records[name] = {**evaluate_test_set(scores, data, other), "enlarged": images.notes}
     return records

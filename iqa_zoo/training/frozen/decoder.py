@@ -17,45 +17,45 @@ from iqa_zoo.build import build_decoder
 from iqa_zoo.config import Config
 from iqa_zoo.contracts import Features
 from iqa_zoo.data.splits import Split
-from iqa_zoo.engine.metrics import METRICS
 from iqa_zoo.errors import InputError, IqaZooError
+from iqa_zoo.inference.evaluation import compute_metrics
 from iqa_zoo.interactions.attention import compute_for_few_queries
 from iqa_zoo.registry import LOSSES
 from iqa_zoo.training.averaging import MovingAverage
-from iqa_zoo.training.devices import in_precision
+from iqa_zoo.training.devices import use_precision
 from iqa_zoo.training.frozen.features import FeatureBank
 from iqa_zoo.training.label_scale import LabelScale, fit_label_scale
 from iqa_zoo.training.optimizer import make_optimizer
 from iqa_zoo.training.recipe import FrozenRecipe
-from iqa_zoo.training.schedule import rate_factor, set_rates
-from iqa_zoo.training.selection import choose
+from iqa_zoo.training.schedule import compute_rate_factor, set_rates
+from iqa_zoo.training.selection import choose_epoch
 
 
 @dataclass(frozen=True)
 class FrozenRun:
-    """What one training gave.
+    """The result of one training.
 
     Attributes:
         predictions: of the test part at the selected epoch, on the labels' scale (mean over the cached crops).
-        elsewhere: of all images of other datasets, by name, at the same epoch.
-        history: each measured ``epoch``, counted from 1: the ``loss`` on standardised labels since the one before; metrics of
-            the ``validation`` and the ``test`` part, None where they were not measured; which is ``selected``.
+        test_sets: predictions of all images of further datasets, by name, at the same epoch.
+        history: each measured ``epoch``, counted from 1: the mean ``loss`` on standardised labels since the previous one;
+            metrics of the ``validation`` and ``test`` parts, None where not measured; whether it is ``selected``.
         seconds: wall clock.
     """
 
     predictions: NDArray[np.float64]
-    elsewhere: dict[str, NDArray[np.float64]]
+    test_sets: dict[str, NDArray[np.float64]]
     history: list[dict[str, Any]]
     seconds: float
 
 
-def on_frozen_features(cfg: Mapping[str, Any]) -> tuple[Config, list[str]]:
-    """The config as it can be trained on features, and what it leaves out for that: the losses that read mirrored images.
+def drop_mirrored_losses(cfg: Mapping[str, Any]) -> tuple[Config, list[str]]:
+    """Return the config without the losses that read mirrored images, which cached features cannot give, and their names.
 
     Raises:
-        InputError: it has no other losses.
+        InputError: the config has no other losses.
 
-    >>> on_frozen_features({"losses": [{"type": "l1"}, {"type": "mirror_consistency"}]})
+    >>> drop_mirrored_losses({"losses": [{"type": "l1"}, {"type": "mirror_consistency"}]})
     ({'losses': [{'type': 'l1'}]}, ['mirror_consistency'])
     """
     losses = cfg.get("losses") or []
@@ -81,67 +81,63 @@ def train_frozen(
     seed: int = 0,
     rule: str = "validation",
     every_rule: bool = True,
-    elsewhere: Mapping[str, FeatureBank] | None = None,
+    test_sets: Mapping[str, FeatureBank] | None = None,
     device: str = "cpu",
 ) -> FrozenRun:
     """Train the decoder of a config on the training part and predict the test part at the epoch a rule selects.
 
-    Labels and features (each channel) are standardised by the training part, predictions put back on the labels' scale.
-    The seed sets the initial weights, the order of the images and the crops met; two decoders with equal seeds meet the same.
-    Only ``test-oracle`` selects by the test part, whatever is noted of it.
+    Labels and features (each channel) are standardised by the training part; predictions are on the labels' scale. The
+    seed sets the initial weights, the order of images and the crops: decoders with equal seeds see the same batches.
+    Only ``test-oracle`` selects by the test part.
 
     Args:
         cfg: the model; its backbone is not built.
-        bank: the features of all images.
-        mos: their labels.
-        split: its validation part may be empty where the rule does not read it.
-        recipe: how.
+        bank: features of all images.
+        mos: labels of all images.
+        split: its validation part may be empty if the rule does not read it.
+        recipe: how to train.
         seed: see above.
         rule: of :data:`iqa_zoo.training.selection.RULES`.
-        every_rule: note the test metrics of every measured epoch, so that the rules can be compared.
-        elsewhere: features of other datasets to predict, from the same backbone.
-        device: where the decoder is trained, as torch names it.
+        every_rule: measure the test part at every measured epoch, so that the rules can be compared.
+        test_sets: features of further datasets to predict, from the same backbone.
+        device: as torch names it.
 
     Raises:
-        IqaZooError: the loss is not finite; says the step.
-        InputError: the rule reads a validation part and there is none; the training part is empty or its labels are all
-            the same; a loss reads mirrored images (:func:`on_frozen_features` leaves it out).
+        IqaZooError: the loss is not finite; names the step.
+        InputError: the rule needs a validation part and there is none; the training part is empty or its labels are all
+            equal; a loss reads mirrored images (:func:`drop_mirrored_losses` removes it).
     """
     started = time.perf_counter()
     if rule == "validation" and not len(split.validation):
         raise InputError("the rule 'validation' needs a validation part, and this split has none")
     history: list[dict[str, Any]] = []
-    best: _Fitted | None = None
+    best: _Snapshot | None = None
     tested: NDArray[np.float64] | None = None
     if not len(split.train):
         raise InputError(f"the training part of split {split.id} is empty")
     labels = fit_label_scale(mos[split.train], f"split {split.id}")
-    for fitted in _epochs(cfg, bank, mos[split.train], split.train, labels, recipe.on(device), seed, device):
+    for fitted in _train_epochs(cfg, bank, mos[split.train], split.train, labels, recipe.on(device), seed, device):
         parts = {
             "validation": split.validation,
             "test": split.test if every_rule or rule == "test-oracle" else split.test[:0],
         }
         scores = {part: fitted.predict(bank, images) for part, images in parts.items() if len(images)}
-        measured = {part: _measure(scores[part], mos[parts[part]]) for part in scores}
+        measured = {part: compute_metrics(scores[part], mos[parts[part]]) for part in scores}
         history.append({"epoch": fitted.epoch, "loss": fitted.loss, **dict.fromkeys(parts), **measured})
-        if choose(history, rule) == len(history) - 1:
-            best, tested = fitted.kept(), scores.get("test")
-    chosen = choose(history, rule)
+        if choose_epoch(history, rule) == len(history) - 1:
+            best, tested = fitted.copy(), scores.get("test")
+    chosen = choose_epoch(history, rule)
     for i, past in enumerate(history):
         past["selected"] = i == chosen
     assert best is not None
-    others = {name: best.predict(other, np.arange(other.images)) for name, other in (elsewhere or {}).items()}
+    others = {name: best.predict(other, np.arange(other.images)) for name, other in (test_sets or {}).items()}
     predictions = best.predict(bank, split.test) if tested is None else tested
     return FrozenRun(predictions, others, history, time.perf_counter() - started)
 
 
-def _measure(scores: NDArray[np.float64], mos: NDArray[np.float64]) -> dict[str, float]:
-    return {name: metric(scores, mos) for name, metric in METRICS.items()}
-
-
 @dataclass(frozen=True)
-class _Fitted:
-    """A decoder after an epoch (it goes on training), its mean loss since the last, and the scales it was trained in."""
+class _Snapshot:
+    """The decoder at a measured epoch (training continues), its mean loss since the previous one, and its scales."""
 
     model: nn.Module
     epoch: int
@@ -151,17 +147,17 @@ class _Fitted:
     precision: str
 
     def predict(self, bank: FeatureBank, images: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Scores on the labels' scale."""
-        with in_precision(self.precision, next(self.model.parameters()).device):
+        """Return one score per image on the labels' scale."""
+        with use_precision(self.precision, next(self.model.parameters()).device):
             scores = predict_frozen(self.model, replace(bank, scales=self.scales), images)
         return scores * self.labels.spread + self.labels.center
 
-    def kept(self) -> _Fitted:
-        """The same with a copy of the decoder, as it is now."""
+    def copy(self) -> _Snapshot:
+        """Return the same with a copy of the decoder, which further training does not change."""
         return replace(self, model=copy.deepcopy(self.model))
 
 
-def _epochs(
+def _train_epochs(
     cfg: Mapping[str, Any],
     bank: FeatureBank,
     mos: NDArray[np.float64],
@@ -170,9 +166,9 @@ def _epochs(
     recipe: FrozenRecipe,
     seed: int,
     device: str,
-) -> Iterator[_Fitted]:
-    """Train a decoder on some images and their labels, yielding it where it is to be measured."""
-    bank = bank.standardised(images)
+) -> Iterator[_Snapshot]:
+    """Train a decoder on some images and their labels; yield it at each epoch to measure."""
+    bank = bank.standardise(images)
     target_of = dict(zip(images.tolist(), ((mos - labels.center) / labels.spread).tolist(), strict=True))
     rng = np.random.default_rng(seed)
     batch = min(recipe.batch_size, len(images))
@@ -193,7 +189,7 @@ def _epochs(
                 image_B = order[i * batch : (i + 1) * batch]
                 crop_B = rng.integers(bank.crops, size=batch)
                 target_B = torch.tensor([target_of[image] for image in image_B.tolist()], device=device)
-                with in_precision(recipe.precision, device):
+                with use_precision(recipe.precision, device):
                     loss = model.loss(bank.take(image_B, crop_B, device), target_B)["total"]
                 step = epoch * steps_an_epoch + i + 1
                 if not torch.isfinite(loss):
@@ -204,20 +200,20 @@ def _epochs(
                 loss.backward()
                 if recipe.clip is not None:
                     nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
-                set_rates(optimizer, rate_factor(recipe, step - 1, steps_an_epoch))
+                set_rates(optimizer, compute_rate_factor(recipe, step - 1, steps_an_epoch))
                 optimizer.step()
                 if average is not None:
                     average.step(model, i + 1, of=steps_an_epoch)
                 losses.append(loss.item())
             if epoch + 1 in measured:
                 loss_since = sum(losses) / len(losses)
-                decoder = _with_head_fitted(_averaged(model, average), bank, images, target_of)
-                yield _Fitted(decoder, epoch + 1, loss_since, bank.scales, labels, recipe.precision)
+                decoder = _fit_head(_copy_averaged(model, average), bank, images, target_of)
+                yield _Snapshot(decoder, epoch + 1, loss_since, bank.scales, labels, recipe.precision)
                 losses.clear()
 
 
-def _averaged(model: nn.Module, average: MovingAverage | None) -> nn.Module:
-    """The decoder, or a copy that has the average of its weights."""
+def _copy_averaged(model: nn.Module, average: MovingAverage | None) -> nn.Module:
+    """Return the decoder, or with a moving average a copy that has the averaged weights."""
     if average is None:
         return model
     averaged = copy.deepcopy(model)
@@ -225,35 +221,35 @@ def _averaged(model: nn.Module, average: MovingAverage | None) -> nn.Module:
     return averaged
 
 
-def _with_head_fitted(
+def _fit_head(
     model: nn.Module, bank: FeatureBank, images: NDArray[np.int64], target_of: Mapping[int, float]
 ) -> nn.Module:
-    """The decoder, or where its head is fitted in closed form a copy whose head was, to all crops of some images."""
+    """Return the decoder, or for a head in closed form a copy whose head is fitted to all crops of some images."""
     if not hasattr(model.head, "fit"):
         return model
     fitted: Any = copy.deepcopy(model).eval()
     device = next(fitted.parameters()).device
     with torch.no_grad():
-        queries = [fitted.output(features).queries_BND for features in _all_crops(bank, images, device)]
+        queries = [fitted.output(features).queries_BND for features in _iterate_crops(bank, images, device)]
     target_B = torch.tensor([target_of[image] for image in images.tolist()]).repeat_interleave(bank.crops)
     fitted.head.fit(torch.cat(queries), target_B)
     return fitted
 
 
 def predict_frozen(model: nn.Module, bank: FeatureBank, images: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return one score an image, the mean over its cached crops, on the model's own scale."""
+    """Return one score per image, the mean over its cached crops, on the model's own scale."""
     if not len(images):
         return np.empty(0)
     device = next(model.parameters()).device
     model.eval()
     with torch.inference_mode():
-        score_B = torch.cat([model(features).cpu().double() for features in _all_crops(bank, images, device)])
+        score_B = torch.cat([model(features).cpu().double() for features in _iterate_crops(bank, images, device)])
     scores: NDArray[np.float64] = score_B.view(len(images), bank.crops).mean(1).numpy()
     return scores
 
 
-def _all_crops(bank: FeatureBank, images: NDArray[np.int64], device: torch.device) -> Iterator[Features]:
-    """The features of every crop of some images, image by image, in batches."""
+def _iterate_crops(bank: FeatureBank, images: NDArray[np.int64], device: torch.device) -> Iterator[Features]:
+    """Yield the features of every crop of some images, image by image, in batches."""
     per_batch = max(1, 64 // bank.crops)
     for start in range(0, len(images), per_batch):
         chosen = images[start : start + per_batch]

@@ -1,4 +1,4 @@
-"""Compute frozen backbone features once, and keep them on disk for every study that reads them."""
+"""Extract the features of a frozen backbone once and keep them on disk for every study."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from iqa_zoo.cache import FULL, cache_folder, hold_lock, not_writable
+from iqa_zoo.cache import FULL, cache_folder, hold_lock, make_cache_error
 from iqa_zoo.contracts import Features, FeatureSpec, spec_of
 from iqa_zoo.data.crops import load_grid_crops
 from iqa_zoo.data.prefetch import prefetch
@@ -31,13 +30,13 @@ from iqa_zoo.identity import (
     identify_libraries,
     identify_weights,
 )
+from iqa_zoo.progress import Progress
 from iqa_zoo.randomness import seeded
-from iqa_zoo.training.frozen.features import FeatureBank, checksum, open_bank
+from iqa_zoo.training.frozen.features import FeatureBank, compute_checksum, open_bank
 
 FORMAT = 3  # part of every key: raise it when what is stored changes
 BATCH = 8  # crops a forward pass: activations that stay near the processor are faster than larger batches
 PARTIAL = ".partial"  # the end of the name of a bank's folder while it is computed
-Progress = Callable[[int, int], None]
 
 
 def extract_features(
@@ -50,33 +49,32 @@ def extract_features(
     cache: Path | None = None,
     progress: Progress | None = None,
 ) -> FeatureBank:
-    """Return the features of a dataset's crops, from the cache where it holds them, computed otherwise.
+    """Return the features of a dataset's crops, from the cache if it holds them.
 
-    An image is decoded once and gives all its crops: those that a score is computed from
-    (:func:`iqa_zoo.data.crops.grid_boxes`), not mirrored. A smaller image is enlarged. The key is a hash of the backbone's
-    config, weights, code and kind of device, the images' names and content, the number of crops, the seed and the versions
-    of libraries. A cache that is partial or damaged is computed again. Of several processes that want the same features
-    one computes them, and the others wait for it.
+    Each image is decoded once for all its crops, which are those of a score (:func:`iqa_zoo.data.crops.grid_boxes`), not
+    mirrored. A smaller image is enlarged. The key is a hash of the backbone's config, weights, code and kind of device, the
+    names and content of the images, the number of crops, the seed and the versions of libraries. Partial or damaged
+    features are computed again. If several processes need the same features, one computes them and the others wait.
 
     Args:
         backbone: in any mode, on any device; it is put into eval mode.
         config: the resolved backbone config, for the key.
         data: the images.
-        crops: how many crops an image, of the backbone's input size.
-        seed: of what is random in the backbone's forward pass.
-        cache: folder to keep the features in; :func:`~iqa_zoo.cache.cache_folder` where left out.
+        crops: per image, of the backbone's input size.
+        seed: of the randomness in the backbone's forward pass.
+        cache: folder to keep the features in; default :func:`~iqa_zoo.cache.cache_folder`.
         progress: called with the images done and all images.
 
     Raises:
-        InputError: an image that cannot be read (names the file), or a cache that cannot be
-            written or is full (names the folder and the bytes that are needed).
+        InputError: an image cannot be read (names the file), or the cache cannot be written or is full (names the folder
+            and the bytes needed).
     """
     backbone.eval()
     spec = spec_of(backbone)
     cache = cache or cache_folder()
     _remove_abandoned(cache)
     images = identify_images(data)
-    key = _key(backbone, config, images, crops, seed)
+    key = _make_key(backbone, config, images, crops, seed)
     folder = cache / "features" / key
     bank = open_bank(folder, spec, key)
     if bank is None:
@@ -92,10 +90,10 @@ def extract_features(
     return replace(bank, from_cache=True)
 
 
-def _key(backbone: nn.Module, config: dict[str, Any], images: str, crops: int, seed: int) -> str:
+def _make_key(backbone: nn.Module, config: dict[str, Any], images: str, crops: int, seed: int) -> str:
     modules = {type(module).__module__ for module in backbone.modules()}
     return digest(
-        [FORMAT, config, asdict(spec_of(backbone)), crops, seed, _device(backbone).type],
+        [FORMAT, config, asdict(spec_of(backbone)), crops, seed, _find_device(backbone).type],
         identify_weights(backbone),
         images,
         identify_code({__name__, *modules}, find_part_modules({"backbone": config})),
@@ -103,7 +101,7 @@ def _key(backbone: nn.Module, config: dict[str, Any], images: str, crops: int, s
     )
 
 
-def _device(backbone: nn.Module) -> torch.device:
+def _find_device(backbone: nn.Module) -> torch.device:
     return next((tensor.device for tensor in backbone.state_dict().values()), torch.device("cpu"))
 
 
@@ -116,7 +114,7 @@ def _build(
     folder: Path,
     progress: Progress | None,
 ) -> None:
-    """Compute a bank beside its place and rename it; whoever calls this holds the lock of the key."""
+    """Compute a bank in a partial folder and rename it. The caller holds the lock of the key."""
     building = folder.with_name(f"{folder.name}{PARTIAL}")
     try:
         try:
@@ -128,14 +126,14 @@ def _build(
             shutil.rmtree(folder, ignore_errors=True)  # what is there is damaged
             building.rename(folder)
         except OSError as error:
-            raise not_writable(folder.parent, error) from error
+            raise make_cache_error(folder.parent, error) from error
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
         raise
 
 
 def _remove_abandoned(cache: Path) -> None:
-    """Remove what processes that were killed left half built: nothing holds the lock of its key."""
+    """Remove the partial folders of killed processes, whose locks are free."""
     for building in (cache / "features").glob(f"*{PARTIAL}"):
         with suppress(InputError), hold_lock(cache, building.name.removesuffix(PARTIAL), wait=False) as held:
             if held:
@@ -147,7 +145,7 @@ def _compute(
 ) -> None:
     spec = spec_of(backbone)
     mean, std = torch.tensor(spec.mean).view(3, 1, 1), torch.tensor(spec.std).view(3, 1, 1)
-    device = _device(backbone)
+    device = _find_device(backbone)
     backbone.to(memory_format=torch.channels_last)  # the faster layout for convolutions on CPUs
     arrays: dict[str, np.memmap[Any, Any]] = {}
     per_batch = max(1, BATCH // crops)
@@ -157,7 +155,7 @@ def _compute(
             images = min(per_batch, len(data) - start)
             pixels = np.concatenate([next(loaded)[1].result() for _ in range(images)])
             image_BCHW = (torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255 - mean) / std  # channels last
-            values = _numbers(backbone(image_BCHW.to(device)), spec, images, data.paths[start])
+            values = _to_arrays(backbone(image_BCHW.to(device)), spec, images, data.paths[start])
             if not arrays:
                 shapes = {name: (len(data), *array.shape[1:]) for name, array in values.items()}
                 arrays = _create_arrays(folder, shapes)
@@ -167,12 +165,12 @@ def _compute(
                 progress(start + images, len(data))
     for array in arrays.values():
         array.flush()
-    files = {f"{name}.npy": checksum(folder / f"{name}.npy") for name in arrays}
+    files = {f"{name}.npy": compute_checksum(folder / f"{name}.npy") for name in arrays}
     (folder / "manifest.json").write_text(json.dumps(files), encoding="utf-8")
 
 
-def _numbers(features: Features, spec: FeatureSpec, images: int, path: Path) -> dict[str, NDArray[np.float32]]:
-    """What is stored of the features of some images' crops, by name: (images, crops, ...)."""
+def _to_arrays(features: Features, spec: FeatureSpec, images: int, path: Path) -> dict[str, NDArray[np.float32]]:
+    """Return the arrays to store, by name, of the features of some images' crops: (images, crops, ...)."""
     named = {f"map{stage}": stage_map.permute(0, 2, 3, 1) for stage, stage_map in features.maps.items()}
     if spec.token_stage not in features.maps:
         named["tokens"] = features.tokens_BLC
@@ -189,10 +187,10 @@ def _numbers(features: Features, spec: FeatureSpec, images: int, path: Path) -> 
 
 
 def _create_arrays(folder: Path, shapes: dict[str, tuple[int, ...]]) -> dict[str, np.memmap[Any, Any]]:
-    """Memory-mapped files of these shapes, all of their disk reserved: a full disk is an error here, not a crash later.
+    """Create memory-mapped files of these shapes and reserve their disk space, so that a full disk is an error and no crash.
 
     Raises:
-        InputError: there is too little space; says how many bytes are needed and free.
+        InputError: the disk has too little space; names the bytes needed and free.
     """
     needed = sum(2 * math.prod(shape) for shape in shapes.values())
     free = shutil.disk_usage(folder).free
@@ -214,10 +212,10 @@ def _create_arrays(folder: Path, shapes: dict[str, tuple[int, ...]]) -> dict[str
 
 
 def _reserve(file: Path, start: int) -> None:
-    """Give a file, which holds nothing from ``start`` on and may be a hole there, the disk that it needs.
+    """Reserve the disk space of a file that may be sparse from ``start`` on.
 
     Raises:
-        OSError: there is too little space.
+        OSError: the disk has too little space.
     """
     size = file.stat().st_size
     with file.open("r+b") as opened:

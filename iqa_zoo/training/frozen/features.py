@@ -1,4 +1,4 @@
-"""Frozen backbone features on disk, memory-mapped: what every decoder, split and study reads."""
+"""Frozen backbone features on disk, memory-mapped, which every decoder, split and study reads."""
 
 from __future__ import annotations
 
@@ -20,10 +20,15 @@ from iqa_zoo.contracts import Features, FeatureSpec
 class FeatureBank:
     """Features of every crop of every image, memory-mapped in half precision.
 
-    ``arrays`` holds ``map3``, ``map4``, ... (images, crops, height, width, channels) and, where they are not a stage's
-    cells, ``tokens`` (images, crops, tokens, channels); and ``global`` (images, crops, channels).
-    ``key`` names what they were computed from; ``from_cache`` tells whether that was before this study. ``scales`` are what
-    :meth:`standardised` brings them to, by array: its channels' means and deviations.
+    Attributes:
+        spec: of the backbone.
+        arrays: ``map3``, ``map4``, ... (images, crops, height, width, channels), ``global`` (images, crops, channels) and,
+            unless they are the cells of a stage, ``tokens`` (images, crops, tokens, channels).
+        key: identifies what the features were computed from.
+        path: the folder.
+        scales: mean and deviation of each channel, by array; set by :meth:`standardise`.
+        known: scales that were computed before, by images.
+        from_cache: whether the features were in the cache before this study.
     """
 
     spec: FeatureSpec
@@ -31,23 +36,23 @@ class FeatureBank:
     key: str
     path: Path
     scales: dict[str, tuple[Tensor, Tensor]] | None = None
-    known: dict[bytes, _Scales] = field(default_factory=dict, repr=False, compare=False)  # images -> their scales
+    known: dict[bytes, _Scales] = field(default_factory=dict, repr=False, compare=False)
     from_cache: bool = field(default=False, compare=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Another process opens the files again rather than being sent gigabytes."""
+        """Pickle the path only: another process opens the files itself."""
         return _reopen, (self.spec, self.key, self.path, self.scales)
 
     @property
     def crops(self) -> int:
         return self.arrays["global"].shape[1]
 
-    def standardised(self, images: NDArray[np.int64]) -> FeatureBank:
-        """Return the same bank with every channel brought to mean 0 and deviation 1 over one crop of each of some images.
+    def standardise(self, images: NDArray[np.int64]) -> FeatureBank:
+        """Return the same bank with every channel scaled to mean 0 and deviation 1 over one crop of each of some images.
 
-        Backbones differ in the scale of their features by orders of magnitude, and decoders in how much they mind.
-        With the training images this is what a frozen normalisation layer would learn. A channel that is constant
-        over these images is only centred. Decoders that are trained on the same images share what was computed.
+        Feature scales differ between backbones by orders of magnitude, and some decoders depend on them. With the training
+        images this equals a frozen normalisation layer. A channel that is constant over these images is only centred.
+        Decoders trained on the same images share the computed scales.
         """
         return replace(self, scales=self.known.setdefault(images.tobytes(), _Scales(self, images)))
 
@@ -98,7 +103,7 @@ class _Scales(dict[str, tuple[Tensor, Tensor]]):
 
 
 class _MapsOnDemand(dict[int, Tensor]):
-    """The stage maps of a batch, each read from disk when it is first asked for: decoders differ in what they read."""
+    """The stage maps of a batch, each read from disk at its first access: no decoder reads all of them."""
 
     def __init__(
         self, bank: FeatureBank, image_B: NDArray[np.int64], crop_B: NDArray[np.int64], device: torch.device | str
@@ -119,14 +124,14 @@ def _reopen(spec: FeatureSpec, key: str, path: Path, scales: dict[str, tuple[Ten
     return FeatureBank(spec, arrays, key, path, scales, _KNOWN.setdefault(key, {}))
 
 
-def bank_shapes(spec: FeatureSpec, images: int, crops: int) -> dict[str, tuple[int, ...]]:
-    """The arrays a bank will hold, by name, from what a backbone declares (the tokens' count is not declared: 0)."""
+def compute_bank_shapes(spec: FeatureSpec, images: int, crops: int) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each array that a bank will hold, by name. Tokens are left out: a spec does not declare their number."""
     side = {stage: -(-spec.image_size // info.stride) for stage, info in spec.stages.items()}
     shapes = {f"map{s}": (images, crops, side[s], side[s], info.channels) for s, info in spec.stages.items()}
     return {**shapes, "global": (images, crops, spec.global_channels)}
 
 
-def checksum(path: Path) -> int:
+def compute_checksum(path: Path) -> int:
     value = 0
     with path.open("rb") as file:
         while chunk := file.read(1 << 24):
@@ -135,11 +140,11 @@ def checksum(path: Path) -> int:
 
 
 def open_bank(folder: Path, spec: FeatureSpec, key: str) -> FeatureBank | None:
-    """The bank in a folder, or None where there is none or its files are not what was written."""
+    """Return the bank in a folder; None if it is missing or its files differ from the checksums."""
     try:
         files = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        if not isinstance(files, dict) or any(checksum(folder / name) != crc for name, crc in files.items()):
+        if not isinstance(files, dict) or any(compute_checksum(folder / name) != crc for name, crc in files.items()):
             return None
         return _reopen(spec, key, folder, None)
-    except (OSError, ValueError):  # also what another process is replacing
+    except (OSError, ValueError):  # also while another process replaces it
         return None

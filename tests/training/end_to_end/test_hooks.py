@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 from iqa_zoo.errors import InputError
-from iqa_zoo.training.checkpoints import latest_checkpoint
-from iqa_zoo.training.end_to_end.hooks import Epochs, Steps, stops_early
+from iqa_zoo.training.checkpoints import find_latest_checkpoint
+from iqa_zoo.training.end_to_end.hooks import Epochs, Steps, should_stop_early
 from iqa_zoo.training.recipe import Recipe
 from iqa_zoo.training.run_folder import RunFolder
-from iqa_zoo.training.schedule import rate_factor
+from iqa_zoo.training.schedule import compute_rate_factor
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_every_group_has_its_own_rate(steps):
     hook, runner = steps(warmup_epochs=1)
     for step in (0, 3, 4, 19):
         drawn_at(hook, runner, step)
-        factor = rate_factor(hook.recipe, step, 4)
+        factor = compute_rate_factor(hook.recipe, step, 4)
         assert [group["lr"] for group in runner.optim_wrapper.optimizer.param_groups] == [0.1 * factor, 0.01 * factor]
 
 
@@ -112,7 +112,7 @@ def test_weights_that_are_not_finite_are_not_kept(steps, tmp_path):
     with pytest.raises(InputError, match=r"the weights weight are not finite at step 4 .*step-00000002") as error:
         take(hook, runner, math.nan)
     assert "or a clipped gradient (clip: 1.0); --weights" in str(error.value)
-    assert latest_checkpoint(RunFolder(tmp_path).checkpoints).name == "step-00000002"
+    assert find_latest_checkpoint(RunFolder(tmp_path).checkpoints).name == "step-00000002"
 
 
 def test_checkpoints_within_an_epoch_are_of_whole_steps(steps, tmp_path):
@@ -120,7 +120,7 @@ def test_checkpoints_within_an_epoch_are_of_whole_steps(steps, tmp_path):
     seen = []
     for step in range(1, 21):
         take(hook, runner, 1.0)
-        last = latest_checkpoint(RunFolder(tmp_path).checkpoints)
+        last = find_latest_checkpoint(RunFolder(tmp_path).checkpoints)
         seen += [step] if last and last.name == f"step-{step:08d}" else []
     assert seen == [6, 18]  # of 3, 6, .., 18: the odd ones are half steps, and 12 is the end of an epoch
 
@@ -139,9 +139,9 @@ def test_images_are_told_between_the_steps(steps):
     hook, runner = steps(progress=lambda *words: said.append(words))
     for _ in range(4):
         take(hook, runner, 1.0)
-    hook.tells_images("validation")(2, 7)
+    hook.make_image_progress("validation")(2, 7)
     assert said[-1] == ("epoch 1 of 5, validation image 2 of 7", 4, 20)
-    assert steps()[0].tells_images("validation") is None
+    assert steps()[0].make_image_progress("validation") is None
 
 
 def test_an_epoch_is_noted_kept_and_logged(steps, tmp_path):
@@ -165,7 +165,7 @@ def test_an_epoch_is_noted_kept_and_logged(steps, tmp_path):
     assert [each["validation"]["srocc"] for each in history] == [0.5, 0.7, 0.6]
     assert [each["test"] for each in history] == [None] * 3
     assert runner.scalars == [(i + 1, {"validation/srocc": srocc}) for i, srocc in enumerate((0.5, 0.7, 0.6))]
-    assert latest_checkpoint(hook.kept.checkpoints).name == "step-00000012"
+    assert find_latest_checkpoint(hook.kept.checkpoints).name == "step-00000012"
     assert hook.losses == []
 
 
@@ -179,5 +179,5 @@ def test_it_stops_when_the_best_is_so_many_epochs_old(sroccs, patience):
     for i, srocc in enumerate(sroccs):
         better = srocc > best
         age, best = (0, srocc) if better else (age + (i > 0), best)
-    assert stops_early(history_of(sroccs), patience) == (bool(sroccs) and age >= patience)
-    assert not stops_early(history_of(sroccs), None)
+    assert should_stop_early(history_of(sroccs), patience) == (bool(sroccs) and age >= patience)
+    assert not should_stop_early(history_of(sroccs), None)

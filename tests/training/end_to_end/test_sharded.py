@@ -13,11 +13,11 @@ from torch import nn
 
 from iqa_zoo.errors import InputError
 from iqa_zoo.inference.load_run import load_run
-from iqa_zoo.training.checkpoints import latest_checkpoint
+from iqa_zoo.training.checkpoints import find_latest_checkpoint
 from iqa_zoo.training.end_to_end import sharded
-from iqa_zoo.training.end_to_end.sharded import blocks
+from iqa_zoo.training.end_to_end.sharded import find_blocks
 from iqa_zoo.training.run_folder import RunFolder
-from iqa_zoo.training.shards import load_whole, local, whole
+from iqa_zoo.training.shards import gather_whole, get_local, load_gathered
 
 HERE = Path(__file__).parent
 
@@ -69,10 +69,10 @@ def all_stop(name, stop, **settings):
 
 
 def note(self, runner):
-    parameters = dict(hooks.model_of(runner).named_parameters())
-    seen["shares"] = {key: shards.local(each).numel() for key, each in parameters.items()}
+    parameters = dict(hooks.unwrap_model(runner).named_parameters())
+    seen["shares"] = {key: shards.get_local(each).numel() for key, each in parameters.items()}
     moments = runner.optim_wrapper.optimizer.state
-    seen["moments"] = {key: shards.local(moments[each]["exp_avg"]).numel() for key, each in parameters.items() if each in moments}
+    seen["moments"] = {key: shards.get_local(moments[each]["exp_avg"]).numel() for key, each in parameters.items() if each in moments}
     seen["blocks"] = sum(isinstance(each, torch.distributed.fsdp.FSDPModule) for each in runner.model.modules())
 
 
@@ -104,7 +104,7 @@ shared, x = copy.deepcopy(lone), torch.randn(4, 40).double()
 sharded.shard(shared, torch.device("cpu"))
 lone(x).square().mean().backward()
 shared(x[rank::2]).square().mean().backward()
-gradients = shards.whole({name: each.grad for name, each in shared.named_parameters()})
+gradients = shards.gather_whole({name: each.grad for name, each in shared.named_parameters()})
 for name, each in lone.named_parameters():
     torch.testing.assert_close(gradients[name], each.grad)
 
@@ -117,8 +117,8 @@ def nan_in_the_second(self, loss, *arguments, **settings):
     if rank == 1 and len(count) == 6:  # in weights that the second process alone holds
         for group in self.optimizer.param_groups:
             for parameter in group["params"]:
-                if isinstance(parameter, DTensor) and shards.local(parameter).numel():
-                    shards.local(parameter).fill_(float("nan"))
+                if isinstance(parameter, DTensor) and shards.get_local(parameter).numel():
+                    shards.get_local(parameter).fill_(float("nan"))
                     return
 
 
@@ -141,7 +141,7 @@ def quiet(model):
 
 
 def kept(folder: Path) -> dict[str, torch.Tensor]:
-    checkpoint = latest_checkpoint(folder / "checkpoints")
+    checkpoint = find_latest_checkpoint(folder / "checkpoints")
     files = [folder / "weights.safetensors", *sorted(checkpoint.glob("*.safetensors"))]
     return {f"{file.stem}/{name}": tensor for file in files for name, tensor in load_file(file).items()}
 
@@ -225,16 +225,16 @@ def test_blocks_are_those_that_are_called_and_large_enough_the_inner_ones_first(
     shared = nn.Sequential(inner, nn.ReLU(), nn.Linear(2, 2))
     lists = nn.ModuleList([nn.Linear(20, 20), nn.Linear(3, 3)])
     model = nn.ModuleDict(dict(stages=nn.Sequential(shared, nn.Linear(9, 9), shared), lists=nn.ModuleList([lists])))
-    assert [id(block) for block in blocks(model)] == [id(lists[0]), id(inner)]
+    assert [id(block) for block in find_blocks(model)] == [id(lists[0]), id(inner)]
 
 
 def test_what_is_not_sharded_passes_as_it_is():
     model = nn.Linear(2, 2)
-    gathered = whole(model.state_dict())
+    gathered = gather_whole(model.state_dict())
     assert all(gathered[name].data_ptr() == tensor.data_ptr() for name, tensor in model.state_dict().items())
-    local(model.weight).fill_(3.0)
+    get_local(model.weight).fill_(3.0)
     assert model.weight.tolist() == [[3.0, 3.0], [3.0, 3.0]]
-    load_whole(model, {"weight": torch.ones(2, 2), "bias": torch.zeros(2)})
+    load_gathered(model, {"weight": torch.ones(2, 2), "bias": torch.zeros(2)})
     assert model.weight.sum() == 4
     with pytest.raises(RuntimeError, match="Missing key"):
-        load_whole(model, {"weight": torch.ones(2, 2)})
+        load_gathered(model, {"weight": torch.ones(2, 2)})

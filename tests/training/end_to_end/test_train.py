@@ -25,7 +25,7 @@ from iqa_zoo.errors import CheckpointError, ConfigError, InputError, UnknownName
 from iqa_zoo.inference.load_run import load_run
 from iqa_zoo.inference.predict import predict
 from iqa_zoo.training import state
-from iqa_zoo.training.checkpoints import latest_checkpoint
+from iqa_zoo.training.checkpoints import find_latest_checkpoint
 from iqa_zoo.training.end_to_end import runner
 from iqa_zoo.training.end_to_end import train as training
 from iqa_zoo.training.end_to_end.runner import TRACKERS
@@ -50,7 +50,7 @@ def script(code: str, *arguments: str, launcher: tuple[str, ...] = (), **setting
 
 def kept(folder: Path) -> dict[str, torch.Tensor]:
     """Every tensor of a run."""
-    checkpoint = latest_checkpoint(folder / "checkpoints")
+    checkpoint = find_latest_checkpoint(folder / "checkpoints")
     files = [folder / "weights.safetensors", *sorted(checkpoint.glob("*.safetensors"))]
     return {f"{file.stem}/{name}": tensor for file in files for name, tensor in load_file(file).items()}
 
@@ -317,7 +317,7 @@ def test_a_nan_stops_says_the_step_and_keeps_the_last_good_checkpoint(
         train()
     assert f"at step {seen} of 8 (epoch {1 + (seen - 1) // 4})" in str(error.value)
     assert "a lower rate (lr is 0.001) or a clipped gradient" in str(error.value)
-    found = latest_checkpoint(tmp_path / "run" / "checkpoints")
+    found = find_latest_checkpoint(tmp_path / "run" / "checkpoints")
     assert (found and found.name) == last
     if last:
         assert f"--weights {found / 'model.safetensors'}" in str(error.value)
@@ -345,7 +345,7 @@ def test_a_truncated_image_is_named_and_nothing_stands_in_for_it(train, data, sp
     broken.write_bytes(broken.read_bytes()[:700])
     with pytest.raises(InputError, match=rf"{broken.name} is truncated"):
         train()
-    assert latest_checkpoint(tmp_path / "run" / "checkpoints") is None
+    assert find_latest_checkpoint(tmp_path / "run" / "checkpoints") is None
 
 
 @pytest.fixture
@@ -525,7 +525,7 @@ def test_a_damaged_checkpoint_is_said_and_removing_it_begins_anew(train, nan_at,
     with pytest.raises(InputError):
         train()
     monkeypatch.undo()
-    checkpoint = latest_checkpoint(tmp_path / "run" / "checkpoints")
+    checkpoint = find_latest_checkpoint(tmp_path / "run" / "checkpoints")
     (checkpoint / "optimizer.safetensors").unlink()
     with pytest.raises(CheckpointError, match="step-00000004: damaged .*remove this folder"):
         train(resume=True)

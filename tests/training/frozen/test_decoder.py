@@ -12,10 +12,10 @@ from iqa_zoo.contracts import FeatureSpec, StageInfo
 from iqa_zoo.data.splits import Split
 from iqa_zoo.engine.metrics import srocc
 from iqa_zoo.errors import InputError, IqaZooError
-from iqa_zoo.training.frozen.decoder import on_frozen_features, train_frozen
+from iqa_zoo.training.frozen.decoder import drop_mirrored_losses, train_frozen
 from iqa_zoo.training.frozen.features import FeatureBank
 from iqa_zoo.training.recipe import FrozenRecipe
-from iqa_zoo.training.selection import RULES, choose
+from iqa_zoo.training.selection import RULES, choose_epoch
 
 SPEC = FeatureSpec({3: StageInfo(6, 16), 4: StageInfo(8, 32)}, 8, 8, 128, token_stage=4)
 SPLIT = Split(np.arange(80), np.arange(96, 120), np.arange(80, 96), "made up")
@@ -95,7 +95,7 @@ def test_the_rule_chooses_the_epoch_and_only_the_oracle_looks_at_the_test_part(d
     assert histories[0] == histories[1] == histories[2]
     for rule, run in runs.items():
         (chosen,) = (i for i, epoch in enumerate(run.history) if epoch["selected"])
-        assert chosen == choose(run.history, rule)
+        assert chosen == choose_epoch(run.history, rule)
         assert srocc(run.predictions, mos[SPLIT.test]) == run.history[chosen]["test"]["srocc"]
 
 
@@ -111,9 +111,9 @@ def test_a_split_without_a_validation_part_is_for_the_last_epoch(decoder):
 @pytest.mark.slow
 def test_another_dataset_is_predicted_at_the_selected_epoch_in_the_scale_of_the_first(decoder):
     bank, mos = planted()
-    run = train_frozen(decoder, bank, mos, SPLIT, recipe=RECIPE, elsewhere={"again": bank})
-    np.testing.assert_allclose(run.elsewhere["again"][SPLIT.test], run.predictions, rtol=1e-6)
-    assert run.elsewhere["again"].shape == (120,)
+    run = train_frozen(decoder, bank, mos, SPLIT, recipe=RECIPE, test_sets={"again": bank})
+    np.testing.assert_allclose(run.test_sets["again"][SPLIT.test], run.predictions, rtol=1e-6)
+    assert run.test_sets["again"].shape == (120,)
 
 
 @pytest.mark.slow
@@ -179,10 +179,10 @@ def test_what_else_a_decoder_learns_it_learns_before_its_head_is_fitted(decoder)
 def test_losses_that_read_mirrored_images_are_left_out_by_name_or_refused(decoder):
     mirrored = [dict(type="mirror_consistency", weight=0.1)]
     whole = {**decoder, "losses": [*decoder["losses"], *mirrored]}
-    assert on_frozen_features(whole) == (decoder, ["mirror_consistency"])
-    assert on_frozen_features(decoder) == (decoder, [])
+    assert drop_mirrored_losses(whole) == (decoder, ["mirror_consistency"])
+    assert drop_mirrored_losses(decoder) == (decoder, [])
     bank, mos = planted()
     with pytest.raises(InputError, match="no mirrored image can be made of features"):
         train_frozen(whole, bank, mos, SPLIT, recipe=RECIPE)
     with pytest.raises(InputError, match=r"all losses read mirrored images \(mirror_consistency\)"):
-        on_frozen_features({**decoder, "losses": mirrored})
+        drop_mirrored_losses({**decoder, "losses": mirrored})

@@ -13,7 +13,7 @@ from iqa_zoo.data.crops import load_grid_crops
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
 from iqa_zoo.training.frozen.extraction import extract_features
-from iqa_zoo.training.frozen.features import FeatureBank, bank_shapes
+from iqa_zoo.training.frozen.features import FeatureBank, compute_bank_shapes
 
 BACKBONES = {
     "map": dict(type="timm_features", name="test_resnet", stages=[3, 4], image_size=64),
@@ -62,7 +62,9 @@ def test_they_are_what_the_backbone_gives_for_the_same_crop(kind, data, tmp_path
 def test_the_declared_shapes_are_the_stored_ones(data, tmp_path):
     backbone = build_backbone(dict(backbone=BACKBONES["map"]))
     bank = extract_features(backbone, BACKBONES["map"], data, crops=2, cache=tmp_path)
-    assert {name: array.shape for name, array in bank.arrays.items()} == bank_shapes(backbone.spec, len(data), 2)
+    assert {name: array.shape for name, array in bank.arrays.items()} == compute_bank_shapes(
+        backbone.spec, len(data), 2
+    )
 
 
 def test_a_second_call_computes_nothing_and_other_inputs_have_other_keys(data, tmp_path, monkeypatch):
@@ -123,7 +125,7 @@ def test_standardised_channels_have_mean_zero_and_deviation_one_over_the_chosen_
     spec = FeatureSpec({4: StageInfo(6, 32)}, 6, 6, 96, token_stage=4)
     bank = FeatureBank(spec, {"map4": map4, "global": map4.astype(np.float32).mean((2, 3))}, "made up", Path())
     chosen = np.arange(10, 90)
-    taken = bank.standardised(chosen).take(chosen, chosen % 2)
+    taken = bank.standardise(chosen).take(chosen, chosen % 2)
     flat = taken.maps[4].permute(0, 2, 3, 1).reshape(-1, 6)
     torch.testing.assert_close(flat.mean(0), torch.zeros(6), atol=1e-2, rtol=0)
     torch.testing.assert_close(flat.std(0)[:5], torch.ones(5), atol=1e-2, rtol=0)

@@ -11,7 +11,7 @@ from iqa_zoo.config import config_hash
 from iqa_zoo.data.splits import Split
 from iqa_zoo.training.frozen import trainings
 from iqa_zoo.training.frozen.decoder import FrozenRun
-from iqa_zoo.training.frozen.trainings import Elsewhere, Identities, Training, train_many, train_one
+from iqa_zoo.training.frozen.trainings import ExtraTestSet, Identities, Training, train_many, train_one
 from iqa_zoo.training.recipe import FrozenRecipe
 
 
@@ -33,8 +33,8 @@ def trained(monkeypatch):
 
     def train(*arguments, **options):
         calls.append(options)
-        elsewhere = {name: np.arange(10.0) for name in options["elsewhere"]}
-        return FrozenRun(np.arange(5.0), elsewhere, history((0.6, 0.5), (0.7, 0.6)), 1.0)
+        test_sets = {name: np.arange(10.0) for name in options["test_sets"]}
+        return FrozenRun(np.arange(5.0), test_sets, history((0.6, 0.5), (0.7, 0.6)), 1.0)
 
     monkeypatch.setattr(trainings, "train_frozen", train)
     return calls
@@ -63,9 +63,9 @@ SPLIT = Split(np.arange(5), np.arange(5, 10), np.arange(0), "split")
 
 @pytest.mark.slow
 def test_a_run_is_kept_and_found_again_until_anything_changes(trained, tmp_path, tiny):
-    def run(cfg=tiny, recipe=FrozenRecipe(epochs=1), seed=0, rule="last", elsewhere=None):  # noqa: B008
+    def run(cfg=tiny, recipe=FrozenRecipe(epochs=1), seed=0, rule="last", test_sets=None):  # noqa: B008
         training = Training("m", cfg, SPLIT, recipe, seed, rule)
-        ((_, record),) = train_many([training], Bank(), Data(), tmp_path, elsewhere)
+        ((_, record),) = train_many([training], Bank(), Data(), tmp_path, test_sets)
         return record
 
     first, again = run(), run()
@@ -80,12 +80,12 @@ def test_a_run_is_kept_and_found_again_until_anything_changes(trained, tmp_path,
     run(seed=1)
     run(rule="validation")
     run(cfg={**tiny, "dim": 64})
-    run(elsewhere={"other": Elsewhere(Data(), Bank())})
+    run(test_sets={"other": ExtraTestSet(Data(), Bank())})
     assert len(trained) == 6
 
 
 def test_another_dataset_is_judged_in_its_own_direction(trained, tmp_path, tiny):
-    others = {"same": Elsewhere(Data(), Bank()), "reversed": Elsewhere(Reversed(), Bank())}
+    others = {"same": ExtraTestSet(Data(), Bank()), "reversed": ExtraTestSet(Reversed(), Bank())}
     record = train_one(Training("m", tiny, SPLIT, FrozenRecipe(), 0), Bank(), Data(), others)
     assert [record["elsewhere"][name]["srocc"] for name in others] == pytest.approx([1, 1])
     assert record["elsewhere"]["reversed"]["predictions"]["9.png"] == 9.0
@@ -109,7 +109,7 @@ def test_what_was_trained_before_comes_first_and_is_counted(trained, tmp_path, t
     both = [Training("m", tiny, SPLIT, FrozenRecipe(), seed) for seed in (0, 1)]
     list(train_many(both[1:], Bank(), Data(), tmp_path))
     told = []
-    records = list(train_many(both, Bank(), Data(), tmp_path, tell=told.append))
+    records = list(train_many(both, Bank(), Data(), tmp_path, notify=told.append))
     assert [(i, record["resumed"]) for i, record in records] == [(1, True), (0, False)]
     assert told == ["1 of 2 trained before"]
 
@@ -117,7 +117,7 @@ def test_what_was_trained_before_comes_first_and_is_counted(trained, tmp_path, t
 def test_what_cannot_be_kept_is_told_once_and_all_results_are_there(trained, tmp_path, tiny):
     (tmp_path / "runs").write_text("a file where a folder should be")
     several, told = [Training("m", tiny, SPLIT, FrozenRecipe(), seed) for seed in range(3)], []
-    records = list(train_many(several, Bank(), Data(), tmp_path, tell=told.append))
+    records = list(train_many(several, Bank(), Data(), tmp_path, notify=told.append))
     assert [record["srocc"] for _, record in records] == pytest.approx([1, 1, 1])
     assert len(told) == 1
     assert told[0].startswith(f"trainings are not kept: {tmp_path / 'runs'} cannot be written")
