@@ -256,7 +256,7 @@ def train_frozen_all(work: Work, bench: Bench) -> dict[str, Any]:
 
 
 def train_end_to_end_all(work: Work, recipe: Recipe) -> dict[str, Any]:
-    from iqa_zoo.training.end_to_end.train import TrainingOptions
+    from iqa_zoo.training.end_to_end.options import TrainingOptions
     from iqa_zoo.training.end_to_end.trainings import EndToEnd, train_all_end_to_end
 
     arguments = work.arguments

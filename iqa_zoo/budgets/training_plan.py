@@ -16,7 +16,7 @@ from iqa_zoo.inference.scorer import Scorer
 from iqa_zoo.quality_model import QualityModel
 from iqa_zoo.training.devices import select_device
 from iqa_zoo.training.end_to_end.checks import check_split_images, count_bytes, count_passes
-from iqa_zoo.training.end_to_end.train import TrainingOptions
+from iqa_zoo.training.end_to_end.options import TrainingOptions
 from iqa_zoo.training.end_to_end.trainable import Trainable
 from iqa_zoo.training.freezing import freeze
 from iqa_zoo.training.recipe import Recipe

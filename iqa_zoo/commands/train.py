@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from iqa_zoo.data.look_alikes import LookAlikes
     from iqa_zoo.data.rated import RatedImages
     from iqa_zoo.data.splits import Split
-    from iqa_zoo.training.end_to_end.train import TrainingOptions
+    from iqa_zoo.training.end_to_end.options import TrainingOptions
 
 VALIDATION_FRACTION = 0.1
 PEEKS = "peeks at the test part"
@@ -201,7 +201,7 @@ def _look_alikes(data: RatedImages) -> LookAlikes:
 
 
 def _options(args: argparse.Namespace) -> TrainingOptions:
-    from iqa_zoo.training.end_to_end.train import TrainingOptions
+    from iqa_zoo.training.end_to_end.options import TrainingOptions
 
     return TrainingOptions(
         selection=args.selection,

@@ -16,9 +16,10 @@ from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
 from iqa_zoo.engine.comparison import backbone_config
 from iqa_zoo.errors import InputError
-from iqa_zoo.training.end_to_end import hooks
+from iqa_zoo.training.end_to_end import fit, hooks
 from iqa_zoo.training.end_to_end import train as training
-from iqa_zoo.training.end_to_end.train import TrainingOptions, train_model
+from iqa_zoo.training.end_to_end.options import TrainingOptions
+from iqa_zoo.training.end_to_end.train import train_model
 from iqa_zoo.training.frozen import decoder as frozen
 from iqa_zoo.training.frozen.features import FeatureBank
 from iqa_zoo.training.optimizer import find_decayed_parameters
@@ -185,7 +186,7 @@ def test_decoders_without_convolutions_decay_as_they_always_did(name):
 
 
 def test_trainers_have_no_rule_of_their_own():
-    assert frozen.make_optimizer is training.make_optimizer
+    assert frozen.make_optimizer is fit.make_optimizer
     assert frozen.compute_rate_factor is hooks.compute_rate_factor is compute_rate_factor
     assert frozen.MovingAverage is hooks.MovingAverage
     assert frozen.fit_label_scale is training.fit_label_scale

@@ -71,7 +71,7 @@ def run(root, config, tmp_path, capsys):
 @pytest.fixture
 def no_step(monkeypatch):
     """Training may not begin."""
-    monkeypatch.setattr("iqa_zoo.training.end_to_end.train._fit", lambda *_, **__: pytest.fail("an epoch began"))
+    monkeypatch.setattr("iqa_zoo.training.end_to_end.train.fit", lambda *_, **__: pytest.fail("an epoch began"))
 
 
 def damage(path, how):

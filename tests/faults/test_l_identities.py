@@ -16,7 +16,7 @@ from iqa_zoo.commands.study import Bars, Bench, distinct_name
 from iqa_zoo.config import dump_config
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import make_splits
-from iqa_zoo.training.end_to_end.train import TrainingOptions
+from iqa_zoo.training.end_to_end.options import TrainingOptions
 from iqa_zoo.training.end_to_end.trainings import EndToEnd, identify_run, train_all_end_to_end
 from iqa_zoo.training.recipe import Recipe
 

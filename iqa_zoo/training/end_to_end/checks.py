@@ -1,11 +1,9 @@
-"""What is checked before a training begins: its parts, options, images, folder and disk."""
+"""Checks before a training begins: its parts, options, images, folder and disk."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,13 +16,12 @@ from iqa_zoo.data.splits import Split
 from iqa_zoo.errors import InputError
 from iqa_zoo.inference.evaluation import FEWEST
 from iqa_zoo.outputs import check_folder_writable
-from iqa_zoo.training.end_to_end.runner import check_trackers
+from iqa_zoo.progress import Progress
+from iqa_zoo.training.end_to_end.options import TrainingOptions
+from iqa_zoo.training.end_to_end.trackers import check_trackers
 from iqa_zoo.training.processes import get_rank, get_world, share
 from iqa_zoo.training.recipe import Recipe
 from iqa_zoo.training.run_folder import RunFolder
-
-if TYPE_CHECKING:
-    from iqa_zoo.training.end_to_end.train import TrainingOptions
 
 
 def check_precision(recipe: Recipe, device: torch.device, sharded: bool) -> None:
@@ -35,10 +32,10 @@ def check_precision(recipe: Recipe, device: torch.device, sharded: bool) -> None
 
 
 def check_parts(data: RatedImages, split: Split) -> None:
-    """Refuse a split that cannot be trained on or whose parts are too small for the metrics they are measured by.
+    """Check that no part of a split is empty or too small for its metrics.
 
     Raises:
-        InputError: says which part, how many images it has and how many it needs.
+        InputError: names the part, how many images it has and how many it needs.
     """
     for part in ("train", "test"):
         if not len(getattr(split, part)):
@@ -72,10 +69,10 @@ def check_options(data: RatedImages, split: Split, recipe: Recipe, options: Trai
 
 
 def count_passes(data: RatedImages, split: Split, recipe: Recipe) -> int:
-    """Return the forward passes of an epoch.
+    """Return the number of forward passes per epoch.
 
     Raises:
-        InputError: there are none.
+        InputError: the crops do not fill a batch.
     """
     passes = recipe.passes(len(split.train))
     if not passes:
@@ -89,11 +86,11 @@ def check_split_images(
     split: Split,
     size: int,
     images: DecodedImages | None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> list[str]:
-    """Check all images of a split, those of the test part too; return the names of those smaller than ``size``.
+    """Check all images of a split, including the test part; return the names of those smaller than ``size``.
 
-    Each process checks its share, and all raise what one finds. Arguments and errors are those of
+    Each process checks its share, and all of them raise the errors found. Arguments and errors are those of
     :func:`iqa_zoo.data.preflight.check_images`.
     """
     indices = np.sort(np.concatenate([split.train, split.validation, split.test]))
@@ -106,24 +103,24 @@ def check_split_images(
 
 
 def count_bytes(model: nn.Module, recipe: Recipe) -> tuple[int, int]:
-    """Return the bytes on disk of a checkpoint of a training and of its weights; frozen parameters must be frozen already."""
+    """Return the bytes on disk of a checkpoint and of the weights. Parameters must be frozen before."""
     state = sum(tensor.nbytes for tensor in model.state_dict().values())
-    moments = 2 * sum(parameter.nbytes for parameter in model.parameters() if parameter.requires_grad)
-    return state + moments + (state if recipe.ema is not None else 0), state
+    averages = 2 * sum(parameter.nbytes for parameter in model.parameters() if parameter.requires_grad)
+    return state + averages + (state if recipe.ema is not None else 0), state
 
 
 def check_disk(kept: RunFolder, model: nn.Module, recipe: Recipe) -> None:
-    """Check that a run's folder can be written and that its disk has room for checkpoints and weights.
+    """Check that a run's folder can be written and that its disk has room for two checkpoints and the weights.
 
-    A checkpoint is removed when the next one is complete, so that there are two for a moment.
+    A checkpoint is removed only when the next one is complete.
 
     Raises:
-        InputError: names the folder, and how many bytes are needed and free.
+        InputError: names the folder and the bytes needed and free.
     """
     check_folder_writable(kept.path)
     checkpoint, weights = count_bytes(model, recipe)
-    there = [path for path in (*kept.checkpoints.glob("*/*"), kept.weights) if path.is_file()]
-    needed = 2 * checkpoint + weights - sum(path.stat().st_size for path in there)
+    written = [path for path in (*kept.checkpoints.glob("*/*"), kept.weights) if path.is_file()]
+    needed = 2 * checkpoint + weights - sum(path.stat().st_size for path in written)
     existing = next(each for each in (kept.path.absolute(), *kept.path.absolute().parents) if each.exists())
     free = shutil.disk_usage(existing).free
     if needed > free:

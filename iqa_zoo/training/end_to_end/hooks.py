@@ -1,12 +1,13 @@
-"""What happens around the steps and epochs of a training, as hooks of mmengine's Runner."""
+"""Hooks of mmengine's Runner around the steps and epochs of a training."""
 
 from __future__ import annotations
 
 import math
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
@@ -15,6 +16,7 @@ from mmengine.runner import Runner
 from torch import Tensor, distributed, nn
 
 from iqa_zoo.errors import InputError
+from iqa_zoo.progress import Progress, StepProgress, make_image_progress
 from iqa_zoo.randomness import set_seed
 from iqa_zoo.training.averaging import MovingAverage
 from iqa_zoo.training.checkpoints import find_latest_checkpoint
@@ -31,23 +33,22 @@ from iqa_zoo.training.state import (
     save_tensors,
 )
 
-Measure = Callable[[str], Mapping[str, float] | None]  # part -> metrics
-Progress = Callable[[str, int, int], None]  # (what is said, steps done, steps in all)
-History = list[dict[str, Any]]
+Measure = Callable[[str], Mapping[str, float] | None]  # part -> its metrics, None if it is not to be measured
 
 
 class Steps(Hook):
-    """Each step: its seed, its learning rate, the moving average, a loss that must be finite, and checkpoints.
+    """Each step: its seed and learning rate, the moving average, the check that the loss is finite, and checkpoints.
 
     Args:
         recipe: of the training.
-        seed: of the run; a step's randomness depends on it, the step and the process, and on nothing before.
-        steps_an_epoch: forward passes an epoch (accumulated parts count).
-        kept: where checkpoints go.
+        seed: of the run; the randomness of a step depends on the seed, the step and the process only.
+        steps_an_epoch: forward passes per epoch (accumulated parts count).
+        kept: the folder of the run.
         names: ``id(parameter)`` -> name.
-        save_steps: a checkpoint every so many steps besides that of each epoch.
+        save_steps: write a checkpoint every so many steps besides that of each epoch.
         progress: called after each step.
-        replica: where the model is sharded, another one that is not, to test and to keep weights; on the CPU.
+        replica: for a sharded model, an unsharded one on the CPU, to test and to keep weights.
+        resume: continue from the last checkpoint, if there is one.
     """
 
     priority = "NORMAL"
@@ -60,21 +61,25 @@ class Steps(Hook):
         kept: RunFolder,
         names: Mapping[int, str],
         save_steps: int | None,
-        progress: Progress | None,
+        progress: StepProgress | None,
         replica: nn.Module | None = None,
+        resume: bool = False,
     ):
         self.recipe, self.seed, self.steps_an_epoch = recipe, seed, steps_an_epoch
         self.kept, self.names, self.save_steps, self.progress = kept, names, save_steps, progress
-        self.history: History = []
+        self.history: list[dict[str, Any]] = []
         self.losses: list[float] = []  # of the epoch so far
-        self.replica = replica
-        self.done = 0  # steps
+        self.replica, self.resume = replica, resume
+        self.done, self.total = 0, recipe.epochs * steps_an_epoch  # steps
         self.average: MovingAverage | None = None
         self.started = time.perf_counter()
 
     def before_run(self, runner: Runner) -> None:
         if self.recipe.ema is not None:
             self.average = MovingAverage(unwrap_model(runner), self.recipe.ema, self.recipe.ema_every)
+        last = find_latest_checkpoint(self.kept.checkpoints) if self.resume else None
+        if last is not None:
+            self.restore(runner, last)
 
     def before_train_epoch(self, runner: Runner) -> None:
         runner.train_dataloader.begin(runner.epoch, len(self.losses))
@@ -88,8 +93,8 @@ class Steps(Hook):
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Mapping[str, Any] | None = None
     ) -> None:
         assert outputs is not None
-        done, total = runner.iter + 1, self.recipe.epochs * self.steps_an_epoch
-        loss = _over_processes(outputs["loss"])
+        done = runner.iter + 1
+        loss = _average_over_processes(outputs["loss"])
         if not math.isfinite(loss):
             self._stop(f"the loss is {loss}", runner, done)
         self.losses.append(loss)
@@ -97,22 +102,23 @@ class Steps(Hook):
         epoch_ends = done % self.steps_an_epoch == 0
         keep = bool(self.save_steps) and done % (self.save_steps or 1) == 0 and whole and not epoch_ends
         # A finite loss can have a gradient that is not; its weights must not be kept.
-        if (keep or epoch_ends) and (name := _not_finite(unwrap_model(runner))):
+        if (keep or epoch_ends) and (name := _find_not_finite(unwrap_model(runner))):
             self._stop(f"the weights {name} are not finite", runner, done)
         if self.average is not None and whole:
             of = self.steps_an_epoch // self.recipe.accumulate
             self.average.step(unwrap_model(runner), len(self.losses) // self.recipe.accumulate, of)
         if self.progress and runner.rank == 0:
-            self.progress(f"epoch {runner.epoch + 1} of {self.recipe.epochs}, loss {self.mean_loss:.4f}", done, total)
+            self.progress(
+                f"epoch {runner.epoch + 1} of {self.recipe.epochs}, loss {self.mean_loss:.4f}", done, self.total
+            )
         if keep:
             self.save(runner, epoch=runner.epoch, step=done)
-
         self.done = done
 
-    def make_image_progress(self, part: str) -> Callable[[int, int], None] | None:
-        """For :func:`iqa_zoo.inference.predict.predict`: it says which image of the part is tested, between two steps."""
+    def make_image_progress(self, part: str) -> Progress | None:
+        """Return a callable that reports the tested images of a part, between two steps."""
         epoch = f"epoch {-(-self.done // self.steps_an_epoch)} of {self.recipe.epochs}, "
-        return make_image_progress(self.progress, epoch + part, self.done, self.recipe.epochs * self.steps_an_epoch)
+        return make_image_progress(self.progress, epoch + part, self.done, self.total)
 
     def _stop(self, why: str, runner: Runner, done: int) -> NoReturn:
         last = find_latest_checkpoint(self.kept.checkpoints)
@@ -120,7 +126,7 @@ class Steps(Hook):
         remedies += ["a clipped gradient (clip: 1.0)"] if self.recipe.clip is None else []
         remedies += ["precision: float32"] if self.recipe.precision != "float32" else []
         raise InputError(
-            f"{why} at step {done} of {self.recipe.epochs * self.steps_an_epoch} (epoch {runner.epoch + 1}); "
+            f"{why} at step {done} of {self.total} (epoch {runner.epoch + 1}); "
             + (f"the last good checkpoint is {last}" if last else "there is no checkpoint yet")
             + f". Begin in another folder with {' or '.join(remedies)}"
             + (f"; --weights {last / 'model.safetensors'} starts from the last good weights" if last else "")
@@ -132,12 +138,13 @@ class Steps(Hook):
 
     @contextmanager
     def averaged(self, runner: Runner) -> Iterator[nn.Module]:
-        """The model as it is tested and kept, the same in every process: averaged weights, if there are any."""
+        """Yield the model to test and keep, the same in every process; its weights are the average, if there is one."""
         model = unwrap_model(runner)
         if self.replica is not None:
             device = next(model.parameters()).device
-            self.replica.load_state_dict(gather_whole(self._tested(model)))
-            _share_buffers(self.replica.to(device))
+            tested = model.state_dict() if self.average is None else self.average.tensors
+            self.replica.load_state_dict(gather_whole(tested))
+            _broadcast_buffers(self.replica.to(device))
             try:
                 yield self.replica
             finally:
@@ -146,17 +153,14 @@ class Steps(Hook):
         live = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         if self.average is not None:
             model.load_state_dict(self.average.tensors)
-        _share_buffers(model)
+        _broadcast_buffers(model)
         try:
             yield model
         finally:
             model.load_state_dict(live)
 
-    def _tested(self, model: nn.Module) -> Mapping[str, Tensor]:
-        return model.state_dict() if self.average is None else self.average.tensors
-
     def save(self, runner: Runner, *, epoch: int, step: int) -> None:
-        """Keep what is needed to go on exactly from here: so many epochs and steps done. Called in every process."""
+        """Write a checkpoint to resume exactly after so many epochs and steps. Every process must call this."""
         tensors = {
             "model": gather_whole(unwrap_model(runner).state_dict()),
             "optimizer": gather_whole(collect_optimizer_state(runner.optim_wrapper.optimizer, self.names)),
@@ -174,12 +178,9 @@ class Steps(Hook):
             }
             save_checkpoint(self.kept.checkpoints, step, tensors, state)
 
-    def restore(self, runner: Runner) -> None:
-        """Go on from the last checkpoint, if there is one."""
-        last = find_latest_checkpoint(self.kept.checkpoints)
-        if last is None:
-            return
-        tensors, state = load_checkpoint(last)
+    def restore(self, runner: Runner, checkpoint: Path) -> None:
+        """Continue from a checkpoint."""
+        tensors, state = load_checkpoint(checkpoint)
         load_gathered(unwrap_model(runner), tensors["model"])
         restore_optimizer(runner.optim_wrapper.optimizer, self.names, tensors.get("optimizer", {}))
         if self.average is not None:
@@ -193,14 +194,14 @@ class Steps(Hook):
 
 
 class Epochs(Hook):
-    """After each epoch: metrics, the history, the weights if the rule selects them, a checkpoint, an early stop.
+    """After each epoch: metrics, the history, the weights if the rule selects the epoch, a checkpoint, and the early stop.
 
     Args:
         recipe: of the training.
         rule: which epoch's weights are kept.
-        kept: where.
+        kept: the folder of the run.
         steps: the hook of the steps.
-        measure: part -> its metrics, or None where the part is not to be measured.
+        measure: returns the metrics of a part, or None if it is not to be measured.
     """
 
     priority = "LOW"  # after the last step's own hooks
@@ -239,21 +240,8 @@ class Epochs(Hook):
         runner.train_loop.stop_training = should_stop_early(steps.history, self.recipe.patience)
 
 
-def make_image_progress(
-    progress: Progress | None, words: str, steps: int, of_steps: int
-) -> Callable[[int, int], None] | None:
-    """What takes (images done, images in all) and tells them as words, while the steps stand still; None for None.
-
-    >>> make_image_progress(print, "test", 8, 8)(3, 20)
-    test image 3 of 20 8 8
-    """
-    if progress is None:
-        return None
-    return lambda done, total: progress(f"{words} image {done} of {total}", steps, of_steps)
-
-
-def should_stop_early(history: History, patience: int | None) -> bool:
-    """Whether the best validation SROCC is ``patience`` epochs old.
+def should_stop_early(history: Sequence[Mapping[str, Any]], patience: int | None) -> bool:
+    """Return whether the best validation SROCC is ``patience`` epochs old.
 
     >>> should_stop_early([dict(validation=dict(srocc=0.7)), dict(validation=dict(srocc=0.6))], patience=1)
     True
@@ -264,23 +252,23 @@ def should_stop_early(history: History, patience: int | None) -> bool:
     return len(history) - 1 - sroccs.index(max(sroccs)) >= patience
 
 
-def _over_processes(loss: Tensor) -> float:
-    """The mean over the processes, so that all of them stop where one has to."""
+def _average_over_processes(loss: Tensor) -> float:
+    """Return the mean over the processes, so that all of them stop together."""
     if distributed.is_initialized():
         loss = loss / distributed.get_world_size()
         distributed.all_reduce(loss)
     return loss.item()
 
 
-def _share_buffers(model: nn.Module) -> None:
-    """Give every process the first one's: running statistics are each process's own."""
+def _broadcast_buffers(model: nn.Module) -> None:
+    """Give every process the buffers of the first one: each has running statistics of its own."""
     if distributed.is_initialized():
         for buffer in model.buffers():
             distributed.broadcast(buffer, 0)
 
 
-def _not_finite(model: nn.Module) -> str | None:
-    """The first parameter that is not finite in some process, the same in all of them."""
+def _find_not_finite(model: nn.Module) -> str | None:
+    """Return the first parameter that is not finite in any process; the same in all of them."""
     names, parameters = zip(*model.named_parameters(), strict=True)
     good = torch.stack([get_local(parameter).isfinite().all() for parameter in parameters]).int()
     if distributed.is_initialized():
@@ -289,6 +277,6 @@ def _not_finite(model: nn.Module) -> str | None:
 
 
 def unwrap_model(runner: Runner) -> nn.Module:
-    """The quality model inside whatever wraps it."""
+    """Return the quality model inside its wrappers."""
     trainable: Any = getattr(runner.model, "module", runner.model)
     return trainable.model

@@ -24,7 +24,8 @@ from iqa_zoo.identity import (
 from iqa_zoo.inference.load_run import load_run
 from iqa_zoo.inference.predict import predict
 from iqa_zoo.training.devices import select_device
-from iqa_zoo.training.end_to_end.train import TrainingOptions, train_model
+from iqa_zoo.training.end_to_end.options import TrainingOptions
+from iqa_zoo.training.end_to_end.train import train_model
 from iqa_zoo.training.frozen.trainings import Record, evaluate_test_set, flatten_metrics
 from iqa_zoo.training.recipe import Recipe
 from iqa_zoo.training.run_folder import hold_run

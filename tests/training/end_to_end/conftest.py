@@ -8,7 +8,8 @@ from PIL import Image
 
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split, make_splits
-from iqa_zoo.training.end_to_end.train import TrainingOptions, train_model
+from iqa_zoo.training.end_to_end.options import TrainingOptions
+from iqa_zoo.training.end_to_end.train import train_model
 from iqa_zoo.training.recipe import Recipe
 
 SIZE = 48

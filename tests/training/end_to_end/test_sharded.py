@@ -34,7 +34,8 @@ from iqa_zoo.training.end_to_end import hooks
 from iqa_zoo.training.end_to_end import sharded
 from iqa_zoo.training.recipe import Recipe
 from iqa_zoo.training import shards
-from iqa_zoo.training.end_to_end.train import TrainingOptions, train_model
+from iqa_zoo.training.end_to_end.options import TrainingOptions
+from iqa_zoo.training.end_to_end.train import train_model
 
 folder, model, recipe = Path(sys.argv[2]), json.loads(sys.argv[3]), Recipe(**json.loads(sys.argv[4]))
 sharded.SMALLEST = 1000  # of a model this small, too, some blocks are gathered on their own

@@ -26,10 +26,11 @@ from iqa_zoo.inference.load_run import load_run
 from iqa_zoo.inference.predict import predict
 from iqa_zoo.training import state
 from iqa_zoo.training.checkpoints import find_latest_checkpoint
-from iqa_zoo.training.end_to_end import runner
+from iqa_zoo.training.end_to_end import fit, trackers
 from iqa_zoo.training.end_to_end import train as training
-from iqa_zoo.training.end_to_end.runner import TRACKERS
-from iqa_zoo.training.end_to_end.train import ResultNotWritten, TrainingOptions, train_model
+from iqa_zoo.training.end_to_end.options import TrainingOptions
+from iqa_zoo.training.end_to_end.trackers import TRACKERS
+from iqa_zoo.training.end_to_end.train import ResultNotWritten, train_model
 from iqa_zoo.training.end_to_end.trainable import Trainable
 from iqa_zoo.training.freezing import freeze
 
@@ -81,7 +82,8 @@ import torch
 from conftest import drawn, parted
 from iqa_zoo.training import state
 from iqa_zoo.training.recipe import Recipe
-from iqa_zoo.training.end_to_end.train import TrainingOptions, train_model
+from iqa_zoo.training.end_to_end.options import TrainingOptions
+from iqa_zoo.training.end_to_end.train import train_model
 
 folder, case = Path(sys.argv[1]), json.loads(sys.argv[2])
 data = drawn(folder / "images")
@@ -201,7 +203,8 @@ from torch import distributed
 from iqa_zoo.inference.predict import predict
 from iqa_zoo.training.recipe import Recipe
 from iqa_zoo.training.end_to_end.trainable import Trainable
-from iqa_zoo.training.end_to_end.train import TrainingOptions, train_model
+from iqa_zoo.training.end_to_end.options import TrainingOptions
+from iqa_zoo.training.end_to_end.train import train_model
 from iqa_zoo.inference.load_run import load_run
 
 folder, model, recipe = Path(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])
@@ -710,7 +713,7 @@ def test_the_kept_weights_are_those_of_the_rule(rule, epoch, train, split, tmp_p
     """Metrics are made up; a run of so many epochs at a constant rate has the weights of that epoch."""
     made_up = {"validation": [0.1, 0.3, 0.2], "test": [0.9, 0.8, 0.7]}
     calls = {"validation": 0, "test": 0}
-    evaluate = training.evaluate_scores
+    evaluate = fit.evaluate_scores
 
     def fake(scores, data, indices):
         part = "test" if indices[0] == split.test[0] else "validation"
@@ -719,7 +722,7 @@ def test_the_kept_weights_are_those_of_the_rule(rule, epoch, train, split, tmp_p
         values = made_up[part]
         return {**found, "metrics": {"srocc": values[min(calls[part], 3) - 1]}}
 
-    monkeypatch.setattr(training, "evaluate_scores", fake)
+    monkeypatch.setattr(fit, "evaluate_scores", fake)
     result = train(changes=dict(epochs=3, schedule="constant"), selection=rule)
     monkeypatch.undo()
     train("short", changes=dict(epochs=epoch, schedule="constant"), selection="last")
@@ -740,7 +743,7 @@ def test_a_run_that_stopped_early_stays_stopped(train, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "_report", interrupted)
+        patch.setattr(training, "report_selected", interrupted)
         with pytest.raises(KeyboardInterrupt):
             train(changes=changes)
     said = []
@@ -784,7 +787,7 @@ def test_a_loaded_run_scores_as_it_reported(train, data, split, tmp_path):
     result = train(changes=dict(ema=0.9))
     scorer, run = load_run(tmp_path / "run", "cpu")
     scores = predict(scorer, data, split.test, crops=run.test_crops)
-    assert training.evaluate_scores(scores, data, split.test)["metrics"] == result["metrics"]
+    assert fit.evaluate_scores(scores, data, split.test)["metrics"] == result["metrics"]
     assert dict(zip((data.names[i] for i in split.test), scores, strict=True)) == result["predictions"]
     assert not scorer.training
     assert [each.id for each in load_splits(tmp_path / "run" / "split.json", data)] == [split.id]
@@ -840,7 +843,7 @@ def test_nothing_is_left_in_the_process(fails, train, nan_at):
 
 
 def test_a_tracker_without_its_package_is_an_error_before_training(train, tmp_path, monkeypatch):
-    monkeypatch.setattr(runner, "find_spec", lambda name: None)
+    monkeypatch.setattr(trackers, "find_spec", lambda name: None)
     for tracker in TRACKERS:
         with pytest.raises(InputError, match=f"tracker '{tracker}' needs a package: pip install {tracker}"):
             train(trackers=(tracker,))

@@ -10,7 +10,7 @@ import pytest
 from iqa_zoo.data.splits import Split
 from iqa_zoo.errors import IqaZooError
 from iqa_zoo.training.end_to_end import trainings as end_to_end
-from iqa_zoo.training.end_to_end.train import TrainingOptions
+from iqa_zoo.training.end_to_end.options import TrainingOptions
 from iqa_zoo.training.recipe import load_recipe
 
 
