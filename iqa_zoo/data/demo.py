@@ -28,7 +28,7 @@ import json
 import os
 import shutil
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,6 +43,7 @@ from iqa_zoo.cache import cache_folder, hold_lock, make_cache_error
 from iqa_zoo.data.proxy import mdsi, proxy_scores
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
+from iqa_zoo.progress import Progress
 from iqa_zoo.registry import register_dataset
 
 PHOTOGRAPHS = Path(skimage.__file__).parent / "data"
@@ -52,7 +53,6 @@ MANIFEST = "manifest.json"
 LABEL = "proxy: difference from the pristine reference (MDSI), not human opinion"
 
 Pixels = NDArray[np.uint8]
-Progress = Callable[[int, int], None]
 
 
 class Reference(NamedTuple):

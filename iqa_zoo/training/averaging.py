@@ -1,4 +1,4 @@
-"""The moving average of a model's weights that both trainers test and keep."""
+"""The moving average of a model's weights, for both trainers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class MovingAverage:
 
     Args:
         model: what is averaged.
-        past: weight of what was averaged before, a step of the optimizer, between 0 and 1.
+        past: weight of the previous average per optimizer step, between 0 and 1.
         every: optimizer steps between two updates, as an update costs a pass over the weights. An update weighs the past
             by ``past ** every``. The last step of an epoch always updates, with the same weight.
 
@@ -65,7 +65,7 @@ class MovingAverage:
         return {"steps": torch.tensor(self.updates), **named}
 
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
-        """Put back what :meth:`state_dict` gave, whole."""
+        """Load what :meth:`state_dict` returned, gathered."""
         self.updates = int(tensors["steps"])
         for name, average in self.tensors.items():
             get_local(average).copy_(get_local(shard_like(tensors[f"module.{name}"], average)))

@@ -1,4 +1,4 @@
-"""Where the checkpoints of a run lie, and what is left of them when the disk is full; needs no torch."""
+"""Find the checkpoints of a run, also when the disk is full; imports no torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where models are trained and run."""
+"""Devices and precisions that models are trained and run in."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def select_device(name: str | None) -> torch.device:
     """Return the device of a name, as torch names it; for None CUDA where there is one, else the CPU.
 
     Raises:
-        InputError: torch has no such device here; says which there are.
+        InputError: torch finds no such device; lists the devices.
 
     >>> select_device("cpu")
     device(type='cpu')
@@ -57,7 +57,7 @@ def find_fast_precision(device: torch.device | str) -> Literal["float32", "bfloa
 
 
 def use_precision(precision: str, device: torch.device | str) -> AbstractContextManager[object]:
-    """A context in which matrix products are computed in a precision, ``float32``, ``bfloat16`` or ``float16``."""
+    """Return a context in which matrix products are computed in a precision, ``float32``, ``bfloat16`` or ``float16``."""
     if precision == "float32":
         return nullcontext()
     return torch.autocast(torch.device(device).type, getattr(torch, precision))

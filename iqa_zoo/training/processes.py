@@ -1,4 +1,4 @@
-"""The processes of ``torchrun`` that train one model together; one process where there are no others."""
+"""The processes of ``torchrun`` that train one model together; without torchrun, one process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from iqa_zoo.errors import InputError
 
 
 def begin_processes(device: torch.device) -> torch.device:
-    """Join the other processes of ``torchrun``, if there are any; each takes a CUDA device of its own."""
+    """Join the other processes of ``torchrun``, if there are any, and return this process's device."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         if device.type == "cuda":
             device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
@@ -32,20 +32,20 @@ def get_world() -> int:
 
 
 def wait() -> None:
-    """Wait until all processes are here."""
+    """Wait until all processes call this."""
     if distributed.is_initialized():
         distributed.barrier()
 
 
 def share(items: list[str], problem: str = "") -> list[str]:
-    """Return the items of all processes, in order of rank; all of them must call it.
+    """Return the items of all processes, in order of rank; all of them must call this.
 
     Args:
         items: of this process.
-        problem: what went wrong in this process; empty for nothing.
+        problem: error message of this process, or empty.
 
     Raises:
-        InputError: in every process, the problems that there are.
+        InputError: in every process, the problems of all.
     """
     found = [(items, problem)]
     if distributed.is_initialized():

@@ -1,12 +1,12 @@
-"""A training on disk: what was trained on what, how far it is, and what came of it.
+"""The folder of a training: its description, its progress and its result.
 
-run.json             what the numbers depend on: configs, recipe, data, split, seed, code, versions of libraries
+run.json             what the numbers depend on: config, recipe, data, split, seed, code, versions of libraries
 split.json           the split, as a file that others can use
-history.json         every epoch: loss, validation metrics, rate, seconds
-checkpoints/         the state to go on from (iqa_zoo.training.state)
+history.json         each epoch: loss, validation metrics, rate, seconds
+checkpoints/         the state to resume from (iqa_zoo.training.state)
 weights.safetensors  the weights of the selected epoch
-result.json          test metrics and predictions, once it is finished
-log/                 what mmengine's backends write
+result.json          test metrics and predictions of a finished training
+log/                 scalars that mmengine's backends write
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from iqa_zoo.jsonio import to_json
 from iqa_zoo.training.checkpoints import make_write_error
 
 FORMAT = "iqa_zoo run, version 1"
-# What may differ between a run and its resumption: where it is computed, and names.
+# Keys that may differ between a run and its resumption: where it is computed, and names.
 FREE = ("device", "world", "sharded", "recipe_name")
-FREE_BEFORE = ("source",)  # older runs noted it, and it named no cause
+FREE_BEFORE = ("source",)  # a key of older runs
 MEANINGS = {
     "data.images_hash": "the images to train on or to validate with, or their names, changed",
     "data.test_images_hash": "the test images, or their names, changed",
@@ -40,13 +40,13 @@ MEANINGS = {
 
 @contextmanager
 def hold_run(folder: str | Path, *, wait: bool) -> Iterator[None]:
-    """Hold the lock of a run's folder: of two processes that train there, each would remove what the other writes.
+    """Hold the lock of a run's folder: two processes that train there would remove each other's files.
 
-    Where the cache, in which the lock lies, cannot be written, nothing is locked.
+    The lock is a file in the cache. If the cache cannot be written, nothing is locked.
 
     Args:
         folder: of the run; it need not exist.
-        wait: for another process that trains there; an error where left False.
+        wait: wait for another process that trains there, instead of raising an error.
 
     Raises:
         InputError: another process trains there.
@@ -83,11 +83,11 @@ class RunFolder:
         return (self.path / "run.json").is_file()
 
     def begin(self, run: Mapping[str, Any], *, resume: bool) -> None:
-        """Write ``run.json``, or check that the run that is there is the same.
+        """Write ``run.json``, or check that the existing one describes the same run.
 
         Raises:
-            InputError: a run is there and is not to be resumed, or the folder cannot be written.
-            CheckpointError: the run that is there differs; says in which keys.
+            InputError: a run exists and ``resume`` is False, or the folder cannot be written.
+            CheckpointError: the existing run differs; names the keys.
         """
         with self.writing():
             if not self.exists():
@@ -110,16 +110,16 @@ class RunFolder:
             )
 
     def _has_repaired_test_images(self, begun: Mapping[str, Any], differing: Sequence[str]) -> bool:
-        """Whether only the test images differ, and no number depends on them yet: a damaged one costs no training."""
+        """Return whether only the test images differ and no number depends on them yet, as after a damaged one is replaced."""
         measured = begun.get("peek") or (self.path / "result.json").is_file()
         return not measured and all(line.startswith("data.test_images_hash:") for line in differing)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Around whatever writes into the folder: a full disk or no permission says what is left to go on from.
+        """Turn a full disk or a missing permission into an error that names the checkpoint to resume from.
 
         Raises:
-            InputError: it cannot be written.
+            InputError: the folder cannot be written.
         """
         try:
             yield
@@ -130,7 +130,7 @@ class RunFolder:
         """Read ``name.json``.
 
         Raises:
-            CheckpointError: it is missing, damaged or of another version; says what of a run is there.
+            CheckpointError: the file is missing, damaged or of another version; lists the files of the folder.
         """
         file = self.path / f"{name}.json"
         try:
@@ -150,14 +150,14 @@ class RunFolder:
         return content
 
     def write(self, name: str, content: Any) -> None:
-        """Write ``name.json``, beside and renamed."""
+        """Write ``name.json`` atomically."""
         partial = self.path / f"{name}.json.partial"
         partial.write_text(to_json(content, indent=1), encoding="utf-8")
         os.replace(partial, self.path / f"{name}.json")
 
 
 def find_differences(before: Mapping[str, Any], now: Mapping[str, Any], path: str = "") -> list[str]:
-    """In which keys two runs differ, one line each.
+    """Return one line for each key in which two runs differ.
 
     >>> find_differences({"recipe": {"lr": 1.0, "epochs": 3}}, {"recipe": {"lr": 2.0, "epochs": 3}})
     ['recipe.lr: 1.0 there, 2.0 asked for']
@@ -170,18 +170,18 @@ def find_differences(before: Mapping[str, Any], now: Mapping[str, Any], path: st
         if isinstance(there, Mapping) and isinstance(asked, Mapping):
             lines += find_differences(there, asked, f"{path}{key}.")
         elif isinstance(there, list) and isinstance(asked, list | tuple) and len(there) == len(asked):
-            lines += find_differences(_numbered(there), _numbered(asked), f"{path}{key}.")
-        elif _plain(there) != _plain(asked):
+            lines += find_differences(_number_items(there), _number_items(asked), f"{path}{key}.")
+        elif _to_plain(there) != _to_plain(asked):
             there, asked = ("a value" if isinstance(value, Mapping) else repr(value) for value in (there, asked))
             meaning = "its source changed" if path.startswith("code.") else MEANINGS.get(f"{path}{key}")
             lines.append(f"{path}{key}: {there} there, {asked} asked for{f' ({meaning})' if meaning else ''}")
     return lines
 
 
-def _numbered(values: Sequence[Any]) -> dict[str, Any]:
-    return {str(i): _plain(value) for i, value in enumerate(values)}
+def _number_items(values: Sequence[Any]) -> dict[str, Any]:
+    return {str(i): _to_plain(value) for i, value in enumerate(values)}
 
 
-def _plain(value: Any) -> Any:
-    """What JSON makes of a value: tuples are lists."""
+def _to_plain(value: Any) -> Any:
+    """Return a value as JSON reads it back: tuples become lists."""
     return json.loads(json.dumps(value, default=str))

@@ -1,4 +1,4 @@
-"""Which epoch of a training is reported, and what the other rules would have reported."""
+"""Select the epoch of a training that is reported; compare the selection rules."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from iqa_zoo.errors import InputError, not_one_of
 
-TIE = 0.01  # far below what a hundred validation images can tell apart
+TIE = 0.01  # far below the standard error of an SROCC of a hundred validation images
 RULES = {
     "validation": f"the last epoch whose validation SROCC is within {TIE} of the best; the test part has no say in it",
     "last": "the last epoch",
@@ -30,11 +30,11 @@ def check_rule(rule: str) -> str:
 def choose_epoch(history: Sequence[Mapping[str, Any]], rule: str) -> int:
     """Return the position in the history of the epoch that a rule reports.
 
-    Validation SROCCs closer than ``TIE`` count as equal, and of equals the last is taken: a schedule is built to end, and
-    a validation part of a hundred images would rather pick its own luck. The test oracle takes the best, of equals the first.
+    Validation SROCCs closer than ``TIE`` count as equal, and the last of equals is taken: the schedule ends with small steps,
+    and the best of noisy values is chosen by noise. The test oracle takes the first of the best.
 
     Args:
-        history: a measured epoch each, in order, with ``validation`` and ``test`` (metrics by name) where they were measured.
+        history: measured epochs in order, with the metrics of ``validation`` and ``test`` by name, None where not measured.
         rule: of ``RULES``.
 
     Raises:
@@ -68,7 +68,7 @@ def replace_undefined(srocc: float | None) -> float:
 
 
 def compare_rules(history: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    """What each rule reports: the ``epoch`` and its test metrics, where the history has what it reads.
+    """Return what each rule reports: the ``epoch`` and its test metrics. Rules whose part was not measured are left out.
 
     >>> compare_rules([dict(epoch=1, test=dict(srocc=0.5)), dict(epoch=2, test=dict(srocc=0.4))])
     {'last': {'epoch': 2, 'srocc': 0.4}, 'test-oracle': {'epoch': 1, 'srocc': 0.5}}

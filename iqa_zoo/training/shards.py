@@ -1,4 +1,4 @@
-"""Tensors whose parts the processes of a sharded training share out: this process's part, the whole, and back."""
+"""Tensors that are sharded over processes: get the local shard, gather the whole tensor, shard it again."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 
 def get_local(tensor: Tensor) -> Tensor:
-    """What this process holds of a tensor, as a view."""
+    """Return the shard of a tensor that this process holds, as a view."""
     tensor = tensor.detach()
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
 def gather_whole(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same with every part of each, detached; all processes must ask for it together."""
-    return {name: _gathered(tensor.detach()) for name, tensor in tensors.items()}
+    """Return whole, detached tensors; all processes must call this together."""
+    return {name: _gather(tensor.detach()) for name, tensor in tensors.items()}
 
 
-def _gathered(tensor: Tensor) -> Tensor:
+def _gather(tensor: Tensor) -> Tensor:
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
 def shard_like(tensor: Tensor, like: Tensor) -> Tensor:
-    """A whole tensor, shared out as another one is."""
+    """Return a whole tensor, sharded as another one is."""
     if not isinstance(like, DTensor):
         return tensor
     return distribute_tensor(tensor.to(like.device), like.device_mesh, like.placements, src_data_rank=None)

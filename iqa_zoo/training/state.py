@@ -1,7 +1,7 @@
-"""The state of a training on disk: safetensors and JSON, never a pickle; written beside and renamed, never half.
+"""Checkpoints of a training: safetensors and JSON, no pickle, written atomically.
 
 A checkpoint is a folder ``step-00000120`` with ``model.safetensors``, ``optimizer.safetensors``, with a moving average
-``ema.safetensors``, and ``state.json``. No random state is kept: every step seeds itself from the run's seed and its number.
+``ema.safetensors``, and ``state.json``. No random state is kept: each step is seeded from the run's seed and its number.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from iqa_zoo.training.shards import shard_like
 def save_checkpoint(
     folder: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]
 ) -> None:
-    """Keep a checkpoint as ``folder/step-...`` and remove the older ones.
+    """Write a checkpoint as ``folder/step-...`` and remove the older ones.
 
     Args:
         folder: of the checkpoints.
         step: steps done.
         tensors: file stem -> name -> tensor.
-        state: whatever else, as JSON.
+        state: the rest, as JSON.
 
     Raises:
-        InputError: the disk is full or the folder cannot be written; says which checkpoint is still there.
+        InputError: the disk is full or the folder cannot be written; names the last good checkpoint.
     """
     target = folder / f"{PREFIX}{step:08d}"
     partial = folder / f"{target.name}.partial"
@@ -69,17 +69,17 @@ def load_checkpoint(checkpoint: Path) -> tuple[dict[str, dict[str, Tensor]], dic
 
 
 def save_tensors(named: Mapping[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
-    """Write tensors as safetensors, beside and renamed."""
+    """Write tensors as safetensors, atomically."""
     partial = path.with_suffix(".partial")
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in named.items()}, partial, metadata)
     os.replace(partial, path)
 
 
 def collect_optimizer_state(optimizer: torch.optim.Optimizer, names: Mapping[int, str]) -> dict[str, Tensor]:
-    """The optimizer's moments by parameter name and kind: ``head.fc.weight/exp_avg``.
+    """Return the optimizer's state by parameter name and kind: ``head.fc.weight/exp_avg``.
 
     Args:
-        optimizer: any whose state of a parameter is tensors.
+        optimizer: its state of each parameter must be tensors.
         names: ``id(parameter)`` -> name.
     """
     return {
@@ -92,14 +92,14 @@ def collect_optimizer_state(optimizer: torch.optim.Optimizer, names: Mapping[int
 def restore_optimizer(
     optimizer: torch.optim.Optimizer, names: Mapping[int, str], tensors: Mapping[str, Tensor]
 ) -> None:
-    """Put back what :func:`collect_optimizer_state` gave."""
+    """Load what :func:`collect_optimizer_state` returned."""
     packed: dict[str, Any] = optimizer.state_dict()
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     named = {names[id(parameter)]: parameter for parameter in parameters}
     by_name: dict[str, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         name, _, kind = key.rpartition("/")
-        if value.shape == named[name].shape:  # in the memory layout of its parameter: another one rounds differently
+        if value.shape == named[name].shape:  # in the memory layout of its parameter; another layout rounds differently
             value = shard_like(value, named[name])
             value = torch.empty_like(named[name], dtype=value.dtype).copy_(value)
         by_name.setdefault(name, {})[kind] = value

@@ -1,4 +1,4 @@
-"""Run independent pieces of work: in this process, in several, or on a Ray cluster. What fails is tried once more."""
+"""Run independent calls in this process, in several processes or on a Ray cluster; a failed call is tried once more."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ LOST = (BrokenProcessPool, EOFError, ConnectionError)  # a worker was killed, or
 
 @dataclass(frozen=True)
 class Failure:
-    """A piece of work that failed every time: the last error in a line, and where it was raised."""
+    """A call that failed every time: the first line of its last error, and the traceback."""
 
     error: str
     trace: str = ""
@@ -52,33 +52,32 @@ def run_all(
 ) -> Iterator[tuple[int, Any]]:
     """Yield (position in ``calls``, what ``function(*call)`` returned or a :class:`Failure`) as they finish.
 
-    Every call runs on one thread, so that the results do not depend on ``jobs``. An exception loses only its own call; a
-    worker that dies (for want of memory, say) loses none of the others, and neither does the server that workers are forked
-    from. An interrupt stops them all at once.
+    Each call runs on one thread, so that results do not depend on ``jobs``. An exception costs only its own call. A killed
+    worker, or a killed server that workers are forked from, costs no other call. An interrupt stops all workers at once.
 
     Args:
-        function: of a module, as other processes import it.
-        calls: its arguments, which travel to other processes.
-        jobs: processes; 1 is this one.
-        ray: address of a Ray cluster (``auto``, ``local`` or as ``ray.init`` takes it), in the place of ``jobs``. Its
-            machines need this environment and the same cache folder.
+        function: at the top level of a module, so that other processes can import it.
+        calls: its arguments, which are pickled.
+        jobs: number of processes; 1 is this one.
+        ray: address of a Ray cluster (``auto``, ``local`` or as ``ray.init`` takes it), instead of ``jobs``. Its machines
+            need this environment and the same cache folder.
 
     Raises:
-        InputError: Ray is asked for and not installed, or cannot be reached.
+        InputError: Ray is not installed or cannot be reached.
 
     >>> list(run_all(divmod, [(7, 2), (7, 0)]))
     [(0, (3, 1)), (1, Failure(error='ZeroDivisionError: integer division or modulo by zero', trace=...))]
     """
     if ray is not None:
-        yield from _on_ray(function, calls, ray)
+        yield from _run_on_ray(function, calls, ray)
     elif jobs == 1:
-        yield from _here(function, calls)
+        yield from _run_here(function, calls)
     else:
-        yield from _in_processes(function, calls, jobs)
+        yield from _run_in_processes(function, calls, jobs)
 
 
 def warm_up(jobs: int) -> None:
-    """Let what workers import be imported now, in the background, where there will be any; they then start in no time."""
+    """Start importing the workers' modules in the background, if there will be workers, so that they start at once."""
     if jobs > 1:
         _start_server()
 
@@ -86,8 +85,8 @@ def warm_up(jobs: int) -> None:
 def _start_server() -> None:
     """Start the server that workers are forked from, if it is not running.
 
-    It is started with interrupts blocked, which its workers inherit: Ctrl-C reaches every process of a terminal, and only
-    the parent is to act on it.
+    Its workers inherit that interrupts are blocked: Ctrl-C reaches every process of a terminal, and only the parent
+    handles it.
     """
     if _context().get_start_method() == "forkserver":
         resource_tracker.ensure_running()  # it unblocks interrupts as it starts
@@ -99,7 +98,7 @@ def _start_server() -> None:
 
 
 def _context() -> BaseContext:
-    """Workers are forked from a server that has imported torch once and has no threads; else each imports it anew."""
+    """Fork workers from a server that has imported torch and has no threads; without fork, each imports it again."""
     if "forkserver" not in get_all_start_methods():
         return get_context("spawn")
     context = get_context("forkserver")
@@ -108,7 +107,7 @@ def _context() -> BaseContext:
 
 
 def _begin() -> None:
-    """How a worker begins: with one thread for torch, and one that ends it with its parent, however that ended."""
+    """Begin a worker: one thread for torch, and one that ends the worker when its parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # where workers are not forked from the server
     torch.set_num_threads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -122,24 +121,24 @@ def _end_with_parent() -> None:
 
 
 def describe_failure(error: BaseException) -> Failure:
-    """What an exception says, in its first line, and its traceback; an error of this package needs none."""
-    words = str(error).splitlines() or [""]
+    """Return the first line of an exception and its traceback; errors of this package have no traceback."""
+    lines = str(error).splitlines() or [""]
     trace = "" if isinstance(error, IqaZooError) else "".join(traceback.format_exception(error))
-    return Failure(f"{type(error).__name__}: {words[0]}", trace)
+    return Failure(f"{type(error).__name__}: {lines[0]}", trace)
 
 
-def _here(function: Callable[..., Any], calls: Sequence[Call]) -> Iterator[tuple[int, Any]]:
+def _run_here(function: Callable[..., Any], calls: Sequence[Call]) -> Iterator[tuple[int, Any]]:
     for i, call in enumerate(calls):
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
-            result = _tried(function, call)
+            result = _try(function, call)
         finally:
             torch.set_num_threads(threads)
         yield i, result
 
 
-def _tried(function: Callable[..., Any], call: Call) -> Any:
+def _try(function: Callable[..., Any], call: Call) -> Any:
     for _ in range(TRIES):
         try:
             return function(*call)
@@ -148,13 +147,13 @@ def _tried(function: Callable[..., Any], call: Call) -> Any:
     return failed
 
 
-def _in_processes(function: Callable[..., Any], calls: Sequence[Call], jobs: int) -> Iterator[tuple[int, Any]]:
+def _run_in_processes(function: Callable[..., Any], calls: Sequence[Call], jobs: int) -> Iterator[tuple[int, Any]]:
     left = set(range(len(calls)))
     # A pool that breaks twice leaves its calls to be run apart, to find the one that breaks it.
     for processes in (jobs, jobs, 1):
         groups = [sorted(left)] if processes > 1 else [[i] for i in sorted(left)]
         for group in groups:
-            for i, result in _in_a_pool(function, calls, group, processes):
+            for i, result in _run_in_pool(function, calls, group, processes):
                 left.discard(i)
                 yield i, result
         if not left:
@@ -163,42 +162,42 @@ def _in_processes(function: Callable[..., Any], calls: Sequence[Call], jobs: int
         yield i, KILLED
 
 
-def _in_a_pool(
+def _run_in_pool(
     function: Callable[..., Any], calls: Sequence[Call], chosen: Sequence[int], processes: int
 ) -> Iterator[tuple[int, Any]]:
-    """Run some of the calls in processes of their own; those that are lost with a killed process are not yielded."""
+    """Run some of the calls in a pool; calls that are lost with a killed process are not yielded."""
     _start_server()
     others = set(active_children())
     pool = ProcessPoolExecutor(processes, _context(), _begin)
     futures: dict[Future[Any], int] = {}
     workers: set[int] = set()
     try:
-        with _deferring_interrupts():
+        with _defer_interrupts():
             for i in chosen:
                 try:
-                    futures[pool.submit(_tried, function, calls[i])] = i
+                    futures[pool.submit(_try, function, calls[i])] = i
                 except LOST:
-                    break  # what was submitted may still end well; the next pool has another server
-        workers = _pids_except(others)  # while they are known: those of a killed server count as ended
+                    break  # submitted calls may still succeed; the next pool has another server
+        workers = _list_new_pids(others)  # now: later the workers of a killed server count as ended
         for future in as_completed(futures):
             error = future.exception()  # of the pool or of pickling: what the function raised was caught
             if not isinstance(error, BrokenProcessPool):
                 yield futures[future], describe_failure(error) if error else future.result()
-    except BaseException:  # an interrupt, or nobody wants the rest: running calls are not waited for
-        _kill(workers | _pids_except(others))
+    except BaseException:  # an interrupt, or the caller stops: do not wait for running calls
+        _kill(workers | _list_new_pids(others))
         raise
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _pids_except(others: Collection[BaseProcess]) -> set[int]:
-    """The children of this process without those that were there before."""
+def _list_new_pids(others: Collection[BaseProcess]) -> set[int]:
+    """Return the ids of the children of this process that are not among others."""
     return {child.pid for child in active_children() if child not in others and child.pid is not None}
 
 
 @contextmanager
-def _deferring_interrupts() -> Iterator[None]:
-    """Around the start of workers: one that is half started is not known, and could not be ended."""
+def _defer_interrupts() -> Iterator[None]:
+    """Defer interrupts while workers start: a worker that is half started cannot be ended."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -220,7 +219,7 @@ def _kill(workers: Iterable[int]) -> None:
             os.kill(worker, signal.SIGTERM)
 
 
-def _on_ray(function: Callable[..., Any], calls: Sequence[Call], address: str) -> Iterator[tuple[int, Any]]:
+def _run_on_ray(function: Callable[..., Any], calls: Sequence[Call], address: str) -> Iterator[tuple[int, Any]]:
     try:
         import ray
     except ImportError as error:
@@ -235,7 +234,7 @@ def _on_ray(function: Callable[..., Any], calls: Sequence[Call], address: str) -
     for call in calls:  # a dataset that every call has travels once
         shared |= {id(argument): argument for argument in call}
     sent = {key: ray.put(argument) for key, argument in shared.items()}
-    remote = ray.remote(num_cpus=1, max_retries=TRIES - 1)(_on_one_thread)
+    remote = ray.remote(num_cpus=1, max_retries=TRIES - 1)(_run_on_one_thread)
     pending = {remote.remote(function, *(sent[id(argument)] for argument in call)): i for i, call in enumerate(calls)}
     try:
         while pending:
@@ -251,6 +250,6 @@ def _on_ray(function: Callable[..., Any], calls: Sequence[Call], address: str) -
         ray.shutdown()
 
 
-def _on_one_thread(function: Callable[..., Any], *call: Any) -> Any:
+def _run_on_one_thread(function: Callable[..., Any], *call: Any) -> Any:
     torch.set_num_threads(1)
-    return _tried(function, call)
+    return _try(function, call)

@@ -1,4 +1,4 @@
-"""A scorer as mmengine's Runner trains it."""
+"""Wrap a scorer for mmengine's Runner."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Trainable(BaseModel):
     """Batches of uint8 crops and labels in, losses out.
 
     Args:
-        scorer: whose model is trained, on the scale it has.
+        scorer: its model is trained, on its scale.
         precision: of matrix products in training.
         freeze_batch_norm: keep batch normalisation in eval mode.
     """
@@ -36,7 +36,7 @@ class Trainable(BaseModel):
         return self
 
     def init_weights(self) -> None:
-        """Nothing: the model has its weights."""
+        """Do nothing: the model has its weights."""
 
     def train(self, mode: bool = True) -> Trainable:
         super().train(mode)

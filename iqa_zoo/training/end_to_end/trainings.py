@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,22 +22,26 @@ from iqa_zoo.identity import (
     identify_labels,
     identify_libraries,
 )
+from iqa_zoo.inference.evaluation import evaluate_test_set, flatten_metrics
 from iqa_zoo.inference.load_run import load_run
 from iqa_zoo.inference.predict import predict
+from iqa_zoo.progress import StepProgress
 from iqa_zoo.training.devices import select_device
 from iqa_zoo.training.end_to_end.options import TrainingOptions
 from iqa_zoo.training.end_to_end.train import train_model
-from iqa_zoo.training.frozen.trainings import Record, evaluate_test_set, flatten_metrics
 from iqa_zoo.training.recipe import Recipe
 from iqa_zoo.training.run_folder import hold_run
 from iqa_zoo.training.workers import describe_failure
 
-TRAINING = "iqa_zoo.training.end_to_end.train"  # the module whose code, with that of the parts, trains
+TRAINING = "iqa_zoo.training.end_to_end.train"  # its code and that of the parts identify a training
+
+
+Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class EndToEnd:
-    """One model on one split. Its run is kept in a folder of ``folder`` that is named by :func:`identify_run`."""
+    """One model on one split. Its run is kept in a subfolder of ``folder``, named by :func:`identify_run`."""
 
     model: str
     cfg: Config
@@ -53,29 +58,24 @@ def train_all_end_to_end(
     trainings: Sequence[EndToEnd],
     data: RatedImages,
     options: TrainingOptions,
-    elsewhere: Mapping[str, RatedImages] | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
+    test_sets: Mapping[str, RatedImages] | None = None,
+    progress: StepProgress | None = None,
 ) -> Iterator[tuple[int, Record]]:
-    """Yield (position in ``trainings``, record), in order; what was finished or begun before goes on where it stopped.
+    """Yield (position in ``trainings``, record), in order; trainings that were begun before are resumed.
 
     Args:
         trainings: what to train.
-        data: on which dataset.
-        options: of every training; each is resumed and peeks after every epoch, so that the rules can be compared.
-        elsewhere: other datasets, all of whose images are predicted at the selected epoch.
-        progress: called with (words, done, all) after each step and each image that is tested.
+        data: the dataset.
+        options: of every training, besides ``resume`` and ``peek``, which are on so that the rules can be compared.
+        test_sets: further datasets, by name; all their images are predicted at the selected epoch.
+        progress: called after each step and each tested image.
     """
     for i, training in enumerate(trainings):
         try:
-            record = _train(training, data, options, elsewhere or {}, progress)
-        except Exception as error:  # whatever goes wrong costs its own training only
+            record = _train(training, data, options, test_sets or {}, progress)
+        except Exception as error:  # costs its own training only
             failed = describe_failure(error)
-            record = {
-                "model": training.model,
-                "split": training.split.id,
-                "error": failed.error,
-                "trace": failed.trace,
-            }
+            record = {"model": training.model, "split": training.split.id, **vars(failed)}
         yield i, record
 
 
@@ -83,8 +83,8 @@ def _train(
     training: EndToEnd,
     data: RatedImages,
     options: TrainingOptions,
-    elsewhere: Mapping[str, RatedImages],
-    progress: Callable[[str, int, int], None] | None,
+    test_sets: Mapping[str, RatedImages],
+    progress: StepProgress | None,
 ) -> Record:
     folder = training.folder / f"{training.split.id}-{identify_run(training, data, options)}"
     with hold_run(folder, wait=True):  # another study may train it right now
@@ -111,13 +111,13 @@ def _train(
             {key: result[key] for key in ("metrics", "predictions", "srocc_by_distortion") if key in result}
         ),
         **{key: result[key] for key in ("epoch", "epochs", "every_rule", "seconds")},
-        "elsewhere": _elsewhere(folder, training.recipe.test_crops, data, elsewhere, options),
+        "elsewhere": _evaluate_test_sets(folder, training.recipe.test_crops, data, test_sets, options),
         "resumed": finished,
     }
 
 
 def identify_run(training: EndToEnd, data: RatedImages, options: TrainingOptions) -> str:
-    """Identify one training by what its result depends on: where any of it changes, another folder is begun."""
+    """Identify one training by what its result depends on: if any of it changes, the run has another folder."""
     cfg = resolve_config(training.cfg)
     weights = identify_file(training.weights) if training.weights else training.pretrained
     return digest(
@@ -129,14 +129,14 @@ def identify_run(training: EndToEnd, data: RatedImages, options: TrainingOptions
     )[:8]
 
 
-def _elsewhere(
-    folder: Path, crops: int, data: RatedImages, elsewhere: Mapping[str, RatedImages], options: TrainingOptions
+def _evaluate_test_sets(
+    folder: Path, crops: int, data: RatedImages, test_sets: Mapping[str, RatedImages], options: TrainingOptions
 ) -> dict[str, Record]:
-    if not elsewhere:
+    if not test_sets:
         return {}
     scorer, _ = load_run(folder, options.device)
     records = {}
-    for name, other in elsewhere.items():
+    for name, other in test_sets.items():
         images = DecodedImages(other, memory_bytes=0, smallest=scorer.model.spec.image_size)
         scores = predict(scorer, other, np.arange(len(other)), crops=crops, images=images)
         records[name] = {**evaluate_test_set(scores, data, other), "enlarged": images.notes}

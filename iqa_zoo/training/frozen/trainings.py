@@ -135,7 +135,7 @@ def train_many(
     for position, record in run_all(train_one, calls, jobs=jobs, ray=ray) if calls else ():
         i, training = left[position], trainings[left[position]]
         if isinstance(record, Failure):
-            yield i, {"model": training.model, "split": training.split.id, "error": record.error, "trace": record.trace}
+            yield i, {"model": training.model, "split": training.split.id, **vars(record)}
             continue
         # If the code was edited meanwhile, the version that a worker ran is unknown.
         if kept and identities.still_holds(training):
