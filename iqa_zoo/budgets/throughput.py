@@ -1,16 +1,17 @@
-"""Latency and throughput of several models, measured in turn in one run so that the ratio can be trusted."""
+"""Measure the latency and throughput of several models in turn, so that their ratios are comparable."""
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from iqa_zoo.contracts import spec_of
+from iqa_zoo.progress import Progress
 from iqa_zoo.quality_model import QualityModel
 
 
@@ -29,14 +30,14 @@ def measure_speed(
     *,
     batch: int = 4,
     rounds: int = 5,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Speed]:
-    """Time the models on random images, one after the other in every round, after one warm-up round.
+    """Time the models on random images, one after the other in each round, after one warm-up round.
 
     Args:
-        models: each with ``backbone.spec.image_size``; timed in eval mode where they lie (CPU or an accelerator).
-        batch: images a batch for the throughput.
-        rounds: how often each is timed; more rounds for noisy machines.
+        models: timed in eval mode on the device that they are on.
+        batch: images per batch for the throughput.
+        rounds: how often each model is timed; noisy machines need more.
         progress: called with the rounds done and all rounds.
     """
     single: dict[str, list[float]] = {name: [] for name in models}
@@ -46,7 +47,7 @@ def measure_speed(
     with torch.inference_mode():
         for number in range(rounds + 1):
             for name, model in models.items():
-                alone, together = _seconds(model, 1), _seconds(model, batch)
+                alone, together = _time_forward(model, 1), _time_forward(model, batch)
                 if number:  # round 0 warms up
                     single[name].append(alone)
                     batched[name].append(together)
@@ -63,20 +64,22 @@ def measure_speed(
     }
 
 
-def _seconds(model: QualityModel, batch: int) -> float:
-    size = model.spec.image_size
-    parameter = next(model.parameters(), None)
-    image_BCHW = torch.rand(batch, 3, size, size, device=None if parameter is None else parameter.device)
+def _time_forward(model: QualityModel, batch: int) -> float:
+    image_BCHW = _draw_images(model, model.spec.image_size, batch)
     started = time.perf_counter()
     model(image_BCHW).sum().item()  # .item() waits for an accelerator to finish
     return time.perf_counter() - started
 
 
+def _draw_images(module: nn.Module, size: int, batch: int) -> torch.Tensor:
+    """Return random images on the device of a module."""
+    tensor = next(iter(module.state_dict().values()), torch.empty(0))
+    return torch.rand(batch, 3, size, size, device=tensor.device)
+
+
 def measure_backbone_speed(backbone: nn.Module, batch: int = 8) -> float:
-    """Images a second of a backbone in evaluation mode, from one timed forward pass after another to warm up."""
-    size = spec_of(backbone).image_size
-    tensor = next((tensor for tensor in backbone.state_dict().values()), torch.empty(0))
-    image_BCHW = torch.rand(batch, 3, size, size, device=tensor.device)
+    """Return the images per second of a backbone in eval mode, from one timed forward pass after a warm-up pass."""
+    image_BCHW = _draw_images(backbone, spec_of(backbone).image_size, batch)
     backbone.eval()
     with torch.inference_mode():
         for _ in range(2):

@@ -1,4 +1,4 @@
-"""What a training would do and cost, before anything is trained."""
+"""Estimate what an end-to-end training does and costs before it starts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from iqa_zoo.training.end_to_end.trainable import Trainable
 from iqa_zoo.training.freezing import freeze
 from iqa_zoo.training.recipe import Recipe
 
-TIMED = 8  # crops, at most, in the step that is timed
+TIMED = 8  # maximum number of crops in the timed step
 
 
 def plan_training(
@@ -30,18 +30,18 @@ def plan_training(
     """Return parameters, steps, bytes on disk and seconds of a training, from one timed step of the model.
 
     Raises:
-        InputError: the training crops do not fill a batch; images that cannot be used, as far as their headers show.
+        InputError: the training crops do not fill a batch; the header of an image shows that it cannot be used.
     """
-    model = build_model(cfg, weights=weights)  # pretrained weights cost nothing and are not fetched for this
+    model = build_model(cfg, weights=weights)  # pretrained weights change no cost and are not fetched
     freeze(model, recipe.freeze)
     sizes = {part: len(getattr(split, part)) for part in ("train", "validation", "test")}
-    passes = count_passes(data, split, recipe)
+    steps = count_passes(data, split, recipe) // recipe.accumulate
     checkpoint_bytes, weights_bytes = count_bytes(model, recipe)
     enlarged = check_split_images(data, split, model.spec.image_size, None)
-    measured = sizes["validation"] + (sizes["test"] if options.peek or options.selection == "test-oracle" else 0)
+    measured = sizes["validation"] + (sizes["test"] if options.measures_test else 0)
     device = select_device(options.device)
     crop_seconds, image_seconds = _time(model, recipe, device)
-    epoch_seconds = passes // recipe.accumulate * recipe.batch_size * crop_seconds + measured * image_seconds
+    epoch_seconds = steps * recipe.batch_size * crop_seconds + measured * image_seconds
     return {
         "model_hash": config_hash(model.config),
         "image_size": model.spec.image_size,
@@ -52,8 +52,8 @@ def plan_training(
         "split": split.id,
         "images": sizes,
         "epochs": recipe.epochs,
-        "steps_an_epoch": passes // recipe.accumulate,
-        "steps": recipe.epochs * (passes // recipe.accumulate),
+        "steps_an_epoch": steps,
+        "steps": recipe.epochs * steps,
         "crops_a_step": recipe.batch_size,
         "crops_an_image": recipe.crops,
         "enlarged": len(enlarged),
@@ -65,7 +65,7 @@ def plan_training(
 
 
 def _time(model: QualityModel, recipe: Recipe, device: torch.device) -> tuple[float, float]:
-    """Seconds to train on one crop and to test one image, each timed once after a first time that warms up."""
+    """Return the seconds to train on one crop and to test one image, each timed once after a warm-up."""
     scorer = Scorer(model)
     trainable = Trainable(scorer, freeze_batch_norm=recipe.freeze_batch_norm, precision=recipe.precision)
     trainable.place(device).train()

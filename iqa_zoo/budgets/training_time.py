@@ -1,4 +1,7 @@
-"""What trainings on frozen features will cost, guessed from a training step of a few of the decoders."""
+"""Estimate how long decoders train on frozen features, from timed steps of a few of them.
+
+This module imports ``training``; ``training`` imports nothing of ``budgets``.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,11 @@ from iqa_zoo.training.devices import use_precision
 from iqa_zoo.training.optimizer import make_optimizer
 from iqa_zoo.training.recipe import FrozenRecipe
 
-SAMPLE = 4  # decoders that are timed, from the smallest to the largest
+SAMPLE = 4  # timed decoders, from the smallest to the largest
 
 
 def time_training_step(cfg: Mapping[str, Any], recipe: FrozenRecipe, device: str = "cpu") -> float:
-    """Seconds of a training step of a config's decoder, on one thread and random features, after a step to warm up."""
+    """Return the seconds of a training step of a config's decoder, on one thread and random features, after a warm-up step."""
     shapes, threads = backbone_shapes(dict(cfg)), torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -28,7 +31,7 @@ def time_training_step(cfg: Mapping[str, Any], recipe: FrozenRecipe, device: str
             torch.manual_seed(0)
             model = build_decoder(cfg, shapes.spec).to(device)
             compute_for_few_queries(model)
-            features, target_B = _batch(shapes.features(), recipe.batch_size, device), torch.randn(recipe.batch_size)
+            features, target_B = _repeat(shapes.features(), recipe.batch_size, device), torch.randn(recipe.batch_size)
             optimizer = make_optimizer(model, recipe, fused=True)
             for _ in range(2):
                 started = time.perf_counter()
@@ -46,13 +49,13 @@ def time_training_step(cfg: Mapping[str, Any], recipe: FrozenRecipe, device: str
 def estimate_step_seconds(
     cfgs: Sequence[Mapping[str, Any]], macs: Sequence[int], recipe: FrozenRecipe, device: str
 ) -> float:
-    """Seconds of one training step of every config together, guessed from a few and everybody's multiply-accumulates.
+    """Estimate the seconds of one training step of every config together, extrapolated by MACs from a few timed decoders.
 
     Args:
-        cfgs: the models; one that cannot be trained is passed over.
-        macs: of their decoders.
+        cfgs: the models; those that cannot be trained are skipped.
+        macs: multiply-accumulates of their decoders.
         recipe: how they are trained.
-        device: where.
+        device: as torch names it.
     """
     order = sorted(range(len(cfgs)), key=lambda i: macs[i])
     timed: dict[int, float] = {}
@@ -60,14 +63,14 @@ def estimate_step_seconds(
         i = order[place * (len(order) - 1) // (SAMPLE - 1)]
         try:
             timed[i] = timed.get(i) or time_training_step(cfgs[i], recipe, device)
-        except Exception:  # whatever a part raises: its trainings will say it
+        except Exception:  # any part may fail; its trainings will report why
             continue
     measured = sum(macs[i] for i in timed)
     return sum(macs) * sum(timed.values()) / measured if measured else 0.0
 
 
-def _batch(features: Features, size: int, device: str) -> Features:
-    """The features of one image, as often as a batch has images."""
+def _repeat(features: Features, size: int, device: str) -> Features:
+    """Return a batch that repeats the features of one image."""
 
     def repeat(tensor: torch.Tensor) -> torch.Tensor:
         return tensor.repeat_interleave(size, 0).to(device)
