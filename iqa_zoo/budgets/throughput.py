@@ -26,11 +26,7 @@ class Speed:
 
 
 def measure_speed(
-    models: Mapping[str, QualityModel],
-    *,
-    batch: int = 4,
-    rounds: int = 5,
-    progress: Progress | None = None,
+    models: Mapping[str, QualityModel], *, batch: int = 4, rounds: int = 5, progress: Progress | None = None
 ) -> dict[str, Speed]:
     """Time the models on random images, one after the other in each round, after one warm-up round.
 
@@ -40,28 +36,20 @@ def measure_speed(
         rounds: how often each model is timed; noisy machines need more.
         progress: called with the rounds done and all rounds.
     """
-    single: dict[str, list[float]] = {name: [] for name in models}
-    batched: dict[str, list[float]] = {name: [] for name in models}
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in models}  # of one image, and of a batch
     for model in models.values():
         model.eval()
     with torch.inference_mode():
         for number in range(rounds + 1):
             for name, model in models.items():
-                alone, together = _time_forward(model, 1), _time_forward(model, batch)
-                if number:  # round 0 warms up
-                    single[name].append(alone)
-                    batched[name].append(together)
+                times[name].append((_time_forward(model, 1), _time_forward(model, batch)))
             if progress:
                 progress(number + 1, rounds + 1)
-    return {
-        name: Speed(
-            latency_ms=1000 * statistics.median(single[name]),
-            images_per_second=batch / statistics.median(batched[name]),
-            batch=batch,
-            rounds=rounds,
-        )
-        for name in models
-    }
+    speeds = {}
+    for name, (_, *rounds_of_model) in times.items():  # the first round warms up
+        single, batched = (statistics.median(seconds) for seconds in zip(*rounds_of_model, strict=True))
+        speeds[name] = Speed(1000 * single, batch / batched, batch, rounds)
+    return speeds
 
 
 def _time_forward(model: QualityModel, batch: int) -> float:

@@ -245,17 +245,15 @@ def _problems(content: Mapping[str, Any], kind: type[TrainingRecipe]) -> list[st
     return problems
 
 
-_RANGES = dict.fromkeys(
-    (
-        "epochs",
-        "batch_size",
-        "crops",
-        "test_crops",
-        "step_epochs",
-        "accumulate",
-        "patience",
-        "ema_every",
-        "measurements",
-    ),
-    (1.0, math.inf),
-) | {"ema": (0.001, 0.999999), "warmup_share": (0.0, 1.0)}
+_COUNTS = (
+    "epochs",
+    "batch_size",
+    "crops",
+    "test_crops",
+    "step_epochs",
+    "accumulate",
+    "patience",
+    "ema_every",
+    "measurements",
+)
+_RANGES = dict.fromkeys(_COUNTS, (1.0, math.inf)) | {"ema": (0.001, 0.999999), "warmup_share": (0.0, 1.0)}

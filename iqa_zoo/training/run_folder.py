@@ -27,9 +27,8 @@ from iqa_zoo.jsonio import to_json
 from iqa_zoo.training.checkpoints import make_write_error
 
 FORMAT = "iqa_zoo run, version 1"
-# Keys that may differ between a run and its resumption: where it is computed, and names.
-FREE = ("device", "world", "sharded", "recipe_name")
-FREE_BEFORE = ("source",)  # a key of older runs
+# Keys that may differ between a run and its resumption: where it is computed, names, and a key of older runs.
+FREE = ("device", "world", "sharded", "recipe_name", "source")
 MEANINGS = {
     "data.images_hash": "the images to train on or to validate with, or their names, changed",
     "data.test_images_hash": "the test images, or their names, changed",
@@ -164,7 +163,7 @@ def find_differences(before: Mapping[str, Any], now: Mapping[str, Any], path: st
     """
     lines = []
     for key in dict.fromkeys([*before, *now]):
-        if not path and key in (*FREE, *FREE_BEFORE):
+        if not path and key in FREE:
             continue
         there, asked = before.get(key, "nothing"), now.get(key, "nothing")
         if isinstance(there, Mapping) and isinstance(asked, Mapping):

@@ -82,11 +82,7 @@ def count_passes(data: RatedImages, split: Split, recipe: Recipe) -> int:
 
 
 def check_split_images(
-    data: RatedImages,
-    split: Split,
-    size: int,
-    images: DecodedImages | None,
-    progress: Progress | None = None,
+    data: RatedImages, split: Split, size: int, images: DecodedImages | None, progress: Progress | None = None
 ) -> list[str]:
     """Check all images of a split, including the test part; return the names of those smaller than ``size``.
 

@@ -106,13 +106,7 @@ def _find_device(backbone: nn.Module) -> torch.device:
 
 
 def _build(
-    backbone: nn.Module,
-    data: RatedImages,
-    images: str,
-    crops: int,
-    seed: int,
-    folder: Path,
-    progress: Progress | None,
+    backbone: nn.Module, data: RatedImages, images: str, crops: int, seed: int, folder: Path, progress: Progress | None
 ) -> None:
     """Compute a bank in a partial folder and rename it. The caller holds the lock of the key."""
     building = folder.with_name(f"{folder.name}{PARTIAL}")
