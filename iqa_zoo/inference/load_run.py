@@ -1,4 +1,4 @@
-"""The model of a training, ready to score."""
+"""Load the model of a training, ready to score."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from iqa_zoo.weights import load_weights, read_state_dict
 
 
 def load_run(folder: str | Path, device: str | None = None) -> tuple[Scorer, TrainedRun]:
-    """Return the model of a finished or a running training at its selected epoch, in eval mode, and what the run says.
+    """Return the model of a finished or running training at its selected epoch, in eval mode, and the run's description.
 
     Args:
         folder: of the training.

@@ -136,8 +136,8 @@ class RunFolder:
             content = json.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             there = ", ".join(sorted(path.name for path in self.path.glob("*"))) if self.path.is_dir() else ""
-            said = f"it holds {there}" if there else "there is nothing"
-            raise CheckpointError(f"{self.path} is not a run of iqa-zoo train: no {file.name}; {said}") from None
+            content = f"it holds {there}" if there else "there is nothing"
+            raise CheckpointError(f"{self.path} is not a run of iqa-zoo train: no {file.name}; {content}") from None
         except (OSError, ValueError, RecursionError) as error:
             raise CheckpointError(f"{file} cannot be read: {error}") from error
         if name == "run":
@@ -165,15 +165,17 @@ def find_differences(before: Mapping[str, Any], now: Mapping[str, Any], path: st
     for key in dict.fromkeys([*before, *now]):
         if not path and key in FREE:
             continue
-        there, asked = before.get(key, "nothing"), now.get(key, "nothing")
-        if isinstance(there, Mapping) and isinstance(asked, Mapping):
-            lines += find_differences(there, asked, f"{path}{key}.")
-        elif isinstance(there, list) and isinstance(asked, list | tuple) and len(there) == len(asked):
-            lines += find_differences(_number_items(there), _number_items(asked), f"{path}{key}.")
-        elif _to_plain(there) != _to_plain(asked):
-            there, asked = ("a value" if isinstance(value, Mapping) else repr(value) for value in (there, asked))
+        there, requested = before.get(key, "nothing"), now.get(key, "nothing")
+        if isinstance(there, Mapping) and isinstance(requested, Mapping):
+            lines += find_differences(there, requested, f"{path}{key}.")
+        elif isinstance(there, list) and isinstance(requested, list | tuple) and len(there) == len(requested):
+            lines += find_differences(_number_items(there), _number_items(requested), f"{path}{key}.")
+        elif _to_plain(there) != _to_plain(requested):
+            there, requested = (
+                "a value" if isinstance(value, Mapping) else repr(value) for value in (there, requested)
+            )
             meaning = "its source changed" if path.startswith("code.") else MEANINGS.get(f"{path}{key}")
-            lines.append(f"{path}{key}: {there} there, {asked} asked for{f' ({meaning})' if meaning else ''}")
+            lines.append(f"{path}{key}: {there} there, {requested} asked for{f' ({meaning})' if meaning else ''}")
     return lines
 
 

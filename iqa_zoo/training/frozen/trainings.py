@@ -72,10 +72,10 @@ class Identities:
         if modules not in self._codes:
             self._codes[modules] = _identify_code(modules)
         split = {part: getattr(training.split, part).tolist() for part in ("train", "validation", "test")}
-        asked = [training.seed, training.rule, training.every_rule, torch.device(training.device).type]
+        settings = [training.seed, training.rule, training.every_rule, torch.device(training.device).type]
         recipe = asdict(training.recipe.on(training.device))
         return digest(
-            self._shared, config_hash(training.cfg), training.split.id, split, asked, recipe, self._codes[modules]
+            self._shared, config_hash(training.cfg), training.split.id, split, settings, recipe, self._codes[modules]
         )
 
     def still_holds(self, training: Training) -> bool:
