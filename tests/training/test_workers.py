@@ -93,7 +93,7 @@ def test_workers_come_from_one_server_that_has_imported_what_a_training_needs():
 def test_workers_end_with_a_parent_that_is_killed(tmp_path):
     code = (
         "import sys; from pathlib import Path; from iqa_zoo.training.workers import run_all; "
-        "from tests.engine.test_workers import waits; list(run_all(waits, [(sys.argv[1], i) for i in range(2)], jobs=2))"
+        "from tests.training.test_workers import waits; list(run_all(waits, [(sys.argv[1], i) for i in range(2)], jobs=2))"
     )
     root = Path(__file__).parents[2]
     parent = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=root)
