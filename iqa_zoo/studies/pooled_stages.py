@@ -18,9 +18,9 @@ from iqa_zoo.build import build_backbone
 from iqa_zoo.config import Config, load_config, resolve_config
 from iqa_zoo.contracts import Features, StageInfo, spec_of
 from iqa_zoo.data.splits import Split
-from iqa_zoo.engine.features import FeatureBank
 from iqa_zoo.errors import InputError
 from iqa_zoo.registry import BACKBONES
+from iqa_zoo.training.frozen.features import FeatureBank
 
 ALPHAS = np.logspace(
     -1, 6, 15

@@ -11,10 +11,10 @@ from iqa_zoo.backbones.timm_features import TimmFeatures
 from iqa_zoo.build import build_decoder
 from iqa_zoo.contracts import FeatureSpec, StageInfo
 from iqa_zoo.data.splits import Split
-from iqa_zoo.engine.features import FeatureBank
 from iqa_zoo.errors import InputError
 from iqa_zoo.stats.metrics import srocc
 from iqa_zoo.studies.pooled_stages import LevelVectors, full_config, level_vectors, probe_config, ridge_scores
+from iqa_zoo.training.frozen.features import FeatureBank
 
 SPLIT = Split(np.arange(60), np.arange(80, 100), np.arange(60, 80), "made up")
 IMAGE = torch.rand(2, 3, 96, 96, generator=torch.Generator().manual_seed(0))

@@ -15,9 +15,8 @@ from iqa_zoo.build import build_backbone, build_model
 from iqa_zoo.config import Config
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
-from iqa_zoo.engine.evaluation import evaluate_scores
-from iqa_zoo.engine.trainings import flat
 from iqa_zoo.errors import CheckpointError, InputError, IqaZooError
+from iqa_zoo.inference.evaluation import evaluate_scores, flatten_metrics
 from iqa_zoo.randomness import seeded
 from iqa_zoo.studies.pooled_stages import LevelVectors, full_config, probe_carrier, probe_config, ridge_scores
 from iqa_zoo.studies.protocol import BASELINE_RATE, compute_parts_ratio
@@ -118,7 +117,7 @@ def run_probe(each: Probed, runner: FrozenRunner, data: RatedImages, splits: Seq
                         "model": each.name_probe(level, "ridge"),
                         "split": split.id,
                         "seed": runner.spec.training.seed + number,
-                        **flat(evaluate_scores(scores, data, split.test)),
+                        **flatten_metrics(evaluate_scores(scores, data, split.test)),
                         "seconds": time.perf_counter() - started,
                         **each.describe(level, "ridge"),
                     }
