@@ -40,7 +40,7 @@ class Options:
 
 @register_study("data_efficiency")
 class DataEfficiency(Study):
-    """Train on nested shares of the training images: how does quality grow with the data?"""
+    """Train on nested shares of the training images: quality against the amount of data."""
 
     title = "a study of data efficiency"
     report: ClassVar[Report] = report
