@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 from iqa_zoo.budgets._fvcore import FlopCountAnalysis
 from iqa_zoo.budgets.formulas import FORMULAS, STANDS_APART, ZERO_COST, Handle, label
 from iqa_zoo.errors import BudgetError
-from iqa_zoo.graphs import counting
+from iqa_zoo.layers.graphs import counting
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import torch
 from iqa_zoo.budgets.measure import backbone_shapes
 from iqa_zoo.build import build_decoder
 from iqa_zoo.contracts import Features
-from iqa_zoo.interactions.attention import compute_for_few_queries
+from iqa_zoo.layers.attention import compute_for_few_queries
 from iqa_zoo.training.devices import use_precision
 from iqa_zoo.training.optimizer import make_optimizer
 from iqa_zoo.training.recipe import FrozenRecipe
