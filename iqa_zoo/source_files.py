@@ -24,7 +24,7 @@ PACKAGE = Path(__file__).parent
 ZOO = PACKAGE.name
 # These find, name, keep and distribute; they compute nothing that a result depends on.
 NOT_COMPUTING = {
-    f"{ZOO}.{name}" for name in ("cache", "errors", "identity", "plugins", "registry", "source_files", "engine.workers")
+    f"{ZOO}.{name}" for name in ("cache", "errors", "identity", "plugins", "registry", "source_files", "user_files", "engine.workers")
 }
 CODE = (".py", ".so", ".pyd")
 DOCUMENTS = (
