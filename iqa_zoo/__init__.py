@@ -25,6 +25,14 @@ _PUBLIC = {
     "register_loss": "registry",
     "register_model": "registry",
     "register_dataset": "registry",
+    "register_study": "registry",
+    "compare": "studies.api",
+    "ablate": "studies.api",
+    "swap": "studies.api",
+    "data_efficiency": "studies.api",
+    "scaling": "studies.api",
+    "cross_dataset": "studies.api",
+    "load_result": "studies.results",
 }
 
 __all__ = [*_PUBLIC, "__version__"]
@@ -45,8 +53,11 @@ if TYPE_CHECKING:
         register_memory,
         register_model,
         register_query,
+        register_study,
     )
     from iqa_zoo.released import import_released
+    from iqa_zoo.studies.api import ablate, compare, cross_dataset, data_efficiency, scaling, swap
+    from iqa_zoo.studies.results import load_result
 
 
 def __getattr__(name: str) -> Any:

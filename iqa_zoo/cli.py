@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from iqa_zoo import __version__
+from iqa_zoo.commands import study
 from iqa_zoo.commands.imports import add_import_option, take_imports
 from iqa_zoo.program import run_program
 
@@ -27,6 +28,7 @@ COMMANDS = (
     "data",
     "splits",
     "power",
+    "study",
     "train",
     "evaluate",
     "score",
@@ -93,9 +95,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run ``iqa-zoo`` and return its exit code; what the user gave and cannot be used is one message on stderr."""
 
     def work() -> int:
-        args = make_parser().parse_args(take_imports(sys.argv[1:] if argv is None else argv))
         with warnings.catch_warnings():
             warnings.showwarning = _warn_in_one_line
+            given = take_imports(sys.argv[1:] if argv is None else argv)
+            if name := study.match_study(given):
+                return study.run(name, given[1:])
+            args = make_parser().parse_args(given)
             code: int = args.run(args)
             return code
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+from iqa_zoo import __version__
+from iqa_zoo.errors import InputError, IqaZooError
 
 
 def to_json(value: Any, indent: int | None = None) -> str:
@@ -30,3 +35,23 @@ def without_nan(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [without_nan(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+@contextmanager
+def reading_values(values: Mapping[str, Any], path: Path | None = None) -> Iterator[None]:
+    """Around what is made of results that may come from disk: wrong values in them are one line.
+
+    Raises:
+        InputError: a value is missing or of the wrong kind; names the version that wrote the results and this one.
+    """
+    try:
+        yield
+    except IqaZooError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        versions = values.get("versions")
+        writer = versions.get("iqa_zoo", "?") if isinstance(versions, Mapping) else "?"
+        raise InputError(
+            f"{path or 'the results'}: damaged or of another version (written by iqa_zoo {writer}, this is {__version__}): "
+            f"{type(error).__name__}: {error}"
+        ) from error

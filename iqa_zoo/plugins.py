@@ -23,7 +23,18 @@ from iqa_zoo.errors import PluginError
 
 GROUP_PREFIX = "iqa_zoo."
 IMPORTERS = "released"  # of released checkpoints, for iqa_zoo.import_released; no slot
-GROUPS = ("backbones", "queries", "memories", "interactions", "heads", "losses", "models", "datasets", IMPORTERS)
+GROUPS = (
+    "backbones",
+    "queries",
+    "memories",
+    "interactions",
+    "heads",
+    "losses",
+    "models",
+    "datasets",
+    "studies",
+    IMPORTERS,
+)
 
 
 @dataclass(frozen=True)

@@ -42,13 +42,13 @@ class BuiltIn(NamedTuple):
 
 
 @functools.cache
-def _scan(folder: str, decorator: str) -> dict[str, BuiltIn]:
+def _scan(folder: str, decorator: str, files: str) -> dict[str, BuiltIn]:
     """Names registered by the files of a folder, read from their source so that nothing is imported."""
     found: dict[str, BuiltIn] = {}
-    for path in sorted((PACKAGE / folder).glob("*.py")):
+    for path in sorted((PACKAGE / folder).glob(files)):
         if path.stem.startswith("_"):
             continue
-        module = f"iqa_zoo.{folder}.{path.stem}"
+        module = ".".join(("iqa_zoo", *path.relative_to(PACKAGE).with_suffix("").parts))
         try:
             tree = ast.parse(path.read_text(encoding="utf-8"))
         except (SyntaxError, UnicodeDecodeError) as error:
@@ -73,18 +73,20 @@ class PartRegistry:
         folder: the folder of this package.
         decorator: the name of the ``register_<slot>`` function, which built-in files use.
         group: the entry-point group is ``iqa_zoo.<group>``; the folder's name where left out.
+        files: which files of the folder register; a study is a folder with a file ``study.py``.
 
     Attributes:
         module_dict: the parts that have been registered so far, by name.
     """
 
-    def __init__(self, slot: str, folder: str, decorator: str, group: str | None = None):
+    def __init__(self, slot: str, folder: str, decorator: str, group: str | None = None, files: str = "*.py"):
         self.module_dict: dict[str, Any] = {}
+        self.files = files
         self.slot, self.folder, self.decorator, self.group = slot, folder, decorator, group or folder
         self.kind = decorator.removeprefix("register_")  # what messages call one of them
 
     def built_in(self) -> dict[str, BuiltIn]:
-        return _scan(self.folder, self.decorator)
+        return _scan(self.folder, self.decorator, self.files)
 
     def _claims(self, name: str) -> list[plugins.PluginPart]:
         return [part for part in plugins.installed_parts() if part.group == self.group and part.name == name]
@@ -194,10 +196,11 @@ HEADS = PartRegistry("head", "heads", "register_head")  # queries_BND -> HeadOut
 LOSSES = PartRegistry("losses", "losses", "register_loss")  # (QualityOutput, mos_B) -> scalar
 MODELS = PartRegistry("models", "models", "register_model")  # () -> a complete config dict
 DATASETS = PartRegistry("datasets", "data", "register_dataset", group="datasets")  # root -> RatedImages
+STUDIES = PartRegistry("studies", "studies", "register_study", files="*/study.py")  # StudySpec -> StudyResult
 
 # Slots of a model config, in the order in which data flows.
 SLOTS = {r.slot: r for r in (BACKBONES, QUERIES, MEMORIES, INTERACTIONS, HEADS, LOSSES)}
-REGISTRIES = {**SLOTS, MODELS.slot: MODELS, DATASETS.slot: DATASETS}
+REGISTRIES = {**SLOTS, MODELS.slot: MODELS, DATASETS.slot: DATASETS, STUDIES.slot: STUDIES}
 
 register_backbone = BACKBONES.register
 register_query = QUERIES.register
@@ -207,6 +210,7 @@ register_head = HEADS.register
 register_loss = LOSSES.register
 register_model = MODELS.register
 register_dataset = DATASETS.register
+register_study = STUDIES.register
 
 
 def registry_of(slot: str) -> PartRegistry:

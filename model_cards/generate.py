@@ -9,7 +9,6 @@ The plugins of this repository that are installed from here (pip install -e plug
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,11 @@ from typing import Any
 import yaml
 
 from iqa_zoo.budgets import measure_budget
+from iqa_zoo.cards import FOLDER, find_plugin_card_files
 from iqa_zoo.config import config_hash, model_config
-from iqa_zoo.reports.cards import plugin_card_files
-from iqa_zoo.reports.comparison import protocol_notes
+from iqa_zoo.reports.notes import list_protocol_notes
 from iqa_zoo.reports.table import Table, count
+from iqa_zoo.studies.results import load_result
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -46,8 +46,8 @@ def main() -> int:
 
 def cards() -> list[tuple[Path, Path]]:
     """Every card's YAML and the Markdown that it becomes."""
-    own = [(path, path.with_suffix(".md")) for path in sorted(HERE.glob("*.yaml"))]
-    here = [path for path in plugin_card_files() if path.is_relative_to(ROOT / "plugins")]
+    own = [(path, HERE / f"{path.stem}.md") for path in sorted(FOLDER.glob("*.yaml"))]
+    here = [path for path in find_plugin_card_files() if path.is_relative_to(ROOT / "plugins")]
     return own + [(path, path.parents[1] / "MODEL_CARD.md") for path in here]
 
 
@@ -105,7 +105,7 @@ def measured(models: list[str]) -> str:
     """Every stored comparison that has one of the models in it, with its conditions; studies of parts are not of a model."""
     parts = []
     for path in sorted(RESULTS.glob("*.json")):
-        results = json.loads(path.read_text(encoding="utf-8"))
+        results = load_result(path).values
         if "matched" not in results or not set(models) & set(results.get("summary", {})):
             continue
         sizes = {row["model"]: row["budget"]["decoder"]["params"] for row in results["matched"]}
@@ -126,7 +126,10 @@ def measured(models: list[str]) -> str:
                 title,
                 columns,
                 rows,
-                [" ".join(protocol_notes(results)), f"Record: benchmarks/results/{path.name}{weights_note(results)}"],
+                [
+                    " ".join(list_protocol_notes(results)),
+                    f"Record: benchmarks/results/{path.name}{weights_note(results)}",
+                ],
             )
         )
     return "\n\n".join(part.markdown() for part in parts) or "Nothing yet."

@@ -23,7 +23,7 @@ SLOW_SUITES = (  # they record or count every part
 def pytest_collection_modifyitems(items):
     """Mark as slow what is not marked where it is written: whole studies, and contract tests that record or count graphs."""
     for item in items:
-        study = item.path.is_relative_to(Path(__file__).parent / "benchmarks")
+        study = item.path.name == "test_study.py" or item.path.is_relative_to(Path(__file__).parent / "benchmarks")
         if study or getattr(item, "originalname", "") in SLOW_SUITES:
             item.add_marker(pytest.mark.slow)
 

@@ -143,9 +143,9 @@ def _config(args: argparse.Namespace) -> Config:
     try:
         cfg = load_config(args.config)
         if args.backbone is not None:
-            from iqa_zoo.engine.comparison import backbone_config
+            from iqa_zoo.placing import make_backbone_config
 
-            cfg["backbone"] = backbone_config(args.backbone, [cfg])
+            cfg["backbone"] = make_backbone_config(args.backbone, [cfg])
         return apply_overrides(cfg, dict(args.set))
     except ConfigError as error:
         raise ConfigError(error.problems, title=f"{args.config}, {error.title}") from error

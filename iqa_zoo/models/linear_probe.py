@@ -1,4 +1,4 @@
-"""The yardstick: what a backbone's pooled features give without any decoder."""
+"""The baseline: what a backbone's pooled features give without any decoder."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from iqa_zoo.engine.statistics import is_defined
-from iqa_zoo.engine.summaries import why_undefined
+from iqa_zoo.reports.undefined import why_undefined
 
 COLUMNS = ("mean", "95 % interval", "ahead in", "p (Holm)", "verdict")
 UNDEFINED = "undefined"
@@ -35,7 +35,7 @@ def format_spread(values: Mapping[str, Any]) -> str:
 
 
 def difference_cells(pair: Mapping[str, Any], ahead: str = "{} ahead", behind: str = "{} ahead") -> list[str]:
-    """The cells of :data:`COLUMNS` for one of :func:`iqa_zoo.engine.summaries.differences`.
+    """The cells of :data:`COLUMNS` for one of :func:`iqa_zoo.studies.summaries.differences`.
 
     Args:
         pair: the difference.

@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from iqa_zoo.reports.run import STUDIES, find_study, read_run
 
 from iqa_zoo.commands.study import run_folder
 from iqa_zoo.errors import IqaZooError
-from iqa_zoo.reports.run import STUDIES, find_study, read_run
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "benchmarks"
 KEPT = {

@@ -15,10 +15,10 @@ from iqa_zoo.build import build_decoder, build_model
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
 from iqa_zoo.engine import frozen, hooks, training
-from iqa_zoo.engine.comparison import backbone_config
 from iqa_zoo.engine.features import FeatureBank
 from iqa_zoo.engine.training import TrainingOptions, train_model
 from iqa_zoo.errors import InputError
+from iqa_zoo.placing import make_backbone_config
 from iqa_zoo.training.optimizer import decayed_parameters
 from iqa_zoo.training.recipe import FrozenRecipe, Recipe
 from iqa_zoo.training.schedule import rate_factor
@@ -156,7 +156,7 @@ def test_what_decays_in_a_model_does_not_hang_on_who_trains_it(name, backbone):
     """Of every registered model, on its own backbone and on another that a study puts it on."""
     cfg = model_config(name)
     if backbone is not None:
-        cfg["backbone"] = backbone_config(backbone, [cfg])
+        cfg["backbone"] = make_backbone_config(backbone, [cfg])
     with torch.device("meta"):
         whole, spec = build_model(cfg), backbone_shapes(cfg).spec
         decoder = build_decoder(cfg, spec)

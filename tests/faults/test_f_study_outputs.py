@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from iqa_zoo.reports.run import Script
 from matplotlib.figure import Figure
 
 from iqa_zoo import outputs
 from iqa_zoo.errors import InputError
 from iqa_zoo.reports.plots import write_figure
-from iqa_zoo.reports.run import Script
 from iqa_zoo.reports.table import Table
 
 RESULTS: dict[str, Any] = {

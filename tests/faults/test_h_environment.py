@@ -14,6 +14,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from iqa_zoo.reports.comparison import comparison_tables, verdict
+from iqa_zoo.reports.run import Script, write_results
 
 from iqa_zoo import __version__
 from iqa_zoo.backbones.timm_features import TimmFeatures
@@ -21,8 +23,6 @@ from iqa_zoo.cache import cache_folder
 from iqa_zoo.cli import main
 from iqa_zoo.engine.run_folder import FORMAT, RunFolder
 from iqa_zoo.errors import CheckpointError, InputError, PartError
-from iqa_zoo.reports.comparison import comparison_tables, verdict
-from iqa_zoo.reports.run import Script, write_results
 
 ROOT = Path(__file__).resolve().parents[2]
 DAMAGED = int(os.environ.get("IQA_ZOO_FUZZ", "60"))

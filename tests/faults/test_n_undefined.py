@@ -20,7 +20,7 @@ from PIL import Image
 
 from iqa_zoo.commands.study import gather
 from iqa_zoo.engine.selection import choose, every_rule
-from iqa_zoo.engine.swaps import analyse
+from iqa_zoo.studies.swap.swaps import analyse
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 CONSTANT_HEAD = '''

@@ -7,9 +7,9 @@ from argparse import Namespace
 from pathlib import Path
 
 import pytest
+from iqa_zoo.reports.comparison import verdict
 
 from iqa_zoo.commands.study import weights_in_words
-from iqa_zoo.reports.comparison import verdict
 from iqa_zoo.reports.shared import verdict_of
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -3,9 +3,9 @@
 import argparse
 
 import numpy as np
+from iqa_zoo.reports.comparison import comparison_tables, verdict
 from PIL import Image
 
-from iqa_zoo.reports.comparison import comparison_tables, verdict
 from iqa_zoo.reports.html.study import page_of_arguments, study_page
 
 

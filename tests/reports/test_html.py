@@ -7,18 +7,18 @@ import re
 
 import numpy as np
 import pytest
+from iqa_zoo.reports.comparison import comparison_tables, verdict
+from iqa_zoo.reports.html.kinds import kind_of
+from iqa_zoo.reports.run import STUDIES, Script, write_results, write_views
 
 from iqa_zoo.cli import main
 from iqa_zoo.errors import InputError
-from iqa_zoo.reports.comparison import comparison_tables, verdict
 from iqa_zoo.reports.html.gallery import HOVER_BYTES, gallery_of
-from iqa_zoo.reports.html.kinds import kind_of
 from iqa_zoo.reports.html.page import render, write_page
 from iqa_zoo.reports.html.pictures import Pictures
 from iqa_zoo.reports.html.predictions import predictions_of
 from iqa_zoo.reports.html.tables import view_of
 from iqa_zoo.reports.plots import Interval, forest
-from iqa_zoo.reports.run import STUDIES, Script, write_results, write_views
 from iqa_zoo.reports.table import Table
 
 NAMES = [f"{i}.png" for i in range(12)]

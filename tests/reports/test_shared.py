@@ -1,8 +1,8 @@
 """What studies say of a pair is what its numbers say."""
 
 import pytest
-
 from iqa_zoo.reports.comparison import decoders_table
+
 from iqa_zoo.reports.shared import COLUMNS, difference_cells, interval_note, summary_of, verdict_of
 
 

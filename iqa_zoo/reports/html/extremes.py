@@ -47,9 +47,9 @@ def worst_errors(predictions: Predictions, models: Sequence[str], pictures: Pict
 def disagreements(
     predictions: Predictions, models: Sequence[str], pictures: Pictures, count: int = CARDS, pairs: int = MOST_PAIRS
 ) -> list[Row]:
-    """Of each two models, without the yardstick, the images whose two scores are furthest apart."""
+    """Of each two models, without the baseline, the images whose two scores are furthest apart."""
     rows = []
-    compared = [model for model in models if model not in predictions.yardsticks]
+    compared = [model for model in models if model not in predictions.baselines]
     for first, second in itertools.islice(itertools.combinations(compared, 2), pairs):
         gap_I = predictions.scores[first] - predictions.scores[second]
         cards = [

@@ -24,7 +24,7 @@ class Predictions:
         names: of the images.
         mos_I: their labels.
         scores: of each model, one an image.
-        yardsticks: models that are shown last and are in no pair.
+        baselines: models that are shown last and are in no pair.
         note: how a prediction was chosen where there are several.
     """
 
@@ -34,7 +34,7 @@ class Predictions:
     names: Sequence[str]
     mos_I: NDArray[np.float64]
     scores: Mapping[str, NDArray[np.float64]]
-    yardsticks: Collection[str] = ()
+    baselines: Collection[str] = ()
     note: str = ONCE
 
     @property
@@ -72,8 +72,8 @@ def predictions_of(results: Mapping[str, Any]) -> list[Predictions]:
             scores = {model: np.array([first[model].get(name, np.nan) for name in names]) for model in ordered}
             mos_I = np.array([mos[name] for name in names], dtype=float)
             told = str(data.get("label", "MOS")), bool(data.get("higher_is_better", True))
-            yardsticks = [label for label in ordered if plain[label] == results.get("yardstick")]
-            found.append(Predictions(data["name"], *told, names, mos_I, scores, yardsticks))
+            baselines = [label for label in ordered if plain[label] == results.get("baseline")]
+            found.append(Predictions(data["name"], *told, names, mos_I, scores, baselines))
     return found
 
 
@@ -88,7 +88,7 @@ def label_of(run: Mapping[str, Any]) -> str:
 
 
 def _in_order(plain: Mapping[str, str], results: Mapping[str, Any]) -> list[str]:
-    """The labels of the compared models first and of the yardstick last; of shares of the images only all of them.
+    """The labels of the compared models first and of the baseline last; of shares of the images only all of them.
 
     Args:
         plain: the model of each label.
@@ -97,7 +97,7 @@ def _in_order(plain: Mapping[str, str], results: Mapping[str, Any]) -> list[str]
     compared = [results["base"]] if "base" in results else results.get("compared", [])
 
     def place(label: str) -> int:
-        return 2 if plain[label] == results.get("yardstick") else 0 if plain[label] in compared else 1
+        return 2 if plain[label] == results.get("baseline") else 0 if plain[label] in compared else 1
 
     whole = [label for label in plain if label.endswith(", 100% of the images")]
     return sorted(whole or plain, key=place)

@@ -46,7 +46,7 @@ def conditions_of(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     tell("Crops an image", "crops")
     tell("Recipe", "recipe_name")
     tell("Recipe values", "recipe", values_in_words)
-    tell("Rate of the yardstick", "yardstick_lr", lambda rate: f"{rate:g}")
+    tell("Rate of the baseline", "baseline_lr", lambda rate: f"{rate:g}")
     told += versions_of(results)
     tell("Threads", "threads")
     tell("Time in all", "seconds", lambda seconds: f"{seconds:.0f} s")
@@ -119,11 +119,13 @@ def as_yaml(config: Mapping[str, Any]) -> str:
 def command_of(results: Mapping[str, Any]) -> str:
     """The command line as one can type it; paths were kept by their last part only.
 
-    >>> command_of({"command": ["compare.py", "lifeiqa", "my model.yaml"]})
-    "python benchmarks/compare.py lifeiqa 'my model.yaml'"
+    >>> command_of({"command": ["iqa-zoo compare", "lifeiqa", "my model.yaml"]})
+    "iqa-zoo compare lifeiqa 'my model.yaml'"
     """
-    command = results.get("command", [])
-    return f"python benchmarks/{shlex.join(command)}" if command else ""
+    program, *words = results.get("command") or [""]
+    if program.endswith(".py"):  # results of schema 1
+        program = f"python benchmarks/{program}"
+    return f"{program} {shlex.join(words)}".strip()
 
 
 def label_warnings(labels: Iterable[str]) -> list[str]:

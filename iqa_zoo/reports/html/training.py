@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from iqa_zoo.commands.dataset_options import load_dataset
+from iqa_zoo.data.loading import DataSource, load_dataset
 from iqa_zoo.engine.statistics import is_defined
-from iqa_zoo.engine.summaries import why_undefined
 from iqa_zoo.errors import IqaZooError
+from iqa_zoo.jsonio import reading_values
 from iqa_zoo.reports.html.figures import drawings
-from iqa_zoo.reports.html.find import GIVE, MAKES_ITSELF
+from iqa_zoo.reports.html.find import GIVE, choose_source
 from iqa_zoo.reports.html.gallery import gallery_of
 from iqa_zoo.reports.html.page import Page
 from iqa_zoo.reports.html.pictures import Pictures, explanations
@@ -31,9 +30,9 @@ from iqa_zoo.reports.html.protocol import (
 )
 from iqa_zoo.reports.html.tables import view_of
 from iqa_zoo.reports.html.training_folder import Training, read_training
-from iqa_zoo.reports.run import reading_results
 from iqa_zoo.reports.shared import format_number
 from iqa_zoo.reports.table import Table, count
+from iqa_zoo.reports.undefined import why_undefined
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,20 +49,20 @@ METRICS = {
 }
 
 
-def page_of_training(folder: Path, arguments: argparse.Namespace) -> Page:
-    """The page of a training, with its images and labels where the arguments (``data``, ``root``, ``option``) say where they lie.
+def make_training_page(folder: Path, sources: Sequence[DataSource]) -> Page:
+    """Return the page of a training, with its images and labels where they are in one of the sources.
 
     Raises:
         InputError: a file of it holds values of the wrong kind.
     """
     training = read_training(folder)
-    with reading_results(folder, training.run):
-        return _page(training, arguments)
+    with reading_values(training.run, folder):
+        return _page(training, sources)
 
 
-def _page(training: Training, arguments: argparse.Namespace) -> Page:
+def _page(training: Training, sources: Sequence[DataSource]) -> Page:
     run, result = training.run, training.result
-    data, note = _dataset(training, arguments)
+    data, note = _dataset(training, sources)
     explain, left_out = explanations(training.folder / "explain")
     label = str(run.get("data", {}).get("label", "MOS"))
     predictions = _predictions(training, data)
@@ -117,14 +116,14 @@ def _peeking(training: Training) -> list[str]:
     return []
 
 
-def _dataset(training: Training, arguments: argparse.Namespace) -> tuple[RatedImages | None, str]:
-    """The dataset that was trained on, if the arguments say where it lies or it makes itself."""
-    name = training.run.get("data", {}).get("name")
-    asked = arguments.data or name
-    if not asked or (arguments.root is None and not arguments.data and name != MAKES_ITSELF):
+def _dataset(training: Training, sources: Sequence[DataSource]) -> tuple[RatedImages | None, str]:
+    """Return the dataset that was trained on, if a source has it or it makes its images."""
+    name = training.run.get("data", {}).get("name", "")
+    source = choose_source(name, sources)
+    if source is None:
         return None, GIVE
     try:
-        data = load_dataset(argparse.Namespace(data=asked, root=arguments.root, option=arguments.option))
+        data = load_dataset(source)
     except IqaZooError as error:
         return None, f"The images could not be found, so none is shown: {error}"
     tested = training.result.get("predictions", {})

@@ -19,9 +19,9 @@ from torch.nn import functional as F
 
 import iqa_zoo
 from iqa_zoo.contracts import Features, FeatureSpec, QualityOutput, StageInfo
-from iqa_zoo.engine.comparison import backbone_config
 from iqa_zoo.engine.frozen import on_frozen_features
 from iqa_zoo.errors import CheckpointError
+from iqa_zoo.placing import make_backbone_config
 from iqa_zoo.released import import_released
 from iqa_zoo.testing import LossContract
 from iqa_zoo.testing.released import filled, noise
@@ -236,7 +236,7 @@ def test_the_recipe_that_comes_with_it_is_one():
 
 def test_its_wide_decoder_can_be_brought_to_a_small_one_s_budget():
     configs = [on_frozen_features(iqa_zoo.model_config(name))[0] for name in ("tres", "deiqt")]
-    backbone = backbone_config("nss", configs)
+    backbone = make_backbone_config("nss", configs)
     tres, deiqt = ({**cfg, "backbone": backbone} for cfg in configs)
     _, budget = iqa_zoo.match_budget(tres, to=deiqt, scope="decoder")
     wanted = iqa_zoo.measure_budget(deiqt).decoder.params

@@ -1,0 +1,41 @@
+"""Put models on another backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from iqa_zoo.budgets.measure import backbone_spec
+from iqa_zoo.config import Config, resolve_config
+from iqa_zoo.registry import BACKBONES
+
+
+def make_backbone_config(
+    name: str, configs: Sequence[Mapping[str, Any]], options: Mapping[str, Any] | None = None
+) -> Config:
+    """Return one backbone that serves all configs: a registered one or a timm model, with every stage that they read.
+
+    That is every stage it has, where a part reads all stages (``stages`` is None): what such a part computes does not
+    depend on the other models of the study.
+    """
+    registered = name in BACKBONES.names() and name != "timm_features"
+    backbone = dict(type=name) if registered else dict(type="timm_features", name=name)
+    config = {**backbone, "stages": [], **(options or {})}
+    parts = [part for cfg in configs for part in _list_readers(cfg)]
+    stages = {stage for part in parts for stage in _list_stages(part)}
+    if any(part.get("stages", ()) is None for part in parts):
+        stages |= set(backbone_spec({**configs[0], "backbone": config}).available_stages)
+    return {**config, "stages": sorted(stages)}
+
+
+def _list_readers(cfg: Mapping[str, Any]) -> list[Config]:
+    """Return the parts that may read the backbone, defaults included."""
+    resolved = resolve_config(cfg)
+    parts = [resolved["queries"], resolved["memory"], *resolved["interactions"], resolved["head"], *resolved["losses"]]
+    return [part for part in parts if part]
+
+
+def _list_stages(part: Mapping[str, Any]) -> set[int]:
+    """Return the stages that a part names."""
+    named = {part["stage"]} if isinstance(part.get("stage"), int) else set()
+    return named | set(part["stages"] if isinstance(part.get("stages"), list) else ())

@@ -1,0 +1,82 @@
+"""Notes below the tables of every study: the conditions that its numbers hold under."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from iqa_zoo.engine.selection import RULES
+from iqa_zoo.reports.shared import failed_notes, undefined_notes
+
+Results = dict[str, Any]
+HUMAN_LABELS = ("MOS", "DMOS")
+
+
+def list_protocol_notes(results: Results) -> list[str]:
+    """Return the conditions of the numbers: the labels, the splits, the training."""
+    data, recipe = results["data"], results["recipe"]
+    grouped = f"by {data['contents']} contents" if data["contents"] < data["images"] else "by image"
+    if pairs := len(data.get("look_alikes", ())):
+        grouped += f" ({pairs} {'pair' if pairs == 1 else 'pairs'} of images that look the same kept in one part)"
+    notes = []
+    if data["label"] not in HUMAN_LABELS:
+        notes.append(f"LABELS ARE A {data['label'].upper().split(':')[0]}:{data['label'].partition(':')[2]}.")
+    parts, splits = results["parts"], len(results["splits"])
+    held = f"{parts['validation']} to validate, " if parts["validation"] else ""
+    median = f"Median over {splits} random splits" if splits > 1 else "One random split"
+    notes.append(
+        f"{median} {grouped} of {data['images']} images: {parts['train']} to train, {held}"
+        f"{parts['test']} to test; labels: {data['label'].split(':')[0]}."
+    )
+    if results["protocol"] == "frozen":
+        notes.append(
+            f"Decoders on frozen {results['backbone']} features ({results['weights']}), crops an image: {results['crops']}; "
+            f"{recipe['epochs']} epochs, batch {recipe['batch_size']}, AdamW {recipe['lr']:g}, averaged weights, "
+            f"{recipe.get('precision', 'float32')}, the same splits, seeds and steps for all. "
+            f"The baseline, one linear layer, learns at {results['baseline_lr']:g}."
+        )
+    else:
+        backbone_lr = recipe["lr"] if recipe["backbone_lr"] is None else recipe["backbone_lr"]
+        notes.append(
+            f"Whole models trained from {results['weights']}; recipe {results['recipe_name']}: {recipe['epochs']} epochs, crops an image "
+            f"and epoch: {recipe['crops']}, batch {recipe['batch_size']}, {recipe['optimizer']} {recipe['lr']:g} (backbone "
+            f"{backbone_lr:g}), {recipe['precision']}; tested on {recipe['test_crops']} crops an image, the same for all."
+        )
+    notes += list_left_out_notes(results) + list_cache_notes(results)
+    notes.append(f"Reported: {RULES[results['selection']]}.")
+    runs = results.get("runs", [])
+    return notes + failed_notes(runs) + undefined_notes(runs)
+
+
+def list_cache_notes(results: Results) -> list[str]:
+    """Return what of a study comes from the cache or from finished runs, and how many images were enlarged.
+
+    >>> list_cache_notes({"from_cache": {"trainings": 12, "of": 20, "features": 1, "of_features": 1}})
+    ['12 of 20 trained before; features from the cache.']
+    >>> list_cache_notes({"enlarged": {"photos": 3}})
+    ["3 images of photos are smaller than the backbone's input and were enlarged (bicubic)."]
+    """
+    used = results.get("from_cache", {})
+    found = []
+    if used.get("trainings"):
+        found.append(f"{used['trainings']} of {used['of']} trained before")
+    if used.get("features"):
+        some = f"{used['features']} of {used['of_features']} sets of " if used["features"] < used["of_features"] else ""
+        found.append(f"{some}features from the cache")
+    small = [
+        f"{count} images of {name} are smaller than the backbone's input and were enlarged (bicubic)."
+        for name, count in results.get("enlarged", {}).items()
+    ]
+    return (["; ".join(found) + "."] if found else []) + small
+
+
+def list_left_out_notes(results: Results) -> list[str]:
+    """Return the losses that decoders were trained without, where there are any.
+
+    >>> list_left_out_notes({"losses_left_out": {"mine": ["mirror_consistency"]}})
+    ["Frozen features hold no mirrored image; losses that read one are left out: mine's mirror_consistency."]
+    """
+    left_out = results.get("losses_left_out")  # older results have no such key
+    if not left_out:
+        return []
+    found = "; ".join(f"{model}'s {', '.join(losses)}" for model, losses in left_out.items())
+    return [f"Frozen features hold no mirrored image; losses that read one are left out: {found}."]

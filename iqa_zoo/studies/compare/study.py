@@ -1,0 +1,195 @@
+"""Compare models: as published, at a matched decoder budget, and by their measured quality."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from iqa_zoo.budgets import measure_budget
+from iqa_zoo.build import build_model
+from iqa_zoo.cards import find_published, list_published_only, load_cards, load_plugin_cards
+from iqa_zoo.config import Config, config_hash, parse_value
+from iqa_zoo.data.loading import DataSource
+from iqa_zoo.data.rated import RatedImages
+from iqa_zoo.data.shared_images import find_shared_images
+from iqa_zoo.data.splits import Split
+from iqa_zoo.engine.latency import measure_speed
+from iqa_zoo.errors import InputError
+from iqa_zoo.progress import Reporter
+from iqa_zoo.registry import register_study
+from iqa_zoo.studies.compare import end_to_end, report
+from iqa_zoo.studies.matching import match_models
+from iqa_zoo.studies.models import fit_to_frozen_features, load_with_baseline
+from iqa_zoo.studies.protocol import (
+    choose_distinct_name,
+    compute_parts_ratio,
+    describe_code,
+    describe_conditions,
+    load_data,
+    make_study_splits,
+)
+from iqa_zoo.studies.runner import FrozenRunner, Record, describe_cache_use, select_succeeded
+from iqa_zoo.studies.spec import BASELINE, StudySpec, parse_pair, setting
+from iqa_zoo.studies.study import Results, Study
+from iqa_zoo.studies.summaries import differences, summarise, summarise_rules
+from iqa_zoo.studies.weights import describe_weights
+from iqa_zoo.training.recipe import load_recipe
+
+OWN = "own"  # each model on its own backbone
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """Read KEY=VALUE of a recipe.
+
+    Raises:
+        InputError, ConfigError: it is not, or the value cannot be read.
+    """
+    key, value = parse_pair(text)
+    return key, parse_value(value)
+
+
+@dataclass(frozen=True)
+class Options:
+    """The settings of a comparison."""
+
+    protocol: Literal["frozen", "end-to-end"] = setting("frozen", "decoders on frozen features, or whole models")
+    test: tuple[str, ...] = setting((), "test on all images of this dataset as well", metavar="NAME", append=True)
+    test_root: tuple[Path, ...] = setting((), "its folder, in the order of --test", metavar="PATH", append=True)
+    recipe: str = setting("quick", "end to end: how to train; iqa-zoo list recipes", metavar="NAME|FILE")
+    recipe_set: tuple[tuple[str, Any], ...] = setting(
+        (),
+        "replace values of the recipe, for example epochs=3 backbone_lr=1e-5",
+        metavar="KEY=VALUE",
+        parse=parse_override,
+    )
+    no_train: bool = setting(False, "stop after the budgets")
+    no_latency: bool = setting(False, "do not time the published models", numbers=False)
+
+
+@register_study("compare")
+class Compare(Study):
+    """Compare decoders at one budget, on the same splits, seeds and steps."""
+
+    title = "a comparison"
+    report = report
+    options: ClassVar[type] = Options
+
+    def prepare(self, spec: StudySpec) -> StudySpec:
+        options: Options = spec.options
+        if len(options.test) != len(options.test_root):
+            raise InputError(
+                f"{len(options.test)} --test and {len(options.test_root)} --test-root; give one root to each"
+            )
+        if options.protocol == "end-to-end" and spec.backbone.backbone is None:
+            spec = replace(spec, backbone=replace(spec.backbone, backbone=OWN))
+        if spec.backbone.backbone == OWN:
+            if options.protocol == "frozen":
+                raise InputError(
+                    "--backbone own needs --protocol end-to-end: frozen decoders are compared on one backbone"
+                )
+            spec = replace(spec, budget=replace(spec.budget, match="none"))
+        return spec
+
+    def run(self, spec: StudySpec, progress: Reporter) -> Results | None:
+        options: Options = spec.options
+        frozen = options.protocol == "frozen"
+        recipe = None if frozen else load_recipe(options.recipe, dict(options.recipe_set))
+        configs, compared = load_with_baseline(spec)
+        if not frozen and BASELINE not in compared:
+            del configs[BASELINE]
+        trained, left_out = fit_to_frozen_features(configs, progress) if frozen else (configs, {})
+        placed, runner = trained, None
+        if frozen or spec.backbone.backbone != OWN:
+            runner = FrozenRunner.build(spec, list(trained.values()), progress)
+            placed = {name: runner.place(cfg) for name, cfg in trained.items()}
+        data = None if options.no_train and not spec.resources.dry_run else load_data(spec.data, progress)
+        splits = make_study_splits(spec, data, None if frozen else 1) if data is not None else []
+        matched = match_models(placed, compared, spec.budget, progress)
+        if data is not None:
+            if recipe is None:
+                assert runner is not None
+                runner.log_cost(matched.configs, data, len(splits), every_rule=True)
+            else:
+                end_to_end.log_cost(splits, recipe, matched, progress)
+        if spec.resources.dry_run:
+            return None
+        results = {
+            **describe_code(["iqa_zoo.engine.trainings" if frozen else "iqa_zoo.engine.training"]),
+            "protocol": options.protocol,
+            "baseline": BASELINE if BASELINE in configs else None,
+            "compared": compared,
+            "backbone": spec.backbone.backbone,
+            "weights": describe_weights(spec.backbone, spec.training.seed),
+            "match": spec.budget.match,
+            **matched.describe(),
+            **describe_published({name: configs[name] for name in compared}, spec, progress),
+        }
+        if data is None:
+            return results
+        others = load_test_sets(options, spec, data, progress)
+        if recipe is None:
+            assert runner is not None
+            records = runner.train_all(matched.configs, data, splits, every_rule=True, test_sets=others)
+            used = {**describe_cache_use(records, runner), "features": runner.load_bank(data).key}
+        else:
+            records = end_to_end.train_all(spec, matched.configs, data, splits, recipe, others, progress)
+            used = {**describe_cache_use(records), "recipe": recipe.to_dict(), "recipe_name": options.recipe}
+        return {**results, **summarize_comparison(spec, data, splits, left_out, records, others), **used}
+
+
+def load_test_sets(options: Options, spec: StudySpec, data: RatedImages, progress: Reporter) -> dict[str, RatedImages]:
+    """Return the datasets of ``--test`` by name; no two have one name."""
+    others: dict[str, RatedImages] = {}
+    given = replace(spec.data, images=None, ignore_look_alikes=True)
+    for kind, root in zip(options.test, options.test_root, strict=True):
+        loaded = load_data(given, progress, DataSource(kind, root, (), spec.data.skip_unreadable))
+        name = choose_distinct_name(loaded.name, [data.name, *others])
+        others[name] = replace(loaded, name=name)
+    return others
+
+
+def describe_published(configs: dict[str, Config], spec: StudySpec, progress: Reporter) -> dict[str, Any]:
+    """Return budgets, speed and published quality of the models as their authors built them."""
+    tick = progress.start("published models")
+    models, rows = {}, []
+    cards = load_plugin_cards() | load_cards()
+    dataset = spec.data.data if spec.data.data != "demo" else "livec"
+    for i, (name, cfg) in enumerate(configs.items()):
+        models[name] = build_model(cfg)
+        rows.append(
+            {
+                "model": name,
+                "backbone": str(cfg["backbone"].get("name", cfg["backbone"]["type"])).split(".")[0],
+                "hash": config_hash(cfg),
+                "budget": measure_budget(models[name]).to_dict(),
+                "published": find_published(cards, name, dataset),
+            }
+        )
+        tick(i + 1, len(configs))
+    if not spec.options.no_latency:
+        speeds = measure_speed(models, progress=progress.start("timing in turn"))
+        for row in rows:
+            row["speed"] = asdict(speeds[str(row["model"])])
+    return {"published": rows, "published_on": dataset, "published_only": list_published_only(dataset)}
+
+
+def summarize_comparison(
+    spec: StudySpec,
+    data: RatedImages,
+    splits: list[Split],
+    left_out: dict[str, list[str]],
+    records: list[Record],
+    others: dict[str, RatedImages],
+) -> dict[str, Any]:
+    """Return the results of the records, whichever protocol they are of; ``others`` are the test sets."""
+    done = select_succeeded(records)
+    return {
+        **describe_conditions(spec, data, splits, left_out),
+        "protocol": spec.options.protocol,
+        "runs": records,
+        "leaks": find_shared_images({data.name: data, **others}) if others else [],
+        "summary": summarise(done),
+        "rules": summarise_rules(done),
+        "differences": differences(done, compute_parts_ratio(splits[0]), data),
+    }

@@ -1,0 +1,169 @@
+"""Tables, sentences and plots of a study across datasets, made from its results alone."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+from iqa_zoo.engine.selection import RULES
+from iqa_zoo.reports.decoders import make_decoders_table
+from iqa_zoo.reports.notes import list_cache_notes, list_left_out_notes
+from iqa_zoo.reports.shared import (
+    COLUMNS,
+    defined,
+    difference_cells,
+    failed_notes,
+    format_spread,
+    leak_warnings,
+    summary_of,
+    undefined_notes,
+)
+from iqa_zoo.reports.table import Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Results = dict[str, Any]
+
+
+def make_tables(results: Results) -> list[Table]:
+    """The datasets, the decoders, a matrix for each model, the differences, and what was not there."""
+    tables = [_datasets(results), make_decoders_table(results)]
+    tables += [_matrix(results, model) for model in _models(results)]
+    if results["differences"]:
+        tables.append(_differences(results))
+    if results["skipped"]:
+        rows = [[row["dataset"], row["reason"]] for row in results["skipped"]]
+        tables.append(Table("Left out", ["dataset", "reason"], rows, left=["dataset", "reason"]))
+    return tables
+
+
+def _models(results: Results) -> list[str]:
+    return list(dict.fromkeys(row["model"] for row in results["rows"]))
+
+
+def _names(results: Results) -> list[str]:
+    return [data["name"] for data in results["datasets"]]
+
+
+def _datasets(results: Results) -> Table:
+    rows = []
+    for data in results["datasets"]:
+        parts = data["parts"]
+        rows.append(
+            [
+                data["name"],
+                data["label"].split(":")[0] + ("" if data["higher_is_better"] else ", lower is better"),
+                str(data["images"]),
+                str(data["contents"]) if data["contents"] < data["images"] else "each image",
+                f"{parts['train']} / {parts['validation']} / {parts['test']}",
+                str(len(data["splits"])),
+            ]
+        )
+    columns = ["dataset", "labels", "images", "contents", "train / validation / test", "splits"]
+    proxies = [
+        f"THE LABELS OF {data['name'].upper()} ARE A PROXY: {data['label'].partition(':')[2].strip()}."
+        for data in results["datasets"]
+        if data["label"].startswith("proxy")
+    ]
+    alike = [
+        f"{data['name']}: {len(data['look_alikes'])} pairs of images that look the same are kept in one part."
+        for data in results["datasets"]
+        if data.get("look_alikes")
+    ]
+    return Table("The datasets", columns, rows, [*proxies, *alike, *leak_warnings(results)], left=["dataset", "labels"])
+
+
+def _matrix(results: Results, model: str) -> Table:
+    cells = {
+        (row["train"], row["test"]): format_spread(row["srocc"]) for row in results["rows"] if row["model"] == model
+    }
+    names = _names(results)
+    rows = [[train, *(cells.get((train, test), "failed") for test in names)] for train in names]
+    notes = _notes(results) if model == _models(results)[0] else []
+    return Table(f"{model}: median SROCC and quartiles", ["trained on", *names], rows, notes, left=["trained on"])
+
+
+def _notes(results: Results) -> list[str]:
+    recipe = results["recipe"]
+    return [
+        "Rows: trained on the training part of each split; columns: tested on, of its own dataset the test part of the same split, of "
+        "every other all images. Medians over the splits of the dataset in the row.",
+        "Where the labels of two datasets run in opposite directions (MOS and DMOS), predictions are negated before they are "
+        "correlated: a negative SROCC is a failure, not another direction.",
+        f"Decoders on frozen {results['backbone']} features ({results['weights']}), crops an image: {results['crops']}; "
+        f"{recipe['epochs']} epochs, batch {recipe['batch_size']}, AdamW {recipe['lr']:g}, averaged weights, {recipe['precision']}, "
+        f"the same splits, seeds and steps for all models. {results['baseline']}, one linear layer, learns at "
+        f"{results['baseline_lr']:g}.",
+        *list_left_out_notes(results),
+        *list_cache_notes(results),
+        f"Reported: {RULES[results['selection']]}.",
+        *failed_notes(results.get("runs", [])),
+        *undefined_notes(
+            [{**run, "split": f"{run['split']}, tested on {run['test']}"} for run in results.get("runs", [])]
+        ),
+    ]
+
+
+def _differences(results: Results) -> Table:
+    rows = [
+        [f"{pair['first']} - {pair['second']}", pair["train"], pair["test"], *difference_cells(pair)]
+        for pair in results["differences"]
+    ]
+    several = all(pair["splits"] > 1 for pair in defined(results["differences"]))
+    notes = [
+        "A pair whose interval contains 0 is undecided; p is Holm-adjusted over all of the table.",
+        "On the own test part: Student's t with the variance corrected for splits that share images (Nadeau and Bengio 2003), p by "
+        "Wilcoxon without that correction. On another dataset the test images are the same in every split, so that the splits say "
+        "nothing of their choice: the variance of a bootstrap over them (whole contents, where images share them) is added, and p "
+        "is that of the same t."
+        if several
+        else "Where there is one split: interval by a paired bootstrap over the test images (whole contents, where images share "
+        "them). Another split or another training may tell otherwise.",
+    ]
+    columns = ["SROCC difference", "trained on", "tested on", *COLUMNS]
+    left = ["SROCC difference", "trained on", "tested on", "verdict"]
+    return Table("Paired differences", columns, rows, notes, left=left)
+
+
+def make_sentences(results: Results) -> list[str]:
+    """Of every two compared models: who is ahead at home and elsewhere; and what leaks."""
+    lines = leak_warnings(results)
+    for first, second in itertools.combinations(results["compared"], 2):
+        pairs = [pair for pair in results["differences"] if {pair["first"], pair["second"]} == {first, second}]
+        home = [pair for pair in pairs if pair["train"] == pair["test"]]
+        away = [pair for pair in pairs if pair["train"] != pair["test"]]
+        lines += [summary_of(f"{len(home)} own test parts", home)] if home else []
+        lines += [summary_of(f"{len(away)} pairs of datasets", away)] if away else []
+    return lines
+
+
+def make_figures(results: Results) -> dict[str, Figure]:
+    """A matrix for each model, and the differences of the compared models on other datasets."""
+    from iqa_zoo.reports.plots import Interval, forest, matrix
+
+    names = _names(results)
+    figures = {}
+    for model in _models(results):
+        cells = {
+            (row["train"], row["test"]): row["srocc"]["median"] for row in results["rows"] if row["model"] == model
+        }
+        figures[f"matrix_{model}"] = matrix(
+            [[cells.get((train, test)) for test in names] for train in names],
+            [f"trained on {name}" for name in names],
+            [f"tested on {name}" for name in names],
+            title=f"{model} on {results['backbone']}",
+            label="median SROCC",
+        )
+    groups: dict[str, dict[str, Interval]] = {}
+    for pair in defined(results["differences"]):
+        if results["baseline"] not in (pair["first"], pair["second"]):
+            row = f"{pair['train']} to {pair['test']}" if pair["train"] != pair["test"] else f"within {pair['train']}"
+            group = groups.setdefault(f"{pair['first']} - {pair['second']}", {})
+            group[row] = Interval(pair["mean"], pair["low"], pair["high"])
+    if groups:
+        title = next(iter(groups)) if len(groups) == 1 else "Differences between models"
+        figures["differences"] = forest(
+            groups, title=f"{title}, {results['backbone']}", label="SROCC difference, 95 % interval"
+        )
+    return figures

@@ -1,0 +1,248 @@
+"""Tables, sentences and plots of a study of data efficiency, made from its results alone."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from iqa_zoo.engine.statistics import is_defined
+from iqa_zoo.reports.decoders import make_decoders_table
+from iqa_zoo.reports.notes import list_protocol_notes
+from iqa_zoo.reports.shared import (
+    COLUMNS,
+    defined,
+    difference_cells,
+    format_number,
+    format_spread,
+    interval_note,
+    summary_of,
+)
+from iqa_zoo.reports.table import Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Results = dict[str, Any]
+Curve = Sequence[tuple[float, float]]
+
+
+def images_to_reach(curve: Curve, target: float) -> float | None:
+    """How many images a curve of (images, SROCC) needs to come to a target for the first time, interpolated linearly.
+
+    The first point where it is there from the start; None where it never is.
+
+    >>> curve = [(100, 0.5), (200, 0.7), (300, 0.75)]
+    >>> images_to_reach(curve, 0.6), images_to_reach(curve, 0.4), images_to_reach(curve, 0.8)
+    (150.0, 100.0, None)
+    """
+    previous: tuple[float, float] | None = None
+    for images, value in sorted(curve):
+        if value >= target:
+            if previous is None:
+                return float(images)
+            share = (target - previous[1]) / (value - previous[1])
+            return previous[0] + share * (images - previous[0])
+        previous = images, value
+    return None
+
+
+def make_tables(results: Results) -> list[Table]:
+    """The decoders, SROCC by share, differences by share, and how much data one needs to reach another."""
+    tables = [make_decoders_table(results), _quality(results)]
+    if results["differences"]:
+        tables.append(_differences(results))
+    if len(results["shares"]) > 1 and len(_models(results)) > 1:
+        tables.append(_reach(results))
+    return tables
+
+
+def _models(results: Results) -> list[str]:
+    return list(dict.fromkeys(row["model"] for row in results["rows"]))
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:g} %"
+
+
+def _quality(results: Results) -> Table:
+    cells = {(row["model"], row["fraction"]): format_spread(row["srocc"]) for row in results["rows"]}
+    shares = results["shares"]
+    rows = [
+        [model, *(cells.get((model, share["fraction"]), "failed") for share in shares)] for model in _models(results)
+    ]
+    columns = ["model", *(f"{_percent(share['fraction'])} ({share['images']})" for share in shares)]
+    return Table(
+        f"Median SROCC and quartiles by share of the training part (images): {results['data']['name']}, decoders on {results['backbone']}",
+        columns,
+        rows,
+        [*list_protocol_notes(results), *share_notes(results)],
+    )
+
+
+def share_notes(results: Results) -> list[str]:
+    """How the shares were drawn and for how long each was trained."""
+    shares, data = results["shares"], results["data"]
+    by = "content" if data["contents"] < data["images"] else "image"
+    listed = {what: ", ".join(f"{share[what]}" for share in shares) for what in ("epochs", "steps")}
+    drawn = (
+        f"Shares of each split's training part drawn by {by}, each inside the next, the same for every model; the validation and "
+        "test parts stay."
+    )
+    if results["equal"] == "steps":
+        return [
+            drawn,
+            f"Steps are held equal, as nearly as whole epochs allow ({listed['steps']}): a smaller share meets its images more "
+            f"often ({listed['epochs']} epochs), so that what differs is the data and not the length of the training. It also has "
+            "more epochs to be selected from.",
+        ]
+    return [
+        drawn,
+        f"Epochs are held equal ({listed['epochs']}): a smaller share makes fewer steps ({listed['steps']}), so that less data and a "
+        "shorter training cannot be told apart.",
+    ]
+
+
+def _differences(results: Results) -> Table:
+    rows = [
+        [
+            f"{pair['first']} - {pair['second']}",
+            _percent(pair["fraction"]),
+            str(pair["images"]),
+            *difference_cells(pair),
+        ]
+        for pair in results["differences"]
+    ]
+    notes = [interval_note(len(results["splits"]))]
+    if len(results["splits"]) > 1:
+        notes.append(
+            "The correction is that of the whole training part at every share: the test parts overlap as much, the "
+            "smaller training parts less."
+        )
+    columns = ["SROCC difference", "share", "images", *COLUMNS]
+    return Table("Paired differences at each share", columns, rows, notes, left=["SROCC difference", "verdict"])
+
+
+def reached(results: Results) -> list[Results]:
+    """For every two models: the images that the first needs for the SROCC of the second with all of its data.
+
+    ``images`` (None: not reached) is interpolated in the medians; ``in_splits`` of ``splits`` says in how many splits
+    its curve comes to what the other had on the same split. Undefined values are no points of a curve and no targets.
+    """
+    runs = [run for run in results["runs"] if "error" not in run and is_defined(run["srocc"])]
+    largest = max(share["fraction"] for share in results["shares"])
+    rows = []
+    for model, other in itertools.permutations(_models(results), 2):
+        measured = [row for row in results["rows"] if is_defined(row["srocc"]["median"])]
+        curve = [(row["images"], row["srocc"]["median"]) for row in measured if row["model"] == model]
+        target = [row["srocc"] for row in measured if (row["model"], row["fraction"]) == (other, largest)]
+        if not target or not curve:
+            continue
+        there = [run for run in runs if (run["model"], run["fraction"]) == (other, largest)]
+        best = {
+            run["whole"]: max(
+                (r["srocc"] for r in runs if r["model"] == model and r["whole"] == run["whole"]), default=-1
+            )
+            for run in there
+        }
+        rows.append(
+            {
+                "model": model,
+                "other": other,
+                "srocc": target[0]["median"],
+                "images": images_to_reach(curve, target[0]["median"]),
+                "fewest": min(images for images, _ in curve),
+                "whole": max(images for images, _ in curve),
+                "in_splits": sum(best[run["whole"]] >= run["srocc"] for run in there),
+                "splits": len(there),
+            }
+        )
+    return rows
+
+
+def _reach(results: Results) -> Table:
+    rows = [
+        [
+            row["model"],
+            row["other"],
+            format_number(row["srocc"]),
+            _needed(row),
+            f"{row['in_splits']} of {row['splits']}",
+        ]
+        for row in reached(results)
+    ]
+    notes = [
+        "Interpolated linearly between the shares in the median SROCC, where it is first reached; no interval: where the "
+        "differences above are undecided, so is this. The last column: in how many splits any share of the model comes to "
+        "what the other had on the same split (the best of several shares, so chance helps)."
+    ]
+    largest = _percent(max(share["fraction"] for share in results["shares"]))
+    columns = ["model", "to reach", f"its SROCC at {largest}", "images needed", "reached in splits"]
+    return Table("How much data a model needs to reach another", columns, rows, notes, left=["model", "to reach"])
+
+
+def _needed(row: Results) -> str:
+    if row["images"] is None:
+        return "not reached"
+    if row["images"] <= row["fewest"]:
+        return f"at most {row['fewest']:g} ({row['fewest'] / row['whole']:.0%})"
+    return f"{row['images']:.0f} ({row['images'] / row['whole']:.0%})"
+
+
+def make_sentences(results: Results) -> list[str]:
+    """Of every two models that are compared: who is ahead at how many shares, and the data that would make them equal."""
+    compared = [model for model in _models(results) if model != results["baseline"]]
+    lines = []
+    for first, second in itertools.combinations(compared, 2):
+        pairs = [pair for pair in results["differences"] if (pair["first"], pair["second"]) == (first, second)]
+        if pairs:
+            lines.append(summary_of(f"{len(pairs)} shares", pairs))
+    largest = max(share["fraction"] for share in results["shares"])
+    ahead = {
+        (pair["first"], pair["second"])[:: 1 if pair["mean"] > 0 else -1]
+        for pair in defined(results["differences"])
+        if not pair["tie"] and pair["fraction"] == largest
+    }
+    for row in reached(results):
+        if (row["model"], row["other"]) in ahead and row["other"] in compared and row["images"] is not None:
+            lines.append(
+                f"{row['model']} reaches what {row['other']} has with all of the data with {_needed(row)} images (interpolated)."
+            )
+    return lines
+
+
+def make_figures(results: Results) -> dict[str, Figure]:
+    """SROCC against images to train on, and the differences of the compared models."""
+    from iqa_zoo.reports.plots import Interval, curves
+
+    splits = len(results["splits"])
+    proxy = "" if results["data"]["label"] in ("MOS", "DMOS") else ", PROXY LABELS"
+    where = f"{results['data']['name']}{proxy}, {results['backbone']}, {splits} splits"
+    x_label = "images to train on"
+    lines = {
+        model: [
+            (row["images"], Interval(row["srocc"]["median"], row["srocc"]["q1"], row["srocc"]["q3"]))
+            for row in results["rows"]
+            if row["model"] == model and is_defined(row["srocc"]["median"])
+        ]
+        for model in _models(results)
+    }
+    title = f"Data efficiency: {where}"
+    y_label = "SROCC, median and quartiles"
+    figures = {"data_efficiency": curves(lines, title=title, x_label=x_label, y_label=y_label, apart=0.012)}
+    apart: dict[str, list[tuple[float, Interval]]] = {}
+    for pair in defined(results["differences"]):
+        if results["baseline"] not in (pair["first"], pair["second"]):
+            point = (pair["images"], Interval(pair["mean"], pair["low"], pair["high"]))
+            apart.setdefault(f"{pair['first']} - {pair['second']}", []).append(point)
+    if apart:
+        figure = curves(
+            apart,
+            title=f"{next(iter(apart)) if len(apart) == 1 else 'Differences'}: {where}",
+            x_label=x_label,
+            y_label="SROCC difference, 95 % interval",
+            apart=0.012,
+        )
+        figure.axes[0].axhline(0, color="0.6", linewidth=1, linestyle=":")
+        figures["differences"] = figure
+    return figures

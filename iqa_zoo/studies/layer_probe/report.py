@@ -1,0 +1,200 @@
+"""Tables, sentences and plots of a layer probe, made from its results alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations, pairwise
+from typing import TYPE_CHECKING, Any
+
+from iqa_zoo.engine.statistics import is_defined
+from iqa_zoo.reports.notes import list_protocol_notes
+from iqa_zoo.reports.shared import COLUMNS, difference_cells, format_number, format_spread, interval_note
+from iqa_zoo.reports.table import Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Results = dict[str, Any]
+TITLES = {
+    "deeper": "Each level against the one before it",
+    "best": "The best level against the others",
+    "trained": "Trained against random weights",
+}
+
+
+def make_tables(results: Results) -> list[Table]:
+    """SROCC by level, by distortion where the data names it, the paired differences, and what was left out."""
+    tables = [_levels(results)]
+    if any(row["srocc_by_distortion"] for row in results["rows"]):
+        tables.append(_by_distortion(results))
+    for what, title in TITLES.items():
+        pairs = [pair for pair in results["differences"] if pair["what"] == what]
+        if pairs:
+            rows = [[f"{pair['first']} - {pair['second']}", *difference_cells(pair)] for pair in pairs]
+            note = interval_note(len(results["splits"]))
+            tables.append(
+                Table(title, ["SROCC difference", *COLUMNS], rows, [note], left=["SROCC difference", "verdict"])
+            )
+    if results["refused"]:
+        rows = [[row["backbone"], row["reason"]] for row in results["refused"]]
+        tables.append(Table("Left out", ["backbone", "reason"], rows, left=["backbone", "reason"]))
+    return tables
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    return f"{row['backbone']}, random weights" if row["control"] else str(row["backbone"])
+
+
+def _levels(results: Results) -> Table:
+    heads = results["heads"]
+    rows: dict[tuple[str, str], list[str]] = {}
+    for row in results["rows"]:
+        line = rows.setdefault((_name(row), row["level"]), [_name(row), row["level"], str(row["channels"])])
+        line += ["-"] * (3 + heads.index(row["head"]) - len(line)) + [format_spread(row["srocc"])]
+    proxy = "" if results["data"]["label"] in ("MOS", "DMOS") else ", PROXY LABELS"
+    return Table(
+        f"Quality in each level, read from its mean over the image: {results['data']['name']}{proxy}",
+        ["backbone", "level", "channels", *(f"SROCC, {head}" for head in heads)],
+        list(rows.values()),
+        notes(results),
+        left=["backbone", "level"],
+    )
+
+
+def notes(results: Results) -> list[str]:
+    """The protocol, and what each head is."""
+    told = list(list_protocol_notes(results))
+    if "linear" in results["heads"]:
+        told.append(
+            f"linear: one linear layer, trained as decoders are, with learning rate {results['baseline_lr']:g}."
+        )
+    if "ridge" in results["heads"]:
+        told.append(
+            "ridge: ridge regression in closed form on standardised channels, its strength by leave-one-out on all images that are "
+            "not test."
+        )
+    told.append("Median over the splits and quartiles. Levels stand from the shallowest to the deepest.")
+    return told
+
+
+def _by_distortion(results: Results) -> Table:
+    kinds = sorted({kind for row in results["rows"] for kind in row["srocc_by_distortion"]})
+    rows = []
+    for row in results["rows"]:
+        measured = row["srocc_by_distortion"]
+        told = [format_number(measured[kind]) if kind in measured else "-" for kind in kinds]
+        rows.append([_name(row), row["level"], row["head"], *told])
+    return Table(
+        "SROCC by distortion, median over the splits",
+        ["backbone", "level", "head", *kinds],
+        rows,
+        left=["backbone", "level", "head"],
+    )
+
+
+def make_sentences(results: Results) -> list[str]:
+    """What the numbers support: the best level, those that are undecided against it, the order of depth, and what training brings."""
+    lines = []
+    for each in results["probed"]:
+        if not each["control"]:
+            for head in results["heads"]:
+                mine = [
+                    row
+                    for row in results["rows"]
+                    if row["backbone"] == each["backbone"]
+                    and row["head"] == head
+                    and is_defined(row["srocc"]["median"])
+                ]
+                trained = [row for row in mine if not row["control"]]
+                if trained:
+                    lines.append(_sentence(results, trained, [row for row in mine if row["control"]]))
+    lines.append(
+        "A mean over the image and a linear head show what a level holds in that form; a decoder that reads its cells may find more."
+    )
+    return lines
+
+
+def _sentence(results: Results, rows: Sequence[Results], control: Sequence[Results]) -> str:
+    pairs = {(pair["first"], pair["second"]): pair for pair in results["differences"]}
+    best = max(rows, key=lambda row: row["srocc"]["median"])
+    ties = [
+        row["level"]
+        for row in rows
+        if row is not best and _between(pairs, best["model"], row["model"]).get("tie", False)
+    ]
+    told = f"{best['backbone']}, {best['head']}: best at {best['level']} ({best['srocc']['median']:.3f})"
+    told += (
+        f", undecided against {', '.join(ties)}" if ties else ", ahead of every other level" if len(rows) > 1 else ""
+    )
+    if len(rows) > 1:
+        told += f"; {_order(rows, pairs)}"
+    told += f"; a decoder on it should read {' or '.join([best['level'], *ties])}" if len(rows) > 1 else ""
+    if control:
+        top = max(control, key=lambda row: row["srocc"]["median"])
+        told += f". With random weights the best is {top['srocc']['median']:.3f}, at {top['level']}"
+    return told + "."
+
+
+def _between(pairs: Mapping[tuple[str, str], Results], first: str, second: str) -> Results:
+    return pairs.get((first, second)) or pairs.get((second, first)) or {}
+
+
+def _order(rows: Sequence[Results], pairs: Mapping[tuple[str, str], Results]) -> str:
+    """Whether deeper is better: of the levels that were compared, each to the one before it and the best to all."""
+    worse = []
+    for shallow, deep in combinations(rows, 2):
+        pair = _between(pairs, deep["model"], shallow["model"])
+        if (
+            pair
+            and is_defined(pair["mean"])
+            and not pair["tie"]
+            and (pair["mean"] < 0) == (pair["first"] == deep["model"])
+        ):
+            worse.append(f"{deep['level']} below {shallow['level']}")
+    steps = [_between(pairs, deep["model"], shallow["model"]) for shallow, deep in pairwise(rows)]
+    ties = sum(bool(step.get("tie")) for step in steps)
+    if worse:
+        return f"depth does not always help: {', '.join(worse)}"
+    if not all(step and is_defined(step["mean"]) for step in steps):
+        return "some steps of depth cannot be judged, as an SROCC is undefined"
+    if ties == len(rows) - 1:
+        return "no step of depth is decided"
+    if ties:
+        return f"deeper is better or undecided ({ties} of {len(rows) - 1} steps undecided)"
+    return "every level is better than the one before it"
+
+
+def make_figures(results: Results) -> dict[str, Figure]:
+    """SROCC against depth, a line a backbone and its control; and by distortion, where the data names it."""
+    from iqa_zoo.reports.plots import Interval, curves, matrix
+
+    proxy = "" if results["data"]["label"] in ("MOS", "DMOS") else ", PROXY LABELS"
+    where = f"{results['data']['name']}{proxy}, {results['data']['images']} images, {len(results['splits'])} splits"
+    deepest = {each["backbone"]: len(each["levels"]) for each in results["probed"]}
+    same = len(set(deepest.values())) == 1
+    figures = {}
+    for head in results["heads"]:
+        series: dict[str, list[tuple[float, Interval]]] = {}
+        for row in results["rows"]:
+            if row["head"] == head and is_defined(row["srocc"]["median"]):
+                place = row["number"] if same else row["number"] / deepest[row["backbone"]]
+                value = Interval(row["srocc"]["median"], row["srocc"]["q1"], row["srocc"]["q3"])
+                series.setdefault(_name(row), []).append((place, value))
+        figures[f"probe_{head}"] = curves(
+            series,
+            title=f"Quality by depth, {head} head: {where}",
+            x_label=("block" if results["every_block"] else "stage") if same else "depth, as a part of the backbone",
+            y_label="SROCC, median and quartiles",
+            apart=0.01,
+        )
+        rows = [row for row in results["rows"] if row["head"] == head and row["srocc_by_distortion"]]
+        kinds = sorted({kind for row in rows for kind in row["srocc_by_distortion"]})
+        if rows:
+            figures[f"probe_{head}_by_distortion"] = matrix(
+                [[row["srocc_by_distortion"].get(kind) for kind in kinds] for row in rows],
+                [f"{_name(row)}, {row['level']}" for row in rows],
+                kinds,
+                title=f"SROCC by distortion, {head} head: {where}",
+                label="SROCC, median over the splits",
+            )
+    return figures

@@ -1,0 +1,68 @@
+"""The models of a study: their labels, configs, and what of them can be trained on frozen features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from iqa_zoo.config import Config, load_config, resolve_config
+from iqa_zoo.engine.frozen import on_frozen_features
+from iqa_zoo.errors import InputError
+from iqa_zoo.progress import Reporter
+from iqa_zoo.studies.spec import BASELINE, StudySpec
+
+
+def label_models(models: Sequence[str | Path] | Mapping[str, Any]) -> dict[str, Any]:
+    """Return models by the label that tables give them: a zoo name, or the stem of a config file.
+
+    Raises:
+        InputError: two models have one label, or a file has the name of the baseline.
+
+    >>> label_models(["lifeiqa", "mine/gcn.yaml"])
+    {'lifeiqa': 'lifeiqa', 'gcn': 'mine/gcn.yaml'}
+    """
+    if isinstance(models, Mapping):
+        return dict(models)
+    found: dict[str, str] = {}
+    for name in map(str, models):
+        label = Path(name).stem if Path(name).suffix else name
+        if name in found.values():
+            raise InputError(f"a model is named twice: {name}")
+        if label in found:
+            raise InputError(f"{found[label]} and {name} are both called {label!r} in the tables; rename one file")
+        if label == BASELINE and name != BASELINE:
+            raise InputError(
+                f"{name} has the name of the baseline, {BASELINE}, which has its own learning rate; rename the file"
+            )
+        found[label] = name
+    return found
+
+
+def load_with_baseline(spec: StudySpec) -> tuple[dict[str, Config], list[str]]:
+    """Return the configs of the models and of the baseline, checked, and the labels of the compared models.
+
+    Raises:
+        UnknownName, ConfigError: a model that does not exist, or a config with problems.
+    """
+    configs = spec.load_models()
+    compared = list(configs)
+    configs.setdefault(BASELINE, load_config(BASELINE))
+    for cfg in configs.values():
+        resolve_config(cfg)
+    return configs, compared
+
+
+def fit_to_frozen_features(
+    configs: Mapping[str, Config], progress: Reporter
+) -> tuple[dict[str, Config], dict[str, list[str]]]:
+    """Return the configs without the losses that need a mirrored image, and those losses by model.
+
+    Raises:
+        InputError: a config has no other loss.
+    """
+    fitted = {name: on_frozen_features(cfg) for name, cfg in configs.items()}
+    left_out = {name: losses for name, (_, losses) in fitted.items() if losses}
+    for name, losses in left_out.items():
+        progress.log(f"{name} is trained without {', '.join(losses)}: frozen features hold no mirrored image")
+    return {name: cfg for name, (cfg, _) in fitted.items()}, left_out

@@ -1,0 +1,61 @@
+"""The page of a study: its result with the images of its datasets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from iqa_zoo.data.loading import DataSource
+from iqa_zoo.errors import InputError
+from iqa_zoo.jsonio import reading_values
+from iqa_zoo.reports.html.find import check_names, find_images
+from iqa_zoo.reports.html.page import Page
+from iqa_zoo.reports.html.predictions import datasets_of
+from iqa_zoo.reports.html.study import study_page
+from iqa_zoo.studies.results import RESULTS, StudyResult, load_result
+
+
+def make_study_page(result: StudyResult, sources: Sequence[DataSource], folder: Path | None) -> Page:
+    """Return the page of a study's result.
+
+    Args:
+        result: of the study.
+        sources: datasets whose images are shown.
+        folder: the run folder, whose ``explain/`` is shown.
+    """
+    with reading_values(result.values, folder):
+        pictures = {
+            data["name"]: check_names(find_images(data["name"], sources), data.get("mos", {}), data["name"])
+            for data in datasets_of(result.values)
+        }
+        return study_page(result.values, result.tables(), result.sentences(), result.figures(), pictures, folder)
+
+
+def make_run_page(folder: Path, sources: Sequence[DataSource]) -> Page:
+    """Return the page of a study's run folder; of one whose results cannot be read, the tables as they were kept.
+
+    Raises:
+        InputError: results that no known study made, or neither results nor tables.
+    """
+    file, kept = folder / RESULTS, folder / "tables.md"
+    try:
+        result = load_result(folder)
+    except InputError as error:
+        if not kept.is_file() or _is_readable(file):
+            raise InputError(f"{error}" if kept.is_file() else f"{error}, and there is no {kept.name}") from error
+        return Page(
+            f"Study in {folder.name}",
+            f"{file.name} is missing or damaged: only the tables that were kept as text can be shown.",
+            warnings=[f"Missing part: {file.name}. Without it there are no figures, images, conditions and configs."],
+            text=kept.read_text(encoding="utf-8", errors="backslashreplace"),
+        )
+    return make_study_page(result, sources, folder)
+
+
+def _is_readable(file: Path) -> bool:
+    """Return whether a file holds a JSON object: then its values are wrong, not the file."""
+    try:
+        return isinstance(json.loads(file.read_text(encoding="utf-8")), dict)
+    except (OSError, ValueError, RecursionError):
+        return False

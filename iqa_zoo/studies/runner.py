@@ -1,0 +1,286 @@
+"""One backbone, its frozen features, and the trainings of many decoders on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from iqa_zoo.budgets import measure_budget
+from iqa_zoo.build import build_model
+from iqa_zoo.cache import cache_folder
+from iqa_zoo.config import Config, resolve_config
+from iqa_zoo.contracts import FeatureSpec, spec_of
+from iqa_zoo.data.preflight import check_images
+from iqa_zoo.data.rated import RatedImages
+from iqa_zoo.data.release import some
+from iqa_zoo.data.splits import Split
+from iqa_zoo.engine.estimate import seconds_a_step
+from iqa_zoo.engine.extraction import extract_features
+from iqa_zoo.engine.features import FeatureBank, bank_shapes
+from iqa_zoo.engine.latency import backbone_speed
+from iqa_zoo.engine.trainings import Elsewhere, Training, train_many
+from iqa_zoo.engine.workers import warm_up
+from iqa_zoo.errors import IqaZooError
+from iqa_zoo.identity import find_part_modules, identify_code
+from iqa_zoo.placing import make_backbone_config
+from iqa_zoo.progress import Reporter, Tick
+from iqa_zoo.randomness import seeded
+from iqa_zoo.reports.shared import format_number
+from iqa_zoo.studies.protocol import BASELINE_RATE, TRAINING_MODULE, make_frozen_recipe
+from iqa_zoo.studies.spec import BASELINE, StudySpec
+from iqa_zoo.training.devices import torch_device
+
+Record = dict[str, Any]
+MOST_IN_A_LINE = 6  # models whose SROCC is logged after each split
+
+
+@dataclass
+class FrozenRunner:
+    """One frozen backbone that serves many decoders. Its features of a dataset are computed when they are first needed."""
+
+    spec: StudySpec
+    progress: Reporter
+    backbone: nn.Module
+    config: Config
+    banks: dict[RatedImages, FeatureBank] = field(default_factory=dict)  # two datasets may share their name
+    enlarged: dict[RatedImages, list[str]] = field(default_factory=dict)  # images smaller than the input
+
+    @classmethod
+    def build(cls, spec: StudySpec, configs: Sequence[Mapping[str, Any]], progress: Reporter) -> FrozenRunner:
+        """Build the backbone of the spec with every stage that the configs read. Random weights depend on the seed.
+
+        Raises:
+            ConfigError, CheckpointError: a backbone or weights that do not exist.
+        """
+        given = spec.backbone
+        config = make_backbone_config(given.backbone or "nss", configs)
+        for cfg in configs:  # known from here on: an edit while features are computed is an edit after the import
+            identify_code([TRAINING_MODULE], find_part_modules(resolve_config(cfg)))
+        with seeded(spec.training.seed):
+            carrier = build_model(
+                {**configs[0], "backbone": config}, pretrained=given.pretrained, weights=given.weights
+            )
+        return cls(spec, progress, carrier.backbone, carrier.config["backbone"])
+
+    @property
+    def features(self) -> FeatureSpec:
+        return spec_of(self.backbone)
+
+    @property
+    def device(self) -> torch.device:
+        return torch_device(self.spec.resources.device)
+
+    @property
+    def crops(self) -> int:
+        return self.spec.training.crops or 1
+
+    def place(self, cfg: Mapping[str, Any]) -> Config:
+        """Return a config on this backbone."""
+        return {**cfg, "backbone": self.config}
+
+    def load_bank(self, data: RatedImages) -> FeatureBank:
+        """Return the features of a dataset's crops, from the cache or computed.
+
+        Raises:
+            IqaZooError: they need more disk than ``--max-cache-gb``.
+        """
+        if data not in self.banks:
+            limit = self.spec.resources.max_cache_gb
+            size = 2 * self._count_values(data) / 1e9
+            if size > limit:
+                raise IqaZooError(
+                    f"the features of {data.name} need {size:.1f} GB in {cache_folder()}, more than --max-cache-gb "
+                    f"{limit:g}; raise it, or use fewer --crops"
+                )
+            side = self.features.image_size
+            small = self.enlarged[data] = check_images(data, range(len(data)), side)
+            if small:
+                self.progress.log(
+                    f"{len(small)} of {len(data)} images of {data.name} are enlarged to {side} pixels: {some(small)}"
+                )
+            self.banks[data] = extract_features(
+                self.backbone.to(self.device),
+                self.config,
+                data,
+                crops=self.crops,
+                seed=self.spec.training.seed,
+                progress=self.progress.start(f"features of {data.name}"),
+            )
+            if self.banks[data].from_cache:
+                self.progress.log(f"features of {data.name}: from the cache")
+        return self.banks[data]
+
+    def _count_values(self, data: RatedImages) -> int:
+        shapes = bank_shapes(self.features, len(data), self.crops).values()
+        return sum(torch.Size(shape).numel() for shape in shapes)
+
+    def train_all(
+        self,
+        models: Mapping[str, Mapping[str, Any]],
+        data: RatedImages,
+        splits: Sequence[Split],
+        *,
+        every_rule: bool = False,
+        test_sets: Mapping[str, RatedImages] | None = None,
+        stage: str = "training",
+    ) -> list[Record]:
+        """Train every model on every split; return the records split by split. Those that failed have an ``error``."""
+        trainings = [
+            self.make_training(name, cfg, split, number, every_rule=every_rule)
+            for number, split in enumerate(splits)
+            for name, cfg in models.items()
+        ]
+        return self.run(trainings, data, list(models), splits, test_sets=test_sets, stage=stage)
+
+    def make_training(
+        self,
+        model: str,
+        cfg: Mapping[str, Any],
+        split: Split,
+        number: int,
+        *,
+        every_rule: bool = False,
+        epochs: int | None = None,
+        rate: float = 1.0,
+    ) -> Training:
+        """Return one training on the split of this number.
+
+        Args:
+            model, cfg: its label and config. The baseline has its own learning rate.
+            split, number: on which split; the number goes into the seed.
+            every_rule: also measure the test part after each epoch, to report what every rule would select.
+            epochs: in place of the spec's.
+            rate: factor of the learning rate.
+        """
+        recipe = make_frozen_recipe(self.spec)
+        rate = BASELINE_RATE if model == BASELINE else rate
+        recipe = replace(recipe, lr=rate * recipe.lr, epochs=epochs or recipe.epochs)
+        seed, rule = self.spec.training.seed + number, self.spec.training.selection or "last"
+        return Training(model, dict(cfg), split, recipe, seed, rule, every_rule, str(self.device))
+
+    def run(
+        self,
+        trainings: Sequence[Training],
+        data: RatedImages,
+        models: Sequence[str],
+        splits: Sequence[Split],
+        *,
+        test_sets: Mapping[str, RatedImages] | None = None,
+        stage: str = "training",
+    ) -> list[Record]:
+        """Run trainings that are ordered split by split, and within a split model by model; return their records."""
+        resources = self.spec.resources
+        jobs = min(resources.jobs, len(trainings))
+        if not resources.ray:
+            warm_up(jobs)  # while features are computed, or read
+        others = {name: Elsewhere(other, self.load_bank(other)) for name, other in (test_sets or {}).items()}
+        records = train_many(
+            trainings,
+            self.load_bank(data),
+            data,
+            cache_folder(),
+            others,
+            fresh=resources.fresh,
+            jobs=jobs,
+            ray=resources.ray,
+            tell=self.progress.log,
+        )
+        tick = self.progress.start(f"{stage}, {'on Ray' if resources.ray else f'{jobs} at a time'}")
+        return gather_records(records, models, splits, tick, self.progress, fresh=resources.fresh)
+
+    def log_feature_cost(self, data: RatedImages) -> None:
+        """Log the disk that the features take and the time, extrapolated from one batch."""
+        crops = self.crops * len(data)
+        self.progress.log(
+            f"features: {crops} crops, {2 * self._count_values(data) / 1e9:.2f} GB in {cache_folder()}, about "
+            f"{crops / backbone_speed(self.backbone):.0f} s unless they are there"
+        )
+
+    def log_cost(
+        self, models: Mapping[str, Mapping[str, Any]], data: RatedImages, count: int, every_rule: bool = False
+    ) -> None:
+        """Log the cost of features and trainings, extrapolated from one batch and a few training steps."""
+        self.log_feature_cost(data)
+        recipe = make_frozen_recipe(self.spec)
+        macs = [measure_budget(dict(cfg)).decoder.macs for cfg in models.values()]
+        step = seconds_a_step(list(models.values()), macs, recipe, str(self.device))
+        # A backward pass costs two forward ones; validation, and with every_rule the test part, is measured now and then.
+        measured = self.crops * (0.3 if every_rule else 0.1) * min(recipe.epochs, recipe.measurements) / 3
+        images = len(data) * (0.8 * recipe.epochs + measured) * count
+        seconds = step * images / recipe.batch_size / min(self.spec.resources.jobs, len(models) * count)
+        self.progress.log(
+            f"training: {len(models)} decoders x {count} splits x {recipe.epochs} epochs, "
+            f"{3 * sum(macs) * images / 1e12:.1f} T MACs, about {seconds:.0f} s unless they were trained before"
+        )
+
+
+def gather_records(
+    records: Iterator[tuple[int, Record]],
+    models: Sequence[str],
+    splits: Sequence[Split],
+    tick: Tick,
+    progress: Reporter,
+    *,
+    fresh: bool = False,
+) -> list[Record]:
+    """Return all records in order. A line is logged for each split that is done by every model and each training that failed."""
+    done: dict[int, Record] = {}
+    total = len(models) * len(splits)
+    with _explaining_interrupts(done, total, fresh=fresh):
+        for i, record in records:
+            done[i] = record
+            tick(len(done), total)
+            if "error" in record:
+                progress.log(f"{record['model']} on split {record['split']} failed: {record['error']}", "red")
+            number, first = i // len(models), i // len(models) * len(models)
+            row = [done[first + k] for k in range(len(models)) if first + k in done]
+            if len(row) == len(models) <= MOST_IN_A_LINE:
+                cells = (f"{r['model']} {format_number(r['srocc']) if 'srocc' in r else 'failed'}" for r in row)
+                progress.log(f"split {number + 1} ({splits[number].id}): SROCC {', '.join(cells)}", "dim")
+    return [done[i] for i in range(total)]
+
+
+@contextmanager
+def _explaining_interrupts(done: Mapping[int, Record], total: int, *, fresh: bool) -> Iterator[None]:
+    """Give an interrupt within a message: how many trainings are kept, and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        count = sum("error" not in record for record in done.values())
+        command = "the same command without --fresh" if fresh else "the same command"
+        interrupt.args = (f"{count} of {total} trainings are kept; {command} goes on from there",)
+        raise
+
+
+def select_succeeded(records: Sequence[Record]) -> list[Record]:
+    """Return the records of trainings that did not fail.
+
+    Raises:
+        IqaZooError: all failed; says why the first did.
+    """
+    good = [record for record in records if "error" not in record]
+    if records and not good:
+        raise IqaZooError(
+            f"every training failed, the first with: {records[0]['error']}\n{records[0]['trace']}".strip()
+        )
+    return good
+
+
+def describe_cache_use(records: Sequence[Record], *runners: FrozenRunner) -> Record:
+    """Return what of a study comes from the cache, and how many images were enlarged, for its results."""
+    banks = [bank for runner in runners for bank in runner.banks.values()]
+    enlarged = {data.name: len(small) for runner in runners for data, small in runner.enlarged.items() if small}
+    return {
+        "from_cache": {
+            "trainings": sum(bool(record.get("resumed")) for record in records),
+            "of": sum("resumed" in record for record in records),
+            "features": sum(bank.from_cache for bank in banks),
+            "of_features": len(banks),
+        },
+        "enlarged": enlarged,
+    }

@@ -1,0 +1,324 @@
+"""What a study is to do, as frozen dataclasses. Each field is an option of the command line and a keyword of the Python call."""
+
+from __future__ import annotations
+
+import os
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import Field, dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from iqa_zoo.config import Config, config_hash, load_config
+from iqa_zoo.errors import InputError, not_one_of
+from iqa_zoo.identity import digest
+from iqa_zoo.training.recipe import FrozenRecipe
+from iqa_zoo.values import value_problem
+
+BASELINE = "linear_probe"  # trained beside the compared decoders and never matched
+POSITIVE = ("images", "splits", "crops", "epochs", "batch_size", "jobs", "draw", "depth", "dim")
+MOST_NAMES = 4  # in the name of a run folder
+
+
+def setting(
+    default: Any = None,
+    help: str = "",
+    *,
+    numbers: bool = True,
+    factory: Callable[[], Any] | None = None,
+    **argument: Any,
+) -> Any:
+    """Declare a field that is an option of the command line as well.
+
+    Args:
+        default: where it is left out.
+        help: of the option.
+        numbers: whether another value changes the numbers of the study, and so its identity.
+        factory: makes the default.
+        argument: ``metavar``, ``choices``, ``also`` (other spellings), ``parse`` (text to value), ``append`` (given several times).
+    """
+    metadata = {"help": help, "numbers": numbers, **argument}
+    return field(default_factory=factory, metadata=metadata) if factory else field(default=default, metadata=metadata)
+
+
+def parse_pair(text: str) -> tuple[str, str]:
+    """Read KEY=VALUE.
+
+    Raises:
+        InputError: there is no key or no equals sign.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise InputError(f"{text!r} is not KEY=VALUE, for example higher_is_better=false")
+    return key.strip(), value
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """The rated images of a study, and how they are split."""
+
+    data: str = setting("demo", "a dataset, as iqa-zoo data list shows them", metavar="NAME", also=("--train",))
+    root: Path | None = setting(None, "the folder with the dataset; demo needs none", metavar="PATH")
+    option: tuple[tuple[str, Any], ...] = setting(
+        (),
+        "options of the dataset itself, for example labels=scores.csv image=filename mos=score, higher_is_better=false",
+        metavar="KEY=VALUE",
+        parse=parse_pair,
+    )
+    skip_unreadable: bool = setting(False, "leave out images that cannot be decoded, and name them")
+    images: int | None = setting(None, "use only so many images, for a quick check", metavar="N")
+    splits: int | None = setting(
+        None, "random 80/20 splits (default: 10; 5 for demo and swap; 1 end to end)", metavar="N"
+    )
+    split_file: Path | None = setting(None, "splits that iqa-zoo splits wrote, instead of random ones", metavar="FILE")
+    validation_fraction: float | None = setting(
+        None, "share of the training part that validates (default: 0.1; 0 with --selection last)", metavar="SHARE"
+    )
+    ignore_look_alikes: bool = setting(
+        False, "do not compare the images: those that look the same may be in different parts of a split"
+    )
+
+    @property
+    def groups_look_alikes(self) -> bool:
+        """Whether the study makes its own splits and keeps images that look the same in one part."""
+        return self.split_file is None and not self.ignore_look_alikes
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """The one backbone of all decoders."""
+
+    backbone: str | None = setting(
+        None,
+        "the one backbone of all decoders: nss, or a timm name (default: nss); own with --protocol end-to-end: each model's own",
+        metavar="NAME",
+    )
+    weights: Path | None = setting(
+        None, "the backbone's weights, a .safetensors file or a plain state dict", metavar="FILE"
+    )
+    pretrained: bool = setting(False, "fetch the backbone's ImageNet weights")
+
+
+@dataclass(frozen=True)
+class BudgetSpec:
+    """How decoders are brought to one budget."""
+
+    match: Literal["params", "macs", "none"] = setting("params", "match decoders by")
+    budget: str | None = setting(
+        None,
+        "size of every decoder: a NUMBER of parameters or MACs, the MODEL that has it, or smallest (default: smallest; "
+        "ablate: as the model is; swap: 1,000,000 parameters or 20,000,000 MACs)",
+        metavar="MODEL|NUMBER|smallest",
+    )
+
+
+@dataclass(frozen=True)
+class TrainingSpec:
+    """How decoders are trained on frozen features."""
+
+    selection: Literal["validation", "last", "test-oracle"] | None = setting(
+        None, "which epoch is reported (default: validation; last for demo, which has too few contents to hold one out)"
+    )
+    crops: int | None = setting(None, "frozen: crops per image (default: 4; 1 for demo)", metavar="N")
+    epochs: int = setting(FrozenRecipe.epochs, "frozen", metavar="N")
+    batch_size: int = setting(FrozenRecipe.batch_size, "frozen", metavar="N")
+    lr: float = setting(FrozenRecipe.lr, "frozen: peak learning rate", metavar="RATE")
+    precision: Literal["auto", "float32", "bfloat16"] = setting(
+        "auto", "frozen: of matrix products; auto is bfloat16 where the processor multiplies it natively"
+    )
+    seed: int = setting(0, "of splits, crops and weights", metavar="N")
+
+
+@dataclass(frozen=True)
+class ResourceSpec:
+    """Where a study runs. Nothing here changes its numbers but the kind of the device."""
+
+    device: str | None = setting(
+        None, "cpu, cuda or cuda:N (default: cuda where there is one)", numbers=False, metavar="NAME"
+    )
+    jobs: int = setting(
+        os.cpu_count() or 1,
+        "frozen: trainings at a time, one process and thread each; 1 is this process",
+        numbers=False,
+        metavar="N",
+    )
+    ray: str | None = setting(
+        None,
+        "frozen: train on a Ray cluster (auto, local, or ray://HOST:PORT), whose machines share this environment and IQA_ZOO_CACHE",
+        numbers=False,
+        metavar="ADDRESS",
+    )
+    fresh: bool = setting(False, "frozen: train again what was trained before, and keep the new results", numbers=False)
+    max_cache_gb: float = setting(50.0, "do not start where the features need more disk", numbers=False, metavar="GB")
+    out: Path | None = setting(
+        None,
+        "the run folder, which --from reads (default: in runs/, named by what is studied)",
+        numbers=False,
+        metavar="FOLDER",
+    )
+    dry_run: bool = setting(False, "print what would be done and what it would cost, and stop", numbers=False)
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """The options of a study that has none of its own."""
+
+
+@dataclass(frozen=True)
+class StudySpec:
+    """Everything that a study is to do.
+
+    Attributes:
+        study: its registered name.
+        models: what is compared, by label: zoo names, config files or configs.
+    """
+
+    study: str
+    models: Mapping[str, str | Config]
+    data: DataSpec = field(default_factory=DataSpec)
+    backbone: BackboneSpec = field(default_factory=BackboneSpec)
+    budget: BudgetSpec = field(default_factory=BudgetSpec)
+    training: TrainingSpec = field(default_factory=TrainingSpec)
+    resources: ResourceSpec = field(default_factory=ResourceSpec)
+    options: Any = field(default_factory=NoOptions)
+
+    def complete(self) -> Self:
+        """Return the spec with the defaults that depend on other values."""
+        demo = self.data.data == "demo"
+        selection = self.training.selection or ("last" if demo else "validation")
+        fraction = self.data.validation_fraction
+        if fraction is None:
+            fraction = 0.0 if selection == "last" else 0.1
+        return replace(
+            self,
+            data=replace(self.data, validation_fraction=fraction),
+            training=replace(self.training, selection=selection, crops=self.training.crops or (1 if demo else 4)),
+            backbone=replace(self.backbone, backbone=self.backbone.backbone or "nss"),
+        )
+
+    def on_data(self, name: str) -> Self:
+        """Return the same spec for a dataset of this name."""
+        return replace(self, data=replace(self.data, data=name))
+
+    def on_backbone(self, name: str, weights: Path | None = None, pretrained: bool = False) -> Self:
+        """Return the same spec for one backbone."""
+        return replace(self, backbone=BackboneSpec(name, weights, pretrained))
+
+    def load_models(self) -> dict[str, Config]:
+        """Return the configs by label.
+
+        Raises:
+            UnknownName, ConfigError: a model that does not exist, or a config with problems.
+        """
+        return {label: load_config(source) for label, source in self.models.items()}
+
+    def identity(self) -> str:
+        """Return 16 hexadecimal digits that change with every value that changes numbers, and with no other."""
+        from iqa_zoo.training.devices import torch_device
+
+        spec = self.complete()
+        models = {label: config_hash(cfg) for label, cfg in spec.load_models().items()}
+        groups = [_collect_numbers(group) for group in _groups(spec)]
+        return digest(spec.study, models, groups, torch_device(spec.resources.device).type)
+
+    def folder(self) -> Path:
+        """Return the default run folder: ``runs/`` and a name made of the study, its models, its data and the identity."""
+        names = [*self.models] or list(getattr(self.options, "backbones", ()))
+        more = [f"and-{len(names) - MOST_NAMES}-more"] if len(names) > MOST_NAMES else []
+        study = self.study.replace("_", "-")
+        return Path("runs") / "-".join([study, *names[:MOST_NAMES], *more, self.data.data, self.identity()[:8]])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return every value that changes numbers, by name, as JSON takes it; folders by their last part."""
+        values = {key: value for group in _groups(self) for key, value in _collect_numbers(group).items()}
+        models = {label: source if isinstance(source, str) else "config" for label, source in self.models.items()}
+        short = {
+            key: Path(value).name if key in ("root", "split_file") and value else value for key, value in values.items()
+        }
+        return {"study": self.study, "models": {k: Path(v).name for k, v in models.items()}, **short}
+
+
+def _groups(spec: StudySpec) -> list[Any]:
+    return [value for each in fields(spec) if is_dataclass(value := getattr(spec, each.name))]
+
+
+def _collect_numbers(group: Any) -> dict[str, Any]:
+    return {
+        each.name: _as_json(getattr(group, each.name)) for each in fields(group) if each.metadata.get("numbers", True)
+    }
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    if is_dataclass(value):
+        return {each.name: _as_json(getattr(value, each.name)) for each in fields(value)}
+    return [_as_json(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+GROUPS: dict[str, type] = {
+    "data": DataSpec,
+    "backbone": BackboneSpec,
+    "budget": BudgetSpec,
+    "training": TrainingSpec,
+    "resources": ResourceSpec,
+}
+
+
+def list_settings(options: type, without: Sequence[str] = ()) -> Iterator[tuple[str, Field[Any], Any]]:
+    """Yield (group, field, type) of every setting that a study takes: its own first, then the shared ones.
+
+    Args:
+        options: the study's own dataclass.
+        without: groups, or single settings, that it does not take.
+    """
+    own = {each.name for each in fields(options)}
+    for group, kind in {"options": options, **GROUPS}.items():
+        hints = typing.get_type_hints(kind)
+        for each in () if group in without else fields(kind):
+            if group == "options" or (each.name not in without and each.name not in own):
+                yield group, each, hints[each.name]
+
+
+def make_spec(
+    study: str,
+    models: Mapping[str, str | Config],
+    options: type = NoOptions,
+    without: Sequence[str] = (),
+    defaults: Mapping[str, Any] | None = None,
+    **settings: Any,
+) -> StudySpec:
+    """Return the spec of a study from settings by name.
+
+    Raises:
+        InputError: a setting that the study does not take, or a value that cannot be; names the closest.
+    """
+    known = {each.name: (group, hint) for group, each, hint in list_settings(options, without)}
+    values: dict[str, dict[str, Any]] = {group: {} for group in ("options", *GROUPS)}
+    for name, value in {**(defaults or {}), **settings}.items():
+        if name not in known:
+            raise InputError(f"{study}: {not_one_of(name, known, 'setting')}")
+        group, hint = known[name]
+        values[group][name] = _convert(study, name, value, hint)
+    groups = {group: kind(**values[group]) for group, kind in GROUPS.items()}
+    return StudySpec(study, dict(models), options=options(**values["options"]), **groups)
+
+
+def _convert(study: str, name: str, value: Any, hint: Any) -> Any:
+    """Return a value as its setting holds it: paths of text, tuples of lists and mappings."""
+    kinds = typing.get_args(hint) or (hint,)
+    flag = "--" + name.replace("_", "-")
+    if typing.get_origin(hint) is tuple:
+        pairs = value.items() if isinstance(value, Mapping) else value
+        return tuple(tuple(each) if isinstance(each, list) else each for each in pairs)
+    if Path in kinds and isinstance(value, str):
+        return Path(value)
+    if Path in kinds and isinstance(value, Path):
+        return value
+    if str in kinds and isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if problem := value_problem(value, hint):
+        raise InputError(f"{study}: {flag}: {problem}")
+    if name in POSITIVE and value is not None and value < 1:
+        raise InputError(f"{study}: {flag} is a positive number, got {value}")
+    return value

@@ -1,0 +1,267 @@
+"""Tables, sentences and plots of a component-swap matrix, made from its results alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from iqa_zoo.budgets.budget import in_words
+from iqa_zoo.engine.statistics import is_defined
+from iqa_zoo.reports.notes import list_protocol_notes
+from iqa_zoo.reports.shared import defined, format_spread
+from iqa_zoo.reports.table import Table, count
+from iqa_zoo.studies.swap.swaps import FACTORS, factors_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Results = dict[str, Any]
+WORDS = {"queries": "queries", "interactions": "mixing block", "memory": "memory", "head": "head"}
+UNITS = {"params": "parameters", "macs": "MACs"}
+SHOWN = 12  # interactions in their table
+
+
+def make_tables(results: Results) -> list[Table]:
+    """Main effects, the largest interactions, all combinations ranked, and what could not be built."""
+    tables = []
+    if results["analysis"]["main"]:
+        tables.append(_main_effects(results))
+    if results["analysis"]["interactions"]:
+        tables.append(_interactions(results))
+    tables.append(_combinations(results))
+    if results["refused"]:
+        rows = [[row["what"], str(row["combinations"]), row["reason"]] for row in results["refused"]]
+        tables.append(Table("Not built", ["what", "combinations", "reason"], rows, left=["what", "reason"]))
+    return tables
+
+
+def _where(results: Results) -> str:
+    return f"{results['data']['name']}, decoders of {count(results['target'])} {UNITS[results['match']]} on {results['backbone']}"
+
+
+def _effect_cells(row: Results) -> list[str]:
+    interval = f"[{row['low']:+.3f}, {row['high']:+.3f}]"
+    return [f"{row['effect']:+.3f}", interval, f"{row['p_holm']:.3f}", row["verdict"]]
+
+
+def _main_effects(results: Results) -> Table:
+    analysis = results["analysis"]
+    rows = [
+        [WORDS[row["factor"]], row["level"], str(row["combinations"]), f"{row['srocc']:.3f}", *_effect_cells(row)]
+        for row in analysis["main"]
+    ]
+    columns = ["factor", "level", "combinations", "SROCC, mean", "effect", "95 % interval", "p (Holm)", "verdict"]
+    notes = [
+        f"Effect: the mean over the combinations with the level minus the mean of all ({analysis['grand']:.3f}), on each of "
+        f"{len(results['splits'])} splits, then their mean; interval and p by Student's t, the variance corrected for splits that "
+        "share images (Nadeau and Bengio 2003). Undecided: the interval contains 0, or the Holm-adjusted p is 0.05 or more.",
+        "The intervals tell what other splits of these images would do, not what other trainings on one split would.",
+        *_completeness(analysis, results.get("drawn_of")),
+        "Variance between combinations (means over splits, chance included): "
+        + ", ".join(f"{_pair_in_words(name)} {share:.0%}" for name, share in analysis["shares"].items())
+        + ".",
+    ]
+    return Table(f"What each part adds: {_where(results)}", columns, rows, notes, left=["factor", "level", "verdict"])
+
+
+def _pair_in_words(name: str) -> str:
+    return " x ".join(WORDS.get(factor, factor) for factor in name.split(" x "))
+
+
+def _completeness(analysis: Results, drawn_of: int | None) -> list[str]:
+    if analysis["complete"]:
+        return [f"The table is complete: {analysis['combinations']} combinations."]
+    if drawn_of is None:
+        there = f"Combinations are missing, {analysis['combinations']} are there"
+    else:
+        there = f"{analysis['combinations']} of {drawn_of:,} combinations, drawn so that each part comes about equally often"
+    return [
+        f"{there}: effects are of a least-squares fit whose effects add up to 0 in each factor, so that no level is judged by the "
+        "company it keeps; with all combinations it would be the means. What parts do to each other by pairs is not in the fit and "
+        "moves the effects of levels that few combinations have."
+    ]
+
+
+def _interactions(results: Results) -> Table:
+    found = _distinct(results["analysis"]["interactions"])
+    rows = []
+    for row in found[:SHOWN]:
+        factors = " x ".join(WORDS[factor] for factor in row["factors"])
+        rows.append([factors, " x ".join(row["levels"]), str(row["combinations"]), *_effect_cells(row)])
+    real = sum(not row["tie"] for row in found)
+    notes = [
+        "Effect: mean of the combinations with both levels, minus what the two levels' own effects add up to; + is a pair that does "
+        f"better together than apart. {real} of {len(found)} are decided; p adjusted over all {len(found)}, "
+        "a mirror image, as factors of two levels have it, told once.",
+        *(
+            f"{WORDS[a]} x {WORDS[b]}: not known, as some of its pairs are not there or too few combinations are."
+            for a, b in results["analysis"]["unknown"]
+        ),
+    ]
+    columns = ["factors", "levels", "combinations", "effect", "95 % interval", "p (Holm)", "verdict"]
+    shown = f"The {min(SHOWN, len(found))} largest" if len(found) > SHOWN else "The"
+    return Table(f"{shown} interactions", columns, rows, notes, left=["factors", "levels", "verdict"])
+
+
+def _distinct(found: list[Results]) -> list[Results]:
+    """Interactions without those that are another's with the sign turned, as a factor of two levels has them."""
+    kept: dict[tuple[Any, ...], Results] = {}
+    for row in sorted(found, key=lambda row: -row["effect"]):  # of the two the one that does better
+        kept.setdefault((*row["factors"], f"{abs(row['effect']):.9f}", f"{row['p']:.9f}"), row)
+    return sorted(kept.values(), key=lambda row: -abs(row["effect"]))
+
+
+def _combinations(results: Results) -> Table:
+    behind = {row["second"]: row for row in results["behind_first"]}
+    ranked = sorted(results["rows"], key=lambda row: -_median(results, row["model"]))
+    rows = []
+    for rank, row in enumerate(ranked, 1):
+        quality, difference = _quality(results, behind, row["model"])
+        decoder = row["budget"]["decoder"]
+        moved = in_words({path: (old, new) for path, (old, new) in row["budget"]["moved"].items()}) or "-"
+        levels = [row["levels"][factor] for factor in FACTORS]
+        sizes = [count(decoder["params"]), count(decoder["macs"])]
+        rows.append([str(rank), *levels, quality, difference, *sizes, moved])
+    rows.append(_baseline(results, behind))
+    parts = [WORDS[factor] for factor in FACTORS]
+    columns = ["", *parts, "SROCC, median [quartiles]", "to the first, mean", "params", "MACs", "moved"]
+    others = [pair for pair in defined(results["behind_first"]) if pair["second"] != results["baseline"]]
+    sizes_of = [row["budget"]["decoder"][results["match"]] for row in results["rows"]]
+    furthest = max(abs(size / results["target"] - 1) for size in sizes_of)
+    notes = [
+        *list_protocol_notes(results),
+        f"{results['depth']} layers of the mixing block and cross-attention, parts with their default settings, as wide "
+        f"as suits a model width of {results['dim']}; moved: the widths that match_budget changed for the budget ({count(results['target'])} "
+        f"{UNITS[results['match']]}, all within {furthest:.1%}). Depth and the number of experts stay.",
+        f"{sum(pair['tie'] for pair in others)} of the other {len(others)} are undecided against the first: the interval of the paired difference "
+        "contains 0 (not adjusted; the first was chosen by looking, so its lead is flattered).",
+    ]
+    left = [*columns[1:5], "moved"]
+    return Table(f"All combinations: {_where(results)}", columns, rows, notes, left=left)
+
+
+def _quality(results: Results, behind: dict[str, Results], model: str) -> tuple[str, str]:
+    """Median and quartiles of a model's SROCC, and its paired difference to the first one."""
+    quality, told = "failed", "-"
+    if model in results["summary"]:
+        quality = format_spread(results["summary"][model]["srocc"])
+    if model in behind and not is_defined(behind[model]["mean"]):
+        told = "undefined"
+    elif model in behind:
+        pair = behind[model]
+        tie = ", undecided" if pair["tie"] else ""
+        told = f"{-pair['mean']:+.3f} [{-pair['high']:+.3f}, {-pair['low']:+.3f}]{tie}"
+    return quality, told
+
+
+def _baseline(results: Results, behind: dict[str, Results]) -> list[str]:
+    name, decoder = results["baseline"], results["baseline_budget"]["decoder"]
+    sizes = [count(decoder["params"]), count(decoder["macs"])]
+    return ["", name, "-", "-", "-", *_quality(results, behind, name), *sizes, "baseline, not matched"]
+
+
+def _median(results: Results, model: str) -> float:
+    summary = results["summary"].get(model)
+    if summary is None:
+        return -3.0  # failed
+    return float(summary["srocc"]["median"]) if is_defined(summary["srocc"]["median"]) else -2.0
+
+
+def make_sentences(results: Results) -> list[str]:
+    """Which factor matters, which are undecided, and whether any two parts need each other."""
+    analysis = results["analysis"]
+    if analysis["why"]:
+        return [f"Effects cannot be told: {analysis['why']}."]
+    if not analysis["main"]:
+        return ["Nothing was swapped: every factor has one level."]
+    real, ties = [], []
+    factors = dict.fromkeys(row["factor"] for row in analysis["main"])
+    for factor in sorted(factors, key=lambda factor: -analysis["shares"][factor]):
+        rows = [row for row in analysis["main"] if row["factor"] == factor]
+        told = [row for row in rows if not row["tie"]]
+        share = f"{analysis['shares'][factor]:.0%} of the variance"
+        if told:
+            effects = ", ".join(
+                f"{row['level']} {row['effect']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+                for row in sorted(told, key=lambda row: -row["effect"])
+            )
+            even = [row["level"] for row in rows if row["tie"]]
+            real.append(f"{WORDS[factor]} ({share}): {effects}{'; undecided: ' + ', '.join(even) if even else ''}")
+        else:
+            ties.append(f"{WORDS[factor]} ({', '.join(row['level'] for row in rows)}; {_reach(rows)}, {share})")
+    sentences = [
+        f"The part that matters is the {real[0]}."
+        if len(real) == 1
+        else f"Parts that matter, against the mean of their kind: {'. '.join(real)}."
+        if real
+        else "No part is better or worse than the mean of its kind by more than chance."
+    ]
+    if ties:
+        sentences.append(f"Undecided, chance explains them: {'; '.join(ties)}.")
+    distinct = _distinct(analysis["interactions"])
+    crossed = [row for row in distinct if not row["tie"]]
+    if crossed:
+        shown = ", ".join(f"{' with '.join(row['levels'])} {row['effect']:+.3f}" for row in crossed[:5])
+        sentences.append(f"Of {len(distinct)} interactions {len(crossed)} are decided: {shown}.")
+    elif distinct:
+        sentences.append(f"All {len(distinct)} interactions of two parts are undecided ({_reach(distinct)}).")
+    return sentences
+
+
+def _reach(rows: list[Results]) -> str:
+    """How large the effects could still be: undecided is not a proof that there is none."""
+    return f"intervals reach ±{max(max(-row['low'], row['high']) for row in rows):.3f}"
+
+
+def make_figures(results: Results) -> dict[str, Figure]:
+    """Main effects as a forest, and the mean SROCC of every combination as a matrix."""
+    from iqa_zoo.reports.plots import Interval, forest, matrix
+
+    where = (
+        f"{results['data']['name']}, {results['data']['images']} images, {len(results['splits'])} splits,\n"
+        f"{results['backbone']}, decoders of {count(results['target'])} {UNITS[results['match']]}"
+    )
+    figures = {}
+    groups: dict[str, dict[str, Interval]] = {}
+    for row in results["analysis"]["main"]:
+        name = WORDS[row["factor"]]
+        interval = Interval(row["effect"], row["low"], row["high"])
+        groups.setdefault(name, {})[f"{name}: {row['level']}"] = interval
+    if groups:
+        label = "SROCC minus the mean of all combinations, 95 % interval"
+        figures["main_effects"] = forest(groups, title=f"What each part adds: {where}", label=label)
+    mean = {model: sum(scores) / len(scores) for model, scores in _scores(results["runs"]).items()}
+    if results["rows"]:
+        swapped = factors_of([row["levels"] for row in results["rows"]])
+        value = {tuple(row["levels"][f] for f in FACTORS): mean.get(row["model"]) for row in results["rows"]}
+        cells = [[value.get((q, i, m, h)) for i, h in _pairs(results, "interactions", "head")]
+                 for q, m in _pairs(results, "queries", "memory")]  # fmt: skip
+        figures["matrix"] = matrix(
+            cells,
+            [_label(swapped, queries=q, memory=m) for q, m in _pairs(results, "queries", "memory")],
+            [_label(swapped, interactions=i, head=h) for i, h in _pairs(results, "interactions", "head")],
+            title=f"Every combination: {where}",
+            label="SROCC, mean over the splits",
+        )
+    return figures
+
+
+def _pairs(results: Results, first: str, second: str) -> list[tuple[str, str]]:
+    """The levels of two factors that any combination has, all pairs of them."""
+    a, b = (list(dict.fromkeys(row["levels"][factor] for row in results["rows"])) for factor in (first, second))
+    return [(x, y) for x in a for y in b]
+
+
+def _label(swapped: dict[str, list[str]], **levels: str) -> str:
+    """The levels in words, without those of a factor that has only one."""
+    told = [level for factor, level in levels.items() if factor in swapped]
+    return ", ".join(told or levels.values())
+
+
+def _scores(runs: Iterable[Results]) -> dict[str, list[float]]:
+    """Every SROCC of each model."""
+    found: dict[str, list[float]] = {}
+    for run in runs:
+        if "error" not in run and is_defined(run["srocc"]):
+            found.setdefault(run["model"], []).append(run["srocc"])
+    return found

@@ -1,0 +1,84 @@
+"""Table, sentences and picture of how images group in the features of a backbone, made from the results alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from iqa_zoo.engine.separability import FOLDS, NEIGHBOURS
+from iqa_zoo.reports.notes import list_cache_notes
+from iqa_zoo.reports.table import Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Results = dict[str, Any]
+
+
+def make_tables(results: Results) -> list[Table]:
+    """How well the classes separate in each level."""
+    rows = [
+        [
+            level["level"],
+            str(level["channels"]),
+            f"{level['silhouette']:+.3f}",
+            f"{level['accuracy']:.3f}",
+            f"{level['chance']:.3f}",
+        ]
+        for level in results["levels"]
+    ]
+    notes = [
+        f"{results['weights']}; mean over the image and {results['crops']} crops, channels standardised; "
+        f"{results['data']['images']} images.",
+        "silhouette: -1 to 1, 0 where classes overlap. "
+        f"k-NN: share of images whose {NEIGHBOURS} nearest neighbours of other contents name its class ({FOLDS} folds); chance: "
+        "always the largest class. Both of the features themselves, not of the layout.",
+        *list_cache_notes(results),
+    ]
+    classes = "distortions" if results["by"] == "distortion" else "thirds of the quality range"
+    return [
+        Table(
+            f"How {classes} separate in {results['backbone']}: {_data(results)}",
+            ["level", "channels", "silhouette", "k-NN accuracy", "chance"],
+            rows,
+            notes,
+            left=["level"],
+        )
+    ]
+
+
+def _data(results: Results) -> str:
+    proxy = "" if results["data"]["label"] in ("MOS", "DMOS") else ", PROXY LABELS"
+    return f"{results['data']['name']}{proxy if results['by'] == 'quality' else ''}"
+
+
+def make_sentences(results: Results) -> list[str]:
+    """Where the classes separate best, by each of the numbers."""
+    lines = []
+    for key, words in (("accuracy", "k-NN accuracy"), ("silhouette", "silhouette")):
+        best = max(results["levels"], key=lambda level: level[key])
+        lines.append(f"{results['by'].capitalize()} separates best at {best['level']} by {words} ({best[key]:.3f}).")
+    if results["weights"].startswith("random weights"):
+        lines.append("RANDOM WEIGHTS: a control, not a result.")
+    return lines
+
+
+def make_figures(results: Results) -> dict[str, Figure]:
+    """The layout of each level; by quality the colour is the label itself."""
+    from iqa_zoo.reports.plots import scatters
+
+    titles = [
+        f"{level['level']}: silhouette {level['silhouette']:+.2f}, k-NN {level['accuracy']:.2f} "
+        f"(chance {level['chance']:.2f})"
+        for level in results["levels"]
+    ]
+    points = dict(zip(titles, (level["layout"] for level in results["levels"]), strict=True))
+    colours: Any = results["classes"] if results["by"] == "distortion" else list(results["data"]["mos"].values())
+    random = ", RANDOM WEIGHTS" if results["weights"].startswith("random weights") else ""
+    return {
+        "tsne": scatters(
+            points,
+            colours,
+            title=f"t-SNE of {results['backbone']}{random}: {_data(results)}, {results['data']['images']} images",
+            label=results["data"]["label"],
+        )
+    }

@@ -1,0 +1,77 @@
+"""A study's result as files and text: tables as Markdown, a row per training as CSV, figures, the page."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from iqa_zoo.data.loading import DataSource
+from iqa_zoo.outputs import write_text
+from iqa_zoo.studies.results import StudyResult
+from iqa_zoo.studies.study import find_study
+
+WIDTH = 150  # of tables where stdout is no terminal
+
+
+def format_markdown(result: StudyResult) -> str:
+    """Return the tables and sentences as Markdown."""
+    return "\n\n".join([*(table.markdown() for table in result.tables()), result.verdict()]) + "\n"
+
+
+def format_csv(result: StudyResult) -> str:
+    """Return a row per training that succeeded; an undefined metric is an empty cell."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, find_study(result.study).columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(result.to_records())
+    return text.getvalue()
+
+
+def print_result(result: StudyResult) -> None:
+    """Print the tables and sentences on stdout."""
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    for table in result.tables():
+        console.print(table.rich())
+        console.print()
+    for sentence in result.sentences():
+        console.print(sentence, style="bold", highlight=False, markup=False)
+    console.print(f"{result.values['seconds']:.0f} s in all.", highlight=False)
+
+
+def write_views(result: StudyResult, folder: Path) -> None:
+    """Write tables, rows and figures beside the results.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    write_text(folder / "tables.md", format_markdown(result))
+    if result.runs:
+        write_text(folder / "runs.csv", format_csv(result))
+    for name, figure in result.figures().items():
+        from iqa_zoo.reports.plots import write_figure
+
+        for kind in ("png", "svg"):
+            write_figure(figure, folder / f"{name}.{kind}")
+
+
+def write_html(result: StudyResult, path: Path, folder: Path, sources: Sequence[DataSource]) -> float:
+    """Write the page of a study (:mod:`iqa_zoo.reports.html`); return its size in megabytes.
+
+    Args:
+        result: of the study.
+        path: the HTML file.
+        folder: the run folder, whose ``explain/`` is shown.
+        sources: datasets whose images are shown.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    from iqa_zoo.reports.html.page import write_page
+    from iqa_zoo.studies.page import make_study_page
+
+    return write_page(make_study_page(result, sources, folder), path) / 1e6

@@ -1,0 +1,113 @@
+"""The tables say what the results say, and no more."""
+
+import pytest
+from iqa_zoo.reports.comparison import comparison_tables, verdict
+
+
+def pair(first, second, mean, low, high, wins):
+    tie = low <= 0 <= high
+    return dict(
+        first=first,
+        second=second,
+        mean=mean,
+        low=low,
+        high=high,
+        wins=wins,
+        splits=10,
+        count=10,
+        p=0.01,
+        p_holm=0.02,
+        tie=tie,
+    )
+
+
+def row(srocc):
+    spread = dict(median=srocc, q1=srocc - 0.01, q3=srocc + 0.01)
+    return dict(srocc=spread, plcc=spread, plcc_logistic4=spread, krocc=spread, rmse=spread, seconds=3.0, splits=10)
+
+
+@pytest.fixture
+def results():
+    return dict(
+        yardstick="probe",
+        backbone="nss",
+        weights="no weights to load",
+        match="params",
+        protocol="frozen",
+        selection="validation",
+        parts=dict(train=70, validation=10, test=20),
+        summary=dict(a=row(0.8), b=row(0.7), probe=row(0.6)),
+        differences=[pair("a", "b", 0.1, 0.05, 0.15, 10), pair("a", "probe", 0.2, 0.1, 0.3, 10)],
+        data=dict(name="demo", label="proxy: not human opinion", images=100, contents=5),
+        recipe=dict(epochs=8, batch_size=16, lr=3e-4),
+        yardstick_lr=9e-3,
+        crops=1,
+        splits=["x"] * 10,
+    )
+
+
+def text(results):
+    return "\n".join(table.markdown() for table in comparison_tables(results))
+
+
+def test_a_proxy_is_called_a_proxy(results):
+    assert "LABELS ARE A PROXY: not human opinion." in text(results)
+    results["data"]["label"] = "MOS"
+    assert "PROXY" not in text(results)
+
+
+def test_the_verdict_names_the_leader_whatever_the_order(results):
+    assert verdict(results) == "a leads b by 0.100 SROCC [0.050, 0.150], ahead in 10 of 10 splits."
+    results["differences"] = [pair("b", "a", -0.1, -0.15, -0.05, 1)]
+    assert verdict(results) == "a leads b by 0.100 SROCC [0.050, 0.150], ahead in 9 of 10 splits."
+
+
+def test_a_tie_is_called_a_tie(results):
+    results["differences"] = [pair("a", "b", 0.01, -0.02, 0.04, 6)]
+    assert verdict(results).startswith("a and b: undecided")
+    assert "undecided" in text(results)
+    assert "ahead |" not in text(results)
+
+
+def test_there_is_a_table_only_for_what_there_are_numbers_for(results):
+    assert len(comparison_tables(results)) == 2
+    assert comparison_tables(dict(yardstick="probe")) == []
+
+
+def test_quality_is_the_median_with_quartiles(results):
+    assert "| a | 0.800 [0.790, 0.810] |" in text(results)
+
+
+def test_peeking_has_its_price_in_a_column(results):
+    rules = dict(validation=0.8, last=0.79, **{"test-oracle": 0.83})
+    results["rules"] = {"a": {rule: dict(srocc=value, epoch=3.0) for rule, value in rules.items()}}
+    assert "| a | 0.800 (epoch 3) | 0.790 (epoch 3) | 0.830 (epoch 3) | +0.030 |" in text(results)
+    assert "not an estimate of anything" in text(results)
+
+
+def test_one_split_is_called_one_split(results):
+    results["splits"] = ["x"]
+    results["differences"] = [{**pair("a", "b", 0.1, 0.05, 0.15, 1), "splits": 1, "count": 232}]
+    assert verdict(results) == "On this one split, a and b: a ahead by 0.100 [0.050, 0.150]."
+    assert "One random split" in text(results)
+    assert "bootstrap" in text(results)
+
+
+def test_other_datasets_have_tables_of_their_own(results):
+    metrics = dict(srocc=0.7, plcc=0.71, krocc=0.5, predictions={"x.png": 1.0})
+    results["runs"] = [dict(model=model, elsewhere=dict(koniq10k=metrics)) for model in results["summary"]]
+    assert "**Cross-dataset: demo to koniq10k**" in text(results)
+    assert "| b | 0.700 [0.700, 0.700] |" in text(results)
+
+
+def test_a_system_without_a_model_stands_in_the_published_table_with_nothing_counted(results):
+    counted = dict(params=10_000_000, active_params=10_000_000, macs=5_000_000, decoder=dict(params=1_000_000))
+    results["published_on"] = "livec"
+    results["published"] = [dict(model="a", backbone="nss", budget=counted, published=[0.9, 0.91])]
+    assert "no model" not in text(results)
+    results["published_only"] = {"VISGA": [0.882, 0.912], "FsPN": None}
+    (line,) = [line for line in text(results).splitlines() if "VISGA" in line]
+    assert [cell.strip() for cell in line.strip("|").split("|")] == ["VISGA (no model)", *["-"] * 8, "0.882 / 0.912"]
+    (line,) = [line for line in text(results).splitlines() if "FsPN" in line]
+    assert {cell.strip() for cell in line.strip("|").split("|")} == {"FsPN (no model)", "-"}
+    assert "its card says what is known" in text(results)

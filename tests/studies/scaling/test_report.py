@@ -1,0 +1,88 @@
+"""The report of backbone sizes: random weights are called that, and what is undecided against the best is named."""
+
+import pytest
+from iqa_zoo.reports.scaling import scaling_figures, scaling_sentences, scaling_tables
+
+
+@pytest.fixture
+def results():
+    rows = []
+    for backbone, macs in (("small", 10**8), ("large", 10**9)):
+        for decoder in ("a", "b"):
+            budget = dict(params=macs // 10, macs=macs, decoder=dict(params=1000), moved={"dim": [8, 6]})
+            srocc = dict(median=0.7, q1=0.6, q3=0.8)
+            rows.append(
+                dict(model=f"{decoder} on {backbone}", backbone=backbone, decoder=decoder, budget=budget, srocc=srocc)
+            )
+    rows[0]["srocc"] = None
+
+    def pair(first, second, mean, tie, decoders):
+        return dict(
+            first=first,
+            second=second,
+            mean=mean,
+            low=-1.0,
+            high=1.0,
+            wins=1,
+            splits=2,
+            p_holm=0.5,
+            tie=tie,
+            decoders=decoders,
+        )
+
+    return dict(
+        rows=rows,
+        differences=[
+            pair("b on large", "a on large", 0.1, False, ["b", "a"]),
+            pair("b on large", "b on small", 0.1, True, []),
+        ],
+        best="b on large",
+        front=dict(macs=["b on small"], params=[]),
+        backbones=[dict(name="small", weights="random weights (seed 0)"), dict(name="large", weights="ImageNet weights")],
+        refused=[dict(backbone="tiny", model="all", reason="it has no stage 3")],
+        compared=["a", "b"],
+        match="params",
+        target=1000,
+        target_of="a's on small",
+        yardstick="probe",
+        backbone="backbone",
+        weights="whose weights are below",
+        protocol="frozen",
+        selection="validation",
+        threads=1,
+        data=dict(name="toy", label="proxy: made up", images=40, contents=40),
+        parts=dict(train=30, validation=2, test=8),
+        splits=["s", "t"],
+        recipe=dict(epochs=9, batch_size=16, lr=1e-3),
+        yardstick_lr=1e-2,
+        crops=1,
+    )  # fmt: skip
+
+
+def test_tables(results):
+    text = "\n".join(table.markdown() for table in scaling_tables(results))
+    for words in (
+        "RANDOM WEIGHTS: small never saw",
+        "failed",
+        "dim 8 → 6",
+        "it has no stage 3",
+        "LABELS ARE A PROXY",
+        "1.00 k parameters",
+    ):
+        assert words in text
+
+
+def test_sentences_whichever_way_a_pair_stands(results):
+    assert scaling_sentences(results) == [
+        "The best median SROCC: b on large.",
+        "Undecided against it at fewer MACs: b on small.",
+        "b and a at 1 backbones: b ahead at 1.",
+        "RANDOM WEIGHTS in small: a control, not a result.",
+    ]
+
+
+def test_figures(results, tmp_path):
+    figures = scaling_figures(results)
+    assert set(figures) == {"scaling_macs", "scaling_params"}
+    figures["scaling_macs"].savefig(tmp_path / "f.svg")
+    assert "PROXY LABELS, 2 splits, RANDOM WEIGHTS" in (tmp_path / "f.svg").read_text()

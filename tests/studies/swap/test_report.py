@@ -1,0 +1,136 @@
+"""What the tables, sentences and plots of a swap matrix say of results."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+from iqa_zoo.reports.swaps import swap_figures, swap_tables, swap_verdicts
+
+from iqa_zoo.engine.metrics import METRICS
+from iqa_zoo.studies.summaries import differences, summarise
+from iqa_zoo.studies.swap.swaps import FACTORS, analyse
+
+PARTS = (["learned", "guided"], ["none", "query_gcn", "self_attention"], ["grid_pool"], ["linear", "moe"])
+HEAD = dict(linear=-0.02, moe=0.02)
+
+
+def made(missing=(), splits=4, gain=HEAD):
+    grid = [dict(zip(FACTORS, row, strict=True)) for row in itertools.product(*PARTS)]
+    rng = np.random.default_rng(1)
+    runs, rows = [], []
+    for levels in grid:
+        model = " / ".join(levels.values())
+        if model in missing:
+            continue
+        decoder = dict(params=100_400, macs=5_000_000, active_params=90_000)
+        moved = {"head.hidden": [1536, 320]} if levels["head"] == "moe" else {}
+        rows.append(dict(model=model, levels=levels, budget=dict(decoder=decoder, moved=moved)))
+        for split in range(splits):
+            srocc = 0.7 + gain[levels["head"]] + 0.01 * split + 0.002 * rng.standard_normal()
+            runs.append(
+                dict(model=model, split=str(split), seconds=1.0, **{**dict.fromkeys(METRICS, 0.5), "srocc": srocc})
+            )
+    for split in range(splits):
+        record = dict(model="linear_probe", split=str(split), seconds=1.0, **dict.fromkeys(METRICS, 0.6))
+        runs.append(record)
+    table = np.array([[run["srocc"] for run in runs if run["model"] == row["model"]] for row in rows]).T
+    summary = summarise(runs)
+    first = max((row["model"] for row in rows), key=lambda model: summary[model]["srocc"]["median"])
+    pairs = [(first, model) for model in summary if model != first]
+    return dict(
+        rows=rows,
+        runs=runs,
+        summary=summary,
+        analysis=analyse(table, [row["levels"] for row in rows], 0.25),
+        behind_first=differences(runs, 0.25, None, pairs),
+        refused=[dict(what="mixing block pyg_conv", combinations=4, reason="No module named 'torch_geometric'")],
+        yardstick="linear_probe",
+        yardstick_budget=dict(decoder=dict(params=65, macs=64)),
+        yardstick_lr=1e-3,
+        data=dict(name="livec", images=1162, contents=1162, label="MOS"),
+        splits=[str(i) for i in range(splits)],
+        parts=dict(train=800, validation=100, test=200),
+        recipe=dict(epochs=3, batch_size=8, lr=1e-4),
+        protocol="frozen",
+        selection="validation",
+        backbone="resnet18",
+        weights="ImageNet weights",
+        crops=1,
+        match="params",
+        target=100_000,
+        depth=2,
+        dim=96,
+        seconds=1.0,
+    )
+
+
+@pytest.fixture(scope="module")
+def results():
+    return made()
+
+
+def test_the_part_that_matters_is_named_and_the_rest_are_ties(results):
+    said = " ".join(swap_verdicts(results))
+    assert "The part that matters is the head" in said
+    assert "moe +0.0" in said
+    assert "linear -0.0" in said
+    assert "queries (learned, guided; intervals reach ±0.0" in said
+    assert "mixing block (none, query_gcn, self_attention;" in said
+    assert "interactions of two parts are undecided" in said
+    assert "grid_pool" not in said  # one level is no factor
+
+
+def test_where_nothing_helps_it_says_so():
+    said = swap_verdicts(made(gain=dict(linear=0.0, moe=0.0)))
+    assert said[0] == "No part is better or worse than the mean of its kind by more than chance."
+
+
+def test_the_tables_hold_every_level_and_combination(results):
+    main, interactions, combinations, refused = swap_tables(results)
+    assert [row[:3] for row in main.rows[:2]] == [["queries", "learned", "6"], ["queries", "guided", "6"]]
+    assert [row[-1] for row in main.rows if row[0] == "head"] == ["worse", "better"]
+    assert any("The table is complete: 12 combinations" in note for note in main.notes)
+    assert len(interactions.rows) == 3 + 1 + 3
+    assert len(combinations.rows) == 12 + 1
+    assert combinations.rows[0][4] == "moe"
+    assert combinations.rows[0][6] == "-"
+    assert combinations.rows[-1][1] == "linear_probe"
+    assert {row[-1] for row in combinations.rows[:6]} == {"head.hidden 1536 -> 320"}
+    assert any("within 0.4%" in note for note in combinations.notes)
+    assert refused.rows == [["mixing block pyg_conv", "4", "No module named 'torch_geometric'"]]
+
+
+def test_missing_combinations_are_said():
+    results = made(missing=["guided / query_gcn / grid_pool / moe"])
+    notes = " ".join(swap_tables(results)[0].notes)
+    assert "Combinations are missing, 11 are there" in notes
+    assert "least-squares" in notes
+
+
+def test_a_failed_combination_stands_last_among_them():
+    results = made()
+    lost = results["rows"][0]["model"]
+    del results["summary"][lost]
+    rows = swap_tables(results)[-2].rows
+    assert rows[-2][5] == "failed"
+
+
+def test_results_survive_json_and_are_drawn(results, tmp_path):
+    again = json.loads(json.dumps(results))
+    assert [table.markdown() for table in swap_tables(again)] == [table.markdown() for table in swap_tables(results)]
+    figures = swap_figures(made(missing=["guided / query_gcn / grid_pool / moe"]))
+    assert set(figures) == {"main_effects", "matrix"}
+    for name, figure in figures.items():
+        figure.savefig(tmp_path / f"{name}.png")
+    labels = [label.get_text() for label in figures["matrix"].axes[0].get_xticklabels()]
+    assert labels[:2] == ["none, linear", "none, moe"]
+    rows = [label.get_text() for label in figures["main_effects"].axes[0].get_yticklabels()]
+    assert rows[-2:] == ["head: linear", "head: moe"]
+
+
+def test_a_drawn_table_says_of_how_many():
+    results = made(missing=["guided / query_gcn / grid_pool / moe"])
+    assert "11 of 1,200 combinations, drawn so that each part" in " ".join(
+        swap_tables({**results, "drawn_of": 1200})[0].notes
+    )
