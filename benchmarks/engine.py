@@ -45,13 +45,13 @@ from iqa_zoo.commands.study import (
 from iqa_zoo.config import load_config
 from iqa_zoo.contracts import Features
 from iqa_zoo.data.splits import Split
-from iqa_zoo.engine.features import FeatureBank
-from iqa_zoo.engine.workers import run_all
 from iqa_zoo.errors import IqaZooError
 from iqa_zoo.identity import describe_origin
 from iqa_zoo.reports.table import Table
 from iqa_zoo.stats.metrics import srocc
+from iqa_zoo.training.frozen.features import FeatureBank
 from iqa_zoo.training.recipe import FrozenRecipe
+from iqa_zoo.training.workers import run_all
 
 
 class CachedFeatures(Dataset[tuple[dict[str, Tensor], Tensor]]):
@@ -93,7 +93,7 @@ def plain_loop(
     cfg: Mapping[str, Any], bank: FeatureBank, mos: NDArray[np.float64], split: Split, recipe: FrozenRecipe, seed: int
 ) -> float:
     """Train, measure validation after every epoch, predict the test part; return its SROCC."""
-    bank = bank.standardised(split.train)
+    bank = bank.standardise(split.train)
     center, spread = mos[split.train].mean(), mos[split.train].std()
     data = CachedFeatures(bank, split.train, (mos - center) / spread, seed)
     torch.manual_seed(seed)
@@ -156,7 +156,8 @@ def main(argv: list[str] | None = None) -> int:
     Console(width=None if sys.stdout.isatty() else 150).print(table(results, arguments).rich())
     if arguments.json:
         arguments.json.write_text(
-            json.dumps({**describe_origin(["iqa_zoo.engine.trainings"]), "models": results}, indent=1), encoding="utf-8"
+            json.dumps({**describe_origin(["iqa_zoo.training.frozen.trainings"]), "models": results}, indent=1),
+            encoding="utf-8",
         )
     return 0
 

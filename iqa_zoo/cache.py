@@ -53,7 +53,7 @@ def hold_lock(cache: Path, name: str, *, wait: bool = True) -> Iterator[bool]:
         yield False
         return
     except OSError as error:
-        raise not_writable(cache, error) from error
+        raise make_cache_error(cache, error) from error
     except NotImplementedError as error:
         raise InputError(
             f"the file system of {cache} has no locks; set IQA_ZOO_CACHE to a folder on another disk"
@@ -81,7 +81,7 @@ def write_file(path: Path, content: str) -> None:
         raise
 
 
-def not_writable(folder: Path, error: OSError) -> InputError:
+def make_cache_error(folder: Path, error: OSError) -> InputError:
     """The error of a cache that cannot be written: which folder, why, and what to do."""
     if error.errno in FULL:
         return InputError(f"the disk of {folder} is full; free space, or set IQA_ZOO_CACHE to a folder on another disk")

@@ -36,9 +36,8 @@ CODECS = ("jpg", "libjpeg_turbo", "zlib", "libtiff", "webp", "jpg_2000", "avif")
 SETTLED = 2e9  # nanoseconds after a change from which on another change shows in the file's times
 
 _HASHES: dict[tuple[str, int, int, int, int], str] = {}
-_WHEN_IMPORTED: dict[
-    str, tuple[object, str]
-] = {}  # module -> its import, and the hash of its file when that was first seen
+# module -> its import, and the hash of its file when that was first seen
+_WHEN_IMPORTED: dict[str, tuple[object, str]] = {}
 
 
 def digest(*parts: Any) -> str:

@@ -23,18 +23,11 @@ from iqa_zoo import plugins
 PACKAGE = Path(__file__).parent
 ZOO = PACKAGE.name
 # These find, name, keep and distribute; they compute nothing that a result depends on.
-NOT_COMPUTING = {
-    f"{ZOO}.{name}" for name in ("cache", "errors", "identity", "plugins", "registry", "source_files", "user_files", "engine.workers")
-}
+_NOT_COMPUTING = "cache errors identity plugins progress registry source_files user_files training.workers"
+NOT_COMPUTING = {f"{ZOO}.{name}" for name in _NOT_COMPUTING.split()}
 CODE = (".py", ".so", ".pyd")
-DOCUMENTS = (
-    ".md",
-    ".rst",
-    ".txt",
-    ".pyi",
-    ".typed",
-    ".pyc",
-)  # in a plugin's package; its other files may be data it reads
+# In the package of a plugin; its other files may be data that it reads.
+DOCUMENTS = (".md", ".rst", ".txt", ".pyi", ".typed", ".pyc")
 CARD = "card.yaml"
 BASE = {"torch", "torchvision", "torch_geometric", "timm"}  # too large to read, and never edited in place
 

@@ -109,7 +109,7 @@ def write_run():
 
         from iqa_zoo.build import build_model
         from iqa_zoo.config import config_hash
-        from iqa_zoo.engine.run_folder import FORMAT, RunFolder
+        from iqa_zoo.training.run_folder import FORMAT, RunFolder
 
         with torch.random.fork_rng([]):
             torch.manual_seed(seed)

@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
 
     read_run(args.model)  # before the dataset is read
     from iqa_zoo.data.loader import DecodedImages
-    from iqa_zoo.engine.evaluation import evaluate_scores
+    from iqa_zoo.inference.evaluation import evaluate_scores
     from iqa_zoo.inference.load_run import load_run
     from iqa_zoo.inference.predict import predict
     from iqa_zoo.stats.metrics import explain_undefined

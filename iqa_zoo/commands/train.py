@@ -24,15 +24,15 @@ from iqa_zoo.commands.evaluate import metrics_table, read_split
 from iqa_zoo.commands.score import INTERRUPTED, whole
 from iqa_zoo.commands.shared import add_set_option, console, parse_path, print_json
 from iqa_zoo.config import Config, apply_overrides, load_config
-from iqa_zoo.engine.selection import RULES, check_rule
 from iqa_zoo.errors import ConfigError, InputError
 from iqa_zoo.training.recipe import Recipe, list_recipes, load_recipe
+from iqa_zoo.training.selection import RULES, check_rule
 
 if TYPE_CHECKING:
     from iqa_zoo.data.look_alikes import LookAlikes
     from iqa_zoo.data.rated import RatedImages
     from iqa_zoo.data.splits import Split
-    from iqa_zoo.engine.training import TrainingOptions
+    from iqa_zoo.training.end_to_end.options import TrainingOptions
 
 VALIDATION_FRACTION = 0.1
 PEEKS = "peeks at the test part"
@@ -117,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
     split = _split(args, data)
     if args.dry_run:
         if _is_first():
-            from iqa_zoo.engine.plan import plan_training
+            from iqa_zoo.budgets.training_plan import plan_training
 
             about = {"model": args.config, "recipe": name, "recipe_is_default": args.recipe is None}
             plan = about | plan_training(cfg, data, split, recipe, args.weights, _options(args))
@@ -163,7 +163,7 @@ def default_recipe(model: str, data: RatedImages) -> str:
 
 
 def _split(args: argparse.Namespace, data: RatedImages) -> Split:
-    from iqa_zoo.engine.checks import check_parts
+    from iqa_zoo.training.end_to_end.checks import check_parts
 
     split = _chosen_split(args, data)
     check_parts(data, split)  # for a dry run too
@@ -201,7 +201,7 @@ def _look_alikes(data: RatedImages) -> LookAlikes:
 
 
 def _options(args: argparse.Namespace) -> TrainingOptions:
-    from iqa_zoo.engine.training import TrainingOptions
+    from iqa_zoo.training.end_to_end.options import TrainingOptions
 
     return TrainingOptions(
         selection=args.selection,
@@ -215,8 +215,8 @@ def _options(args: argparse.Namespace) -> TrainingOptions:
 
 
 def _train(args: argparse.Namespace, cfg: Config, data: RatedImages, split: Split, name: str, recipe: Recipe) -> int:
-    from iqa_zoo.engine.run_folder import hold_run
-    from iqa_zoo.engine.training import ResultNotWritten, train_model
+    from iqa_zoo.training.end_to_end.train import ResultNotWritten, train_model
+    from iqa_zoo.training.run_folder import hold_run
 
     unwritten = None
     _say(

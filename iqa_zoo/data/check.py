@@ -17,9 +17,8 @@ from iqa_zoo.data.look_alikes import find_pairs
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.release import MissingImages, Release, some
 from iqa_zoo.errors import InputError
+from iqa_zoo.progress import Progress
 from iqa_zoo.registry import DATASETS
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

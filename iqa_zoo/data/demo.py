@@ -28,7 +28,7 @@ import json
 import os
 import shutil
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,10 +39,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from iqa_zoo.cache import cache_folder, hold_lock, not_writable
+from iqa_zoo.cache import cache_folder, hold_lock, make_cache_error
 from iqa_zoo.data.proxy import mdsi, proxy_scores
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
+from iqa_zoo.progress import Progress
 from iqa_zoo.registry import register_dataset
 
 PHOTOGRAPHS = Path(skimage.__file__).parent / "data"
@@ -52,7 +53,6 @@ MANIFEST = "manifest.json"
 LABEL = "proxy: difference from the pristine reference (MDSI), not human opinion"
 
 Pixels = NDArray[np.uint8]
-Progress = Callable[[int, int], None]
 
 
 class Reference(NamedTuple):
@@ -274,6 +274,6 @@ def _make_anew(folder: Path, progress: Progress | None) -> None:
         shutil.rmtree(folder, ignore_errors=True)  # what is there is damaged
         fresh.rename(folder)
     except OSError as error:
-        raise not_writable(folder.parent, error) from error
+        raise make_cache_error(folder.parent, error) from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)

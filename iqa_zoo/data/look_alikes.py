@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from iqa_zoo.data.images import read_image
 from iqa_zoo.data.preflight import read_all
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.release import some
+from iqa_zoo.progress import Progress
 
 # Raise the number when the same file gives another hash; what is kept is then computed anew.
 _VERSION = f"1, Pillow {PIL.__version__}"
@@ -53,7 +54,7 @@ class LookAlikes:
         )
 
 
-def group_look_alikes(data: RatedImages, progress: Callable[[int, int], None] | None = None) -> LookAlikes:
+def group_look_alikes(data: RatedImages, progress: Progress | None = None) -> LookAlikes:
     """Find the images of different contents that look the same, and merge their contents.
 
     Two images look the same where at most ``SAME_IMAGE`` bits of their perceptual hashes differ
@@ -95,7 +96,7 @@ def merge_contents(contents: Sequence[str], pairs: Iterable[tuple[int, int]]) ->
     return tuple(str(names[leader[component[code]]]) for code in codes)
 
 
-def _hash_images(data: RatedImages, progress: Callable[[int, int], None] | None) -> NDArray[np.bool_]:
+def _hash_images(data: RatedImages, progress: Progress | None) -> NDArray[np.bool_]:
     file = cache_folder() / "look_alikes" / f"{re.sub(r'[^A-Za-z0-9._-]', '_', data.name)[:100]}.json"
     known = _read(file)
     new: dict[str, str] = {}

@@ -14,6 +14,7 @@ from iqa_zoo.data.images import read_size
 from iqa_zoo.data.prefetch import prefetch
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
+from iqa_zoo.progress import Progress
 
 if TYPE_CHECKING:
     from iqa_zoo.data.loader import DecodedImages
@@ -28,7 +29,7 @@ def check_images(
     size: int,
     *,
     images: DecodedImages | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> list[str]:
     """Check that images can be read and enlarged where they must be; return the names of those smaller than ``size``.
 
@@ -63,7 +64,7 @@ def read_all(
     data: RatedImages,
     indices: Sequence[int],
     read: Callable[[int], T],
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> list[T]:
     """Return what a function reads of each image, in threads.
 

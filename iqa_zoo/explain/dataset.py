@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from iqa_zoo.explain.image import details_of, grid_of
 from iqa_zoo.explain.likeness import judge_likeness, mean_between, mutual_cosine
 from iqa_zoo.explain.routes import Routes, collect_routes, judge_routes
 from iqa_zoo.inference.scorer import Scorer
+from iqa_zoo.progress import Progress
 
 BANDS = ("lowest third", "middle third", "highest third")
 
@@ -51,7 +52,7 @@ def survey(
     scorer: Scorer,
     data: RatedImages,
     indices: Sequence[int] | NDArray[np.int64],
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Survey:
     """Look at the centre crop of each image, one at a time. An image smaller than the model's input is enlarged.
 

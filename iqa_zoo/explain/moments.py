@@ -9,14 +9,14 @@ from pathlib import Path
 import torch
 
 from iqa_zoo.build import build_model
-from iqa_zoo.engine.run_folder import RunFolder
-from iqa_zoo.engine.state import load_checkpoint
 from iqa_zoo.errors import CheckpointError
 from iqa_zoo.identity import identify_weights
 from iqa_zoo.inference.run import TrainedRun
 from iqa_zoo.quality_model import QualityModel
 from iqa_zoo.randomness import seeded
-from iqa_zoo.training.checkpoints import latest_checkpoint
+from iqa_zoo.training.checkpoints import find_latest_checkpoint
+from iqa_zoo.training.run_folder import RunFolder
+from iqa_zoo.training.state import load_checkpoint
 from iqa_zoo.weights import load_weights
 
 SELECTED = "selected weights"
@@ -76,7 +76,7 @@ def moments_of(run: TrainedRun, selected: QualityModel, start_weights: str | Pat
 
 def _last(folder: Path, selected: QualityModel) -> tuple[dict[str, QualityModel], str]:
     """The model of the last checkpoint by its name, or none and why."""
-    checkpoint = latest_checkpoint(RunFolder(folder).checkpoints)
+    checkpoint = find_latest_checkpoint(RunFolder(folder).checkpoints)
     if checkpoint is None:
         return {}, "The run keeps no checkpoint: the last step is not shown."
     try:

@@ -1,4 +1,4 @@
-"""Whether a dataset is still the one that a run was trained on: a name alone does not tell."""
+"""Check that a dataset is the one that a run was trained on, by its images and labels."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from numpy.typing import NDArray
 
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
-from iqa_zoo.engine.run_folder import RunFolder
 from iqa_zoo.identity import identify_images, identify_labels
 from iqa_zoo.inference.run import TrainedRun
+from iqa_zoo.training.run_folder import RunFolder
 
 
 def find_changes(trained: TrainedRun, data: RatedImages, own: Split, indices: NDArray[np.int64]) -> list[str]:
-    """What of a dataset is not as it was when the run was trained on it, a line each; nothing where all is the same.
+    """Return one line for each change of a dataset since the run was trained on it.
 
     Args:
         trained: the run.
-        data: the dataset, which has the name of the one that the run was trained on.
+        data: a dataset with the name of the one that the run was trained on.
         own: the split of the training, in this dataset.
-        indices: the images that are used; only the parts that they are in are read.
+        indices: the images to use; only the parts of the split that contain them are read.
 
     Raises:
         InputError: an image cannot be read.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from iqa_zoo.data.prefetch import prefetch
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
 from iqa_zoo.inference.scorer import Scorer, in_eval_mode
+from iqa_zoo.progress import Progress
+from iqa_zoo.training.processes import get_rank, get_world
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def predict(
     *,
     crops: int,
     images: DecodedImages | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> NDArray[np.float64]:
     """Return one score per image, each that of :func:`score_image`. Several processes share the images and all get all scores.
 
@@ -79,7 +81,7 @@ def predict(
         InputError: an image that cannot be read, or whose score is not finite; names the file.
     """
     indices = np.asarray(indices, dtype=np.int64)
-    rank, world = (distributed.get_rank(), distributed.get_world_size()) if distributed.is_initialized() else (0, 1)
+    rank, world = get_rank(), get_world()
     size = scorer.model.spec.image_size
     decoded = images or DecodedImages(data, memory_bytes=0, smallest=size)
 

@@ -1,4 +1,4 @@
-"""What the ``run.json`` of a training says that scoring needs to know."""
+"""Read from ``run.json`` of a training what scoring needs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from iqa_zoo.engine.run_folder import FORMAT, RunFolder
 from iqa_zoo.errors import CheckpointError, UnknownName, not_one_of
+from iqa_zoo.training.run_folder import FORMAT, RunFolder
 
 Number = (int, float)
 
@@ -57,11 +57,11 @@ class TrainedRun:
 
 
 def read_run(folder: str | Path) -> TrainedRun:
-    """Read what a folder of ``iqa-zoo train`` says of its training. Imports no torch.
+    """Read the description of a training from its folder. Imports no torch.
 
     Raises:
         UnknownName: there is no such folder; names the closest one.
-        CheckpointError: a file, or a folder of something else, or a ``run.json`` that lacks a value; says what to give.
+        CheckpointError: not a folder of ``iqa-zoo train``, or ``run.json`` lacks a value; names what to give.
     """
     folder = Path(folder)
     if not folder.exists():

@@ -34,7 +34,7 @@ class TrainingRecipe:
         optimizer: ``adam`` (weight decay in the gradient) or ``adamw`` (decoupled).
         lr: peak learning rate (of the decoder, where the backbone has its own).
         weight_decay: of the parameters that ``decay`` names.
-        decay: which parameters decay, a rule of :func:`iqa_zoo.training.optimizer.decayed_parameters`: ``weights`` (by which
+        decay: which parameters decay, a rule of :func:`iqa_zoo.training.optimizer.find_decayed_parameters`: ``weights`` (by which
             inputs are multiplied: matrices and convolution kernels), ``all`` or ``none``.
         schedule: ``constant``; ``step``: times ``step_factor`` every ``step_epochs``; ``cosine`` to ``final_lr``.
         step_epochs, step_factor: of the step schedule.
@@ -104,9 +104,9 @@ class FrozenRecipe(TrainingRecipe):
         """The recipe with its precision decided for a device."""
         if self.precision != "auto":
             return self
-        from iqa_zoo.training.devices import fast_precision  # imports torch, which reading a recipe does not need
+        from iqa_zoo.training.devices import find_fast_precision  # imports torch, which reading a recipe does not need
 
-        return replace(self, precision=fast_precision(device))
+        return replace(self, precision=find_fast_precision(device))
 
     def warmup_steps(self, steps_an_epoch: int) -> float:
         """At least one step, where there is a warm-up."""
@@ -245,17 +245,15 @@ def _problems(content: Mapping[str, Any], kind: type[TrainingRecipe]) -> list[st
     return problems
 
 
-_RANGES = dict.fromkeys(
-    (
-        "epochs",
-        "batch_size",
-        "crops",
-        "test_crops",
-        "step_epochs",
-        "accumulate",
-        "patience",
-        "ema_every",
-        "measurements",
-    ),
-    (1.0, math.inf),
-) | {"ema": (0.001, 0.999999), "warmup_share": (0.0, 1.0)}
+_COUNTS = (
+    "epochs",
+    "batch_size",
+    "crops",
+    "test_crops",
+    "step_epochs",
+    "accumulate",
+    "patience",
+    "ema_every",
+    "measurements",
+)
+_RANGES = dict.fromkeys(_COUNTS, (1.0, math.inf)) | {"ema": (0.001, 0.999999), "warmup_share": (0.0, 1.0)}

@@ -14,10 +14,10 @@ from iqa_zoo.budgets.measure import backbone_shapes
 from iqa_zoo.build import build_backbone, build_model
 from iqa_zoo.config import apply_overrides, check_config, config_hash, model_config, resolve_config
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.engine.extraction import extract_features
-from iqa_zoo.engine.trainable import Trainable
 from iqa_zoo.errors import CheckpointError, ConfigError, PartError
 from iqa_zoo.inference.scorer import Scorer
+from iqa_zoo.training.end_to_end.trainable import Trainable
+from iqa_zoo.training.frozen.extraction import extract_features
 from iqa_zoo.training.optimizer import make_optimizer
 from iqa_zoo.training.recipe import load_recipe
 from iqa_zoo.weights import load_weights

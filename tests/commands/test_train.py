@@ -197,7 +197,7 @@ def test_ctrl_c_says_how_to_go_on(run, tmp_path, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("iqa_zoo.engine.training.train_model", interrupted)
+    monkeypatch.setattr("iqa_zoo.training.end_to_end.train.train_model", interrupted)
     code, out, err = run("--work-dir", tmp_path / "run")
     assert (code, out) == (130, "")
     assert err.endswith(f"with --resume goes on from the last checkpoint in {tmp_path / 'run'}, if there is one\n")

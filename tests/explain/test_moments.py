@@ -7,12 +7,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from iqa_zoo.build import build_model
-from iqa_zoo.engine.run_folder import RunFolder
-from iqa_zoo.engine.state import save_checkpoint, save_tensors
 from iqa_zoo.errors import CheckpointError
 from iqa_zoo.explain.moments import FROM_A_FILE, SELECTED, moments_of
 from iqa_zoo.identity import identify_weights
 from iqa_zoo.inference.run import TrainedOn, TrainedRun
+from iqa_zoo.training.run_folder import RunFolder
+from iqa_zoo.training.state import save_checkpoint, save_tensors
 
 
 @pytest.fixture(scope="module")

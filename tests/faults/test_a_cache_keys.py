@@ -23,10 +23,10 @@ from iqa_zoo.build import build_model
 from iqa_zoo.commands.study import Bars, Bench
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split, make_splits
-from iqa_zoo.engine import extraction
-from iqa_zoo.engine.trainings import Elsewhere, Identities, Training
 from iqa_zoo.identity import identify_images
 from iqa_zoo.randomness import seeded
+from iqa_zoo.training.frozen import extraction
+from iqa_zoo.training.frozen.trainings import ExtraTestSet, Identities, Training
 from iqa_zoo.training.recipe import FrozenRecipe
 
 COMPARE = Path(__file__).resolve().parents[2] / "benchmarks" / "compare.py"
@@ -97,11 +97,11 @@ class Study:
         with torch.no_grad():
             next(model.backbone.parameters()).view(-1)[0] += self.weight
         config = model.config["backbone"]
-        return extraction._key(model.backbone, config, identify_images(data), self.crops, self.seed)
+        return extraction._make_key(model.backbone, config, identify_images(data), self.crops, self.seed)
 
     def key(self) -> str:
         banks = [Bank(self.features(data)) for data in (self.data, self.other)]
-        others = {self.other_name: Elsewhere(self.other, banks[1])}
+        others = {self.other_name: ExtraTestSet(self.other, banks[1])}
         training = Training(
             self.model, self.cfg, self.split, self.recipe, self.seed, self.rule, device=self.device
         )  # fmt: skip

@@ -16,12 +16,12 @@ from iqa_zoo.commands.study import Bars, Bench, needs_weights, weights_in_words
 from iqa_zoo.contracts import Features, spec_of
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
-from iqa_zoo.engine.extraction import extract_features
-from iqa_zoo.engine.features import FeatureBank
-from iqa_zoo.engine.trainings import Training, train_one
 from iqa_zoo.identity import identify_weights
 from iqa_zoo.randomness import seeded
 from iqa_zoo.registry import register_backbone, register_head
+from iqa_zoo.training.frozen.extraction import extract_features
+from iqa_zoo.training.frozen.features import FeatureBank
+from iqa_zoo.training.frozen.trainings import Training, train_one
 from iqa_zoo.training.recipe import FrozenRecipe
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "benchmarks"

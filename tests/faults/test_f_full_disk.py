@@ -15,9 +15,9 @@ from PIL import Image
 from iqa_zoo.build import build_backbone
 from iqa_zoo.cache import write_file
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.engine import extraction
-from iqa_zoo.engine.extraction import extract_features
 from iqa_zoo.errors import InputError
+from iqa_zoo.training.frozen import extraction
+from iqa_zoo.training.frozen.extraction import extract_features
 
 BACKBONE = dict(type="nss", image_size=64, stages=[3, 4])
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,7 +105,7 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 from test_f_full_disk import BACKBONE, rated
 from iqa_zoo.build import build_backbone
-from iqa_zoo.engine.extraction import extract_features
+from iqa_zoo.training.frozen.extraction import extract_features
 def stop(done, total):
     os.kill(os.getpid(), signal.{signal})
 extract_features(build_backbone(dict(backbone=BACKBONE)), BACKBONE, rated(Path({folder!r}) / "killed", 12), crops=1,
@@ -136,7 +136,7 @@ def test_a_study_whose_disk_fills_up_gives_its_results_all_the_same(tmp_path):
     data = rated(tmp_path / "images")
     (tmp_path / "images" / "s.csv").write_text("\n".join(rows) + "\n")
     code = (
-        "import sys, errno, os; sys.path.insert(0, sys.argv[1]); import compare; from iqa_zoo.engine import trainings\n"
+        "import sys, errno, os; sys.path.insert(0, sys.argv[1]); import compare; from iqa_zoo.training.frozen import trainings\n"
         "def full(*_): raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))\n"
         "trainings.write_file = full\n"
         "sys.exit(compare.main(sys.argv[2:]))"

@@ -16,9 +16,9 @@ from iqa_zoo.build import build_backbone
 from iqa_zoo.cli import main
 from iqa_zoo.data.crops import grid_crops
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.engine.extraction import extract_features
 from iqa_zoo.inference.load_run import load_run
 from iqa_zoo.inference.predict import predict, score_image
+from iqa_zoo.training.frozen.extraction import extract_features
 
 SIZE = 32
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"

@@ -1,4 +1,4 @@
-"""Losses of a batch that processes share are those of the whole batch; tests/engine/test_training.py trains with them."""
+"""Losses of a batch that processes share are those of the whole batch; tests/training/end_to_end/test_train.py trains with them."""
 
 import pytest
 import torch

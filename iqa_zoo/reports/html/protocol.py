@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from iqa_zoo.engine.selection import RULES
 from iqa_zoo.reports.html.predictions import HUMAN_LABELS, datasets_of
+from iqa_zoo.training.selection import RULES
 
 MOST_CONFIGS = 60
 

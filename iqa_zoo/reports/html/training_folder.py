@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from iqa_zoo.engine.run_folder import RunFolder
 from iqa_zoo.errors import IqaZooError
+from iqa_zoo.training.run_folder import RunFolder
 
 PARTS = {
     "run": "what was trained on what",

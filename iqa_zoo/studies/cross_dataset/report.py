@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from iqa_zoo.engine.selection import RULES
 from iqa_zoo.reports.decoders import make_decoders_table
 from iqa_zoo.reports.notes import list_cache_notes, list_left_out_notes
 from iqa_zoo.reports.shared import (
@@ -22,6 +21,7 @@ from iqa_zoo.reports.shared import (
 )
 from iqa_zoo.reports.table import Table
 from iqa_zoo.stats.estimate import Estimate
+from iqa_zoo.training.selection import RULES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
