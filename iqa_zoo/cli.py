@@ -17,6 +17,7 @@ from typing import TextIO
 from iqa_zoo import __version__
 from iqa_zoo.commands import study
 from iqa_zoo.commands.imports import add_import_option, take_imports
+from iqa_zoo.commands.shared import check_outputs
 from iqa_zoo.program import run_program
 
 COMMANDS = (
@@ -101,6 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if name := study.match_study(given):
                 return study.run(name, given[1:])
             args = make_parser().parse_args(given)
+            check_outputs(args)
             code: int = args.run(args)
             return code
 

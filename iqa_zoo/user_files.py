@@ -76,9 +76,7 @@ def import_user_file(path: Path) -> None:
     except Exception as error:
         del sys.modules[name]
         _tried.discard(path)
-        raise InputError(
-            f"--import {path}, line {_find_line(error, path)}: {type(error).__name__}: {error}"
-        ) from error
+        raise InputError(f"--import {path}, line {_find_line(error, path)}: {type(error).__name__}: {error}") from error
 
 
 def _find_other(name: str, path: Path) -> str | None:

@@ -63,7 +63,9 @@ def test_every_command_knows_the_parts(head, capsys, argv):
     assert "Half of a linear layer." in line
 
 
-@pytest.mark.parametrize("command", ["describe halved", "validate halved_tiny --set head.bias=false", "budget halved_tiny"])
+@pytest.mark.parametrize(
+    "command", ["describe halved", "validate halved_tiny --set head.bias=false", "budget halved_tiny"]
+)
 def test_before_the_arguments_are_checked(head, capsys, command):
     assert main([*command.split(), "--import", str(head)]) == 0
     assert capsys.readouterr().err == ""
@@ -107,7 +109,9 @@ def look_up(name: str) -> str:
 @pytest.mark.slow
 def test_workers_know_the_parts(head, monkeypatch):
     monkeypatch.syspath_prepend(Path(__file__).parents[1])
-    assert [type(result).__name__ for _, result in run_all(look_up, [("halved",)], jobs=2)] == ["Failure"]  # a server runs
+    assert [type(result).__name__ for _, result in run_all(look_up, [("halved",)], jobs=2)] == [
+        "Failure"
+    ]  # a server runs
     user_files.add_user_files([head])
     assert [result for _, result in run_all(look_up, [("halved",), ("halved",)], jobs=2)] == ["my_head", "my_head"]
 
