@@ -5,7 +5,7 @@ owners. Parts are found by file name and imported one at a time, so that a broke
 
 Parts come from three places: the files of this package (a slot is a folder, a part's name is its file's),
 entry points of installed plugins (:mod:`iqa_zoo.plugins`), and the ``register_<slot>`` decorators in
-code that has no package.
+code that has no package, such as a file of ``--import`` (:mod:`iqa_zoo.user_files`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from iqa_zoo import plugins
 from iqa_zoo.errors import PluginError, UnknownName, not_one_of
+from iqa_zoo.user_files import import_named_files
 
 T = TypeVar("T", bound=Callable[..., Any])
 PACKAGE = Path(__file__).parent
@@ -91,7 +92,8 @@ class PartRegistry:
         return [part for part in plugins.installed_parts() if part.group == self.group and part.name == name]
 
     def names(self) -> list[str]:
-        """Every name of the slot: built in, from plugins, registered in code. Imports no part."""
+        """Every name of the slot: built in, from plugins, registered in code. Imports no part but those of ``--import``."""
+        import_named_files()
         claimed = {part.name for part in plugins.installed_parts() if part.group == self.group}
         return sorted({*self.built_in(), *claimed, *self.module_dict})
 
@@ -133,6 +135,7 @@ class PartRegistry:
         """
         if not isinstance(key, str):
             raise UnknownName(f"expected the name of one {self.kind}, a string, got {key!r}")
+        import_named_files()
         claims = self._claims(key)
         if key in self.built_in():
             if claims:

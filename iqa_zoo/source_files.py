@@ -23,7 +23,7 @@ from iqa_zoo import plugins
 PACKAGE = Path(__file__).parent
 ZOO = PACKAGE.name
 # These find, name, keep and distribute; they compute nothing that a result depends on.
-_NOT_COMPUTING = "cache errors identity plugins progress registry source_files training.workers"
+_NOT_COMPUTING = "cache errors identity plugins progress registry source_files user_files training.workers"
 NOT_COMPUTING = {f"{ZOO}.{name}" for name in _NOT_COMPUTING.split()}
 CODE = (".py", ".so", ".pyd")
 # In the package of a plugin; its other files may be data that it reads.

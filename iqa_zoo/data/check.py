@@ -72,6 +72,38 @@ class DatasetReport:
         text += [f"look the same: {first} and {second}" for first, second in self.duplicates]
         return [*text, f"release: {self.source}", f"licence: {self.licence}"]
 
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON takes it."""
+        data, found = self.data, None
+        if data is not None:
+            official = data.official_split
+            found = {
+                "images": len(data),
+                "label": data.label,
+                "lowest": float(data.mos.min()),
+                "highest": float(data.mos.max()),
+                "score_range": data.score_range,
+                "higher_is_better": data.higher_is_better,
+                "contents": len(set(data.contents)),
+                "distortions": sorted(set(data.distortions or ()) - {""}),
+                "official_split": official and {part: official.count(part) for part in sorted(set(official))},
+            }
+        size, image = self.smallest or (None, None)
+        return {
+            "name": self.name,
+            "root": str(self.root),
+            "usable": self.usable,
+            "expected": self.expected,
+            "found": found,
+            "missing": [str(path) for path in self.missing],
+            "unreadable": self.unreadable,
+            "duplicates": self.duplicates,
+            "smallest": {"image": image, "height": size[0], "width": size[1]} if size else None,
+            "problems": self.problems,
+            "licence": self.licence,
+            "source": self.source,
+        }
+
 
 def check_dataset(name: str, root: str | Path, /, *, progress: Progress | None = None, **options: Any) -> DatasetReport:
     """Read a dataset's labels and decode every image, and say what is there, missing, unreadable and duplicated.

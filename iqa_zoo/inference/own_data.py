@@ -43,3 +43,31 @@ def find_changes(trained: TrainedRun, data: RatedImages, own: Split, indices: ND
         "another name (for a table: --option name=NAME)"
         for what in changed
     ]
+
+
+def find_overlap(trained: TrainedRun, data: RatedImages, own: Split | None, indices: NDArray[np.int64]) -> list[str]:
+    """Return which of some images the training used or has changed since, a line each.
+
+    Args:
+        trained: the run.
+        data: the dataset.
+        own: the split of the training, in this dataset; None where this is another one.
+        indices: the images that are used.
+
+    Raises:
+        InputError: an image cannot be read.
+    """
+    if own is None:
+        return []
+    notes = find_changes(trained, data, own, indices)
+    if seen := len(np.intersect1d(indices, own.train)):
+        notes.append(f"{seen} of {len(indices)} images were trained on: these numbers say nothing of new images")
+    contents = {data.contents[i] for i in own.train}
+    alike = sum(data.contents[i] in contents for i in np.setdiff1d(indices, own.train))
+    if alike:
+        notes.append(f"{alike} of {len(indices)} images show contents that were trained on")
+    rule = trained.selection
+    peeked = {"validation": own.validation, "test-oracle": own.test}.get(rule, indices[:0])
+    if chosen := len(np.intersect1d(indices, peeked)):
+        notes.append(f"{chosen} of {len(indices)} images chose the epoch (--selection {rule}): the numbers flatter it")
+    return notes

@@ -13,14 +13,18 @@ from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, get_type_hints
 
-from iqa_zoo.config import FILES, read_mapping
+from iqa_zoo.config import FILES, is_run_folder, read_mapping, read_run_value
 from iqa_zoo.errors import ConfigError, UnknownName, closest, not_one_of
+from iqa_zoo.registry import list_models
 from iqa_zoo.values import value_problem
 
 if TYPE_CHECKING:
     import torch
 
+    from iqa_zoo.data.rated import RatedImages
+
 Decay = Literal["weights", "all", "none"]
+RECIPES = "recipes"  # what lists call them
 FOLDER = Path(__file__).resolve().parents[1] / "recipes"
 
 
@@ -184,8 +188,20 @@ def list_recipes() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
+def choose_recipe(model: str, data: RatedImages) -> str:
+    """Return the recipe that a model is trained with where none is named.
+
+    It is that of the run where the model is the folder of a training, else the one named as the model, or as it and the kind
+    of the data's distortions, else ``quick``.
+    """
+    if model not in list_models() and is_run_folder(model):
+        return model
+    kind = "synthetic" if data.distortions is not None and data.references is not None else "authentic"
+    return next((name for name in (model, f"{model}_{kind}") if name in list_recipes()), "quick")
+
+
 def load_recipe(source: str | Path | Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Recipe:
-    """Return a recipe by its name, from a .yaml or .json file, or from a dict, with some values replaced.
+    """Return a recipe by its name, from a .yaml or .json file, of a training's folder, or from a dict, with some values replaced.
 
     Raises:
         UnknownName: no such recipe or file.
@@ -201,6 +217,8 @@ def load_recipe(source: str | Path | Mapping[str, Any], overrides: Mapping[str, 
         content, title = read_mapping(source), str(source)
     elif (FOLDER / f"{source}.yaml").is_file():
         content, title = read_mapping(FOLDER / f"{source}.yaml"), f"the recipe {source}"
+    elif is_run_folder(source):
+        content, title = read_run_value(source, "recipe"), f"the recipe of {source}"
     else:
         raise UnknownName(not_one_of(source, list_recipes(), "recipe"))
     given = dict(overrides or {})

@@ -27,8 +27,8 @@ from iqa_zoo.jsonio import to_json
 from iqa_zoo.training.checkpoints import make_write_error
 
 FORMAT = "iqa_zoo run, version 1"
-# Keys that may differ between a run and its resumption: where it is computed, names, and a key of older runs.
-FREE = ("device", "world", "sharded", "recipe_name", "source")
+# Keys that may differ between a run and its resumption: where it is computed, names, arguments, and a key of older runs.
+FREE = ("device", "world", "sharded", "recipe_name", "arguments", "source")
 MEANINGS = {
     "data.images_hash": "the images to train on or to validate with, or their names, changed",
     "data.test_images_hash": "the test images, or their names, changed",

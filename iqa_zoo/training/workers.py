@@ -26,6 +26,7 @@ from typing import Any
 import torch
 
 from iqa_zoo.errors import InputError, IqaZooError
+from iqa_zoo.user_files import VARIABLE
 
 TRIES = 2
 PRELOADED = [
@@ -106,8 +107,12 @@ def _context() -> BaseContext:
     return context
 
 
-def _begin() -> None:
-    """Begin a worker: one thread for torch, and one that ends the worker when its parent ends."""
+def _begin(user_files: str) -> None:
+    """Begin a worker: one thread for torch, one that ends the worker when its parent ends, and the files of ``--import``.
+
+    The server that a worker is forked from may have started before those files were known.
+    """
+    os.environ[VARIABLE] = user_files
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # where workers are not forked from the server
     torch.set_num_threads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -168,7 +173,7 @@ def _run_in_pool(
     """Run some of the calls in a pool; calls that are lost with a killed process are not yielded."""
     _start_server()
     others = set(active_children())
-    pool = ProcessPoolExecutor(processes, _context(), _begin)
+    pool = ProcessPoolExecutor(processes, _context(), _begin, (os.environ.get(VARIABLE, ""),))
     futures: dict[Future[Any], int] = {}
     workers: set[int] = set()
     try:
@@ -225,7 +230,12 @@ def _run_on_ray(function: Callable[..., Any], calls: Sequence[Call], address: st
     except ImportError as error:
         raise InputError("--ray needs Ray, which is not installed: pip install 'iqa_zoo[ray]'") from error
     try:
-        ray.init(address=None if address == "local" else address, ignore_reinit_error=True, log_to_driver=False)
+        ray.init(
+            address=None if address == "local" else address,
+            ignore_reinit_error=True,
+            log_to_driver=False,
+            runtime_env={"env_vars": {VARIABLE: os.environ.get(VARIABLE, "")}},
+        )
     except ConnectionError as error:
         raise InputError(
             f"there is no Ray cluster at {address!r} ({error}); start one with: ray start --head"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class TrainingOptions:
             (:mod:`iqa_zoo.training.end_to_end.sharded`), for a model that does not fit one process's memory. To test, each
             process holds all weights. Files on disk are the same.
         memory_bytes: for decoded images.
+        arguments: noted in ``run.json``, so that ``iqa-zoo train --resume RUN`` needs no others.
     """
 
     selection: str = "validation"
@@ -31,6 +34,7 @@ class TrainingOptions:
     device: str | None = None
     sharded: bool = False
     memory_bytes: int = 4 << 30
+    arguments: Mapping[str, Any] | None = None
 
     @property
     def measures_test(self) -> bool:

@@ -127,6 +127,7 @@ def train_model(
         "device": device.type,
         "world": get_world(),
         "sharded": options.sharded,
+        "arguments": options.arguments,
     }
     kept = RunFolder(folder)
 
