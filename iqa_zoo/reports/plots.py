@@ -35,7 +35,7 @@ class Interval:
     high: float
 
 
-def forest(groups: Mapping[str, Mapping[str, Interval]], *, title: str, label: str) -> Figure:
+def plot_forest(groups: Mapping[str, Mapping[str, Interval]], *, title: str, label: str) -> Figure:
     """Intervals in rows, a colour and marker for each group, against a line at zero.
 
     Args:
@@ -66,7 +66,7 @@ def _intervals(axes: Axes, values: Sequence[Interval], y: Sequence[float], k: in
     )
 
 
-def curves(
+def plot_curves(
     series: Mapping[str, Sequence[tuple[float, Interval]]],
     *,
     title: str,
@@ -87,7 +87,7 @@ def curves(
     return figure
 
 
-def panels(
+def plot_panels(
     many: Mapping[str, Mapping[str, Sequence[tuple[float, Interval]]]], *, title: str, y_label: str, log: bool = False
 ) -> Figure:
     """Several plots of :func:`curves` beside one another with one y axis, named by their x label."""
@@ -132,7 +132,7 @@ def draw_curves(
         axes.minorticks_off()
 
 
-def matrix(
+def plot_matrix(
     values: Sequence[Sequence[float | None]], rows: Sequence[str], columns: Sequence[str], *, title: str, label: str
 ) -> Figure:
     """Numbers as coloured cells with the number in each; None is a grey cell."""
@@ -159,7 +159,7 @@ def matrix(
     return figure
 
 
-def scatters(
+def plot_layouts(
     many: Mapping[str, Sequence[Sequence[float]]],
     colours: Sequence[str] | Sequence[float],
     *,
@@ -206,7 +206,7 @@ def scatters(
     return figure
 
 
-def pareto(
+def plot_pareto(
     points: Mapping[str, Mapping[str, tuple[float, Interval]]],
     *,
     title: str,
@@ -247,16 +247,16 @@ def pareto(
                 text, (x_mean, top), textcoords="offset points", xytext=(0, 4), ha="center", va="bottom", fontsize=8
             )
         shown = [(cost, value.value) for series in drawn.values() for cost, value in series.values()]
-        front = [shown[i] for i in pareto_front(costs, [value for _, value in shown])]
+        front = [shown[i] for i in find_pareto_front(costs, [value for _, value in shown])]
         axes.plot(*zip(*front, strict=True), color="0.5", linestyle="--", linewidth=1, zorder=0, label="Pareto front")
         _finish(axes, title, x_label, y_label, True)
     return figure
 
 
-def pareto_front(costs: Sequence[float], values: Sequence[float]) -> list[int]:
+def find_pareto_front(costs: Sequence[float], values: Sequence[float]) -> list[int]:
     """Positions of the points that no other beats (at least as good, at no more cost, better in one), by cost.
 
-    >>> pareto_front([1, 2, 3, 2], [0.5, 0.7, 0.6, 0.6])
+    >>> find_pareto_front([1, 2, 3, 2], [0.5, 0.7, 0.6, 0.6])
     [0, 1]
     """
     front: list[int] = []

@@ -92,7 +92,8 @@ def test_a_training_that_began_from_a_file(run):
     true = load_snapshots(trained, model, file)
     assert (next(iter(true.models)), true.about_start) == ("start, seed 3", "")
     assert torch.equal(true.start.backbone.state_dict()[name], load_file(file)[name])
-    with pytest.raises(CheckpointError, match=r"the training in .* did not start from .*weights.safetensors"weights.safetensors")
+    with pytest.raises(CheckpointError, match=r"the training in .* did not start from .*weights.safetensors"):
+        load_snapshots(trained, model, folder / "weights.safetensors")
 
 
 def test_checkpoints_that_are_missing_damaged_or_the_selected_weights(run, tmp_path):

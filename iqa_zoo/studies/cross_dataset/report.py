@@ -140,7 +140,7 @@ def make_sentences(results: Results) -> list[str]:
 
 def make_figures(results: Results) -> dict[str, Figure]:
     """A matrix for each model, and the differences of the compared models on other datasets."""
-    from iqa_zoo.reports.plots import Interval, forest, matrix
+    from iqa_zoo.reports.plots import Interval, plot_forest, plot_matrix
 
     names = _names(results)
     figures = {}
@@ -148,7 +148,7 @@ def make_figures(results: Results) -> dict[str, Figure]:
         cells = {
             (row["train"], row["test"]): row["srocc"]["median"] for row in results["rows"] if row["model"] == model
         }
-        figures[f"matrix_{model}"] = matrix(
+        figures[f"matrix_{model}"] = plot_matrix(
             [[cells.get((train, test)) for test in names] for train in names],
             [f"trained on {name}" for name in names],
             [f"tested on {name}" for name in names],
@@ -163,7 +163,7 @@ def make_figures(results: Results) -> dict[str, Figure]:
             group[row] = Interval(pair["mean"], pair["low"], pair["high"])
     if groups:
         title = next(iter(groups)) if len(groups) == 1 else "Differences between models"
-        figures["differences"] = forest(
+        figures["differences"] = plot_forest(
             groups, title=f"{title}, {results['backbone']}", label="SROCC difference, 95 % interval"
         )
     return figures

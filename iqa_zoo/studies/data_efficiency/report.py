@@ -213,7 +213,7 @@ def make_sentences(results: Results) -> list[str]:
 
 def make_figures(results: Results) -> dict[str, Figure]:
     """SROCC against images to train on, and the differences of the compared models."""
-    from iqa_zoo.reports.plots import Interval, curves
+    from iqa_zoo.reports.plots import Interval, plot_curves
 
     splits = len(results["splits"])
     proxy = "" if results["data"]["label"] in ("MOS", "DMOS") else ", PROXY LABELS"
@@ -229,14 +229,14 @@ def make_figures(results: Results) -> dict[str, Figure]:
     }
     title = f"Data efficiency: {where}"
     y_label = "SROCC, median and quartiles"
-    figures = {"data_efficiency": curves(lines, title=title, x_label=x_label, y_label=y_label, apart=0.012)}
+    figures = {"data_efficiency": plot_curves(lines, title=title, x_label=x_label, y_label=y_label, apart=0.012)}
     apart: dict[str, list[tuple[float, Interval]]] = {}
     for pair in defined(results["differences"]):
         if results["baseline"] not in (pair["first"], pair["second"]):
             point = (pair["images"], Interval(pair["mean"], pair["low"], pair["high"]))
             apart.setdefault(f"{pair['first']} - {pair['second']}", []).append(point)
     if apart:
-        figure = curves(
+        figure = plot_curves(
             apart,
             title=f"{next(iter(apart)) if len(apart) == 1 else 'Differences'}: {where}",
             x_label=x_label,

@@ -128,7 +128,7 @@ def make_sentences(results: Results) -> list[str]:
 
 def make_figures(results: Results) -> dict[str, Figure]:
     """SROCC against MACs and against parameters, with the Pareto front; costs of zero cannot be drawn and are left out."""
-    from iqa_zoo.reports.plots import Interval, pareto
+    from iqa_zoo.reports.plots import Interval, plot_pareto
 
     label = results["data"]["label"]
     proxy = "" if label in ("MOS", "DMOS") else ", PROXY LABELS"
@@ -142,7 +142,7 @@ def make_figures(results: Results) -> dict[str, Figure]:
                 value = Interval(row["srocc"]["median"], row["srocc"]["q1"], row["srocc"]["q3"])
                 points.setdefault(row["decoder"], {})[row["backbone"]] = (row["budget"][cost], value)
         if points:
-            figures[f"scaling_{cost}"] = pareto(
+            figures[f"scaling_{cost}"] = plot_pareto(
                 points,
                 title=f"Quality and {words}: {where}",
                 x_label=f"{words} of the whole model",

@@ -215,7 +215,7 @@ def _reach(rows: list[Results]) -> str:
 
 def make_figures(results: Results) -> dict[str, Figure]:
     """Main effects as a forest, and the mean SROCC of every combination as a matrix."""
-    from iqa_zoo.reports.plots import Interval, forest, matrix
+    from iqa_zoo.reports.plots import Interval, plot_forest, plot_matrix
 
     where = (
         f"{results['data']['name']}, {results['data']['images']} images, {len(results['splits'])} splits,\n"
@@ -229,14 +229,14 @@ def make_figures(results: Results) -> dict[str, Figure]:
         groups.setdefault(name, {})[f"{name}: {row['level']}"] = interval
     if groups:
         label = "SROCC minus the mean of all combinations, 95 % interval"
-        figures["main_effects"] = forest(groups, title=f"What each part adds: {where}", label=label)
+        figures["main_effects"] = plot_forest(groups, title=f"What each part adds: {where}", label=label)
     mean = {model: sum(scores) / len(scores) for model, scores in _scores(results["runs"]).items()}
     if results["rows"]:
         swapped = factors_of([row["levels"] for row in results["rows"]])
         value = {tuple(row["levels"][f] for f in FACTORS): mean.get(row["model"]) for row in results["rows"]}
         cells = [[value.get((q, i, m, h)) for i, h in _pairs(results, "interactions", "head")]
                  for q, m in _pairs(results, "queries", "memory")]  # fmt: skip
-        figures["matrix"] = matrix(
+        figures["matrix"] = plot_matrix(
             cells,
             [_label(swapped, queries=q, memory=m) for q, m in _pairs(results, "queries", "memory")],
             [_label(swapped, interactions=i, head=h) for i, h in _pairs(results, "interactions", "head")],
