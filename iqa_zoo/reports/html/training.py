@@ -20,6 +20,7 @@ from iqa_zoo.reports.html.pictures import Pictures, load_explanations
 from iqa_zoo.reports.html.predictions import Predictions
 from iqa_zoo.reports.html.protocol import (
     ConfigText,
+    format_dataset,
     format_rule,
     format_splits,
     format_values,
