@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from iqa_zoo.budgets.budget import in_words
+from iqa_zoo.budgets.budget import format_moved
 from iqa_zoo.engine.statistics import is_defined
 from iqa_zoo.reports.notes import list_protocol_notes
 from iqa_zoo.reports.shared import defined, format_spread
@@ -118,7 +118,7 @@ def _combinations(results: Results) -> Table:
     for rank, row in enumerate(ranked, 1):
         quality, difference = _quality(results, behind, row["model"])
         decoder = row["budget"]["decoder"]
-        moved = in_words({path: (old, new) for path, (old, new) in row["budget"]["moved"].items()}) or "-"
+        moved = format_moved({path: (old, new) for path, (old, new) in row["budget"]["moved"].items()}) or "-"
         levels = [row["levels"][factor] for factor in FACTORS]
         sizes = [count(decoder["params"]), count(decoder["macs"])]
         rows.append([str(rank), *levels, quality, difference, *sizes, moved])
