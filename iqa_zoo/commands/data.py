@@ -53,7 +53,7 @@ def run_check(args: argparse.Namespace) -> int:
     if args.json:
         print_json(_as_dict(report))
     else:
-        for line in report.lines():
+        for line in report.format_lines():
             print(line)
     return 0 if report.usable else 1
 

@@ -98,9 +98,9 @@ def load_dataset(args: argparse.Namespace, progress: Callable[[int, int], None] 
         options["progress"] = progress
     data: RatedImages = load(dataset_root(args), **options)
     if getattr(args, "skip_unreadable", False):
-        from iqa_zoo.data.check import without_unreadable
+        from iqa_zoo.data.check import drop_unreadable
 
-        data, reasons = without_unreadable(data, progress)
+        data, reasons = drop_unreadable(data, progress)
         for reason in reasons:
             print(f"iqa-zoo: left out: {reason}", file=sys.stderr)
     return data

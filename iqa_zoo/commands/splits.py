@@ -102,10 +102,10 @@ def _check_arguments(args: argparse.Namespace) -> None:
 
 
 def _make(args: argparse.Namespace, data: RatedImages, groups: Sequence[str] | None) -> list[Split]:
-    from iqa_zoo.data.splits import make_splits, official_split
+    from iqa_zoo.data.splits import load_official_split, make_splits
 
     if args.official:
-        return [official_split(data, args.validation_fraction, args.seed, groups)]
+        return [load_official_split(data, args.validation_fraction, args.seed, groups)]
     return make_splits(data, args.count, args.seed, args.test_fraction, args.validation_fraction, groups)
 
 

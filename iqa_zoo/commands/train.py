@@ -172,7 +172,7 @@ def _split(args: argparse.Namespace, data: RatedImages) -> Split:
 
 def _chosen_split(args: argparse.Namespace, data: RatedImages) -> Split:
     from iqa_zoo.data.release import some
-    from iqa_zoo.data.splits import check_leaks, make_splits, official_split
+    from iqa_zoo.data.splits import check_leaks, load_official_split, make_splits
 
     if args.splits is not None:
         return read_split(args.splits, data, args.split or 1)
@@ -180,7 +180,7 @@ def _chosen_split(args: argparse.Namespace, data: RatedImages) -> Split:
     groups = alike.groups if alike else None
     fraction = VALIDATION_FRACTION if args.validation_fraction is None else args.validation_fraction
     if args.official:
-        split = official_split(data, fraction, args.split_seed or 0, groups)
+        split = load_official_split(data, fraction, args.split_seed or 0, groups)
         if leaks := check_leaks(data, split):
             raise InputError(f"{data.name}: the official split leaks: {some(leaks)}")
         for leak in check_leaks(data, split, alike.pairs if alike else ()):

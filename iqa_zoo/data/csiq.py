@@ -11,7 +11,7 @@ from iqa_zoo.data.labels import read_lines, read_table
 from iqa_zoo.data.layout import find
 from iqa_zoo.data.names import match_names
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.data.release import NOT_STATED, Release, Row, name_parts, rated_images
+from iqa_zoo.data.release import NOT_STATED, Release, Row, make_rated_images, parse_name
 from iqa_zoo.errors import InputError
 from iqa_zoo.registry import register_dataset
 
@@ -57,10 +57,10 @@ def csiq(root: str | Path, *, subset: bool = False) -> RatedImages:
 
     rows = []
     for name, score, where in _scores(root, labels):
-        reference, distortion = name_parts(name, r"([^.]+)\.([^.]+)\.\d\.png", "1600.AWGN.1.png", where)
+        reference, distortion = parse_name(name, r"([^.]+)\.([^.]+)\.\d\.png", "1600.AWGN.1.png", where)
         path = images_with(name.split(".")[1]).find(name)
         rows.append(Row(path, score, reference=reference, distortion=distortion))
-    return rated_images(RELEASE, rows, subset)
+    return make_rated_images(RELEASE, rows, subset)
 
 
 def _scores(root: str | Path, labels: Path) -> Iterator[tuple[str, float, str]]:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, TiffImagePlugin
 
 from iqa_zoo.data.formats import FORMATS, guess_content, is_avif, is_heif
-from iqa_zoo.data.listing import printable
+from iqa_zoo.data.listing import escape_path
 from iqa_zoo.errors import InputError
 
 LARGEST = 200_000_000  # pixels of an image: 600 MB as an array
@@ -87,13 +87,13 @@ def _read(file: BinaryIO, path: Path) -> NDArray[np.uint8]:
 
 
 def _open_file(path: Path) -> BinaryIO:
-    where = printable(path)
+    where = escape_path(path)
     try:
         mode = os.stat(path).st_mode
         if stat.S_ISREG(mode):
             return path.open("rb")
     except (FileNotFoundError, NotADirectoryError):
-        link = f" (it is a link to {printable(os.readlink(path))})" if path.is_symlink() else ""
+        link = f" (it is a link to {escape_path(os.readlink(path))})" if path.is_symlink() else ""
         raise InputError(f"{where} does not exist{link}") from None
     except OSError as error:
         raise InputError(f"{where} cannot be opened: {error.strerror}") from error
@@ -113,7 +113,7 @@ def _open(file: BinaryIO, path: Path) -> Image.Image:
         file.seek(0)
         first = file.read(64)
     except OSError as error:
-        raise InputError(f"{printable(path)} cannot be read: {error.strerror}") from error
+        raise InputError(f"{escape_path(path)} cannot be read: {error.strerror}") from error
     Image.init()
     if is_heif(first):
         _register_heif()
@@ -129,7 +129,7 @@ def _open(file: BinaryIO, path: Path) -> Image.Image:
             return factory(file, "")  # without a name Pillow does not map the file into memory
         except Exception as error:  # a decoder can fail in any way at damaged data
             failure = failure or (error if each.has_signature else None)
-    where = printable(path)
+    where = escape_path(path)
     if is_heif(first) and "HEIF" not in Image.OPEN:
         raise InputError(f"{where} is HEIF (HEIC); pip install 'iqa-zoo[heif]' to read it")
     if failure is not None:
@@ -159,20 +159,20 @@ def _check(image: Image.Image, path: Path) -> None:
         )
     if image.mode == "F":
         raise InputError(
-            f"{printable(path)} holds floating point samples, whose range is not known; save it with 8 or 16 bits"
+            f"{escape_path(path)} holds floating point samples, whose range is not known; save it with 8 or 16 bits"
         )
     if image.mode == "LAB":
-        raise InputError(f"{printable(path)} holds LAB colour, which is not read; save it as RGB")
+        raise InputError(f"{escape_path(path)} holds LAB colour, which is not read; save it as RGB")
     if not isinstance(image, TiffImagePlugin.TiffImageFile):
         return
     if image.mode == "I":
         raise InputError(
-            f"{printable(path)} holds samples outside 16 bits without a sign, so their range is not known; save it with 8 "
+            f"{escape_path(path)} holds samples outside 16 bits without a sign, so their range is not known; save it with 8 "
             "or 16 bits"
         )
     if image.tag_v2.get(_TIFF_SUBFILE, 0) & 1:
         raise InputError(
-            f"{printable(path)} begins with a reduced copy of its image, as files of camera sensors do; develop it and "
+            f"{escape_path(path)} begins with a reduced copy of its image, as files of camera sensors do; develop it and "
             "save it as PNG"
         )
 
@@ -194,7 +194,7 @@ def _load(image: Image.Image, path: Path) -> Image.Image:
         raise
     except Exception as error:  # as above
         raise InputError(
-            f"{printable(path)}: its EXIF metadata is damaged ({error}), so its orientation is not known; remove it, for "
+            f"{escape_path(path)}: its EXIF metadata is damaged ({error}), so its orientation is not known; remove it, for "
             "example with exiftool -all="
         ) from error
     return image
@@ -202,7 +202,7 @@ def _load(image: Image.Image, path: Path) -> Image.Image:
 
 def _undecodable(path: Path, error: Exception, otherwise: str = "") -> Exception:
     """What to raise for what a decoder raised."""
-    where = printable(path)
+    where = escape_path(path)
     if "MAX_TEXT" in str(error):
         return _LongMetadataError()
     if isinstance(error, Image.DecompressionBombError):
@@ -227,7 +227,7 @@ def _without_metadata(file: BinaryIO) -> BinaryIO:
 
 def _size(image: Image.Image, path: Path) -> str:
     megapixels = image.width * image.height / 10**6
-    return f"{printable(path)} is {image.width}x{image.height} pixels (width x height, {megapixels:.0f} megapixels)"
+    return f"{escape_path(path)} is {image.width}x{image.height} pixels (width x height, {megapixels:.0f} megapixels)"
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:

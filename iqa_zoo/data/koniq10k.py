@@ -9,7 +9,7 @@ from iqa_zoo.data.image_folder import ImageFolder
 from iqa_zoo.data.labels import read_table
 from iqa_zoo.data.layout import find
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.data.release import NOT_STATED, Release, Row, rated_images
+from iqa_zoo.data.release import NOT_STATED, Release, Row, make_rated_images
 from iqa_zoo.errors import InputError
 from iqa_zoo.registry import register_dataset
 
@@ -42,7 +42,7 @@ def koniq10k(root: str | Path, *, folder: str | None = None, subset: bool = Fals
     labels = find_labels(root)
     images = find_images(root, folder, labels)
     rows = [Row(images.find(name), score, part=part) for name, score, part in read_scores(labels)]
-    return rated_images(RELEASE, rows, subset)
+    return make_rated_images(RELEASE, rows, subset)
 
 
 def find_labels(root: str | Path) -> Path:

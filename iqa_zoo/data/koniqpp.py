@@ -9,7 +9,7 @@ from iqa_zoo.data.labels import read_table
 from iqa_zoo.data.layout import find
 from iqa_zoo.data.names import normalize_name
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.data.release import NOT_STATED, Release, Row, rated_images, some
+from iqa_zoo.data.release import NOT_STATED, Release, Row, format_some, make_rated_images
 from iqa_zoo.errors import InputError
 from iqa_zoo.registry import register_dataset
 
@@ -56,5 +56,5 @@ def koniqpp(root: str | Path, *, folder: str | None = None, subset: bool = False
         else:
             without.append(name)
     if without and not subset:
-        raise InputError(f"{defects_file} lacks {len(without)} images of KonIQ-10k: {some(without)}")
-    return rated_images(RELEASE, rows, subset)
+        raise InputError(f"{defects_file} lacks {len(without)} images of KonIQ-10k: {format_some(without)}")
+    return make_rated_images(RELEASE, rows, subset)

@@ -9,7 +9,7 @@ from iqa_zoo.data.labels import read_table
 from iqa_zoo.data.layout import find, find_any
 from iqa_zoo.data.names import normalize_name
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.data.release import NOT_STATED, Release, Row, rated_images
+from iqa_zoo.data.release import NOT_STATED, Release, Row, make_rated_images
 from iqa_zoo.registry import register_dataset
 
 RELEASE = Release(
@@ -54,7 +54,7 @@ def live_fb(root: str | Path, *, subset: bool = False) -> RatedImages:
         path = images.find(file) if images is not None else top / within / file
         part = parts.get(normalize_name(name), "train") if parts else ""
         rows.append(Row(path, line.number("mos", name), part=part))
-    return rated_images(RELEASE, rows, subset)
+    return make_rated_images(RELEASE, rows, subset)
 
 
 def _official_parts(folder: Path) -> dict[str, str]:

@@ -53,7 +53,7 @@ def extract_features(
     """Return the features of a dataset's crops, from the cache where it holds them, computed otherwise.
 
     An image is decoded once and gives all its crops: those that a score is computed from
-    (:func:`iqa_zoo.data.crops.grid_boxes`), not mirrored. A smaller image is enlarged. The key is a hash of the backbone's
+    (:func:`iqa_zoo.data.crops.compute_grid_boxes`), not mirrored. A smaller image is enlarged. The key is a hash of the backbone's
     config, weights, code and kind of device, the images' names and content, the number of crops, the seed and the versions
     of libraries. A cache that is partial or damaged is computed again. Of several processes that want the same features
     one computes them, and the others wait for it.
