@@ -236,7 +236,7 @@ def _format_csv(data: RatedImages, indices: NDArray[np.int64], scores: NDArray[n
 
 
 def _print(args: argparse.Namespace, result: Mapping[str, Any], own: bool) -> None:
-    from iqa_zoo.data.release import some
+    from iqa_zoo.data.release import format_some
 
     of = "all images" if result["part"] == "all" else f"the {result['part']} part of split {result['split']}"
     print(f"{result['dataset']}: {of}, {result['images']} images, {result['crops']} crops each")
@@ -244,7 +244,7 @@ def _print(args: argparse.Namespace, result: Mapping[str, Any], own: bool) -> No
     print(f"{args.model}: trained on {result['trained_on']}{recipe}; {result['direction']}")
     if small := result["enlarged"]:
         size = result["image_size"]
-        named = some([f"{name} ({note})" for name, note in small.items()])
+        named = format_some([f"{name} ({note})" for name, note in small.items()])
         print(f"{len(small)} of {result['images']} images are smaller than the model's {size}x{size} pixels: {named}")
     undefined = result["undefined"]
     console().print(metrics_table({result["part"]: result["metrics"]}, undefined))

@@ -171,7 +171,7 @@ def _split(args: argparse.Namespace, data: RatedImages) -> Split:
 
 
 def _chosen_split(args: argparse.Namespace, data: RatedImages) -> Split:
-    from iqa_zoo.data.release import some
+    from iqa_zoo.data.release import format_some
     from iqa_zoo.data.splits import check_leaks, load_official_split, make_splits
 
     if args.splits is not None:
@@ -182,7 +182,7 @@ def _chosen_split(args: argparse.Namespace, data: RatedImages) -> Split:
     if args.official:
         split = load_official_split(data, fraction, args.split_seed or 0, groups)
         if leaks := check_leaks(data, split):
-            raise InputError(f"{data.name}: the official split leaks: {some(leaks)}")
+            raise InputError(f"{data.name}: the official split leaks: {format_some(leaks)}")
         for leak in check_leaks(data, split, alike.pairs if alike else ()):
             if _is_first():
                 print(f"iqa-zoo: warning: the official split: {leak}", file=sys.stderr)

@@ -46,19 +46,19 @@ def koniq10k(root: str | Path, *, folder: str | None = None, subset: bool = Fals
 
 
 def find_labels(root: str | Path) -> Path:
-    """The label file of KonIQ-10k, the one with the official split first."""
+    """Find the label file of KonIQ-10k, preferring the one with the official split."""
     names = ("koniq10k_distributions_sets.csv", "koniq10k_scores_and_distributions.csv")
     return find(root, RELEASE, *names, what="the label file")
 
 
 def find_images(root: str | Path, folder: str | None, labels: Path) -> ImageFolder:
-    """The images of KonIQ-10k, the larger ones first, or those of a named folder."""
+    """Find the images of KonIQ-10k, in a named folder or preferring the larger ones."""
     folders = [folder] if folder else ["1024x768", "512x384"]
     return ImageFolder(find(root, RELEASE, *folders, what="the image folder", beside=labels))
 
 
 def read_scores(labels: Path) -> Iterator[tuple[str, float, str]]:
-    """Image name, score and official part ("" where the label file has none) of each KonIQ-10k image."""
+    """Read name, score and official part ("" if there is none) of each KonIQ-10k image."""
     if labels.name.casefold() != "koniq10k_distributions_sets.csv":
         for line in read_table(labels, ("image_name", "mos_zscore")):
             name = line.text("image_name")

@@ -19,7 +19,7 @@ RELEASE = Release(
     licence="use, copy, modify and distribute for any purpose with the copyright notice; cite the authors",
     source="https://live.ece.utexas.edu/research/ChallengeDB/",
 )
-# The first seven images were shown to people to practise on; the papers leave them out.
+# The first seven images are training examples for the raters; papers leave them out.
 PRACTICE = 7
 
 

@@ -59,7 +59,7 @@ def make_splits(
     (8, 2, 0)
     """
     if count < 1:
-        raise InputError(f"{data.name}: {count} splits were asked for; ask for at least 1")
+        raise InputError(f"{data.name}: count is {count}; give at least 1 split")
     if not 0 < test_fraction < 1:
         raise InputError(f"{data.name}: test_fraction is {test_fraction}; give a share between 0 and 1, such as 0.2")
     groups = _check_groups(groups, data)
