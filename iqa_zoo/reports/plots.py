@@ -1,4 +1,4 @@
-"""Plots of studies: colours that colour-blind readers can tell apart, axes with units, how many images and splits."""
+"""Plots of studies, with colours for colour-blind readers and axes with units."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class Interval:
 
 
 def plot_forest(groups: Mapping[str, Mapping[str, Interval]], *, title: str, label: str) -> Figure:
-    """Intervals in rows, a colour and marker for each group, against a line at zero.
+    """Plot intervals in rows against a line at zero, with a colour and marker for each group.
 
     Args:
-        groups: by group and row; a row may be missing in a group.
-        title: what and on what, with the number of images and splits.
-        label: of the axis, with its unit.
+        groups: intervals by group and row; rows may be missing.
+        title: subject and dataset, with the number of images and splits.
+        label: axis label with unit.
     """
     rows = list(dict.fromkeys(row for group in groups.values() for row in group))
     with rc_context(STYLE):
@@ -75,9 +75,9 @@ def plot_curves(
     log: bool = False,
     apart: float = 0.0,
 ) -> Figure:
-    """Lines with error bars, one a series: (x, value with interval).
+    """Plot one line with error bars per series of (x, interval).
 
-    ``apart`` moves each series from the next by so much of the axis, where their bars would cover one another.
+    ``apart`` shifts each series by a share of the axis, so that bars do not overlap.
     """
     with rc_context(STYLE):
         figure = Figure(figsize=(6, 4), layout="constrained")
@@ -90,7 +90,7 @@ def plot_curves(
 def plot_panels(
     many: Mapping[str, Mapping[str, Sequence[tuple[float, Interval]]]], *, title: str, y_label: str, log: bool = False
 ) -> Figure:
-    """Several plots of :func:`curves` beside one another with one y axis, named by their x label."""
+    """Plot several panels of :func:`plot_curves` with a shared y axis, named by their x label."""
     columns = min(3, len(many))
     rows = -(-len(many) // columns)
     with rc_context(STYLE):
@@ -135,7 +135,7 @@ def draw_curves(
 def plot_matrix(
     values: Sequence[Sequence[float | None]], rows: Sequence[str], columns: Sequence[str], *, title: str, label: str
 ) -> Figure:
-    """Numbers as coloured cells with the number in each; None is a grey cell."""
+    """Plot numbers as coloured cells with text; None is a grey cell."""
     array = np.array([[np.nan if value is None else value for value in row] for row in values], dtype=float)
     with rc_context(STYLE):
         width, height = 2.8 + 0.75 * len(columns), 1.6 + 0.32 * len(rows)
@@ -166,13 +166,13 @@ def plot_layouts(
     title: str,
     label: str,
 ) -> Figure:
-    """Layouts in two dimensions beside one another: a colour and marker for each class, or a colour scale of numbers.
+    """Plot two-dimensional layouts side by side, coloured by class or by number.
 
     Args:
-        many: by title, a pair of coordinates for each point. The axes have no unit and are not drawn.
-        colours: the class of each point, or a number, the same for every panel.
-        title: what and on what, with the number of images.
-        label: of the numbers, with their unit.
+        many: coordinates of each point, by panel title. Axes are not drawn.
+        colours: class or number of each point, the same for every panel.
+        title: subject and dataset, with the number of images.
+        label: label of the numbers with unit.
     """
     columns = min(2, len(many))
     rows = -(-len(many) // columns)
@@ -186,9 +186,14 @@ def plot_layouts(
             place = np.array(layout)
             if kinds:
                 for k, kind in enumerate(kinds):
-                    mine = place[[colour == kind for colour in colours]]
+                    members = place[[colour == kind for colour in colours]]
                     axes.scatter(
-                        *mine.T, s=9, color=COLOURS[k % 7], marker=MARKERS[(k + k // 7) % 7], linewidths=0, label=kind
+                        *members.T,
+                        s=9,
+                        color=COLOURS[k % 7],
+                        marker=MARKERS[(k + k // 7) % 7],
+                        linewidths=0,
+                        label=kind,
                     )
             else:
                 shown = axes.scatter(*place.T, s=9, c=colours, cmap="cividis", linewidths=0)
@@ -214,11 +219,10 @@ def plot_pareto(
     y_label: str,
     apart: float = 0.0,
 ) -> Figure:
-    """Named points by series: (cost, value with interval), cost on a log axis, and the front of what nothing beats.
+    """Plot named points by series, (cost, interval) with cost on a log axis, and their Pareto front.
 
-    A point is on the front where no other has at least its value at no more than its cost. A name that several series
-    have is written once, above the highest of its points; ``apart`` moves each series from the next by so much of the
-    axis, where their bars would cover one another.
+    A name shared by several series is written once, above its highest point. ``apart`` shifts each series by a share of the
+    axis, so that bars do not overlap.
     """
     costs = [cost for series in points.values() for cost, _ in series.values()]
     factor = (max(costs) / min(costs)) ** apart
@@ -254,7 +258,7 @@ def plot_pareto(
 
 
 def find_pareto_front(costs: Sequence[float], values: Sequence[float]) -> list[int]:
-    """Positions of the points that no other beats (at least as good, at no more cost, better in one), by cost.
+    """Find the positions of the points that are not dominated, by cost.
 
     >>> find_pareto_front([1, 2, 3, 2], [0.5, 0.7, 0.6, 0.6])
     [0, 1]
@@ -267,7 +271,7 @@ def find_pareto_front(costs: Sequence[float], values: Sequence[float]) -> list[i
 
 
 def write_figure(figure: Figure, path: Path) -> None:
-    """Write a figure in the format that the file's ending names; an SVG has no date in it.
+    """Write a figure in the format given by the file suffix; SVG files contain no date.
 
     Raises:
         InputError: the file cannot be written.
