@@ -152,7 +152,7 @@ def identify_libraries() -> dict[str, str]:
     from PIL import features
 
     codecs = {f"Pillow {name}": str(features.version(name)) for name in CODECS if features.version(name)}
-    return {"python": platform.python_find_version(), **{name: _find_version(name) for name in LIBRARIES}, **codecs}
+    return {"python": platform.python_version(), **{name: _find_version(name) for name in LIBRARIES}, **codecs}
 
 
 def describe_origin(modules: Iterable[str]) -> dict[str, Any]:
