@@ -10,7 +10,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from iqa_zoo.budgets.budget import Budget, format_latency, format_moved
+from iqa_zoo.budgets.budget import SIZES, Budget, format_latency, format_moved
 from iqa_zoo.budgets.formulas import FORMULAS, format_operator
 from iqa_zoo.budgets.front import FrontPoint
 from iqa_zoo.budgets.measure import measure_budget
@@ -31,14 +31,7 @@ def measure_budgets(cfgs: Iterable[str | Path | Mapping[str, Any]], image_size: 
 def list_budget_rows(budgets: Mapping[str, Budget]) -> list[dict[str, Any]]:
     """List one row for each slot of each model, then its decoder and the whole."""
     return [
-        {
-            "model": name,
-            "part": part,
-            "params": budget.params,
-            "trainable_params": budget.trainable_params,
-            "active_params": budget.active_params,
-            "macs": budget.macs,
-        }
+        {"model": name, "part": part} | {size: getattr(budget, size) for size in SIZES}
         for name, whole in budgets.items()
         for part, budget in {**whole.by_slot, "decoder": whole.decoder, "whole": whole}.items()
     ]
@@ -56,7 +49,7 @@ def make_budget_table(budgets: Mapping[str, Budget]) -> Table:
         table.add_row(
             row["model"] if row["model"] != last else "",
             row["part"],
-            *(f"{row[size] / 1e6:,.3f}" for size in ("params", "trainable_params", "active_params", "macs")),
+            *(f"{row[size] / 1e6:,.3f}" for size in SIZES),
             style="bold" if row["part"] in ("decoder", "whole") else "",
             end_section=row["part"] == "whole",
         )

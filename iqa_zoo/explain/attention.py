@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from iqa_zoo.contracts import TokenGrid
 from iqa_zoo.explain.observation import Observation
 
+Attention = Mapping[str, NDArray[np.float64]]  # weights_NL by config path of the block
+
 EVEN = 0.98  # share of effective tokens from which attention counts as even
 
 
@@ -34,12 +36,8 @@ def compute_attention_distance(first_NL: NDArray[np.float64], second_NL: NDArray
     return distance_N
 
 
-def assess_attention(attention: Mapping[str, NDArray[np.float64]]) -> list[Observation]:
-    """Report how many tokens the queries of each block attend to, with a warning where attention is even.
-
-    Args:
-        attention: weights_NL by config path of the block.
-    """
+def assess_attention(attention: Attention) -> list[Observation]:
+    """Report how many tokens the queries of each block attend to, with a warning where attention is even."""
     observations = []
     for path, weights_NL in attention.items():
         tokens, widths_N = weights_NL.shape[1], compute_effective_tokens(weights_NL)
@@ -53,7 +51,7 @@ def assess_attention(attention: Mapping[str, NDArray[np.float64]]) -> list[Obser
     return observations
 
 
-def explain_missing_map(attention: Mapping[str, NDArray[np.float64]], grid: TokenGrid | None) -> list[Observation]:
+def explain_missing_map(attention: Attention, grid: TokenGrid | None) -> list[Observation]:
     """Say why there is no attention map; empty where there is one."""
     if not attention:
         return [Observation("no attention", "No block of this model reports its attention: no attention map")]

@@ -17,7 +17,11 @@ from iqa_zoo.explain.attention import explain_missing_map
 from iqa_zoo.explain.crop import centre_crop
 from iqa_zoo.explain.image import find_token_grid, run_details
 from iqa_zoo.explain.observation import Observation
-from iqa_zoo.explain.query_similarity import assess_query_similarity, average_pairs, compute_query_similarity
+from iqa_zoo.explain.query_similarity import (
+    assess_query_similarity,
+    compute_query_similarity,
+    summarize_query_similarity,
+)
 from iqa_zoo.explain.routing import NO_EXPERTS, ExpertRouting, assess_routing, collect_routing
 from iqa_zoo.inference.scorer import Scorer
 
@@ -149,11 +153,7 @@ def summarize_dataset(
     return {
         "images": len(explanation.names),
         "score_by_query": {"mean": explanation.score_IN.mean(0).tolist(), "sd": explanation.score_IN.std(0).tolist()},
-        "queries": {
-            "cosine": explanation.cosine_NN.tolist(),
-            "mean_cosine": average_pairs(explanation.cosine_NN),
-            "mean_cosine_before_the_first_block": average_pairs(explanation.before_NN),
-        },
+        "queries": summarize_query_similarity(explanation.cosine_NN, explanation.before_NN),
         "grid": None if explanation.grid is None else vars(explanation.grid),
         "mean_attention": {path: weights_NL.tolist() for path, weights_NL in explanation.attention.items()},
         "routing": [

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from iqa_zoo.explain.adjacency import Adjacency
 from iqa_zoo.explain.dataset import DatasetExplanation, sort_groups
-from iqa_zoo.explain.drawing import DIVERGING, SHOWN, draw_attention, draw_matrix, pick_evenly, span_min_to_max
+from iqa_zoo.explain.drawing import DIVERGING, SHOWN, draw_attention_row, draw_matrix, pick_evenly, set_heading
 from iqa_zoo.explain.image_figure import BLOCKS, PANEL
 from iqa_zoo.explain.query_similarity import average_pairs
 from iqa_zoo.reports.plots import COLOURS, STYLE
@@ -52,7 +52,7 @@ def _draw_routing(explanation: DatasetExplanation, title: str) -> Figure:
     experts = max(routing.num_experts for routing in explanation.routing)
     width = 2.6 + count * max(2.2, 0.6 * experts)
     figure = Figure(figsize=(max(width, 6.5), 1.5 + 0.3 * len(groups)), layout="constrained")
-    figure.suptitle(f"{title}: expert load by group of images", x=0.01, ha="left", fontsize=10)
+    set_heading(figure, f"{title}: expert load by group of images")
     axes: Any = figure.subplots(1, count, squeeze=False, sharey=True)
     for panel, routing in zip(axes[0], explanation.routing, strict=True):
         loads = np.array([routing.select(images).load_E for images in groups.values()])
@@ -81,7 +81,7 @@ def _draw_adjacencies(adjacencies: list[Adjacency], title: str) -> Figure:
     paths = list(dict.fromkeys(adjacency.path for adjacency in adjacencies))
     layers = max(adjacency.layer for adjacency in adjacencies) + 1
     figure = Figure(figsize=(1.4 + 2.9 * layers, 0.9 + 1.45 * len(paths)), layout="constrained")
-    figure.suptitle(f"{title}: adjacency of the queries, the same for every image", x=0.01, ha="left", fontsize=10)
+    set_heading(figure, f"{title}: adjacency of the queries, the same for every image")
     axes: Any = figure.subplots(len(paths), 2 * layers, squeeze=False)
     low = min(0.0, *(float(adjacency.now_NN.min()) for adjacency in adjacencies))
     high = max(float(adjacency.now_NN.max()) for adjacency in adjacencies)
@@ -124,11 +124,8 @@ def _draw_similarity(explanation: DatasetExplanation, title: str) -> Figure:
     axes.set_aspect("equal")
     axes.set_xlabel("query")
     axes.set_ylabel("query")
-    figure.suptitle(
-        f"{title}:\nqueries that enter the head, mean over pairs {average_pairs(explanation.cosine_NN):.4f}",
-        x=0.01,
-        ha="left",
-        fontsize=10,
+    set_heading(
+        figure, f"{title}:\nqueries that enter the head, mean over pairs {average_pairs(explanation.cosine_NN):.4f}"
     )
     figure.colorbar(shown, label="cosine, mean over images")
     return figure
@@ -143,26 +140,15 @@ def _draw_attention(explanation: DatasetExplanation, title: str) -> Figure:
     figure = Figure(figsize=(max(7.0, size[0]), size[1]), layout="constrained")
     grid = explanation.grid
     even = 100 / (grid.rows * grid.columns)
-    figure.suptitle(
+    set_heading(
+        figure,
         f"{title}: mean attention over\nthe {grid.rows}x{grid.columns} memory tokens ({grid.source}); "
         f"{even:.3g} % each if even; colours span each row's minimum to maximum",
-        x=0.01,
-        ha="left",
-        fontsize=10,
     )
     axes: Any = figure.subplots(len(paths), queries + 1, squeeze=False)
     for row, path in zip(axes, paths, strict=True):
-        weights_NL = explanation.attention[path]
-        titles = (
-            ["mean of queries", *(f"query {n + 1}" for n in range(queries))]
-            if path == paths[0]
-            else [""] * (queries + 1)
-        )
-        span = span_min_to_max(weights_NL)
-        for panel, weights_L, text in zip(row, [weights_NL.mean(0), *weights_NL], titles, strict=False):
-            shown = draw_attention(panel, weights_L.reshape(grid.rows, grid.columns), span, title=text)
-        row[0].set_ylabel(path, fontsize=8)
-        figure.colorbar(shown, ax=list(row), label="% of attention", shrink=0.9, pad=0.01).ax.tick_params(labelsize=7)
+        titles = ["mean of queries", *(f"query {n + 1}" for n in range(queries))] if path == paths[0] else []
+        draw_attention_row(figure, row, explanation.attention[path], grid, path, titles)
     return figure
 
 

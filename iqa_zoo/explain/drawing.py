@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
+
+from iqa_zoo.contracts import TokenGrid
 
 COLOURS = "cividis"
 DIVERGING = "PuOr"
@@ -55,6 +58,28 @@ def draw_attention(
     return shown
 
 
+def draw_attention_row(
+    part: Any,
+    row: Any,
+    weights_NL: NDArray[np.float64],
+    grid: TokenGrid,
+    name: str,
+    titles: Sequence[str] = (),
+    under_HW: NDArray[np.float64] | None = None,
+) -> None:
+    """Draw the mean of the queries and each query as one row of a figure, with a common colour scale."""
+    span = span_min_to_max(weights_NL) if under_HW is None else span_from_zero(weights_NL)
+    for axes, weights_L, title in zip(row, [weights_NL.mean(0), *weights_NL], titles or [""] * len(row), strict=False):
+        shown = draw_attention(axes, weights_L.reshape(grid.rows, grid.columns), span, under_HW=under_HW, title=title)
+    row[0].set_ylabel(name, fontsize=8)
+    part.colorbar(shown, ax=list(row), label="% of attention", shrink=0.9, pad=0.01).ax.tick_params(labelsize=7)
+
+
+def set_heading(part: Any, text: str, size: int = 10) -> None:
+    """Set the title of a figure or subfigure, aligned left."""
+    part.suptitle(text, x=0.01, ha="left", fontsize=size)
+
+
 def span_from_zero(weights_NL: NDArray[np.float64]) -> tuple[float, float]:
     """Span from 0 to the maximum in percent, at least twice an even share, so that even attention is mid-scale.
 
@@ -79,10 +104,9 @@ def draw_matrix(
     rows: Sequence[str] | None = None,
     columns: Sequence[str] | None = None,
     form: str = ".2f",
-    cmap: str = COLOURS,
 ) -> AxesImage:
     """Draw a matrix as coloured cells, with numbers if there are few columns."""
-    shown = axes.imshow(values, cmap=cmap, vmin=low, vmax=high, aspect="auto")
+    shown = axes.imshow(values, cmap=COLOURS, vmin=low, vmax=high, aspect="auto")
     if max(values.shape[1], 1) <= NUMBERED:
         for (i, j), value in np.ndenumerate(values):
             red, green, blue, _ = shown.to_rgba(np.array([value]))[0]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from iqa_zoo.contracts import QualityOutput, TokenGrid
 from iqa_zoo.explain.attention import (
+    Attention,
     assess_attention,
     compute_attention_distance,
     compute_effective_tokens,
@@ -20,7 +21,11 @@ from iqa_zoo.explain.attention import (
 )
 from iqa_zoo.explain.crop import CentreCrop
 from iqa_zoo.explain.observation import Observation
-from iqa_zoo.explain.query_similarity import assess_query_similarity, average_pairs, compute_query_similarity
+from iqa_zoo.explain.query_similarity import (
+    assess_query_similarity,
+    compute_query_similarity,
+    summarize_query_similarity,
+)
 from iqa_zoo.explain.routing import NO_EXPERTS, ExpertRouting, collect_routing, format_experts
 from iqa_zoo.inference.predict import score_image
 from iqa_zoo.inference.scorer import Scorer, in_eval_mode
@@ -125,7 +130,7 @@ def assess_image(explanation: ImageExplanation) -> list[Observation]:
 def summarize_image(
     path: Path,
     explanation: ImageExplanation,
-    snapshots: Mapping[str, Mapping[str, NDArray[np.float64]]],
+    snapshots: Mapping[str, Attention],
     observations: list[Observation],
 ) -> dict[str, Any]:
     """Summarize the figure of an image as JSON-ready data, with queries and experts in order."""
@@ -134,19 +139,10 @@ def summarize_image(
         "image": str(path),
         "score": explanation.score,
         "crops": explanation.crops,
-        "crop": {
-            "top": crop.top,
-            "left": crop.left,
-            "size": crop.size,
-            "note": crop.note,
-            "score": explanation.crop_score,
-        },
+        "crop": {name: getattr(crop, name) for name in ("top", "left", "size", "note")}
+        | {"score": explanation.crop_score},
         "score_by_query": explanation.score_N.tolist(),
-        "queries": {
-            "cosine": explanation.cosine_NN.tolist(),
-            "mean_cosine": average_pairs(explanation.cosine_NN),
-            "mean_cosine_before_the_first_block": average_pairs(explanation.before_NN),
-        },
+        "queries": summarize_query_similarity(explanation.cosine_NN, explanation.before_NN),
         "grid": None if explanation.grid is None else vars(explanation.grid),
         "attention": {
             block: {

@@ -10,19 +10,17 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Rectangle
-from numpy.typing import NDArray
 
 from iqa_zoo.contracts import TokenGrid
-from iqa_zoo.explain.attention import compute_attention_distance
+from iqa_zoo.explain.attention import Attention, compute_attention_distance
 from iqa_zoo.explain.drawing import (
     SHOWN,
     compute_luma,
-    draw_attention,
+    draw_attention_row,
     draw_matrix,
     pick_evenly,
     remove_frame,
-    span_from_zero,
-    span_min_to_max,
+    set_heading,
 )
 from iqa_zoo.explain.image import ImageExplanation
 from iqa_zoo.explain.observation import Observation
@@ -35,7 +33,7 @@ PANEL = 1.35  # side in inches
 def draw_image_figure(
     name: str,
     explanation: ImageExplanation,
-    snapshots: Mapping[str, Mapping[str, NDArray[np.float64]]],
+    snapshots: Mapping[str, Attention],
     observations: list[Observation],
     label: str,
 ) -> Figure:
@@ -60,12 +58,8 @@ def draw_image_figure(
     with rc_context(STYLE):
         width = max(9.0, 1.3 + PANEL * (queries + 1))
         figure = Figure(figsize=(width, 0.4 + sum(heights)), layout="constrained")
-        figure.suptitle(
-            f"{name}: {label} {explanation.score:.4f} predicted ({_format_crops(explanation)})",
-            x=0.01,
-            ha="left",
-            fontsize=11,
-        )
+        crops = f"mean of {explanation.crops} crops; the crop shown: {explanation.crop_score:.4f}"
+        set_heading(figure, f"{name}: {label} {explanation.score:.4f} predicted ({crops})", 11)
         parts = _as_list(figure.subfigures(len(heights), 1, height_ratios=heights))
         _draw_summary(parts[0], explanation, label)
         if rows and explanation.grid is not None:
@@ -73,10 +67,6 @@ def draw_image_figure(
             _draw_training(parts[2], explanation, snapshots, queries, explanation.grid)
         parts[-1].text(0.01, 0.98, "\n".join(foot), fontsize=8, va="top")
     return figure
-
-
-def _format_crops(explanation: ImageExplanation) -> str:
-    return f"mean of {explanation.crops} crops; the crop shown: {explanation.crop_score:.4f}"
 
 
 def _as_list(made: Any) -> list[Any]:
@@ -121,64 +111,41 @@ def _draw_summary(part: SubFigure, explanation: ImageExplanation, label: str) ->
 def _draw_overlays(
     part: SubFigure, explanation: ImageExplanation, rows: list[str], queries: int, grid: TokenGrid
 ) -> None:
-    part.suptitle(
+    set_heading(
+        part,
         f"Attention over the {grid.rows}x{grid.columns} memory tokens ({grid.source}), mean over heads; "
         f"{100 / (grid.rows * grid.columns):.3g} % each if even",
-        x=0.01,
-        ha="left",
-        fontsize=9,
+        9,
     )
     axes: Any = part.subplots(len(rows), queries + 1, squeeze=False)
     under_HW = compute_luma(explanation.crop.pixels_HWC)
     for row, path in zip(axes, rows, strict=True):
         first = path == rows[0]
         titles = ["mean of queries", *(f"query {n + 1}: {explanation.score_N[n]:.4g}" for n in range(queries))]
-        _draw_row(part, row, explanation.attention[path], grid, path, titles if first else [], under_HW)
+        draw_attention_row(part, row, explanation.attention[path], grid, path, titles if first else [], under_HW)
 
 
 def _draw_training(
     part: SubFigure,
     explanation: ImageExplanation,
-    snapshots: Mapping[str, Mapping[str, NDArray[np.float64]]],
+    snapshots: Mapping[str, Attention],
     queries: int,
     grid: TokenGrid,
 ) -> None:
     path = list(explanation.attention)[-1]
-    part.suptitle(
+    set_heading(
+        part,
         f"{path} during training. Titles: total variation distance to the selected weights; colours span each row's "
         "minimum to maximum",
-        x=0.01,
-        ha="left",
-        fontsize=9,
+        9,
     )
-    shown = {
-        **{name: blocks[path] for name, blocks in snapshots.items()},
-        "selected weights": explanation.attention[path],
-    }
+    selected_NL = explanation.attention[path]
+    shown = {**{name: blocks[path] for name, blocks in snapshots.items()}, "selected weights": selected_NL}
     axes: Any = part.subplots(len(shown), queries + 1, squeeze=False)
     for row, (name, weights_NL) in zip(axes, shown.items(), strict=True):
-        moved_N = compute_attention_distance(weights_NL, explanation.attention[path])
+        moved_N = compute_attention_distance(weights_NL, selected_NL)
         titles = [f"{moved:.1%}" for moved in [moved_N.mean(), *moved_N[:queries]]] if name in snapshots else []
-        _draw_row(part, row, weights_NL, grid, textwrap.fill(name, 18), titles, None)
-
-
-def _draw_row(
-    part: SubFigure,
-    row: Any,
-    weights_NL: NDArray[np.float64],
-    grid: TokenGrid,
-    name: str,
-    titles: list[str],
-    under_HW: NDArray[np.float64] | None,
-) -> None:
-    panels = [weights_NL.mean(0), *weights_NL]
-    span = span_min_to_max(weights_NL) if under_HW is None else span_from_zero(weights_NL)
-    for k, (axes, weights_L) in enumerate(zip(row, panels, strict=False)):
-        weights_HW = weights_L.reshape(grid.rows, grid.columns)
-        title = titles[k] if k < len(titles) else ""
-        shown = draw_attention(axes, weights_HW, span, under_HW=under_HW, title=title)
-    row[0].set_ylabel(name, fontsize=8)
-    part.colorbar(shown, ax=list(row), label="% of attention", shrink=0.9, pad=0.01).ax.tick_params(labelsize=7)
+        draw_attention_row(part, row, weights_NL, grid, textwrap.fill(name, 18), titles)
 
 
 def _format_foot(

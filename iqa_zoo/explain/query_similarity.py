@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
@@ -34,6 +36,15 @@ def average_pairs(cosine_NN: NDArray[np.float64]) -> float | None:
     if count < 2:
         return None
     return float(cosine_NN[~np.eye(count, dtype=bool)].mean())
+
+
+def summarize_query_similarity(cosine_NN: NDArray[np.float64], before_NN: NDArray[np.float64]) -> dict[str, Any]:
+    """Summarize the similarity of the queries that enter the head, and the first block, as JSON-ready data."""
+    return {
+        "cosine": cosine_NN.tolist(),
+        "mean_cosine": average_pairs(cosine_NN),
+        "mean_cosine_before_the_first_block": average_pairs(before_NN),
+    }
 
 
 def assess_query_similarity(cosine_NN: NDArray[np.float64], before_NN: NDArray[np.float64]) -> Observation:

@@ -51,19 +51,22 @@ def plot_forest(groups: Mapping[str, Mapping[str, Interval]], *, title: str, lab
         for k, (name, group) in enumerate(groups.items()):
             shift = (k - (len(groups) - 1) / 2) * 0.26 if len(rows) < sum(map(len, groups.values())) else 0
             y = [rows.index(row) + shift for row in group]
-            _intervals(axes, list(group.values()), y, k, name)
+            _draw_intervals(axes, y, list(group.values()), k, name, along="x", linewidth=1.2)
         axes.set_yticks(range(len(rows)), rows)
         axes.set_ylim(len(rows) - 0.4, -0.6)
         _finish(axes, title, label, "", len(groups) > 1)
     return figure
 
 
-def _intervals(axes: Axes, values: Sequence[Interval], y: Sequence[float], k: int, name: str) -> None:
-    x = np.array([v.value for v in values])
-    spread = np.abs(np.array([[v.low, v.high] for v in values]).T - x)
-    axes.errorbar(
-        x, y, xerr=spread, fmt=MARKERS[k % 7], color=COLOURS[k % 7], label=name, capsize=2, markersize=5, linewidth=1.2
-    )
+def _draw_intervals(
+    axes: Axes, x: Sequence[float], values: Sequence[Interval], k: int, name: str, *, along: str = "y", **style: Any
+) -> None:
+    """Draw the intervals of series ``k`` at x along the y axis, or swapped."""
+    middle = np.array([v.value for v in values])
+    error = np.abs(np.array([[v.low, v.high] for v in values]).T - middle)
+    at: dict[str, Any] = {"x": x, "y": middle} if along == "y" else {"x": middle, "y": x}
+    style = {"fmt": MARKERS[k % 7], "color": COLOURS[k % 7], "label": name, "capsize": 2, "markersize": 5, **style}
+    axes.errorbar(**at, **{f"{along}err": error}, **style)
 
 
 def plot_curves(
@@ -92,12 +95,8 @@ def plot_panels(
 ) -> Figure:
     """Plot several panels of :func:`plot_curves` with a shared y axis, named by their x label."""
     columns = min(3, len(many))
-    rows = -(-len(many) // columns)
     with rc_context(STYLE):
-        figure = Figure(figsize=(3.2 * columns, 0.5 + 2.6 * rows), layout="constrained")
-        grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
-        for axes in grid.flat[len(many) :]:
-            axes.set_visible(False)
+        figure, grid = _make_grid(len(many), columns, (3.2 * columns, 0.5), 2.6, sharey=True)
         for i, (axes, (x_label, series)) in enumerate(zip(grid.flat, many.items(), strict=False)):
             draw_curves(axes, series, log=log)
             _finish(axes, "", x_label, y_label if i % columns == 0 else "", i == 0 and len(series) > 1)
@@ -112,19 +111,7 @@ def draw_curves(
     step = apart * (values[-1] - values[0]) if values else 0.0
     for k, (name, points) in enumerate(series.items()):
         x = [point[0] + (k - (len(series) - 1) / 2) * step for point in points]
-        y = np.array([point[1].value for point in points])
-        spread = np.abs(np.array([[point[1].low, point[1].high] for point in points]).T - y)
-        axes.errorbar(
-            x,
-            y,
-            yerr=spread,
-            fmt=f"{MARKERS[k % 7]}-",
-            color=COLOURS[k % 7],
-            label=name,
-            capsize=2,
-            markersize=5,
-            linewidth=1.2,
-        )
+        _draw_intervals(axes, x, [value for _, value in points], k, name, fmt=f"{MARKERS[k % 7]}-", linewidth=1.2)
     if log:
         axes.set_xscale("log", base=2)
     if len(values) <= 8:
@@ -175,13 +162,9 @@ def plot_layouts(
         label: label of the numbers with unit.
     """
     columns = min(2, len(many))
-    rows = -(-len(many) // columns)
     kinds = sorted({colour for colour in colours if isinstance(colour, str)})
     with rc_context(STYLE):
-        figure = Figure(figsize=(4.2 * columns + 1, 0.6 + 3.6 * rows), layout="constrained")
-        grid = figure.subplots(rows, columns, squeeze=False)
-        for axes in grid.flat[len(many) :]:
-            axes.set_visible(False)
+        figure, grid = _make_grid(len(many), columns, (4.2 * columns + 1, 0.6), 3.6)
         for axes, (name, layout) in zip(grid.flat, many.items(), strict=False):
             place = np.array(layout)
             if kinds:
@@ -237,11 +220,8 @@ def plot_pareto(
         axes.set_xscale("log")
         axes.margins(x=0.12, y=0.08)
         for k, (name, series) in enumerate(drawn.items()):
-            y = np.array([value.value for _, value in series.values()])
-            spread = np.abs(np.array([[value.low, value.high] for _, value in series.values()]).T - y)
-            x = [cost for cost, _ in series.values()]
-            axes.errorbar(
-                x, y, yerr=spread, fmt=MARKERS[k % 7], color=COLOURS[k % 7], label=name, capsize=2, markersize=5
+            _draw_intervals(
+                axes, [cost for cost, _ in series.values()], [value for _, value in series.values()], k, name
             )
         for text in dict.fromkeys(text for series in points.values() for text in series):
             places = [series[text] for series in points.values() if text in series]
@@ -280,6 +260,18 @@ def write_figure(figure: Figure, path: Path) -> None:
     with rc_context(STYLE):
         figure.savefig(drawn, format=kind, metadata={"Date": None} if kind == "svg" else None)
     write_bytes(path, drawn.getvalue())
+
+
+def _make_grid(
+    count: int, columns: int, size: tuple[float, float], row_height: float, sharey: bool = False
+) -> tuple[Figure, Any]:
+    """Make a figure with ``count`` panels in rows; ``size`` is its size without the rows."""
+    rows = -(-count // columns)
+    figure = Figure(figsize=(size[0], size[1] + row_height * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, sharey=sharey, squeeze=False)
+    for axes in grid.flat[count:]:
+        axes.set_visible(False)
+    return figure, grid
 
 
 def _finish(axes: Axes, title: str, x_label: str, y_label: str, legend: bool) -> None:

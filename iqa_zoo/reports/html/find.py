@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from iqa_zoo.data.loading import DataSource, load_dataset
+from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import IqaZooError
 from iqa_zoo.reports.html.pictures import Pictures
 
@@ -21,14 +22,19 @@ def find_images(name: str, sources: Sequence[DataSource]) -> Pictures:
         name: name of the dataset in the results.
         sources: candidate data sources.
     """
+    data, note = load_source(name, sources)
+    return Pictures({} if data is None else dict(zip(data.names, data.paths, strict=True)), note)
+
+
+def load_source(name: str, sources: Sequence[DataSource]) -> tuple[RatedImages | None, str]:
+    """Load the dataset ``name`` from its source, or return a note on why it is missing."""
     source = choose_source(name, sources)
     if source is None:
-        return Pictures({}, GIVE)
+        return None, GIVE
     try:
-        data = load_dataset(source)
+        return load_dataset(source), ""
     except IqaZooError as error:
-        return Pictures({}, f"No images are shown, because the dataset cannot be loaded: {error}")
-    return Pictures(dict(zip(data.names, data.paths, strict=True)))
+        return None, f"No images are shown, because the dataset cannot be loaded: {error}"
 
 
 def check_names(pictures: Pictures, mos: Mapping[str, Any], name: str) -> Pictures:

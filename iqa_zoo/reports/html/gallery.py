@@ -13,7 +13,7 @@ from iqa_zoo.reports.html.extremes import Row, find_disagreements, find_worst_er
 from iqa_zoo.reports.html.pictures import Pictures
 from iqa_zoo.reports.html.predictions import Predictions
 from iqa_zoo.reports.html.scatter import Scatter, choose_images, make_scatters
-from iqa_zoo.reports.html.tables import TableView, make_view
+from iqa_zoo.reports.html.tables import MOST_ROWS, TableView, make_view
 from iqa_zoo.reports.table import Table
 
 MOST_MODELS = 6
@@ -92,19 +92,19 @@ def _collect_points(
     return points, note if spent else ""
 
 
-def make_image_table(predictions: Predictions, models: Sequence[str], most: int = 1000) -> Table:
-    """Make a table of images with label and scores, largest errors first, with at most ``most`` rows."""
+def make_image_table(predictions: Predictions, models: Sequence[str]) -> Table:
+    """Make a table of images with label and scores, largest errors first, with at most ``MOST_ROWS`` rows."""
     largest_I = _compute_largest_errors(predictions, models)
     order = np.argsort(-largest_I, kind="stable")
     rows = []
-    for i in order[:most]:
+    for i in order[:MOST_ROWS]:
         scores = [predictions.scores[model][i] for model in models]
         cells = ["-" if np.isnan(score) else f"{score:.1f}" for score in scores]
         rows.append([predictions.names[i], f"{predictions.mos_I[i]:.1f}", *cells, f"{largest_I[i]:.1f}"])
     notes = ["Largest error: of any model shown, in label units."]
-    if len(order) > most:
+    if len(order) > MOST_ROWS:
         notes.append(
-            f"The {most} images with the largest errors, of {len(order)}; the results behind this page hold all."
+            f"The {MOST_ROWS} images with the largest errors, of {len(order)}; the results behind this page hold all."
         )
     columns = ["image", predictions.axis, *models, "largest error"]
     return Table(f"Test images of {predictions.data}", columns, rows, notes, left=["image"])

@@ -101,14 +101,14 @@ def list_versions(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     return versions
 
 
-def list_configs(results: Mapping[str, Any], most: int = MOST_CONFIGS) -> tuple[list[ConfigText], str]:
+def list_configs(results: Mapping[str, Any]) -> tuple[list[ConfigText], str]:
     """List the trained configs, with a note if some are left out."""
     rows = [row for row in (*results.get("matched", []), *results.get("rows", [])) if row.get("config")]
     shown = [
-        ConfigText(str(row.get("model", "a model")), str(row.get("hash", "")), format_yaml(row["config"])) for row in rows[:most]
+        ConfigText(str(row.get("model", "a model")), str(row.get("hash", "")), format_yaml(row["config"])) for row in rows[:MOST_CONFIGS]
         if isinstance(row["config"], Mapping)
     ]  # fmt: skip
-    note = f"The first {most} of {len(rows)}; results.json holds all." if len(rows) > most else ""
+    note = f"The first {MOST_CONFIGS} of {len(rows)}; results.json holds all." if len(rows) > MOST_CONFIGS else ""
     return shown, note
 
 

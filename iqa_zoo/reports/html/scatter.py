@@ -44,12 +44,12 @@ class Scatter:
     caption: str
 
 
-def choose_images(predictions: Predictions, most: int = MOST_DOTS, sampled: int = SAMPLED) -> NDArray[np.int64]:
+def choose_images(predictions: Predictions) -> NDArray[np.int64]:
     """Choose the images that get a dot: all, or if there are many, each model's worst errors and a random sample."""
     count = len(predictions.names)
-    if count <= most:
+    if count <= MOST_DOTS:
         return np.arange(count)
-    kept = set(np.random.default_rng(0).choice(count, sampled, replace=False).tolist())
+    kept = set(np.random.default_rng(0).choice(count, SAMPLED, replace=False).tolist())
     for scores_I in predictions.scores.values():
         error_I = np.nan_to_num(np.abs(scores_I - predictions.mos_I), nan=-1)
         kept |= set(np.argsort(-error_I)[:10].tolist())

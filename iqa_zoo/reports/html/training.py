@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from iqa_zoo.data.loading import DataSource, load_dataset
+from iqa_zoo.data.loading import DataSource
 from iqa_zoo.engine.statistics import is_defined
 from iqa_zoo.errors import IqaZooError
 from iqa_zoo.jsonio import reading_values
 from iqa_zoo.reports.html.figures import embed_figures
-from iqa_zoo.reports.html.find import GIVE, choose_source
+from iqa_zoo.reports.html.find import load_source
 from iqa_zoo.reports.html.gallery import make_gallery
 from iqa_zoo.reports.html.page import Page
 from iqa_zoo.reports.html.pictures import Pictures, load_explanations
@@ -126,17 +126,11 @@ def _list_caveats(training: Training) -> list[str]:
 def _load_dataset(training: Training, sources: Sequence[DataSource]) -> tuple[RatedImages | None, str]:
     """Load the dataset of the training if a source has it, else say why not."""
     name = training.run.get("data", {}).get("name", "")
-    source = choose_source(name, sources)
-    if source is None:
-        return None, GIVE
-    try:
-        data = load_dataset(source)
-    except IqaZooError as error:
-        return None, f"No images are shown, because the dataset cannot be loaded: {error}"
+    data, note = load_source(name, sources)
     tested = training.result.get("predictions", {})
-    if tested and not set(tested) & set(data.names):
+    if data is not None and tested and not set(tested) & set(data.names):
         return None, f"No images are shown: the given images are not those of {name}."
-    return data, ""
+    return data, note
 
 
 def _collect_predictions(training: Training, data: RatedImages | None) -> Predictions | None:
