@@ -100,6 +100,7 @@ def check_dataset(name: str, root: str | Path, /, *, progress: Progress | None =
         else:
             problems.append(str(error))
         data = _load_subset(load, root, options)
+    origin = release if isinstance(release, Release) else data
     decoded = _decode(data, progress) if data is not None else _Decoded((), (), (), None)
     return DatasetReport(
         name=name,
@@ -111,8 +112,8 @@ def check_dataset(name: str, root: str | Path, /, *, progress: Progress | None =
         duplicates=decoded.duplicates,
         smallest=decoded.smallest,
         problems=tuple(problems),
-        licence=release.licence if isinstance(release, Release) else data.licence if data is not None else "not known",
-        source=release.source if isinstance(release, Release) else data.source if data is not None else "not known",
+        licence=origin.licence if origin is not None else "not known",
+        source=origin.source if origin is not None else "not known",
     )
 
 

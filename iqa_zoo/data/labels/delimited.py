@@ -20,10 +20,7 @@ _NAMES_DELIMITER = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # spreadsheet p
 def read_csv(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> list[LabelRow]:
     """Read a table with a header, separated by commas, semicolons or tabs. Empty rows are left out.
 
-    Args:
-        path: the file.
-        columns: required column names, exact or in other letter case.
-        optional: optional column names.
+    Arguments are those of :func:`iqa_zoo.data.labels.table.read_table`.
 
     Raises:
         InputError: not a text file, no header, a missing or repeated column, or a line with the wrong number of values.

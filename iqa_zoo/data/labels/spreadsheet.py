@@ -25,11 +25,7 @@ def read_xlsx(
 ) -> list[LabelRow]:
     """Read a sheet by column names; the header is the first row that has all ``columns``, at most the 20th.
 
-    Args:
-        path: the file.
-        columns: required column names, exact or in other letter case.
-        optional: optional column names.
-        sheet: name of the sheet; default: the first.
+    Arguments are those of :func:`iqa_zoo.data.labels.table.read_table`.
 
     Raises:
         InputError: openpyxl is not installed; the file is damaged, has a password, or lacks the sheet, the header or the saved

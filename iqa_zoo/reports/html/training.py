@@ -109,9 +109,7 @@ def _format_verdict(training: Training) -> str:
         epochs = training.run.get("recipe", {}).get("epochs")
         return f"The training has no result yet: {done}{f' of {epochs}' if epochs else ''} epochs are finished."
     images = len(training.result.get("predictions", {}))
-    selected = (
-        f"epoch {training.result['epoch']} of {training.result['epochs']}, by the rule {training.result['selection']}"
-    )
+    selected = "epoch {epoch} of {epochs}, by the rule {selection}".format(**training.result)
     if not is_defined(metrics["srocc"]):
         return f"On {images} test images SROCC is undefined, as {why_undefined(training.result)} ({selected})."
     return f"On {images} test images: SROCC {metrics['srocc']:.3f}, PLCC {format_number(metrics['plcc'])} ({selected})."
@@ -222,15 +220,8 @@ def _make_epoch_table(training: Training) -> Table:
     for epoch in training.history:
         measured = [epoch.get(part) for part in ("validation", "test")]
         cells = [format_number(metrics["srocc"]) if metrics else "-" for metrics in measured]
-        rows.append(
-            [
-                str(epoch["epoch"]),
-                f"{epoch['loss']:.4f}",
-                *cells,
-                f"{epoch['seconds']:.0f}",
-                "kept" if epoch.get("selected") else "",
-            ]
-        )
+        kept = "kept" if epoch.get("selected") else ""
+        rows.append([str(epoch["epoch"]), f"{epoch['loss']:.4f}", *cells, f"{epoch['seconds']:.0f}", kept])
     columns = ["epoch", "loss", "validation SROCC", "test SROCC", "s", "kept"]
     return Table("Epochs", columns, rows, left=["kept"])
 
@@ -263,14 +254,17 @@ def _list_conditions(training: Training) -> list[tuple[str, str]]:
     for split in training.split.get("splits", []):
         sizes = {part: len(split.get(part, [])) for part in ("train", "validation", "test")}
         conditions.append(("Split", format_splits([str(split["id"])], sizes)))
-    for what, key in (("Seed", "seed"), ("Recipe", "recipe_name"), ("Initial weights, hash", "initial_weights"),
-                      ("Device", "device"), ("Processes", "world")):  # fmt: skip
-        if run.get(key) is not None:
-            conditions.append((what, str(run[key])))
-    if run.get("selection"):
-        conditions.append(("Selection rule", format_rule(run["selection"])))
-    if run.get("recipe"):
-        conditions.append(("Recipe values", format_values(run["recipe"])))
+    for name, key, form in (
+        ("Seed", "seed", str),
+        ("Recipe", "recipe_name", str),
+        ("Initial weights, hash", "initial_weights", str),
+        ("Device", "device", str),
+        ("Processes", "world", str),
+        ("Selection rule", "selection", format_rule),
+        ("Recipe values", "recipe", format_values),
+    ):
+        if run.get(key) not in (None, "", {}):
+            conditions.append((name, form(run[key])))
     conditions += list_versions(run)
     if training.result.get("seconds"):
         conditions.append(("Time of training", f"{training.result['seconds']:.0f} s"))
