@@ -133,7 +133,7 @@ def test_unreadable_images_can_be_left_out(run, root, tmp_path):
     [
         (["-o", "there.json"], "there.json: exists already; choose another name or remove it"),
         (["-o", "no/s.json"], "there is no folder"),
-        (["-o", "s.json", "--count", "0"], "0 splits were asked for; ask for at least 1"),
+        (["-o", "s.json", "--count", "0"], "count is 0; give at least 1 split"),
         (["-o", "s.json", "--test-fraction", "20"], "test_fraction is 20.0; give a share between 0 and 1"),
         (["-o", "s.json", "--official", "--count", "3"], "--count does not count with --official"),
         (["--read", "there.json", "--seed", "0"], "--seed does not count with --read"),
