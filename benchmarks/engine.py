@@ -46,11 +46,11 @@ from iqa_zoo.config import load_config
 from iqa_zoo.contracts import Features
 from iqa_zoo.data.splits import Split
 from iqa_zoo.engine.features import FeatureBank
-from iqa_zoo.engine.metrics import srocc
 from iqa_zoo.engine.workers import run_all
 from iqa_zoo.errors import IqaZooError
 from iqa_zoo.identity import describe_origin
 from iqa_zoo.reports.table import Table
+from iqa_zoo.stats.metrics import srocc
 from iqa_zoo.training.recipe import FrozenRecipe
 
 

@@ -56,8 +56,8 @@ def find_sources(modules: Iterable[str], parts: Iterable[str] = ()) -> Sources:
         modules: names of modules.
         parts: modules that define parts of models: their source counts even where they are installed as a library is.
 
-    >>> found = find_sources(["iqa_zoo.engine.metrics"])
-    >>> "iqa_zoo.engine.metrics" in found.files, "scipy" in found.libraries, "iqa_zoo.reports.table" in found.files
+    >>> found = find_sources(["iqa_zoo.stats.metrics"])
+    >>> "iqa_zoo.stats.metrics" in found.files, "scipy" in found.libraries, "iqa_zoo.reports.table" in found.files
     (True, True, False)
     """
     parts = set(parts)

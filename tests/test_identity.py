@@ -105,9 +105,9 @@ def test_parts_inside_parts_are_found():
 
 
 def test_results_name_their_code_and_libraries():
-    origin = describe_origin(["iqa_zoo.engine.metrics"])
+    origin = describe_origin(["iqa_zoo.stats.metrics"])
     assert origin["versions"]["iqa_zoo"] == iqa_zoo.__version__
     assert origin["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
-    assert origin["source"] == digest(identify_code(["iqa_zoo.engine.metrics"]))
+    assert origin["source"] == digest(identify_code(["iqa_zoo.stats.metrics"]))
     assert {"python", "Pillow", "Pillow jpg", "timm"} <= identify_libraries().keys()
     assert all(isinstance(version, str) and version for version in identify_libraries().values())

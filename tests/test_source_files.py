@@ -18,7 +18,7 @@ def test_nothing_that_only_shows_is_part_of_what_computes(module):
 
 def test_what_trains_on_frozen_features_is_there_and_no_part_that_is_not_named():
     files = find_sources(["iqa_zoo.engine.trainings"]).files
-    for name in ("engine.frozen", "engine.metrics", "engine.selection", "engine.evaluation", "build", "quality_model"):
+    for name in ("engine.frozen", "stats.metrics", "engine.selection", "engine.evaluation", "build", "quality_model"):
         assert f"iqa_zoo.{name}" in files
     assert [name for name in files if name.startswith(("iqa_zoo.heads", "iqa_zoo.backbones", "iqa_zoo.losses"))] == []
 
@@ -54,12 +54,12 @@ def test_a_package_counts_as_a_whole_with_what_it_imports_anywhere(package, tmp_
     (root / ".hidden").mkdir()
     (root / ".hidden" / "part.py").touch()
     (root / "notes.json").touch()  # of a package that is no plugin only code counts
-    (tmp_path / "users_module.py").write_text("from iqa_zoo.engine.metrics import something")
+    (tmp_path / "users_module.py").write_text("from iqa_zoo.stats.metrics import something")
     found = find_sources(["users_package.part"])
     own = {name for name in found.files if not name.startswith("iqa_zoo")}
     inside = ("part", "helper", "deep.more", "unused", "broken", "typed")
     assert own == {"users_package", "users_module", *(f"users_package.{name}" for name in inside)}
-    assert "iqa_zoo.engine.metrics" in found.files
+    assert "iqa_zoo.stats.metrics" in found.files
     assert "scipy" in found.libraries
     assert "json" not in found.libraries
     assert "pandas_of_nobody" not in found.libraries

@@ -85,9 +85,9 @@ def run(args: argparse.Namespace) -> int:
     read_run(args.model)  # before the dataset is read
     from iqa_zoo.data.loader import DecodedImages
     from iqa_zoo.engine.evaluation import evaluate_scores
-    from iqa_zoo.engine.metrics import explain_undefined
     from iqa_zoo.inference.load_run import load_run
     from iqa_zoo.inference.predict import predict
+    from iqa_zoo.stats.metrics import explain_undefined
 
     with progress_bar(f"reading {args.data}") as progress:
         data = load_dataset(args, progress)
@@ -216,7 +216,7 @@ def _direction(trained: TrainedRun, data: RatedImages) -> str:
 
 
 def _interval(scores: NDArray[np.float64], data: RatedImages, indices: NDArray[np.int64]) -> dict[str, Any] | None:
-    from iqa_zoo.engine.interval import bootstrap_interval
+    from iqa_zoo.stats.bootstrap import bootstrap_interval
 
     groups = [data.contents[i] for i in indices]
     if len(set(groups)) < FEWEST_CONTENTS:

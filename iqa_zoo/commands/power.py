@@ -153,36 +153,14 @@ def _tested(count: int) -> int:
 
 def _gap(args: argparse.Namespace, test_images: int, base: float, power: float) -> float | None:
     """The gap detected with a power; None where even a perfect model could not be told from the base."""
-    from iqa_zoo.engine.statistics import detectable_gap
+    from iqa_zoo.stats.power import compute_gap_ratio, find_detectable_gap
 
-    gap = detectable_gap(test_images, base, error_correlation=args.error_correlation, power=power, level=args.level)
+    gap = find_detectable_gap(
+        test_images, base, error_correlation=args.error_correlation, power=power, level=args.level
+    )
     if args.splits > 1:
-        gap *= gap_ratio(args.splits, power, args.level)
+        gap *= compute_gap_ratio(args.splits, power, args.level, TEST_FRACTION)
     return gap if gap < 1 - base else None
-
-
-def gap_ratio(splits: int, power: float, level: float, test_fraction: float = TEST_FRACTION) -> float:
-    """The gap that several splits detect, over the one that a single split does.
-
-    Over random splits the decision is :func:`iqa_zoo.engine.statistics.paired_difference`'s: Student's t of the
-    differences of S splits, its variance corrected for their overlap. As test parts overlap, two splits' differences
-    correlate by the test fraction f, and under that the statistic is noncentral t; with s the deviation on one split,
-    its centre is gap / (s sqrt((1 - f) / S + f)). A single split has gap / s = z(1 - level / 2) + z(power). Two
-    models that stay as they are were assumed: what differs from training to training comes on top.
-
-    >>> round(gap_ratio(10, power=0.8, level=0.05), 2)
-    0.59
-    """
-    from scipy import optimize, stats
-
-    critical = float(stats.t.ppf(1 - level / 2, splits - 1))
-
-    def missing(centre: float) -> float:
-        return power - float(stats.nct.sf(critical, splits - 1, centre))
-
-    centre = float(optimize.brentq(missing, 0, 10 + 100 * critical))
-    deviation = math.sqrt((1 - test_fraction) / splits + test_fraction)
-    return centre * deviation / float(stats.norm.ppf(1 - level / 2) + stats.norm.ppf(power))
 
 
 def _print(args: argparse.Namespace, results: list[dict[str, Any]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
+import types
 import typing
 from collections.abc import Callable, Sequence
 from dataclasses import Field
@@ -87,7 +88,8 @@ def _add_setting(parser: Any, each: Field[Any], hint: Any, default: Any) -> None
     """Add the option of a setting. A setting that is left out is absent from the arguments."""
     flags = ["--" + each.name.replace("_", "-"), *each.metadata.get("also", ())]
     argument: dict[str, Any] = {"dest": each.name, "default": argparse.SUPPRESS}
-    kinds = [kind for kind in typing.get_args(hint) if kind not in (type(None), ...)] or [hint]
+    kinds = [kind for kind in typing.get_args(hint) if kind is not type(None)] if _is_union(hint) else [hint]
+    several = typing.get_origin(kinds[0]) is tuple
     usual = default if default is not None else each.default
     words = each.metadata["help"]
     if hint is bool:
@@ -96,19 +98,20 @@ def _add_setting(parser: Any, each: Field[Any], hint: Any, default: Any) -> None
     if usual not in (None, dataclasses.MISSING, ()) and "default:" not in words:
         shown = " ".join(map(str, usual)) if isinstance(usual, tuple) else usual
         words += f" (default: {shown})"
-    literal = next((kind for kind in [hint, *kinds] if typing.get_origin(kind) is typing.Literal), None)
-    if literal is not None:
-        argument["choices"] = typing.get_args(literal)
+    if typing.get_origin(kinds[0]) is typing.Literal:
+        argument["choices"] = typing.get_args(kinds[0])
     else:
-        kind = kinds[0]
-        parse = each.metadata.get("parse") or (parse_path if kind is Path else kind)
-        argument["type"] = _wrap(parse)
+        kind = typing.get_args(kinds[0])[0] if several else kinds[0]
+        argument["type"] = _wrap(each.metadata.get("parse") or (parse_path if kind is Path else kind))
         argument["metavar"] = each.metadata.get("metavar")
-        if choices := each.metadata.get("choices"):
-            argument["choices"] = choices
-    if typing.get_origin(hint) is tuple:
+        argument["choices"] = each.metadata.get("choices")
+    if several:
         argument |= {"action": "append"} if each.metadata.get("append") else {"action": "extend", "nargs": "+"}
     parser.add_argument(*flags, help=words.replace("%", "%%"), **argument)
+
+
+def _is_union(hint: Any) -> bool:
+    return typing.get_origin(hint) in (typing.Union, types.UnionType)
 
 
 def _wrap(parse: Callable[[str], Any]) -> Callable[[str], Any]:

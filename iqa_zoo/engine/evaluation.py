@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.engine.metrics import METRICS, srocc
+from iqa_zoo.stats.metrics import METRICS, srocc
 
 FEWEST = 5  # images of a distortion, below which a correlation says nothing
 

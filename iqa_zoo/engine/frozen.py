@@ -18,11 +18,11 @@ from iqa_zoo.config import Config
 from iqa_zoo.contracts import Features
 from iqa_zoo.data.splits import Split
 from iqa_zoo.engine.features import FeatureBank
-from iqa_zoo.engine.metrics import METRICS
 from iqa_zoo.engine.selection import choose
 from iqa_zoo.errors import InputError, IqaZooError
 from iqa_zoo.interactions.attention import compute_for_few_queries
 from iqa_zoo.registry import LOSSES
+from iqa_zoo.stats.metrics import METRICS
 from iqa_zoo.training.averaging import MovingAverage
 from iqa_zoo.training.devices import in_precision
 from iqa_zoo.training.label_scale import LabelScale, fit_label_scale

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from iqa_zoo.reports.shared import format_moved
 from iqa_zoo.reports.table import Table, count
 
 Results = dict[str, Any]
@@ -14,7 +15,7 @@ def make_decoders_table(results: Results) -> Table:
     rows = []
     for row in results["matched"]:
         decoder = row["budget"]["decoder"]
-        moved = ", ".join(f"{path} {old} → {new}" for path, (old, new) in row["budget"]["moved"].items())
+        moved = format_moved(row["budget"])
         if row["model"] == results.get("baseline"):
             moved = "baseline, not matched"
         elif row.get("unmatched"):

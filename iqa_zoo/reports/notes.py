@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from iqa_zoo.engine.selection import RULES
-from iqa_zoo.reports.shared import failed_notes, undefined_notes
+from iqa_zoo.reports.shared import HUMAN_LABELS, failed_notes, undefined_notes
 
 Results = dict[str, Any]
-HUMAN_LABELS = ("MOS", "DMOS")
 
 
 def list_protocol_notes(results: Results) -> list[str]:

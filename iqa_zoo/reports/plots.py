@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from iqa_zoo.outputs import write_bytes
+from iqa_zoo.stats.estimate import Estimate
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito
 MARKERS = "osD^vPX"
@@ -26,16 +26,7 @@ STYLE: Any = {
 }
 
 
-@dataclass(frozen=True)
-class Interval:
-    """A value and its interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-def forest(groups: Mapping[str, Mapping[str, Interval]], *, title: str, label: str) -> Figure:
+def forest(groups: Mapping[str, Mapping[str, Estimate]], *, title: str, label: str) -> Figure:
     """Intervals in rows, a colour and marker for each group, against a line at zero.
 
     Args:
@@ -58,8 +49,8 @@ def forest(groups: Mapping[str, Mapping[str, Interval]], *, title: str, label: s
     return figure
 
 
-def _intervals(axes: Axes, values: Sequence[Interval], y: Sequence[float], k: int, name: str) -> None:
-    x = np.array([v.value for v in values])
+def _intervals(axes: Axes, values: Sequence[Estimate], y: Sequence[float], k: int, name: str) -> None:
+    x = np.array([v.mean for v in values])
     spread = np.abs(np.array([[v.low, v.high] for v in values]).T - x)
     axes.errorbar(
         x, y, xerr=spread, fmt=MARKERS[k % 7], color=COLOURS[k % 7], label=name, capsize=2, markersize=5, linewidth=1.2
@@ -67,7 +58,7 @@ def _intervals(axes: Axes, values: Sequence[Interval], y: Sequence[float], k: in
 
 
 def curves(
-    series: Mapping[str, Sequence[tuple[float, Interval]]],
+    series: Mapping[str, Sequence[tuple[float, Estimate]]],
     *,
     title: str,
     x_label: str,
@@ -88,7 +79,7 @@ def curves(
 
 
 def panels(
-    many: Mapping[str, Mapping[str, Sequence[tuple[float, Interval]]]], *, title: str, y_label: str, log: bool = False
+    many: Mapping[str, Mapping[str, Sequence[tuple[float, Estimate]]]], *, title: str, y_label: str, log: bool = False
 ) -> Figure:
     """Several plots of :func:`curves` beside one another with one y axis, named by their x label."""
     columns = min(3, len(many))
@@ -106,13 +97,13 @@ def panels(
 
 
 def draw_curves(
-    axes: Axes, series: Mapping[str, Sequence[tuple[float, Interval]]], *, log: bool, apart: float = 0.0
+    axes: Axes, series: Mapping[str, Sequence[tuple[float, Estimate]]], *, log: bool, apart: float = 0.0
 ) -> None:
     values = sorted({point[0] for points in series.values() for point in points})
     step = apart * (values[-1] - values[0]) if values else 0.0
     for k, (name, points) in enumerate(series.items()):
         x = [point[0] + (k - (len(series) - 1) / 2) * step for point in points]
-        y = np.array([point[1].value for point in points])
+        y = np.array([point[1].mean for point in points])
         spread = np.abs(np.array([[point[1].low, point[1].high] for point in points]).T - y)
         axes.errorbar(
             x,
@@ -207,7 +198,7 @@ def scatters(
 
 
 def pareto(
-    points: Mapping[str, Mapping[str, tuple[float, Interval]]],
+    points: Mapping[str, Mapping[str, tuple[float, Estimate]]],
     *,
     title: str,
     x_label: str,
@@ -233,7 +224,7 @@ def pareto(
         axes.set_xscale("log")
         axes.margins(x=0.12, y=0.08)
         for k, (name, series) in enumerate(drawn.items()):
-            y = np.array([value.value for _, value in series.values()])
+            y = np.array([value.mean for _, value in series.values()])
             spread = np.abs(np.array([[value.low, value.high] for _, value in series.values()]).T - y)
             x = [cost for cost, _ in series.values()]
             axes.errorbar(
@@ -246,7 +237,7 @@ def pareto(
             axes.annotate(
                 text, (x_mean, top), textcoords="offset points", xytext=(0, 4), ha="center", va="bottom", fontsize=8
             )
-        shown = [(cost, value.value) for series in drawn.values() for cost, value in series.values()]
+        shown = [(cost, value.mean) for series in drawn.values() for cost, value in series.values()]
         front = [shown[i] for i in pareto_front(costs, [value for _, value in shown])]
         axes.plot(*zip(*front, strict=True), color="0.5", linestyle="--", linewidth=1, zorder=0, label="Pareto front")
         _finish(axes, title, x_label, y_label, True)

@@ -1,20 +1,26 @@
-"""What the reports of several studies share: medians, paired differences and undefined values as table cells and sentences."""
+"""Medians, paired differences and undefined values as tables, cells and sentences, for the reports of all studies."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from iqa_zoo.engine.statistics import is_defined
+from iqa_zoo.reports.table import Table
 from iqa_zoo.reports.undefined import why_undefined
+from iqa_zoo.stats.estimate import Estimate
+from iqa_zoo.stats.summary import is_defined
 
+Pair = Mapping[str, Any]  # a row of iqa_zoo.studies.summaries.differences
 COLUMNS = ("mean", "95 % interval", "ahead in", "p (Holm)", "verdict")
+CORRECTED_T = "Student's t, the variance corrected for splits that share images (Nadeau and Bengio 2003)"
+BOOTSTRAP = "a paired bootstrap over the test images (whole contents, where images share them)"
+HUMAN_LABELS = ("MOS", "DMOS")
 UNDEFINED = "undefined"
 SPLITS_NAMED = 3
 
 
 def format_number(value: float | None, spec: str = ".3f") -> str:
-    """A number, or that it is undefined.
+    """Format a number, or ``undefined``.
 
     >>> format_number(0.8), format_number(None)
     ('0.800', 'undefined')
@@ -23,7 +29,7 @@ def format_number(value: float | None, spec: str = ".3f") -> str:
 
 
 def format_spread(values: Mapping[str, Any]) -> str:
-    """Median and quartiles, and on how many splits the metric is undefined, where there are any.
+    """Format median and quartiles, and the number of splits on which the metric is undefined, if any.
 
     >>> format_spread(dict(median=0.8, q1=0.79, q3=0.81, undefined=1))
     '0.800 [0.790, 0.810], 1 undefined'
@@ -34,31 +40,90 @@ def format_spread(values: Mapping[str, Any]) -> str:
     return f"{values['median']:.3f} [{values['q1']:.3f}, {values['q3']:.3f}]{left_out}"
 
 
-def difference_cells(pair: Mapping[str, Any], ahead: str = "{} ahead", behind: str = "{} ahead") -> list[str]:
-    """The cells of :data:`COLUMNS` for one of :func:`iqa_zoo.studies.summaries.differences`.
+def read_spread(values: Mapping[str, Any]) -> Estimate:
+    """Median and quartiles as an estimate, to be plotted."""
+    return Estimate(values["median"], values["q1"], values["q3"])
+
+
+def read_difference(pair: Pair, offset: float = 0.0) -> Estimate:
+    """A paired difference as an estimate, to be plotted; ``offset`` is added to it and its interval."""
+    return Estimate(offset + pair["mean"], offset + pair["low"], offset + pair["high"])
+
+
+def format_by_distortion(sroccs: Mapping[str, float | None], distortions: Sequence[str]) -> list[str]:
+    """Format a value for each distortion; a dash where it was not measured."""
+    return [format_number(sroccs[kind]) if kind in sroccs else "-" for kind in distortions]
+
+
+def format_moved(budget: Mapping[str, Any]) -> str:
+    """Format the settings that matching changed in a decoder; empty where there are none.
+
+    >>> format_moved(dict(moved={"dim": (96, 72)}))
+    'dim 96 → 72'
+    """
+    return ", ".join(f"{path} {old} → {new}" for path, (old, new) in budget["moved"].items())
+
+
+def format_data_name(data: Mapping[str, Any]) -> str:
+    """Format the name of a dataset for a title, with a warning where its labels are no ratings of people.
+
+    >>> format_data_name(dict(name="demo", label="proxy: severity"))
+    'demo, PROXY LABELS'
+    """
+    return data["name"] + ("" if data["label"] in HUMAN_LABELS else ", PROXY LABELS")
+
+
+def format_difference(pair: Pair, ahead: str = "{} ahead", behind: str = "{} ahead") -> list[str]:
+    """Format a paired difference as the cells of :data:`COLUMNS`.
 
     Args:
         pair: the difference.
-        ahead, behind: the verdicts where the first is ahead and where the second is; ``{}`` is the name of who is.
+        ahead, behind: the verdicts where the first model is ahead and where the second is; ``{}`` is its name.
 
-    >>> difference_cells(dict(first="a", second="b", mean=0.03, low=0.01, high=0.05, wins=9, splits=10, p_holm=0.01, tie=False))
+    >>> format_difference(dict(first="a", second="b", mean=0.03, low=0.01, high=0.05, wins=9, splits=10, p_holm=0.01, tie=False))
     ['+0.030', '[+0.010, +0.050]', '9 of 10', '0.010', 'a ahead']
     """
     if not is_defined(pair["mean"]):
         return [UNDEFINED, "-", "-", "-", f"{UNDEFINED}: {pair['why']}"]
     return [
         f"{pair['mean']:+.3f}",
-        f"[{pair['low']:+.3f}, {pair['high']:+.3f}]",
+        format_interval(pair),
         f"{pair['wins']} of {pair['splits']}",
         f"{pair['p_holm']:.3f}",
-        verdict_of(pair, ahead, behind),
+        format_verdict(pair, ahead, behind),
     ]
 
 
-def verdict_of(pair: Mapping[str, Any], ahead: str = "{} ahead", behind: str = "{} ahead") -> str:
-    """Which model is ahead; neither is where the interval contains 0 or the difference is undefined.
+def format_interval(row: Mapping[str, Any]) -> str:
+    """Format the interval of a difference or an effect, with signs.
 
-    >>> verdict_of(dict(first="a", second="b", mean=0.03, tie=True)), verdict_of(dict(mean=None))
+    >>> format_interval(dict(low=-0.01, high=0.05))
+    '[-0.010, +0.050]'
+    """
+    return f"[{row['low']:+.3f}, {row['high']:+.3f}]"
+
+
+def tabulate_differences(
+    title: str,
+    pairs: Sequence[Pair],
+    notes: Sequence[str],
+    more: Mapping[str, Callable[[Pair], str]] | None = None,
+    left: Sequence[str] = (),
+) -> Table:
+    """A table of paired differences, a row a pair; ``more`` maps further columns to the functions that format their cells."""
+    more = more or {}
+    rows = [
+        [f"{pair['first']} - {pair['second']}", *(cell(pair) for cell in more.values()), *format_difference(pair)]
+        for pair in pairs
+    ]
+    columns = ["SROCC difference", *more, *COLUMNS]
+    return Table(title, columns, rows, notes, left=["SROCC difference", *left, "verdict"])
+
+
+def format_verdict(pair: Pair, ahead: str = "{} ahead", behind: str = "{} ahead") -> str:
+    """Which model is ahead: ``undecided`` where the interval contains 0, ``undefined`` where there is no difference.
+
+    >>> format_verdict(dict(first="a", second="b", mean=0.03, tie=True)), format_verdict(dict(mean=None))
     ('undecided', 'undefined')
     """
     if not is_defined(pair["mean"]):
@@ -68,13 +133,13 @@ def verdict_of(pair: Mapping[str, Any], ahead: str = "{} ahead", behind: str = "
     return ahead.format(pair["first"]) if pair["mean"] > 0 else behind.format(pair["second"])
 
 
-def defined(pairs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def select_defined(pairs: Sequence[Pair]) -> list[Pair]:
     """The differences that have a value."""
     return [pair for pair in pairs if is_defined(pair["mean"])]
 
 
 def undefined_notes(runs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A line that names the trainings whose SROCC is undefined, and why; nothing where there are none.
+    """A line that names the trainings whose SROCC is undefined, with the reason; an empty list where there are none.
 
     >>> undefined_notes([dict(model="a", split="s1", srocc=None, predictions={"1.png": 2.0}), dict(model="b", error="...")])
     ['SROCC is undefined and left out of medians and differences: a (all scores are equal on split s1).']
@@ -90,7 +155,7 @@ def undefined_notes(runs: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def failed_notes(runs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A line that names the trainings that failed, as the medians of their models are over fewer splits; nothing without any.
+    """A line that names the trainings that failed, whose models have medians over fewer splits; an empty list without any.
 
     >>> failed_notes([dict(model="a", split="s1", error="InputError: the loss is nan"), dict(model="b", split="s1", srocc=0.8)])
     ['1 of 2 trainings failed; medians are over the splits that are left: a (split s1: InputError: the loss is nan).']
@@ -113,7 +178,7 @@ def _some(splits: Sequence[str]) -> str:
 
 
 def leak_warnings(results: Mapping[str, Any], *among: str) -> list[str]:
-    """One line for every two datasets that share files; of these datasets only, where any are named."""
+    """One line for every two datasets that share files; ``among`` limits it to these datasets."""
     return [
         f"LEAK: {leak['first']} and {leak['second']} share images ({leak['images']}, the same byte for byte): a model trained on one "
         "may have been shown test images of the other."
@@ -122,28 +187,37 @@ def leak_warnings(results: Mapping[str, Any], *among: str) -> list[str]:
     ]
 
 
-def interval_note(splits: int) -> str:
-    """How the intervals and p values were made."""
-    if splits > 1:
-        return (
-            "Interval: Student's t with the variance corrected for splits that share images (Nadeau and Bengio 2003); a pair "
-            "whose interval contains 0 is undecided. p: Wilcoxon, without that correction, Holm-adjusted over all of the table."
-        )
-    return (
-        "One split: interval by a paired bootstrap over its test images, p by Williams' test, Holm-adjusted; a pair whose "
-        "interval contains 0 is undecided. Another split or another training may tell otherwise."
-    )
+def describe_intervals(splits: int, pairs: Sequence[Pair] = ()) -> list[str]:
+    """How the intervals and p values of paired differences are made.
+
+    Args:
+        splits: of the study.
+        pairs: the differences: those with a single split in common are made in another way.
+    """
+    undecided = "A pair whose interval contains 0 is undecided."
+    if splits == 1:
+        return [
+            f"One split: interval by {BOOTSTRAP}, p by Williams' test, Holm-adjusted. {undecided} Another split or another "
+            "training may give another result."
+        ]
+    notes = [
+        f"Interval: {CORRECTED_T}. {undecided} p: Wilcoxon, Holm-adjusted. It lacks that correction: use it to compare with "
+        "other papers only."
+    ]
+    if any(pair["splits"] == 1 for pair in pairs):
+        notes.append(f"A pair with one split in common: {BOOTSTRAP}, p by Williams' test.")
+    return notes
 
 
-def summary_of(name: str, pairs: Sequence[Mapping[str, Any]]) -> str:
-    """Over several places (shares, backbones, datasets) in a line: who is ahead in how many.
+def summarize_verdicts(name: str, pairs: Sequence[Pair]) -> str:
+    """Count the verdicts on two models over several shares, backbones or datasets (``name``) in a line.
 
     >>> pairs = [dict(first="a", second="b", mean=m, tie=t) for m, t in ((0.1, False), (0.01, True), (None, False))]
-    >>> summary_of("3 shares", pairs)
+    >>> summarize_verdicts("3 shares", pairs)
     'a and b at 3 shares: a ahead at 1, undecided at 1, undefined at 1.'
     """
     first, second = pairs[0]["first"], pairs[0]["second"]
-    verdicts = [verdict_of(pair) for pair in pairs]
+    verdicts = [format_verdict(pair) for pair in pairs]
     order = (f"{first} ahead", f"{second} ahead", "undecided", UNDEFINED)
     counted = ", ".join(f"{verdict} at {verdicts.count(verdict)}" for verdict in order if verdict in verdicts)
     return f"{first} and {second} at {name}: {counted}."

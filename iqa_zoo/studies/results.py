@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from iqa_zoo.reports.table import Table
+    from iqa_zoo.studies.study import Study
 
 RESULTS = "results.json"
 SCHEMA = 2  # raise it when what is kept changes, and let migrate_values bring older results here
@@ -68,8 +69,7 @@ class StudyResult:
     def figures(self) -> Mapping[str, Figure]:
         """Return matplotlib figures by name; some studies have none."""
         with reading_values(self.values):
-            make = getattr(_find(self).report, "make_figures", None)
-            return make(self.values) if make else {}
+            return _find(self).report.make_figures(self.values)
 
     def to_records(self) -> list[dict[str, Any]]:
         """Return one flat row per training that succeeded, for a data frame."""
@@ -89,7 +89,7 @@ class StudyResult:
         return Path(folder)
 
 
-def _find(result: StudyResult) -> Any:
+def _find(result: StudyResult) -> Study:
     from iqa_zoo.studies.study import find_study
 
     return find_study(result.study)

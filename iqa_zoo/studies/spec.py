@@ -308,7 +308,9 @@ def _convert(study: str, name: str, value: Any, hint: Any) -> Any:
     """Return a value as its setting holds it: paths of text, tuples of lists and mappings."""
     kinds = typing.get_args(hint) or (hint,)
     flag = "--" + name.replace("_", "-")
-    if typing.get_origin(hint) is tuple:
+    if typing.get_origin(hint) is tuple or any(typing.get_origin(kind) is tuple for kind in kinds):
+        if value is None:
+            return None
         pairs = value.items() if isinstance(value, Mapping) else value
         return tuple(tuple(each) if isinstance(each, list) else each for each in pairs)
     if Path in kinds and isinstance(value, str):

@@ -15,20 +15,14 @@ from typing import Any
 import numpy as np
 
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.engine.metrics import METRICS
-from iqa_zoo.engine.statistics import (
-    Difference,
-    bootstrap_difference,
-    holm,
-    is_defined,
-    median_iqr,
-    paired_difference,
-    srocc_difference_p,
-)
 from iqa_zoo.reports.undefined import why_undefined
+from iqa_zoo.stats.bootstrap import bootstrap_difference
+from iqa_zoo.stats.estimate import UNDEFINED, Estimate
+from iqa_zoo.stats.metrics import METRICS
+from iqa_zoo.stats.paired import adjust_holm, compare_paired, compute_srocc_p
+from iqa_zoo.stats.summary import is_defined, summarize_values
 
 Record = dict[str, Any]
-UNDEFINED = Difference(math.nan, math.nan, math.nan, math.nan, 0)
 
 
 def summarise(records: Sequence[Record]) -> dict[str, Record]:
@@ -36,7 +30,7 @@ def summarise(records: Sequence[Record]) -> dict[str, Record]:
     summary: dict[str, Record] = {}
     for model in dict.fromkeys(record["model"] for record in records):
         mine = [record for record in records if record["model"] == model]
-        summary[model] = {name: asdict(median_iqr([record[name] for record in mine])) for name in METRICS}
+        summary[model] = {name: asdict(summarize_values([record[name] for record in mine])) for name in METRICS}
         summary[model]["splits"] = len(mine)
         summary[model]["seconds"] = float(np.median([record["seconds"] for record in mine]))
         by_kind = [record.get("srocc_by_distortion", {}) for record in mine]
@@ -91,7 +85,7 @@ def differences(
 
 def adjust(pairs: Sequence[Record]) -> None:
     """Set ``p_holm`` of rows to their ``p``, adjusted for all of them; nan where there is none."""
-    for pair, p in zip(pairs, holm([pair["p"] for pair in pairs]), strict=True):
+    for pair, p in zip(pairs, adjust_holm([pair["p"] for pair in pairs]), strict=True):
         pair["p_holm"] = p
 
 
@@ -101,7 +95,7 @@ def _difference(first: list[Record], second: list[Record], test_train_ratio: flo
     test, why = "wilcoxon", ""
     a, b = ([pair[i]["srocc"] for pair in both] for i in (0, 1))
     if len(both) > 1:
-        difference = paired_difference(a, b, test_train_ratio=test_train_ratio)
+        difference = compare_paired(a, b, test_train_ratio=test_train_ratio)
     elif both:
         difference, test = _on_one_split(*both[0], data), "williams"
         why = "" if difference.is_defined else "the images of the one split show a single content"
@@ -114,12 +108,12 @@ def _difference(first: list[Record], second: list[Record], test_train_ratio: flo
         "undefined": len(first) - len(both),
         "test": test,
         **asdict(difference),
-        "tie": difference.is_tie,
+        "tie": difference.is_undecided,
         "why": why,
     }
 
 
-def _on_one_split(first: Record, second: Record, data: RatedImages) -> Difference:
+def _on_one_split(first: Record, second: Record, data: RatedImages) -> Estimate:
     index_of = {name: i for i, name in enumerate(data.names)}
     names = list(first["predictions"])
     chosen = [index_of[name] for name in names]
@@ -128,10 +122,10 @@ def _on_one_split(first: Record, second: Record, data: RatedImages) -> Differenc
     if groups is not None and len(set(groups)) < 2:
         return UNDEFINED
     difference = bootstrap_difference(scores_a, scores_b, data.mos[chosen], groups=groups)
-    p = srocc_difference_p(scores_a, scores_b, data.mos[chosen])
+    p = compute_srocc_p(scores_a, scores_b, data.mos[chosen])
     return replace(difference, p=1.0 if math.isnan(p) else p)
 
 
 def _median(values: Iterable[float | None]) -> float:
     """The median of the values that are defined; nan where none is."""
-    return median_iqr(list(values)).median
+    return summarize_values(list(values)).median

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import timm
 import torch
 
 from iqa_zoo.build import build_backbone
-from iqa_zoo.errors import InputError
+from iqa_zoo.errors import InputError, UnknownName, closest
 from iqa_zoo.identity import identify_file
 from iqa_zoo.registry import BACKBONES
 from iqa_zoo.studies.spec import BackboneSpec
@@ -36,7 +38,7 @@ def needs_weights(backbone: str) -> bool:
         return any(True for _ in build_backbone({"backbone": dict(type=backbone)}).parameters())
 
 
-def check_named_weights(weights: dict[str, Path], backbones: tuple[str, ...]) -> None:
+def check_named_weights(weights: Mapping[str, Path], backbones: Sequence[str]) -> None:
     """Check that ``--weights NAME=FILE`` names backbones of the study and files that exist.
 
     Raises:
@@ -49,3 +51,27 @@ def check_named_weights(weights: dict[str, Path], backbones: tuple[str, ...]) ->
             raise InputError(f"--weights {name}=...: not one of --backbones {' '.join(backbones)}")
         if not split_key(file)[0].is_file():
             raise InputError(f"--weights {name}: there is no file {file}")
+
+
+def parse_named_file(text: str) -> tuple[str, Path]:
+    """Read NAME=FILE.
+
+    Raises:
+        InputError: it is not.
+    """
+    name, equals, file = text.partition("=")
+    if not equals or not name or not file:
+        raise InputError(f"{text!r} is not NAME=FILE, for example resnet18=resnet18.safetensors")
+    return name, Path(file)
+
+
+def check_backbone(name: str) -> None:
+    """Check that the zoo or timm has a backbone: a name that is misspelt stops a study, one that lacks a stage does not.
+
+    Raises:
+        UnknownName: neither has it; names the closest.
+    """
+    base = name.split(".")[0]
+    if name not in BACKBONES.names() and not timm.is_model(base):
+        near = closest(base, [*BACKBONES.names(), *timm.list_models()])
+        raise UnknownName(f"--backbones: neither the zoo nor timm has a backbone {name!r}{near}")

@@ -12,7 +12,7 @@ from iqa_zoo.cli import main
 from iqa_zoo.config import dump_config
 from iqa_zoo.data.splits import load_splits, make_splits, save_splits
 from iqa_zoo.data.table import table
-from iqa_zoo.engine.metrics import METRICS, srocc
+from iqa_zoo.stats.metrics import METRICS, srocc
 
 
 def _folder(root, *, turned=False, references=True):

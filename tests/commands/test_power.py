@@ -2,16 +2,15 @@
 
 import json
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from iqa_zoo.cli import main
 from iqa_zoo.commands.dataset_options import release_of
-from iqa_zoo.commands.power import PUBLISHED, gap_ratio
-from iqa_zoo.engine import statistics
-from iqa_zoo.engine.statistics import detectable_gap, paired_difference
+from iqa_zoo.commands.power import PUBLISHED
 from iqa_zoo.registry import DATASETS
+from iqa_zoo.stats import power as power_stats
+from iqa_zoo.stats.power import compute_gap_ratio, find_detectable_gap
 
 
 @pytest.fixture
@@ -32,7 +31,7 @@ def simulated(monkeypatch):
         asked.append((num_images, base_srocc, error_correlation, power, level))
         return power / 100
 
-    monkeypatch.setattr(statistics, "detectable_gap", gap)
+    monkeypatch.setattr(power_stats, "find_detectable_gap", gap)
     return asked
 
 
@@ -67,7 +66,7 @@ def test_what_one_split_of_a_release_detects(run):
         "error_correlation": 0.5,
         "level": 0.05,
         "power": 0.8,
-        "gap": detectable_gap(232, 0.875),
+        "gap": find_detectable_gap(232, 0.875),
     }
     assert gaps[0]["gap"] < gaps[1]["gap"] == result["gap"] < gaps[2]["gap"]
 
@@ -134,22 +133,9 @@ def test_a_gap_beyond_a_perfect_model_is_none(run):
 
 def test_several_splits_detect_less(run, simulated):
     _, out, _ = run("--data", "livec", "--splits", 10, "--json")
-    assert json.loads(out)[0]["gap"] == pytest.approx(0.008 * gap_ratio(10, 0.8, 0.05))
+    assert json.loads(out)[0]["gap"] == pytest.approx(0.008 * compute_gap_ratio(10, 0.8, 0.05))
     _, out, _ = run("--data", "livec", "--splits", 10)
     assert "10 splits of livec (232 test images) tell a model" in out
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("splits", [3, 10])
-def test_the_ratio_is_that_of_the_corrected_interval(splits):
-    """Differences of splits that overlap by a fifth: the interval excludes 0 in 80 % of the draws."""
-    gap = gap_ratio(splits, power=0.8, level=0.05) * (1.959964 + 0.841621)  # of deviation 1 on one split
-    rng = np.random.default_rng(0)
-    shared, own = rng.standard_normal((1500, 1)), rng.standard_normal((1500, splits))
-    found = [
-        paired_difference(row, np.zeros(splits)).low > 0 for row in gap + np.sqrt(0.2) * shared + np.sqrt(0.8) * own
-    ]
-    assert np.mean(found) == pytest.approx(0.8, abs=0.03)
 
 
 def test_published_values_are_of_datasets_there_are():

@@ -12,7 +12,7 @@ from iqa_zoo.commands import train
 from iqa_zoo.config import dump_config
 from iqa_zoo.data.splits import load_splits, make_splits, official_split, save_splits
 from iqa_zoo.data.table import table
-from iqa_zoo.engine.metrics import METRICS
+from iqa_zoo.stats.metrics import METRICS
 from iqa_zoo.training.recipe import load_recipe
 
 QUICK = ["--recipe-set", "epochs=2", "test_crops=2"]

@@ -7,7 +7,7 @@ import pytest
 
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.engine.evaluation import FEWEST, evaluate_scores
-from iqa_zoo.engine.metrics import METRICS, srocc
+from iqa_zoo.stats.metrics import METRICS, srocc
 
 
 def rated(distortions=None, count=20):

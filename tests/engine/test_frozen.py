@@ -12,9 +12,9 @@ from iqa_zoo.contracts import FeatureSpec, StageInfo
 from iqa_zoo.data.splits import Split
 from iqa_zoo.engine.features import FeatureBank
 from iqa_zoo.engine.frozen import on_frozen_features, train_frozen
-from iqa_zoo.engine.metrics import srocc
 from iqa_zoo.engine.selection import RULES, choose
 from iqa_zoo.errors import InputError, IqaZooError
+from iqa_zoo.stats.metrics import srocc
 from iqa_zoo.training.recipe import FrozenRecipe
 
 SPEC = FeatureSpec({3: StageInfo(6, 16), 4: StageInfo(8, 32)}, 8, 8, 128, token_stage=4)

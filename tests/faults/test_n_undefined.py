@@ -20,7 +20,7 @@ from PIL import Image
 
 from iqa_zoo.commands.study import gather
 from iqa_zoo.engine.selection import choose, every_rule
-from iqa_zoo.studies.swap.swaps import analyse
+from iqa_zoo.stats.factorial import analyze_factors
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 CONSTANT_HEAD = '''
@@ -245,7 +245,7 @@ def test_an_epoch_without_a_metric_is_chosen_last(undefined: float | None) -> No
 
 
 def test_an_analysis_of_one_combination_says_why_there_is_none() -> None:
-    assert analyse([[0.5], [0.6]], [{"head": "moe"}], 0.25)["why"]
+    assert analyze_factors([[0.5], [0.6]], [{"head": "moe"}], 0.25)["why"]
 
 
 FLAKY_HEAD = """

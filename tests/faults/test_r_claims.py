@@ -10,7 +10,7 @@ import pytest
 from iqa_zoo.reports.comparison import verdict
 
 from iqa_zoo.commands.study import weights_in_words
-from iqa_zoo.reports.shared import verdict_of
+from iqa_zoo.reports.shared import format_verdict
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -57,7 +57,7 @@ def test_an_interval_that_contains_0_is_undecided_however_far_it_leans():
     pair = dict(
         first="a", second="b", mean=-0.12, low=-0.315, high=0.075, wins=0, splits=5, p=0.06, p_holm=0.19, tie=True
     )
-    assert verdict_of(pair) == "undecided"
+    assert format_verdict(pair) == "undecided"
     assert verdict({"differences": [pair], "yardstick": None}) == (
         "a and b: undecided, mean SROCC difference -0.120 [-0.315, +0.075], a ahead in 0 of 5 splits."
     )

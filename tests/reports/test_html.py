@@ -18,8 +18,9 @@ from iqa_zoo.reports.html.page import render, write_page
 from iqa_zoo.reports.html.pictures import Pictures
 from iqa_zoo.reports.html.predictions import predictions_of
 from iqa_zoo.reports.html.tables import view_of
-from iqa_zoo.reports.plots import Interval, forest
+from iqa_zoo.reports.plots import forest
 from iqa_zoo.reports.table import Table
+from iqa_zoo.stats.estimate import Estimate
 
 NAMES = [f"{i}.png" for i in range(12)]
 
@@ -53,7 +54,7 @@ def test_numbers_verdict_conditions_configs_and_command_are_there(made, results)
 
 def test_it_asks_for_nothing_from_outside(made, results):
     content = render(
-        made.page_without_images(results, {"plot": forest({"a": {"b": Interval(0, -1, 1)}}, title="T", label="x")})
+        made.page_without_images(results, {"plot": forest({"a": {"b": Estimate(0, -1, 1)}}, title="T", label="x")})
     )
     assert not re.findall(r"(?:src|href)=\"(?!data:|#)[^\"]*\"", content)
     assert "url(http" not in content
@@ -156,7 +157,7 @@ def test_results_without_trainings(made, results):
 
 
 def test_a_figure_is_drawn_inside_with_words(made, results):
-    figures = {name: forest({"a": {"row": Interval(0.1, 0, 0.2)}}, title="A forest", label="SROCC") for name in "xy"}
+    figures = {name: forest({"a": {"row": Estimate(0.1, 0, 0.2)}}, title="A forest", label="SROCC") for name in "xy"}
     content = render(made.page_without_images(results, figures))
     assert 'role="img" aria-label="Plot: A forest. Horizontal axis: SROCC."' in content
     ids = re.findall(r'\bid="([^"]+)"', content)

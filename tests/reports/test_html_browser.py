@@ -9,7 +9,8 @@ import pytest
 
 from iqa_zoo.reports.html.page import write_page
 from iqa_zoo.reports.html.pictures import Pictures
-from iqa_zoo.reports.plots import Interval, forest
+from iqa_zoo.reports.plots import forest
+from iqa_zoo.stats.estimate import Estimate
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 FLAGS = (
@@ -72,7 +73,7 @@ def page(made, tmp_path_factory):
     root = tmp_path_factory.mktemp("report")
     names = [*NAMES, "<b>odd</b>&.png"]
     photos = made.photo_folder(root / "photos", NAMES, damaged=NAMES[:1])
-    figure = forest({"a": {"row": Interval(0.1, 0, 0.2)}}, title="A forest", label="SROCC")
+    figure = forest({"a": {"row": Estimate(0.1, 0, 0.2)}}, title="A forest", label="SROCC")
     results = made.made_up(names)
     told = made.comparison_tables(results), ["A verdict.", "Another sentence."], {"forest": figure}
     pictures = {"table": Pictures({name: photos / name for name in NAMES})}

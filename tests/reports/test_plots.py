@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iqa_zoo.reports.plots import Interval, curves, forest, matrix, panels, pareto, pareto_front
+from iqa_zoo.reports.plots import curves, forest, matrix, panels, pareto, pareto_front
+from iqa_zoo.stats.estimate import Estimate
 
 POINT = st.tuples(st.integers(1, 6), st.integers(0, 6))
-V = Interval(0.1, 0.0, 0.2)
+V = Estimate(0.1, 0.0, 0.2)
 
 
 @given(st.lists(POINT, min_size=1, max_size=12))

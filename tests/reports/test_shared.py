@@ -3,7 +3,7 @@
 import pytest
 from iqa_zoo.reports.comparison import decoders_table
 
-from iqa_zoo.reports.shared import COLUMNS, difference_cells, interval_note, summary_of, verdict_of
+from iqa_zoo.reports.shared import COLUMNS, describe_intervals, format_difference, format_verdict, summarize_verdicts
 
 
 def pair(mean, tie=False):
@@ -13,18 +13,18 @@ def pair(mean, tie=False):
 
 
 def test_a_cell_for_each_column():
-    assert len(difference_cells(pair(0.2))) == len(COLUMNS)
+    assert len(format_difference(pair(0.2))) == len(COLUMNS)
 
 
 @pytest.mark.parametrize(
     ("given", "says"), [(pair(0.2), "a ahead"), (pair(-0.2), "b ahead"), (pair(0.2, True), "undecided")]
 )
 def test_who_is_ahead(given, says):
-    assert verdict_of(given) == says
+    assert format_verdict(given) == says
 
 
 def test_several_places_in_a_line():
-    assert summary_of("3 shares", [pair(0.2), pair(-0.2), pair(0.1, True)]) == (
+    assert summarize_verdicts("3 shares", [pair(0.2), pair(-0.2), pair(0.1, True)]) == (
         "a and b at 3 shares: a ahead at 1, b ahead at 1, undecided at 1."
     )
 
@@ -39,8 +39,8 @@ def test_the_order_of_depth_is_not_told_where_a_step_is_undefined():
 
 
 def test_the_note_is_of_the_test_that_was_made():
-    assert "Nadeau" in interval_note(10)
-    assert "bootstrap" in interval_note(1)
+    assert "Nadeau" in describe_intervals(10)[0]
+    assert "bootstrap" in describe_intervals(1)[0]
 
 
 def test_the_decoders_are_named_without_a_letter():

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from iqa_zoo.engine.metrics import METRICS
+from iqa_zoo.stats.metrics import METRICS
 from iqa_zoo.studies.summaries import differences, summarise, summarise_rules
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from iqa_zoo.data.loading import DataSource, load_dataset
-from iqa_zoo.engine.statistics import is_defined
 from iqa_zoo.errors import IqaZooError
 from iqa_zoo.jsonio import reading_values
 from iqa_zoo.reports.html.figures import drawings
@@ -33,6 +32,8 @@ from iqa_zoo.reports.html.training_folder import Training, read_training
 from iqa_zoo.reports.shared import format_number
 from iqa_zoo.reports.table import Table, count
 from iqa_zoo.reports.undefined import why_undefined
+from iqa_zoo.stats.estimate import Estimate
+from iqa_zoo.stats.summary import is_defined
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -157,7 +158,7 @@ def _quality(training: Training, predictions: Predictions | None, data: RatedIma
     ]
     notes = []
     if predictions is not None and data is not None:
-        from iqa_zoo.engine.interval import bootstrap_interval
+        from iqa_zoo.stats.bootstrap import bootstrap_interval
 
         contents = dict(zip(data.names, data.contents, strict=True))
         groups = [contents[name] for name in predictions.names] if data.references is not None else None
@@ -241,14 +242,14 @@ def _scores(scores: Mapping[str, float]) -> Table:
 
 def _figures(training: Training) -> dict[str, Figure]:
     """SROCC by epoch, of the parts that were measured."""
-    from iqa_zoo.reports.plots import Interval, curves
+    from iqa_zoo.reports.plots import curves
 
     series = {}
     for part in ("validation", "test"):
         measured = [epoch for epoch in training.history if epoch.get(part) and is_defined(epoch[part]["srocc"])]
         points = [(epoch["epoch"], epoch[part]["srocc"]) for epoch in measured]
         if points:
-            series[part] = [(float(at), Interval(value, value, value)) for at, value in points]
+            series[part] = [(float(at), Estimate(value, value, value)) for at, value in points]
     if not series:
         return {}
     title = f"SROCC after each epoch: {training.run.get('data', {}).get('name', 'dataset not named')}"

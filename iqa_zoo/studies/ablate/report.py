@@ -5,15 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from iqa_zoo.engine.statistics import is_defined
 from iqa_zoo.reports.notes import list_protocol_notes
-from iqa_zoo.reports.shared import COLUMNS, defined, difference_cells, format_spread, verdict_of
+from iqa_zoo.reports.shared import (
+    COLUMNS,
+    describe_intervals,
+    format_difference,
+    format_interval,
+    format_moved,
+    format_spread,
+    format_verdict,
+    read_difference,
+    select_defined,
+)
 from iqa_zoo.reports.table import Table, count
+from iqa_zoo.stats.estimate import Estimate
+from iqa_zoo.stats.summary import is_defined
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Results = dict[str, Any]
+CELLS = ("params", "active", "MACs", "SROCC [quartiles]", "difference", *COLUMNS[1:])
 KINDS = {"whole": "whole", "both": "as it is (within the budget)", "as it is": "as it is", "matched": "matched"}
 
 
@@ -35,7 +47,7 @@ def _cells(row: Results, results: Results, pair: Results | None) -> list[str]:
     decoder = row["budget"]["decoder"]
     summary = results["summary"].get(row["model"])
     quality = format_spread(summary["srocc"]) if summary else "failed"
-    told = difference_cells(pair, "better", "worse") if pair else ["-"] * len(COLUMNS)
+    told = format_difference(pair, "better", "worse") if pair else ["-"] * len(COLUMNS)
     return [count(decoder["params"]), count(decoder["active_params"]), count(decoder["macs"]), quality, *told]
 
 
@@ -43,11 +55,9 @@ def _variants(results: Results) -> Table:
     pairs = _by_model(results)
     rows = []
     for row in results["rows"]:
-        moved = ", ".join(f"{path} {old} → {new}" for path, (old, new) in row["budget"]["moved"].items())
-        change = "; ".join(filter(None, [row["change"], moved]))
+        change = "; ".join(filter(None, [row["change"], format_moved(row["budget"])]))
         rows.append([row["variant"], KINDS[row["kind"]], change or "-", *_cells(row, results, pairs.get(row["model"]))])
-    columns = ["variant", "size", "change", "params", "active", "MACs", "SROCC [quartiles]", "difference", "95 % interval",
-               "ahead in", "p (Holm)", "verdict"]  # fmt: skip
+    columns = ["variant", "size", "change", *CELLS]
     return Table(
         f"What happens to {results['base']} without its parts: {results['data']['name']}, decoders on {results['backbone']}",
         columns,
@@ -58,34 +68,17 @@ def _variants(results: Results) -> Table:
 
 
 def _notes(results: Results) -> list[str]:
-    several = len(results["splits"]) > 1
     return [
         *list_protocol_notes(results),
-        f"Difference: SROCC of the variant minus that of {results['base']}, the same splits and seeds; "
-        + (
-            "interval by Student's t, the variance corrected for splits that share images (Nadeau and Bengio 2003); p: Wilcoxon, "
-            "Holm-adjusted, without that correction. A difference whose interval contains 0 is undecided."
-            if several
-            else "interval by a paired bootstrap over the test images of the one split. Other splits may tell otherwise."
-        ),
+        f"Difference: SROCC of the variant minus that of {results['base']}, the same splits and seeds.",
+        *describe_intervals(len(results["splits"]), results["differences"]),
     ]
 
 
 def _sensitivity(results: Results) -> Table:
     pairs = _by_model(results)
     rows = [[row["model"], *_cells(row, results, pairs.get(row["model"]))] for row in results["rows"]]
-    columns = [
-        "size",
-        "params",
-        "active",
-        "MACs",
-        "SROCC [quartiles]",
-        "difference",
-        "95 % interval",
-        "ahead in",
-        "p (Holm)",
-        "verdict",
-    ]
+    columns = ["size", *CELLS]
     return Table(
         f"How {results['base']} depends on its sizes: {results['data']['name']}, decoders on {results['backbone']}",
         columns,
@@ -98,10 +91,10 @@ def _sensitivity(results: Results) -> Table:
 def make_sentences(results: Results) -> list[str]:
     """Which parts earned their parameters, and which differences are undecided."""
     if results["sensitivity"]:
-        told = [pair for pair in defined(results["differences"]) if not pair["tie"]]
+        decided = [pair for pair in select_defined(results["differences"]) if not pair["tie"]]
         ties = [pair["first"] for pair in results["differences"] if pair["tie"]]
-        undefined = [pair["first"] for pair in results["differences"] if verdict_of(pair) == "undefined"]
-        lines = [f"{pair['first']}: {pair['mean']:+.3f} [{pair['low']:+.3f}, {pair['high']:+.3f}]." for pair in told]
+        undefined = [pair["first"] for pair in results["differences"] if format_verdict(pair) == "undefined"]
+        lines = [f"{pair['first']}: {pair['mean']:+.3f} {format_interval(pair)}." for pair in decided]
         lines.append(f"Undecided against {results['base']}: {', '.join(ties) or 'none'}.")
         return lines + ([f"Undefined: {', '.join(undefined)}."] if undefined else [])
     kind_of = {row["model"]: row["kind"] for row in results["rows"]}
@@ -117,14 +110,14 @@ def _sorted_out(pairs: Iterable[Results]) -> str:
     parts: dict[str, list[str]] = {"worse": [], "better": [], "undecided": [], "undefined": []}
     for pair in pairs:
         name = pair["first"].removesuffix(", matched")
-        side = verdict_of(pair, "better", "worse")
+        side = format_verdict(pair, "better", "worse")
         parts[side].append(f"{name} ({pair['mean']:+.3f})" if side in ("worse", "better") else name)
     return "; ".join(f"{side}: {', '.join(names)}" for side, names in parts.items() if names)
 
 
 def make_figures(results: Results) -> dict[str, Figure]:
     """The differences as a forest, or the sweeps as curves."""
-    from iqa_zoo.reports.plots import Interval, forest, panels
+    from iqa_zoo.reports.plots import forest, panels
 
     where = f"{results['data']['name']}, {results['data']['images']} images, {len(results['splits'])} splits, {results['backbone']}"
     if results["sensitivity"]:
@@ -132,13 +125,12 @@ def make_figures(results: Results) -> dict[str, Figure]:
         title = f"{results['base']} by size: {where}"
         return {"sensitivity": panels(sweeps, title=title, y_label="SROCC, mean", log=True)} if sweeps else {}
     kind_of = {row["model"]: (row["kind"], row["variant"]) for row in results["rows"]}
-    groups: dict[str, dict[str, Interval]] = {"as it is": {}, f"at the budget ({results['match']})": {}}
-    for pair in defined(results["differences"]):
+    groups: dict[str, dict[str, Estimate]] = {"as it is": {}, f"at the budget ({results['match']})": {}}
+    for pair in select_defined(results["differences"]):
         kind, variant = kind_of[pair["first"]]
-        interval = Interval(pair["mean"], pair["low"], pair["high"])
         for name, group in zip(("as it is", "matched"), groups.values(), strict=True):
             if kind in (name, "both"):
-                group[variant] = interval
+                group[variant] = read_difference(pair)
     groups = {name: group for name, group in groups.items() if group}
     if not groups:
         return {}
@@ -146,22 +138,20 @@ def make_figures(results: Results) -> dict[str, Figure]:
     return {"ablation": forest(groups, title=f"{results['base']} with one change: {where}", label=label)}
 
 
-def _sweeps(results: Results) -> dict[str, dict[str, list[tuple[float, Any]]]]:
+def _sweeps(results: Results) -> dict[str, dict[str, list[tuple[float, Estimate]]]]:
     """By size: (value, mean SROCC over the splits, with the interval of its difference to the whole)."""
-    from iqa_zoo.reports.plots import Interval
-
     sroccs = [r["srocc"] for r in results["runs"] if "error" not in r and r["model"] == results["base"]]
     defined_sroccs = [srocc for srocc in sroccs if is_defined(srocc)]
     if not defined_sroccs:
         return {}
     whole = sum(defined_sroccs) / len(defined_sroccs)
-    many: dict[str, dict[str, list[tuple[float, Interval]]]] = {}
+    many: dict[str, dict[str, list[tuple[float, Estimate]]]] = {}
     for knob in results["sensitivity"]:
-        points = [(float(_value(results, knob)), Interval(whole, whole, whole))]
-        for pair in defined(results["differences"]):
+        points = [(float(_value(results, knob)), Estimate(whole, whole, whole))]
+        for pair in select_defined(results["differences"]):
             name, _, value = pair["first"].partition("=")
             if name == knob:
-                points.append((float(value), Interval(whole + pair["mean"], whole + pair["low"], whole + pair["high"])))
+                points.append((float(value), read_difference(pair, offset=whole)))
         many[knob] = {"whole": sorted(points, key=lambda point: point[0])}
     return many
 

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.engine.selection import RULES
-from iqa_zoo.engine.statistics import Difference, is_defined, median_iqr
 from iqa_zoo.reports.decoders import describe_place, list_unmatched_notes, make_decoders_table
 from iqa_zoo.reports.notes import list_protocol_notes
 from iqa_zoo.reports.shared import (
-    COLUMNS,
-    difference_cells,
+    describe_intervals,
+    format_by_distortion,
+    format_interval,
     format_number,
     format_spread,
     leak_warnings,
+    tabulate_differences,
 )
 from iqa_zoo.reports.table import Table, count
+from iqa_zoo.stats.estimate import Estimate
+from iqa_zoo.stats.summary import is_defined, summarize_values
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Results = dict[str, Any]
 PROTOCOLS = {"frozen": "decoders", "end-to-end": "trained end to end"}
@@ -56,7 +62,7 @@ def make_sentences(results: Results) -> list[str]:
         elif pair["tie"]:
             lines.append(
                 f"{pair['first']} and {pair['second']}: undecided, mean SROCC difference {pair['mean']:+.3f} "
-                f"[{pair['low']:+.3f}, {pair['high']:+.3f}], {pair['first']} ahead in {pair['wins']} of {splits} splits."
+                f"{format_interval(pair)}, {pair['first']} ahead in {pair['wins']} of {splits} splits."
             )
         else:
             sign = 1 if pair["mean"] > 0 else -1
@@ -72,7 +78,7 @@ def make_sentences(results: Results) -> list[str]:
 
 def _verdict_on_one(pair: Results) -> str:
     """One split tells how much the choice of test images matters, and nothing of another training."""
-    difference = Difference(pair["mean"], pair["low"], pair["high"], pair["p"], pair["count"])
+    difference = Estimate(pair["mean"], pair["low"], pair["high"], pair["p"], pair["count"])
     said = difference.verdict(pair["first"], pair["second"])
     return f"On this one split, {pair['first']} and {pair['second']}: {said}."
 
@@ -145,32 +151,16 @@ def _by_distortion(results: Results) -> Table | None:
     if not kinds:
         return None
     rows = [
-        [model, *(_kind_cell(row.get("srocc_by_distortion", {}), kind) for kind in kinds)]
+        [model, *format_by_distortion(row.get("srocc_by_distortion", {}), kinds)]
         for model, row in results["summary"].items()
     ]
     return Table("Median SROCC by distortion", ["model", *kinds], rows)
 
 
-def _kind_cell(srocc_by_kind: Results, kind: str) -> str:
-    return format_number(srocc_by_kind[kind]) if kind in srocc_by_kind else "-"
-
-
 def _differences(results: Results) -> Table:
-    rows = [[f"{pair['first']} - {pair['second']}", *difference_cells(pair)] for pair in results["differences"]]
-    several = len(results["splits"]) > 1
-    note = (
-        "Interval: Student's t with the variance corrected for splits that share images (Nadeau and Bengio 2003); a pair whose "
-        "interval contains 0 is undecided. p: Wilcoxon, Holm-adjusted; without that correction, so for comparison with other papers only."
-        if several
-        else "One split: interval by a paired bootstrap over its test images (whole contents, where images share them), p by Williams' "
-        "test, Holm-adjusted; a pair whose interval contains 0 is undecided. Another split or another training may tell otherwise."
-    )
-    columns = ["SROCC difference", *COLUMNS]
-    title = "Paired differences over the splits" if several else "Paired differences on the split"
-    notes = [note, *list_unmatched_notes(results)]
-    if several and any(pair["splits"] == 1 for pair in results["differences"]):
-        notes.append("A pair with one split in common: a paired bootstrap over its test images, p by Williams' test.")
-    return Table(title, columns, rows, notes, left=["SROCC difference", "verdict"])
+    splits, pairs = len(results["splits"]), results["differences"]
+    title = "Paired differences over the splits" if splits > 1 else "Paired differences on the split"
+    return tabulate_differences(title, pairs, [*describe_intervals(splits, pairs), *list_unmatched_notes(results)])
 
 
 def _rules(results: Results) -> Table:
@@ -201,7 +191,9 @@ def _test_sets(results: Results) -> list[Table]:
         rows = []
         for model in results["summary"]:
             mine = [run["elsewhere"][name] for run in done if run["model"] == model]
-            spreads = [asdict(median_iqr([record[metric] for record in mine])) for metric in ("srocc", "plcc", "krocc")]
+            spreads = [
+                asdict(summarize_values([record[metric] for record in mine])) for metric in ("srocc", "plcc", "krocc")
+            ]
             rows.append([model, *map(format_spread, spreads)])
         note = (
             f"Trained on {results['data']['name']} as above, tested on all {len(done[0]['elsewhere'][name]['predictions'])} images "
@@ -212,3 +204,8 @@ def _test_sets(results: Results) -> list[Table]:
         columns = ["model", "SROCC [quartiles]", "PLCC [quartiles]", "KROCC [quartiles]"]
         tables.append(Table(f"Cross-dataset: {results['data']['name']} to {name}", columns, rows, notes))
     return tables
+
+
+def make_figures(results: Results) -> dict[str, Figure]:
+    """Return no figure: the tables say it all."""
+    return {}

@@ -31,7 +31,7 @@ from iqa_zoo.studies.protocol import (
 )
 from iqa_zoo.studies.runner import FrozenRunner, Record, describe_cache_use, select_succeeded
 from iqa_zoo.studies.spec import BASELINE, StudySpec, parse_pair, setting
-from iqa_zoo.studies.study import Results, Study
+from iqa_zoo.studies.study import Report, Results, Study
 from iqa_zoo.studies.summaries import differences, summarise, summarise_rules
 from iqa_zoo.studies.weights import describe_weights
 from iqa_zoo.training.recipe import load_recipe
@@ -72,7 +72,7 @@ class Compare(Study):
     """Compare decoders at one budget, on the same splits, seeds and steps."""
 
     title = "a comparison"
-    report = report
+    report: ClassVar[Report] = report
     options: ClassVar[type] = Options
 
     def prepare(self, spec: StudySpec) -> StudySpec:

@@ -9,16 +9,19 @@ from iqa_zoo.engine.selection import RULES
 from iqa_zoo.reports.decoders import make_decoders_table
 from iqa_zoo.reports.notes import list_cache_notes, list_left_out_notes
 from iqa_zoo.reports.shared import (
-    COLUMNS,
-    defined,
-    difference_cells,
+    BOOTSTRAP,
+    CORRECTED_T,
     failed_notes,
     format_spread,
     leak_warnings,
-    summary_of,
+    read_difference,
+    select_defined,
+    summarize_verdicts,
+    tabulate_differences,
     undefined_notes,
 )
 from iqa_zoo.reports.table import Table
+from iqa_zoo.stats.estimate import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -106,24 +109,17 @@ def _notes(results: Results) -> list[str]:
 
 
 def _differences(results: Results) -> Table:
-    rows = [
-        [f"{pair['first']} - {pair['second']}", pair["train"], pair["test"], *difference_cells(pair)]
-        for pair in results["differences"]
-    ]
-    several = all(pair["splits"] > 1 for pair in defined(results["differences"]))
+    several = all(pair["splits"] > 1 for pair in select_defined(results["differences"]))
     notes = [
         "A pair whose interval contains 0 is undecided; p is Holm-adjusted over all of the table.",
-        "On the own test part: Student's t with the variance corrected for splits that share images (Nadeau and Bengio 2003), p by "
-        "Wilcoxon without that correction. On another dataset the test images are the same in every split, so that the splits say "
-        "nothing of their choice: the variance of a bootstrap over them (whole contents, where images share them) is added, and p "
-        "is that of the same t."
+        f"On the own test part: {CORRECTED_T}, p by Wilcoxon without that correction. On another dataset the test images are the "
+        "same in every split, so the spread over splits does not cover their choice: the variance of a bootstrap over them (whole "
+        "contents, where images share them) is added, and p is that of the same t."
         if several
-        else "Where there is one split: interval by a paired bootstrap over the test images (whole contents, where images share "
-        "them). Another split or another training may tell otherwise.",
+        else f"Where there is one split: interval by {BOOTSTRAP}. Another split or another training may give another result.",
     ]
-    columns = ["SROCC difference", "trained on", "tested on", *COLUMNS]
-    left = ["SROCC difference", "trained on", "tested on", "verdict"]
-    return Table("Paired differences", columns, rows, notes, left=left)
+    columns = {"trained on": lambda pair: str(pair["train"]), "tested on": lambda pair: str(pair["test"])}
+    return tabulate_differences("Paired differences", results["differences"], notes, columns, left=list(columns))
 
 
 def make_sentences(results: Results) -> list[str]:
@@ -133,14 +129,14 @@ def make_sentences(results: Results) -> list[str]:
         pairs = [pair for pair in results["differences"] if {pair["first"], pair["second"]} == {first, second}]
         home = [pair for pair in pairs if pair["train"] == pair["test"]]
         away = [pair for pair in pairs if pair["train"] != pair["test"]]
-        lines += [summary_of(f"{len(home)} own test parts", home)] if home else []
-        lines += [summary_of(f"{len(away)} pairs of datasets", away)] if away else []
+        lines += [summarize_verdicts(f"{len(home)} own test parts", home)] if home else []
+        lines += [summarize_verdicts(f"{len(away)} pairs of datasets", away)] if away else []
     return lines
 
 
 def make_figures(results: Results) -> dict[str, Figure]:
     """A matrix for each model, and the differences of the compared models on other datasets."""
-    from iqa_zoo.reports.plots import Interval, forest, matrix
+    from iqa_zoo.reports.plots import forest, matrix
 
     names = _names(results)
     figures = {}
@@ -155,12 +151,12 @@ def make_figures(results: Results) -> dict[str, Figure]:
             title=f"{model} on {results['backbone']}",
             label="median SROCC",
         )
-    groups: dict[str, dict[str, Interval]] = {}
-    for pair in defined(results["differences"]):
+    groups: dict[str, dict[str, Estimate]] = {}
+    for pair in select_defined(results["differences"]):
         if results["baseline"] not in (pair["first"], pair["second"]):
             row = f"{pair['train']} to {pair['test']}" if pair["train"] != pair["test"] else f"within {pair['train']}"
             group = groups.setdefault(f"{pair['first']} - {pair['second']}", {})
-            group[row] = Interval(pair["mean"], pair["low"], pair["high"])
+            group[row] = read_difference(pair)
     if groups:
         title = next(iter(groups)) if len(groups) == 1 else "Differences between models"
         figures["differences"] = forest(

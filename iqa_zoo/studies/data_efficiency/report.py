@@ -6,19 +6,22 @@ import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from iqa_zoo.engine.statistics import is_defined
 from iqa_zoo.reports.decoders import make_decoders_table
 from iqa_zoo.reports.notes import list_protocol_notes
 from iqa_zoo.reports.shared import (
-    COLUMNS,
-    defined,
-    difference_cells,
+    describe_intervals,
+    format_data_name,
     format_number,
     format_spread,
-    interval_note,
-    summary_of,
+    read_difference,
+    read_spread,
+    select_defined,
+    summarize_verdicts,
+    tabulate_differences,
 )
 from iqa_zoo.reports.table import Table
+from iqa_zoo.stats.estimate import Estimate
+from iqa_zoo.stats.summary import is_defined
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -104,23 +107,15 @@ def share_notes(results: Results) -> list[str]:
 
 
 def _differences(results: Results) -> Table:
-    rows = [
-        [
-            f"{pair['first']} - {pair['second']}",
-            _percent(pair["fraction"]),
-            str(pair["images"]),
-            *difference_cells(pair),
-        ]
-        for pair in results["differences"]
-    ]
-    notes = [interval_note(len(results["splits"]))]
+    pairs = results["differences"]
+    notes = describe_intervals(len(results["splits"]), pairs)
     if len(results["splits"]) > 1:
         notes.append(
             "The correction is that of the whole training part at every share: the test parts overlap as much, the "
             "smaller training parts less."
         )
-    columns = ["SROCC difference", "share", "images", *COLUMNS]
-    return Table("Paired differences at each share", columns, rows, notes, left=["SROCC difference", "verdict"])
+    columns = {"share": lambda pair: _percent(pair["fraction"]), "images": lambda pair: str(pair["images"])}
+    return tabulate_differences("Paired differences at each share", pairs, notes, columns)
 
 
 def reached(results: Results) -> list[Results]:
@@ -196,11 +191,11 @@ def make_sentences(results: Results) -> list[str]:
     for first, second in itertools.combinations(compared, 2):
         pairs = [pair for pair in results["differences"] if (pair["first"], pair["second"]) == (first, second)]
         if pairs:
-            lines.append(summary_of(f"{len(pairs)} shares", pairs))
+            lines.append(summarize_verdicts(f"{len(pairs)} shares", pairs))
     largest = max(share["fraction"] for share in results["shares"])
     ahead = {
         (pair["first"], pair["second"])[:: 1 if pair["mean"] > 0 else -1]
-        for pair in defined(results["differences"])
+        for pair in select_defined(results["differences"])
         if not pair["tie"] and pair["fraction"] == largest
     }
     for row in reached(results):
@@ -213,15 +208,13 @@ def make_sentences(results: Results) -> list[str]:
 
 def make_figures(results: Results) -> dict[str, Figure]:
     """SROCC against images to train on, and the differences of the compared models."""
-    from iqa_zoo.reports.plots import Interval, curves
+    from iqa_zoo.reports.plots import curves
 
-    splits = len(results["splits"])
-    proxy = "" if results["data"]["label"] in ("MOS", "DMOS") else ", PROXY LABELS"
-    where = f"{results['data']['name']}{proxy}, {results['backbone']}, {splits} splits"
+    where = f"{format_data_name(results['data'])}, {results['backbone']}, {len(results['splits'])} splits"
     x_label = "images to train on"
     lines = {
         model: [
-            (row["images"], Interval(row["srocc"]["median"], row["srocc"]["q1"], row["srocc"]["q3"]))
+            (row["images"], read_spread(row["srocc"]))
             for row in results["rows"]
             if row["model"] == model and is_defined(row["srocc"]["median"])
         ]
@@ -230,11 +223,10 @@ def make_figures(results: Results) -> dict[str, Figure]:
     title = f"Data efficiency: {where}"
     y_label = "SROCC, median and quartiles"
     figures = {"data_efficiency": curves(lines, title=title, x_label=x_label, y_label=y_label, apart=0.012)}
-    apart: dict[str, list[tuple[float, Interval]]] = {}
-    for pair in defined(results["differences"]):
+    apart: dict[str, list[tuple[float, Estimate]]] = {}
+    for pair in select_defined(results["differences"]):
         if results["baseline"] not in (pair["first"], pair["second"]):
-            point = (pair["images"], Interval(pair["mean"], pair["low"], pair["high"]))
-            apart.setdefault(f"{pair['first']} - {pair['second']}", []).append(point)
+            apart.setdefault(f"{pair['first']} - {pair['second']}", []).append((pair["images"], read_difference(pair)))
     if apart:
         figure = curves(
             apart,

@@ -6,10 +6,18 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Any
 
-from iqa_zoo.engine.statistics import is_defined
 from iqa_zoo.reports.notes import list_protocol_notes
-from iqa_zoo.reports.shared import COLUMNS, difference_cells, format_number, format_spread, interval_note
+from iqa_zoo.reports.shared import (
+    describe_intervals,
+    format_by_distortion,
+    format_data_name,
+    format_spread,
+    read_spread,
+    tabulate_differences,
+)
 from iqa_zoo.reports.table import Table
+from iqa_zoo.stats.estimate import Estimate
+from iqa_zoo.stats.summary import is_defined
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,11 +38,7 @@ def make_tables(results: Results) -> list[Table]:
     for what, title in TITLES.items():
         pairs = [pair for pair in results["differences"] if pair["what"] == what]
         if pairs:
-            rows = [[f"{pair['first']} - {pair['second']}", *difference_cells(pair)] for pair in pairs]
-            note = interval_note(len(results["splits"]))
-            tables.append(
-                Table(title, ["SROCC difference", *COLUMNS], rows, [note], left=["SROCC difference", "verdict"])
-            )
+            tables.append(tabulate_differences(title, pairs, describe_intervals(len(results["splits"]), pairs)))
     if results["refused"]:
         rows = [[row["backbone"], row["reason"]] for row in results["refused"]]
         tables.append(Table("Left out", ["backbone", "reason"], rows, left=["backbone", "reason"]))
@@ -51,9 +55,8 @@ def _levels(results: Results) -> Table:
     for row in results["rows"]:
         line = rows.setdefault((_name(row), row["level"]), [_name(row), row["level"], str(row["channels"])])
         line += ["-"] * (3 + heads.index(row["head"]) - len(line)) + [format_spread(row["srocc"])]
-    proxy = "" if results["data"]["label"] in ("MOS", "DMOS") else ", PROXY LABELS"
     return Table(
-        f"Quality in each level, read from its mean over the image: {results['data']['name']}{proxy}",
+        f"Quality in each level, read from its mean over the image: {format_data_name(results['data'])}",
         ["backbone", "level", "channels", *(f"SROCC, {head}" for head in heads)],
         list(rows.values()),
         notes(results),
@@ -79,11 +82,10 @@ def notes(results: Results) -> list[str]:
 
 def _by_distortion(results: Results) -> Table:
     kinds = sorted({kind for row in results["rows"] for kind in row["srocc_by_distortion"]})
-    rows = []
-    for row in results["rows"]:
-        measured = row["srocc_by_distortion"]
-        told = [format_number(measured[kind]) if kind in measured else "-" for kind in kinds]
-        rows.append([_name(row), row["level"], row["head"], *told])
+    rows = [
+        [_name(row), row["level"], row["head"], *format_by_distortion(row["srocc_by_distortion"], kinds)]
+        for row in results["rows"]
+    ]
     return Table(
         "SROCC by distortion, median over the splits",
         ["backbone", "level", "head", *kinds],
@@ -166,20 +168,18 @@ def _order(rows: Sequence[Results], pairs: Mapping[tuple[str, str], Results]) ->
 
 def make_figures(results: Results) -> dict[str, Figure]:
     """SROCC against depth, a line a backbone and its control; and by distortion, where the data names it."""
-    from iqa_zoo.reports.plots import Interval, curves, matrix
+    from iqa_zoo.reports.plots import curves, matrix
 
-    proxy = "" if results["data"]["label"] in ("MOS", "DMOS") else ", PROXY LABELS"
-    where = f"{results['data']['name']}{proxy}, {results['data']['images']} images, {len(results['splits'])} splits"
+    where = f"{format_data_name(results['data'])}, {results['data']['images']} images, {len(results['splits'])} splits"
     deepest = {each["backbone"]: len(each["levels"]) for each in results["probed"]}
     same = len(set(deepest.values())) == 1
     figures = {}
     for head in results["heads"]:
-        series: dict[str, list[tuple[float, Interval]]] = {}
+        series: dict[str, list[tuple[float, Estimate]]] = {}
         for row in results["rows"]:
             if row["head"] == head and is_defined(row["srocc"]["median"]):
                 place = row["number"] if same else row["number"] / deepest[row["backbone"]]
-                value = Interval(row["srocc"]["median"], row["srocc"]["q1"], row["srocc"]["q3"])
-                series.setdefault(_name(row), []).append((place, value))
+                series.setdefault(_name(row), []).append((place, read_spread(row["srocc"])))
         figures[f"probe_{head}"] = curves(
             series,
             title=f"Quality by depth, {head} head: {where}",

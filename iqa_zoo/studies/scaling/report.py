@@ -5,10 +5,19 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from iqa_zoo.engine.statistics import is_defined
 from iqa_zoo.reports.notes import list_protocol_notes
-from iqa_zoo.reports.shared import COLUMNS, difference_cells, format_spread, interval_note, summary_of
+from iqa_zoo.reports.shared import (
+    describe_intervals,
+    format_data_name,
+    format_moved,
+    format_spread,
+    read_spread,
+    summarize_verdicts,
+    tabulate_differences,
+)
 from iqa_zoo.reports.table import Table, count
+from iqa_zoo.stats.estimate import Estimate
+from iqa_zoo.stats.summary import is_defined
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,11 +31,12 @@ def make_tables(results: Results) -> list[Table]:
     tables = [_models(results)]
     best = [pair for pair in results["differences"] if results["best"] in (pair["first"], pair["second"])]
     same = [pair for pair in results["differences"] if pair["decoders"]]
+    intervals = describe_intervals(len(results["splits"]), results["differences"])
     if best:
         note = f"The best, {results['best']}, has the highest median of {len(results['rows'])} here, so that it may owe a little to luck."
-        tables.append(_differences("Paired differences to the best", best, results, note))
+        tables.append(tabulate_differences("Paired differences to the best", best, [*intervals, note]))
     if same:
-        tables.append(_differences("Paired differences of decoders on the same backbone", same, results))
+        tables.append(tabulate_differences("Paired differences of decoders on the same backbone", same, intervals))
     if results["refused"]:
         rows = [[row["backbone"], row["model"], row["reason"]] for row in results["refused"]]
         columns = ["backbone", "model", "reason"]
@@ -38,7 +48,6 @@ def _models(results: Results) -> Table:
     rows = []
     for row in results["rows"]:
         budget, speed = row["budget"], row.get("speed")
-        moved = ", ".join(f"{path} {old} → {new}" for path, (old, new) in budget["moved"].items())
         rows.append(
             [
                 row["backbone"],
@@ -49,7 +58,9 @@ def _models(results: Results) -> Table:
                 f"{speed['latency_ms']:.1f}" if speed else "-",
                 format_spread(row["srocc"]) if row["srocc"] else "failed",
                 ", ".join(COSTS[cost] for cost in COSTS if row["model"] in results["front"][cost]) or "-",
-                "baseline, not matched" if row["decoder"] == results["baseline"] else moved or "as it is",
+                "baseline, not matched"
+                if row["decoder"] == results["baseline"]
+                else format_moved(budget) or "as it is",
             ]
         )
     columns = ["backbone", "decoder", "params", "of it decoder", "MACs", "ms", "SROCC", "front", "moved"]
@@ -93,12 +104,6 @@ def notes(results: Results) -> list[str]:
     return told
 
 
-def _differences(title: str, pairs: list[Results], results: Results, *more: str) -> Table:
-    rows = [[f"{pair['first']} - {pair['second']}", *difference_cells(pair)] for pair in pairs]
-    told = [interval_note(len(results["splits"])), *more]
-    return Table(title, ["SROCC difference", *COLUMNS], rows, told, left=["SROCC difference", "verdict"])
-
-
 def make_sentences(results: Results) -> list[str]:
     """What is undecided against the best at a lower cost, and whether decoders differ on the same backbone."""
     if results["best"] is None:
@@ -119,7 +124,7 @@ def make_sentences(results: Results) -> list[str]:
             if set(pair["decoders"]) == {first, second}
         ]
         if pairs:
-            lines.append(summary_of(f"{len(pairs)} backbones", pairs))
+            lines.append(summarize_verdicts(f"{len(pairs)} backbones", pairs))
     random = [backbone["name"] for backbone in results["backbones"] if backbone["weights"].startswith("random weights")]
     if random:
         lines.append(f"RANDOM WEIGHTS in {', '.join(random)}: a control, not a result.")
@@ -128,19 +133,21 @@ def make_sentences(results: Results) -> list[str]:
 
 def make_figures(results: Results) -> dict[str, Figure]:
     """SROCC against MACs and against parameters, with the Pareto front; costs of zero cannot be drawn and are left out."""
-    from iqa_zoo.reports.plots import Interval, pareto
+    from iqa_zoo.reports.plots import pareto
 
-    label = results["data"]["label"]
-    proxy = "" if label in ("MOS", "DMOS") else ", PROXY LABELS"
     random = any(backbone["weights"].startswith("random weights") for backbone in results["backbones"])
-    where = f"{results['data']['name']}{proxy}, {len(results['splits'])} splits{', RANDOM WEIGHTS' if random else ''}"
+    where = (
+        f"{format_data_name(results['data'])}, {len(results['splits'])} splits{', RANDOM WEIGHTS' if random else ''}"
+    )
     figures = {}
     for cost, words in COSTS.items():
-        points: dict[str, dict[str, tuple[float, Interval]]] = {}
+        points: dict[str, dict[str, tuple[float, Estimate]]] = {}
         for row in results["rows"]:
             if row["srocc"] and is_defined(row["srocc"]["median"]) and row["budget"][cost]:
-                value = Interval(row["srocc"]["median"], row["srocc"]["q1"], row["srocc"]["q3"])
-                points.setdefault(row["decoder"], {})[row["backbone"]] = (row["budget"][cost], value)
+                points.setdefault(row["decoder"], {})[row["backbone"]] = (
+                    row["budget"][cost],
+                    read_spread(row["srocc"]),
+                )
         if points:
             figures[f"scaling_{cost}"] = pareto(
                 points,

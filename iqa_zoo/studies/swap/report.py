@@ -6,17 +6,18 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.budgets.budget import in_words
-from iqa_zoo.engine.statistics import is_defined
 from iqa_zoo.reports.notes import list_protocol_notes
-from iqa_zoo.reports.shared import defined, format_spread
+from iqa_zoo.reports.shared import CORRECTED_T, format_interval, format_spread, select_defined
 from iqa_zoo.reports.table import Table, count
-from iqa_zoo.studies.swap.swaps import FACTORS, factors_of
+from iqa_zoo.stats.estimate import Estimate
+from iqa_zoo.stats.factorial import find_factors
+from iqa_zoo.stats.summary import is_defined
+from iqa_zoo.studies.swap.levels import FACTORS, WORDS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Results = dict[str, Any]
-WORDS = {"queries": "queries", "interactions": "mixing block", "memory": "memory", "head": "head"}
 UNITS = {"params": "parameters", "macs": "MACs"}
 SHOWN = 12  # interactions in their table
 
@@ -40,8 +41,7 @@ def _where(results: Results) -> str:
 
 
 def _effect_cells(row: Results) -> list[str]:
-    interval = f"[{row['low']:+.3f}, {row['high']:+.3f}]"
-    return [f"{row['effect']:+.3f}", interval, f"{row['p_holm']:.3f}", row["verdict"]]
+    return [f"{row['effect']:+.3f}", format_interval(row), f"{row['p_holm']:.3f}", row["verdict"]]
 
 
 def _main_effects(results: Results) -> Table:
@@ -53,9 +53,9 @@ def _main_effects(results: Results) -> Table:
     columns = ["factor", "level", "combinations", "SROCC, mean", "effect", "95 % interval", "p (Holm)", "verdict"]
     notes = [
         f"Effect: the mean over the combinations with the level minus the mean of all ({analysis['grand']:.3f}), on each of "
-        f"{len(results['splits'])} splits, then their mean; interval and p by Student's t, the variance corrected for splits that "
-        "share images (Nadeau and Bengio 2003). Undecided: the interval contains 0, or the Holm-adjusted p is 0.05 or more.",
-        "The intervals tell what other splits of these images would do, not what other trainings on one split would.",
+        f"{len(results['splits'])} splits, then their mean; interval and p by {CORRECTED_T}. Undecided: the interval contains 0, or "
+        "the Holm-adjusted p is 0.05 or more.",
+        "The intervals cover other splits of these images, not other trainings on one split.",
         *_completeness(analysis, results.get("drawn_of")),
         "Variance between combinations (means over splits, chance included): "
         + ", ".join(f"{_pair_in_words(name)} {share:.0%}" for name, share in analysis["shares"].items())
@@ -125,7 +125,7 @@ def _combinations(results: Results) -> Table:
     rows.append(_baseline(results, behind))
     parts = [WORDS[factor] for factor in FACTORS]
     columns = ["", *parts, "SROCC, median [quartiles]", "to the first, mean", "params", "MACs", "moved"]
-    others = [pair for pair in defined(results["behind_first"]) if pair["second"] != results["baseline"]]
+    others = [pair for pair in select_defined(results["behind_first"]) if pair["second"] != results["baseline"]]
     sizes_of = [row["budget"]["decoder"][results["match"]] for row in results["rows"]]
     furthest = max(abs(size / results["target"] - 1) for size in sizes_of)
     notes = [
@@ -182,7 +182,7 @@ def make_sentences(results: Results) -> list[str]:
         share = f"{analysis['shares'][factor]:.0%} of the variance"
         if told:
             effects = ", ".join(
-                f"{row['level']} {row['effect']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+                f"{row['level']} {row['effect']:+.3f} {format_interval(row)}"
                 for row in sorted(told, key=lambda row: -row["effect"])
             )
             even = [row["level"] for row in rows if row["tie"]]
@@ -215,24 +215,23 @@ def _reach(rows: list[Results]) -> str:
 
 def make_figures(results: Results) -> dict[str, Figure]:
     """Main effects as a forest, and the mean SROCC of every combination as a matrix."""
-    from iqa_zoo.reports.plots import Interval, forest, matrix
+    from iqa_zoo.reports.plots import forest, matrix
 
     where = (
         f"{results['data']['name']}, {results['data']['images']} images, {len(results['splits'])} splits,\n"
         f"{results['backbone']}, decoders of {count(results['target'])} {UNITS[results['match']]}"
     )
     figures = {}
-    groups: dict[str, dict[str, Interval]] = {}
+    groups: dict[str, dict[str, Estimate]] = {}
     for row in results["analysis"]["main"]:
         name = WORDS[row["factor"]]
-        interval = Interval(row["effect"], row["low"], row["high"])
-        groups.setdefault(name, {})[f"{name}: {row['level']}"] = interval
+        groups.setdefault(name, {})[f"{name}: {row['level']}"] = Estimate(row["effect"], row["low"], row["high"])
     if groups:
         label = "SROCC minus the mean of all combinations, 95 % interval"
         figures["main_effects"] = forest(groups, title=f"What each part adds: {where}", label=label)
     mean = {model: sum(scores) / len(scores) for model, scores in _scores(results["runs"]).items()}
     if results["rows"]:
-        swapped = factors_of([row["levels"] for row in results["rows"]])
+        swapped = find_factors([row["levels"] for row in results["rows"]])
         value = {tuple(row["levels"][f] for f in FACTORS): mean.get(row["model"]) for row in results["rows"]}
         cells = [[value.get((q, i, m, h)) for i, h in _pairs(results, "interactions", "head")]
                  for q, m in _pairs(results, "queries", "memory")]  # fmt: skip

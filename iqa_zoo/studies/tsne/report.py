@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from iqa_zoo.engine.separability import FOLDS, NEIGHBOURS
 from iqa_zoo.reports.notes import list_cache_notes
+from iqa_zoo.reports.shared import format_data_name
 from iqa_zoo.reports.table import Table
+from iqa_zoo.stats.separability import FOLDS, NEIGHBOURS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,8 +48,7 @@ def make_tables(results: Results) -> list[Table]:
 
 
 def _data(results: Results) -> str:
-    proxy = "" if results["data"]["label"] in ("MOS", "DMOS") else ", PROXY LABELS"
-    return f"{results['data']['name']}{proxy if results['by'] == 'quality' else ''}"
+    return format_data_name(results["data"]) if results["by"] == "quality" else str(results["data"]["name"])
 
 
 def make_sentences(results: Results) -> list[str]:

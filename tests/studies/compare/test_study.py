@@ -47,7 +47,8 @@ def test_a_decoder_that_cannot_be_matched_is_compared_as_it_is_and_every_table_s
 
 def test_the_whole_comparison(run, folder):
     first = run(
-        folder, "gcn.yaml", "attention.json", "--data", "table", "--root", folder / "photos" / "labels.csv", "--splits", 2, "--epochs", 2, "--crops", 1,
+        folder, "gcn.yaml", "attention.json", "--data", "table", "--root", folder / "photos" / "labels.csv", "--splits", 2,
+        "--epochs", 2, "--crops", 1,
         "--batch-size", 8, "--validation-fraction", 0.25, "--selection", "validation", "--out", "run",
         "--json", "r.json", "--csv", "r.csv", "--markdown", "r.md",
     )  # fmt: skip
@@ -81,7 +82,8 @@ def test_the_whole_comparison(run, folder):
     assert "attention is trained without mirror_consistency: frozen features hold no mirrored image" in first.stderr
 
     again = run(
-        folder, "gcn.yaml", "attention.json", "--data", "table", "--root", folder / "photos" / "labels.csv", "--splits", 3, "--epochs", 2, "--crops", 1,
+        folder, "gcn.yaml", "attention.json", "--data", "table", "--root", folder / "photos" / "labels.csv", "--splits", 3,
+        "--epochs", 2, "--crops", 1,
         "--batch-size", 8, "--validation-fraction", 0.25, "--selection", "validation", "--json", "again.json", "--no-latency",
     )  # fmt: skip
     assert again.returncode == 0, again.stderr

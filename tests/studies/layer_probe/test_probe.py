@@ -12,8 +12,8 @@ from iqa_zoo.build import build_decoder
 from iqa_zoo.contracts import FeatureSpec, StageInfo
 from iqa_zoo.data.splits import Split
 from iqa_zoo.engine.features import FeatureBank
-from iqa_zoo.engine.metrics import srocc
 from iqa_zoo.errors import InputError
+from iqa_zoo.stats.metrics import srocc
 from iqa_zoo.studies.layer_probe.probe import LevelVectors, full_config, level_vectors, probe_config, ridge_scores
 
 SPLIT = Split(np.arange(60), np.arange(80, 100), np.arange(60, 80), "made up")

@@ -5,11 +5,12 @@ import json
 
 import numpy as np
 import pytest
-from iqa_zoo.reports.swaps import swap_figures, swap_tables, swap_verdicts
 
-from iqa_zoo.engine.metrics import METRICS
+from iqa_zoo.stats.factorial import analyze_factors
+from iqa_zoo.stats.metrics import METRICS
 from iqa_zoo.studies.summaries import differences, summarise
-from iqa_zoo.studies.swap.swaps import FACTORS, analyse
+from iqa_zoo.studies.swap.report import make_figures, make_sentences, make_tables
+from iqa_zoo.studies.swap.swaps import FACTORS
 
 PARTS = (["learned", "guided"], ["none", "query_gcn", "self_attention"], ["grid_pool"], ["linear", "moe"])
 HEAD = dict(linear=-0.02, moe=0.02)
@@ -42,12 +43,12 @@ def made(missing=(), splits=4, gain=HEAD):
         rows=rows,
         runs=runs,
         summary=summary,
-        analysis=analyse(table, [row["levels"] for row in rows], 0.25),
+        analysis=analyze_factors(table, [row["levels"] for row in rows], 0.25),
         behind_first=differences(runs, 0.25, None, pairs),
         refused=[dict(what="mixing block pyg_conv", combinations=4, reason="No module named 'torch_geometric'")],
-        yardstick="linear_probe",
-        yardstick_budget=dict(decoder=dict(params=65, macs=64)),
-        yardstick_lr=1e-3,
+        baseline="linear_probe",
+        baseline_budget=dict(decoder=dict(params=65, macs=64)),
+        baseline_lr=1e-3,
         data=dict(name="livec", images=1162, contents=1162, label="MOS"),
         splits=[str(i) for i in range(splits)],
         parts=dict(train=800, validation=100, test=200),
@@ -71,7 +72,7 @@ def results():
 
 
 def test_the_part_that_matters_is_named_and_the_rest_are_ties(results):
-    said = " ".join(swap_verdicts(results))
+    said = " ".join(make_sentences(results))
     assert "The part that matters is the head" in said
     assert "moe +0.0" in said
     assert "linear -0.0" in said
@@ -82,12 +83,12 @@ def test_the_part_that_matters_is_named_and_the_rest_are_ties(results):
 
 
 def test_where_nothing_helps_it_says_so():
-    said = swap_verdicts(made(gain=dict(linear=0.0, moe=0.0)))
+    said = make_sentences(made(gain=dict(linear=0.0, moe=0.0)))
     assert said[0] == "No part is better or worse than the mean of its kind by more than chance."
 
 
 def test_the_tables_hold_every_level_and_combination(results):
-    main, interactions, combinations, refused = swap_tables(results)
+    main, interactions, combinations, refused = make_tables(results)
     assert [row[:3] for row in main.rows[:2]] == [["queries", "learned", "6"], ["queries", "guided", "6"]]
     assert [row[-1] for row in main.rows if row[0] == "head"] == ["worse", "better"]
     assert any("The table is complete: 12 combinations" in note for note in main.notes)
@@ -103,7 +104,7 @@ def test_the_tables_hold_every_level_and_combination(results):
 
 def test_missing_combinations_are_said():
     results = made(missing=["guided / query_gcn / grid_pool / moe"])
-    notes = " ".join(swap_tables(results)[0].notes)
+    notes = " ".join(make_tables(results)[0].notes)
     assert "Combinations are missing, 11 are there" in notes
     assert "least-squares" in notes
 
@@ -112,14 +113,14 @@ def test_a_failed_combination_stands_last_among_them():
     results = made()
     lost = results["rows"][0]["model"]
     del results["summary"][lost]
-    rows = swap_tables(results)[-2].rows
+    rows = make_tables(results)[-2].rows
     assert rows[-2][5] == "failed"
 
 
 def test_results_survive_json_and_are_drawn(results, tmp_path):
     again = json.loads(json.dumps(results))
-    assert [table.markdown() for table in swap_tables(again)] == [table.markdown() for table in swap_tables(results)]
-    figures = swap_figures(made(missing=["guided / query_gcn / grid_pool / moe"]))
+    assert [table.markdown() for table in make_tables(again)] == [table.markdown() for table in make_tables(results)]
+    figures = make_figures(made(missing=["guided / query_gcn / grid_pool / moe"]))
     assert set(figures) == {"main_effects", "matrix"}
     for name, figure in figures.items():
         figure.savefig(tmp_path / f"{name}.png")
@@ -132,5 +133,5 @@ def test_results_survive_json_and_are_drawn(results, tmp_path):
 def test_a_drawn_table_says_of_how_many():
     results = made(missing=["guided / query_gcn / grid_pool / moe"])
     assert "11 of 1,200 combinations, drawn so that each part" in " ".join(
-        swap_tables({**results, "drawn_of": 1200})[0].notes
+        make_tables({**results, "drawn_of": 1200})[0].notes
     )

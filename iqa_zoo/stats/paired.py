@@ -1,0 +1,124 @@
+"""Two models on the same splits or images: the paired difference with its interval, and p values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from iqa_zoo.errors import InputError
+from iqa_zoo.stats.estimate import Estimate
+from iqa_zoo.stats.metrics import srocc
+
+
+def compare_paired(
+    a_S: ArrayLike, b_S: ArrayLike, *, test_train_ratio: float = 0.25, confidence: float = 0.95
+) -> Estimate:
+    """Mean difference of two models over the same splits, with an interval that is corrected for overlapping splits.
+
+    Random splits of one dataset share most of their images, so their results are correlated and the ordinary
+    t interval is too narrow. Nadeau and Bengio (Machine Learning 52, 2003) correct the variance of the mean
+    from s^2 / S to s^2 (1 / S + test / train). The interval is Student's t with S - 1 degrees of freedom. It
+    holds its level for the choice of test images, and roughly where the choice of training images matters too.
+    ``p`` is that of Wilcoxon's signed-rank test. The test lacks the correction, so ``p`` is too small on average:
+    decide by the interval, and use ``p`` to compare with other papers.
+
+    Args:
+        a_S, b_S: a metric of both models on each split, in the same order.
+        test_train_ratio: test images (or contents) over training images: 0.25 at 8:2.
+        confidence: level of the interval.
+
+    Raises:
+        InputError: fewer than two splits, lengths that differ, or a value that is not finite.
+
+    >>> difference = compare_paired([0.83, 0.85, 0.84], [0.81, 0.84, 0.80])
+    >>> round(difference.mean, 4), round(difference.low, 4), round(difference.high, 4), difference.is_undecided
+    (0.0233, -0.0269, 0.0735, True)
+    """
+    a, b = np.asarray(a_S, dtype=np.float64), np.asarray(b_S, dtype=np.float64)
+    if a.ndim != 1 or a.shape != b.shape:
+        raise InputError(f"values of shapes {a.shape} and {b.shape}; give one number to each split")
+    if (bad := ~(np.isfinite(a) & np.isfinite(b))).any():
+        raise InputError(f"split {int(np.argmax(bad))} has a value that is not finite")
+    if len(a) < 2:
+        raise InputError("one split has no spread; give at least two, or use bootstrap_difference")
+    if not test_train_ratio >= 0:
+        raise InputError(f"test_train_ratio is {test_train_ratio}; give test images over training images")
+    # Differences below the float rounding of the two metrics are none.
+    difference = np.round(a - b, 12)
+    se = math.sqrt((1 / len(a) + test_train_ratio) * float(difference.var(ddof=1)))
+    p = float(stats.wilcoxon(difference, zero_method="pratt").pvalue) if difference.any() else 1.0
+    return estimate_by_t(float(difference.mean()), se, p, len(a), confidence, "corrected t")
+
+
+def estimate_by_t(mean: float, se: float, p: float, count: int, confidence: float, method: str) -> Estimate:
+    """An estimate with the interval of Student's t with ``count - 1`` degrees of freedom."""
+    half = float(stats.t.ppf((1 + confidence) / 2, count - 1)) * se
+    return Estimate(mean, mean - half, mean + half, p, count, confidence, se, method)
+
+
+def adjust_holm(p_values: Sequence[float]) -> list[float]:
+    """Adjust p values for several comparisons (Holm, 1979); reject those still below the level.
+
+    A comparison without a p value (nan: it is undefined) does not count as one of the several and stays nan.
+
+    >>> [round(p, 3) for p in adjust_holm([0.01, 0.04, 0.03])]
+    [0.03, 0.06, 0.06]
+    """
+    given = np.asarray(p_values, dtype=np.float64)
+    known = np.flatnonzero(~np.isnan(given))
+    p = given[known]
+    if not ((p >= 0) & (p <= 1)).all():
+        raise InputError(f"p values {list(p_values)} must lie in 0..1")
+    order = np.argsort(p, kind="stable")
+    adjusted = np.full_like(given, np.nan)
+    adjusted[known[order]] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    return adjusted.tolist()
+
+
+def compute_williams_p(r_a: float, r_b: float, r_ab: float, num_images: int) -> float:
+    """Two-sided p value of Williams' test that two models correlate equally with the same labels.
+
+    Williams' T2 for dependent correlations that share one variable, as Steiger (Psychological Bulletin 87,
+    1980) recommends it. Exact for normal variables and Pearson's r; for SROCC an approximation.
+
+    Args:
+        r_a, r_b: correlation of each model with the labels.
+        r_ab: correlation of the two models with each other.
+        num_images: images they were measured on; at least 4.
+
+    Raises:
+        InputError: too few images, or correlations that cannot be those of three variables.
+
+    >>> round(compute_williams_p(0.4, 0.5, 0.1, 103), 3)
+    0.375
+    """
+    if num_images < 4:
+        raise InputError(f"{num_images} images; Williams' test needs at least 4")
+    determinant = 1 - r_a**2 - r_b**2 - r_ab**2 + 2 * r_a * r_b * r_ab
+    if not (max(abs(r_a), abs(r_b), abs(r_ab)) <= 1 and determinant >= -1e-9):
+        raise InputError(f"no three variables have the correlations {r_a}, {r_b} and {r_ab}")
+    if r_a == r_b:
+        return 1.0
+    n = num_images
+    mean = (r_a + r_b) / 2
+    scale = 2 * (n - 1) / (n - 3) * max(determinant, 0.0) + mean**2 * (1 - r_ab) ** 3
+    if scale == 0:
+        return 0.0
+    t = (r_a - r_b) * math.sqrt((n - 1) * (1 + r_ab) / scale)
+    return float(2 * stats.t.sf(abs(t), n - 3))
+
+
+def compute_srocc_p(scores_a: ArrayLike, scores_b: ArrayLike, mos: ArrayLike) -> float:
+    """Two-sided p value of Williams' test on the SROCCs of two models on one split; nan if either is nan.
+
+    The test takes images as independent. Where several share a content, use
+    :func:`iqa_zoo.stats.bootstrap.bootstrap_difference` with groups.
+    """
+    r_a, r_b, r_ab = srocc(scores_a, mos), srocc(scores_b, mos), srocc(scores_a, scores_b)
+    if not np.isfinite([r_a, r_b, r_ab]).all():
+        return float("nan")
+    return compute_williams_p(r_a, r_b, r_ab, len(np.asarray(mos)))

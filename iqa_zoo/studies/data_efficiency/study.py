@@ -1,0 +1,160 @@
+"""How does quality grow with the images to train on? Decoders at one budget, on nested shares of the training part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from iqa_zoo.config import Config
+from iqa_zoo.data.rated import RatedImages
+from iqa_zoo.data.splits import Split
+from iqa_zoo.data.subsets import Subset, nested_subsets
+from iqa_zoo.errors import InputError
+from iqa_zoo.progress import Reporter
+from iqa_zoo.registry import register_study
+from iqa_zoo.stats.summary import summarize_values
+from iqa_zoo.studies.data_efficiency import report
+from iqa_zoo.studies.matching import match_models
+from iqa_zoo.studies.models import fit_to_frozen_features, load_with_baseline
+from iqa_zoo.studies.protocol import compute_parts_ratio, describe_conditions, load_data, make_study_splits
+from iqa_zoo.studies.runner import FrozenRunner, Record, describe_cache_use, select_succeeded
+from iqa_zoo.studies.spec import BASELINE, StudySpec, setting
+from iqa_zoo.studies.study import Report, Results, Study
+from iqa_zoo.studies.summaries import adjust, differences
+
+
+@dataclass(frozen=True)
+class Options:
+    """The settings of a study of data efficiency."""
+
+    fractions: tuple[float, ...] = setting(
+        (0.2, 0.4, 0.6, 0.8, 1.0), "shares of the training contents, above 0 and at most 1", metavar="SHARE"
+    )
+    equal: Literal["steps", "epochs"] = setting(
+        "steps", "what every share has as many of as the whole: steps, so that only the data differs, or epochs"
+    )
+
+
+@register_study("data_efficiency")
+class DataEfficiency(Study):
+    """Train on nested shares of the training images: how does quality grow with the data?"""
+
+    title = "a study of data efficiency"
+    report: ClassVar[Report] = report
+    options: ClassVar[type] = Options
+    models = ("lifeiqa", "deiqt", "vanilla_decoder")
+    columns: ClassVar[Sequence[str]] = ("model", "fraction", "images", "whole", "epochs", *Study.columns[1:])
+
+    def prepare(self, spec: StudySpec) -> StudySpec:
+        wrong = [fraction for fraction in spec.options.fractions if not 0 < fraction <= 1]
+        if wrong:
+            raise InputError(f"--fractions are shares above 0 and at most 1 (0.2 for 20 %), got {wrong[0]:g}")
+        return replace(spec, options=replace(spec.options, fractions=tuple(sorted(set(spec.options.fractions)))))
+
+    def run(self, spec: StudySpec, progress: Reporter) -> Results | None:
+        configs, compared = load_with_baseline(spec)
+        configs, left_out = fit_to_frozen_features(configs, progress)
+        runner = FrozenRunner.build(spec, list(configs.values()), progress)
+        placed = {name: runner.place(cfg) for name, cfg in configs.items()}
+        data = load_data(spec.data, progress)
+        splits = make_study_splits(spec, data)
+        parts = [nested_subsets(data, split, spec.options.fractions) for split in splits]
+        shares = [describe_share(subset, splits[0], spec) for subset in parts[0]]
+        matched = match_models(placed, compared, spec.budget, progress)
+        log_cost(runner, matched.configs, data, len(splits))
+        if spec.resources.dry_run:
+            return None
+        trainings = [
+            runner.make_training(
+                name, cfg, subset.split, number, epochs=count_epochs(len(subset.split.train), len(split.train), spec)
+            )
+            for number, (split, subsets) in enumerate(zip(splits, parts, strict=True))
+            for subset in subsets
+            for name, cfg in matched.configs.items()
+        ]
+        flat = [subset.split for subsets in parts for subset in subsets]
+        records = runner.run(trainings, data, list(matched.configs), flat)
+        return {
+            **describe_conditions(spec, data, splits, left_out),
+            **describe_cache_use(records, runner),
+            "baseline": BASELINE,
+            "compared": compared,
+            "match": spec.budget.match,
+            **matched.describe(),
+            "equal": spec.options.equal,
+            "shares": shares,
+            **summarize_shares(records, splits, parts, data, shares),
+            "features": runner.load_bank(data).key,
+        }
+
+
+def count_steps(images: int, batch_size: int) -> int:
+    """Return the steps of an epoch. A batch is at most the images there are; the rest waits for the next epoch."""
+    return images // min(batch_size, images)
+
+
+def count_epochs(images: int, whole: int, spec: StudySpec) -> int:
+    """Return the epochs on a share of the training images: those of the spec, or as many steps as the whole has."""
+    epochs, batch_size = spec.training.epochs, spec.training.batch_size
+    if spec.options.equal == "epochs":
+        return epochs
+    return max(1, round(epochs * count_steps(whole, batch_size) / count_steps(images, batch_size)))
+
+
+def describe_share(subset: Subset, whole: Split, spec: StudySpec) -> Record:
+    """Return a share of the first split for tables: its images, epochs and steps."""
+    images = len(subset.split.train)
+    epochs = count_epochs(images, len(whole.train), spec)
+    steps = epochs * count_steps(images, spec.training.batch_size)
+    return {"fraction": subset.fraction, "images": images, "epochs": epochs, "steps": steps}
+
+
+def summarize_shares(
+    records: Sequence[Record],
+    splits: Sequence[Split],
+    parts: Sequence[Sequence[Subset]],
+    data: RatedImages,
+    shares: Sequence[Record],
+) -> dict[str, Any]:
+    """Return the records with their shares, medians for each model and share, and differences at each share."""
+    where = {
+        subset.split.id: {"fraction": subset.fraction, "whole": split.id, "images": len(subset.split.train)}
+        for split, subsets in zip(splits, parts, strict=True)
+        for subset in subsets
+    }
+    runs = [{**record, **where[record["split"]]} for record in records]
+    done = select_succeeded(runs)
+    rows, found = [], []
+    for share in shares:
+        here = [run for run in done if run["fraction"] == share["fraction"]]
+        for model in dict.fromkeys(run["model"] for run in here):
+            mine = [run for run in here if run["model"] == model]
+            rows.append(
+                {
+                    "model": model,
+                    "fraction": share["fraction"],
+                    "images": int(np.median([run["images"] for run in mine])),
+                    **{metric: asdict(summarize_values([run[metric] for run in mine])) for metric in ("srocc", "plcc")},
+                    "splits": len(mine),
+                }
+            )
+        found += [
+            {**pair, "fraction": share["fraction"], "images": share["images"]}
+            for pair in differences(here, compute_parts_ratio(splits[0]), data)
+        ]
+    adjust(found)
+    found.sort(key=lambda pair: (pair["first"], pair["second"]))  # stable: by share within a pair
+    return {"runs": runs, "rows": rows, "differences": found}
+
+
+def log_cost(runner: FrozenRunner, models: Mapping[str, Config], data: RatedImages, splits: int) -> None:
+    """Log the cost: at equal steps a share costs what the whole does, at equal epochs its part."""
+    fractions = runner.spec.options.fractions
+    whole = len(fractions) if runner.spec.options.equal == "steps" else sum(fractions)
+    runner.progress.log(
+        f"{len(fractions)} shares of {splits} splits, as much training as {whole * splits:.0f} whole splits:"
+    )
+    runner.log_cost(models, data, max(1, round(whole * splits)))

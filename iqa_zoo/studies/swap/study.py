@@ -1,0 +1,166 @@
+"""Combine parts: what does each add on average, and which need each other?"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from iqa_zoo.budgets import measure_budget
+from iqa_zoo.config import Config, load_config
+from iqa_zoo.errors import InputError, IqaZooError
+from iqa_zoo.progress import Reporter
+from iqa_zoo.registry import register_study
+from iqa_zoo.stats.factorial import analyze_factors, draw_evenly
+from iqa_zoo.stats.summary import is_defined
+from iqa_zoo.studies.protocol import compute_parts_ratio, describe_conditions, load_data, make_study_splits
+from iqa_zoo.studies.runner import FrozenRunner, Record, describe_cache_use, select_succeeded
+from iqa_zoo.studies.spec import BASELINE, StudySpec, setting
+from iqa_zoo.studies.study import Report, Results, Study
+from iqa_zoo.studies.summaries import differences, summarise
+from iqa_zoo.studies.swap import report
+from iqa_zoo.studies.swap.combinations import choose_dim, choose_target, find_usable, load_owner, match_combinations
+from iqa_zoo.studies.swap.levels import FACTORS, WORDS, group_refused, list_levels, make_config
+
+SPLITS = 5
+
+
+@dataclass(frozen=True)
+class Options:
+    """The settings of a swap: the parts of each factor (all of the registry where left out)."""
+
+    queries: tuple[str, ...] | None = setting(None, f"only these {WORDS['queries']}", metavar="NAME")
+    interactions: tuple[str, ...] | None = setting(
+        None, "only these blocks before cross-attention, or none", metavar="NAME"
+    )
+    memories: tuple[str, ...] | None = setting(None, f"only these {WORDS['memory']}", metavar="NAME")
+    heads: tuple[str, ...] | None = setting(None, f"only these {WORDS['head']}", metavar="NAME")
+    draw: int | None = setting(
+        None, "only N combinations, drawn so that each part comes equally often (default: all)", metavar="N"
+    )
+    depth: int = setting(2, "layers of a block and cross-attention", metavar="N")
+    dim: int | None = setting(None, "model width before matching (default: one that suits the budget)", metavar="N")
+
+    def chosen(self) -> dict[str, tuple[str, ...] | None]:
+        """Return the parts of each factor."""
+        return dict(zip(FACTORS, (self.queries, self.interactions, self.memories, self.heads), strict=True))
+
+
+@register_study("swap")
+class Swap(Study):
+    """Combine queries, mixing blocks, memories and heads at one budget; estimate the effect of each part."""
+
+    title = "a swap of parts"
+    report: ClassVar[Report] = report
+    options: ClassVar[type] = Options
+    takes_models = (0, 0)
+    columns: ClassVar[Sequence[str]] = ("model", *FACTORS, *Study.columns[1:])
+
+    def prepare(self, spec: StudySpec) -> StudySpec:
+        if spec.data.splits == 1:
+            raise InputError("swap: --splits is at least 2: effects need a spread over splits")
+        if spec.budget.match == "none":
+            raise InputError("swap: --match is params or macs: combinations are compared at one budget")
+        return spec
+
+    def run(self, spec: StudySpec, progress: Reporter) -> Results | None:
+        options: Options = spec.options
+        baseline = load_config(BASELINE)
+        named = {factor: list_levels(factor, chosen) for factor, chosen in options.chosen().items()}
+        owner = load_owner(spec.budget.budget)
+        levels, refused = find_usable(named, spec, baseline)
+        grid = [dict(zip(FACTORS, row, strict=True)) for row in itertools.product(*levels.values())]
+        if not grid:
+            raise IqaZooError("nothing to combine: " + "; ".join(f"{row['what']}: {row['reason']}" for row in refused))
+        readers = [{**baseline, **cfg} for cfg in list_plain_configs(levels)]
+        runner = FrozenRunner.build(spec, [baseline, *readers, *([owner] if owner else [])], progress)
+        target = choose_target(spec.budget, owner, runner)
+        dim = options.dim or choose_dim(target, spec)
+        order = grid if options.draw is None else draw_evenly(grid, spec.training.seed)
+        wanted = min(options.draw or len(grid), len(grid))
+        rows, unbuilt = match_combinations(order, wanted, dim, target, runner)
+        refused += group_refused(unbuilt, levels)
+        if len(rows) < 2:
+            reasons = "; ".join(f"{row['what']}: {row['reason']}" for row in refused)
+            raise IqaZooError(f"{len(rows)} of {len(grid)} combinations can be built, nothing to compare. {reasons}")
+        data = load_data(spec.data, progress)
+        splits = make_study_splits(spec, data, SPLITS)
+        if len(splits) < 2:
+            raise IqaZooError("effects need a spread over splits; give at least two")
+        models = {row["model"]: row.pop("placed") for row in rows}
+        models[BASELINE] = runner.place(baseline)
+        runner.log_cost(models, data, len(splits))
+        if spec.resources.dry_run:
+            log_plan(rows, len(grid), refused, target, spec, progress)
+            return None
+        records = runner.train_all(models, data, splits)
+        ratio = compute_parts_ratio(splits[0])
+        done = select_succeeded(records)
+        levels_by_model = {row["model"]: row["levels"] for row in rows}
+        trained = select_complete(done, list(models), len(splits))
+        measured = {
+            model: trained[model] for model in levels_by_model if all(map(is_defined, trained.get(model, [None])))
+        }
+        first = max(measured, key=lambda model: float(np.median(measured[model])), default=None)
+        return {
+            **describe_conditions(spec, data, splits),
+            **describe_cache_use(records, runner),
+            "match": spec.budget.match,
+            "target": target,
+            "depth": options.depth,
+            "dim": dim,
+            "drawn_of": None if options.draw is None else len(grid),
+            "rows": rows,
+            "refused": refused,
+            "baseline": BASELINE,
+            "baseline_budget": measure_budget(models[BASELINE]).to_dict(),
+            "runs": [{**levels_by_model.get(record["model"], {}), **record} for record in records],
+            "summary": summarise([record for record in done if record["model"] in trained]),
+            "analysis": analyze_factors(
+                np.array(list(measured.values())).T,
+                [levels_by_model[model] for model in measured],
+                ratio,
+                pairs=options.draw is None or 2 * options.draw >= len(grid),
+            ),
+            "behind_first": differences(
+                done, ratio, data, [(first, model) for model in models if model != first] if first else []
+            ),
+            "features": runner.load_bank(data).key,
+        }
+
+
+def list_plain_configs(levels: Mapping[str, Sequence[str]]) -> list[Config]:
+    """Return small configs in which every part of every factor stands once."""
+    count = max(map(len, levels.values()))
+    rows = [{factor: names[i % len(names)] for factor, names in levels.items()} for i in range(count)]
+    return [make_config(row, dim=24, depth=1) for row in rows]
+
+
+def select_complete(done: Sequence[Record], models: Sequence[str], splits: int) -> dict[str, list[float]]:
+    """Return SROCC on every split, in one order, of the combinations that were trained on all of them."""
+    scores: dict[str, list[float]] = {model: [] for model in models}
+    for record in done:
+        if record["model"] in scores:
+            scores[record["model"]].append(record["srocc"])
+    return {model: values for model, values in scores.items() if len(values) == splits}
+
+
+def log_plan(
+    rows: Sequence[Record],
+    combinations: int,
+    refused: Sequence[dict[str, Any]],
+    target: int,
+    spec: StudySpec,
+    progress: Reporter,
+) -> None:
+    """Log what would be trained, and what cannot be."""
+    counts = [f"{len({row['levels'][factor] for row in rows})} {WORDS[factor]}" for factor in FACTORS]
+    drawn = "" if spec.options.draw is None else f"of {combinations:,} "
+    progress.log(
+        f"{len(rows)} {drawn}combinations ({' x '.join(counts)}) at {target:,} {spec.budget.match}, and the baseline"
+    )
+    for row in refused:
+        progress.log(f"not built: {row['what']} ({row['combinations']}): {row['reason']}")

@@ -1,0 +1,128 @@
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from iqa_zoo.errors import InputError
+from iqa_zoo.stats.metrics import plcc
+from iqa_zoo.stats.paired import adjust_holm, compare_paired, compute_srocc_p, compute_williams_p
+
+
+def two_models(count, seed, noise_a=0.5, noise_b=0.5):
+    rng = np.random.default_rng(seed)
+    mos = rng.normal(size=count)
+    return mos + noise_a * rng.normal(size=count), mos + noise_b * rng.normal(size=count), mos
+
+
+def test_paired_difference_by_hand():
+    # Differences .01 .03 .02 .02: mean .02, s^2 = .0002 / 3; corrected variance s^2 (1/4 + 1/4); t(.975, 3) = 3.182446
+    found = compare_paired([0.81, 0.83, 0.82, 0.82], [0.8, 0.8, 0.8, 0.8])
+    half = 3.182446 * np.sqrt(0.0002 / 3 / 2)
+    assert found.mean == pytest.approx(0.02)
+    assert (found.low, found.high) == pytest.approx((0.02 - half, 0.02 + half), abs=1e-8)
+    assert found.count == 4
+    assert not found.is_undecided
+
+
+def test_without_overlap_it_is_the_ordinary_t_interval():
+    a, b = np.random.default_rng(0).normal(size=(2, 10))
+    found = compare_paired(a, b, test_train_ratio=0, confidence=0.9)
+    judge = scipy.stats.ttest_rel(a, b).confidence_interval(0.9)
+    assert (found.low, found.high) == pytest.approx((judge.low, judge.high))
+    assert found.p == pytest.approx(scipy.stats.wilcoxon(a, b).pvalue)
+
+
+def test_overlap_widens_the_interval():
+    a, b = np.random.default_rng(0).normal(size=(2, 10))
+    plain, corrected = (compare_paired(a, b, test_train_ratio=ratio) for ratio in (0, 0.25))
+    width = (corrected.high - corrected.low) / (plain.high - plain.low)
+    assert width == pytest.approx(np.sqrt((0.1 + 0.25) / 0.1))
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(2, 7), st.integers(0, 10**6))
+def test_exchanging_the_models_turns_the_sign(count, seed):
+    a, b = np.random.default_rng(seed).normal(size=(2, count)).round(1)
+    forth, back = compare_paired(a, b), compare_paired(b, a)
+    assert (forth.mean, forth.low, forth.high) == pytest.approx((-back.mean, -back.high, -back.low))
+    assert forth.p == pytest.approx(back.p)
+    assert 0 <= forth.p <= 1
+
+
+@pytest.mark.slow
+def test_the_interval_keeps_its_level_on_overlapping_splits():
+    # Two models without a true difference, ten random 8:2 splits of one set of images: a split's difference is the
+    # mean of what each of its test images adds. Undecided is right in 95 % of the cases.
+    rng = np.random.default_rng(0)
+    naive = corrected = 0
+    for _ in range(300):
+        effect = rng.normal(size=100)
+        differences = [effect[rng.permutation(100)[:20]].mean() for _ in range(10)]
+        corrected += compare_paired(differences, np.zeros(10)).is_undecided
+        naive += compare_paired(differences, np.zeros(10), test_train_ratio=0).is_undecided
+    assert 0.91 < corrected / 300 < 0.99
+    assert naive / 300 < 0.85
+
+
+def test_equal_models_are_undecided():
+    found = compare_paired([0.1 + 0.2, 0.5], [0.3, 0.5])
+    assert (found.mean, found.low, found.high, found.p) == (0, 0, 0, 1)
+    assert found.is_undecided
+    assert found.verdict("a", "b").startswith("undecided")
+
+
+def test_paired_difference_refuses():
+    with pytest.raises(InputError, match="at least two"):
+        compare_paired([0.8], [0.7])
+    with pytest.raises(InputError, match="split 1 has a value that is not finite"):
+        compare_paired([0.8, np.nan], [0.7, 0.7])
+    with pytest.raises(InputError, match="shapes"):
+        compare_paired([0.8, 0.9], [0.7])
+    with pytest.raises(InputError, match="test_train_ratio"):
+        compare_paired([0.8, 0.9], [0.7, 0.7], test_train_ratio=-1)
+
+
+def test_holm_by_hand():
+    # Sorted .005 .01 .03 .04 times 4 3 2 1, made monotonic.
+    assert adjust_holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert adjust_holm([]) == []
+    with pytest.raises(InputError):
+        adjust_holm([0.5, 1.5])
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
+def test_holm_lies_between_raw_and_bonferroni(p_values):
+    adjusted = adjust_holm(p_values)
+    assert all(p <= q <= min(1, p * len(p_values)) + 1e-15 for p, q in zip(p_values, adjusted, strict=True))
+    assert [adjusted[index] for index in np.argsort(p_values, kind="stable")] == sorted(adjusted)
+
+
+def test_williams_by_hand():
+    # |R| = .62, mean r = .45: t = -.1 sqrt(102 * 1.1 / (2 * 102 / 100 * .62 + .45^2 * .9^3)) = -.8913, 100 degrees
+    assert compute_williams_p(0.4, 0.5, 0.1, 103) == pytest.approx(2 * scipy.stats.t.cdf(-0.89132, 100), abs=1e-4)
+    assert compute_williams_p(0.5, 0.5, 0.3, 50) == 1
+
+
+def test_williams_keeps_its_level_and_beats_independence():
+    rejected = 0
+    for seed in range(400):
+        a, b, mos = two_models(50, seed)
+        rejected += compute_williams_p(plcc(a, mos), plcc(b, mos), plcc(a, b), 50) < 0.05
+    assert 0.02 < rejected / 400 < 0.09
+    assert compute_williams_p(0.85, 0.88, 0.95, 200) < 0.05 < compute_williams_p(0.85, 0.88, 0.70, 200)
+
+
+def test_williams_refuses():
+    with pytest.raises(InputError, match="at least 4"):
+        compute_williams_p(0.1, 0.2, 0.3, 3)
+    with pytest.raises(InputError, match="no three variables"):
+        compute_williams_p(0.9, -0.9, 0.9, 30)
+
+
+def test_srocc_difference():
+    a, b, mos = two_models(300, 0, noise_b=1.0)
+    assert compute_srocc_p(a, b, mos) < 1e-6
+    assert compute_srocc_p(a, a, mos) == 1
+    assert compute_srocc_p(mos, a, mos) < 1e-6
+    assert np.isnan(compute_srocc_p(np.ones(300), b, mos))
