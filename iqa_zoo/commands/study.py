@@ -7,7 +7,7 @@ import dataclasses
 import sys
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,6 @@ def match_study(argv: Sequence[str]) -> str | None:
 
 def make_parser(name: str) -> argparse.ArgumentParser:
     """Return the parser of one study."""
-    from iqa_zoo.studies.spec import list_settings
     from iqa_zoo.studies.study import find_study
 
     study = find_study(name)
@@ -61,11 +60,7 @@ def make_parser(name: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--from", dest="kept", type=parse_path, metavar="RUN", help="print a run folder again; trains nothing"
     )
-    groups: dict[str, Any] = {}
-    for group, each, hint in list_settings(study.options, study.without):
-        if group not in groups:
-            groups[group] = parser.add_argument_group(TITLES[group])
-        _add_setting(groups[group], each, hint, study.defaults.get(each.name))
+    add_settings(parser, study.options, study.without, study.defaults)
     shown = parser.add_argument_group("results")
     for flag, words in (
         ("--json", "everything: configs, hashes, versions, splits, predictions"),
@@ -82,6 +77,22 @@ def make_parser(name: str) -> argparse.ArgumentParser:
         help="everything as one page; with --from, give --data and --root again to have the images in it",
     )
     return parser
+
+
+def add_settings(
+    parser: argparse.ArgumentParser,
+    options: type,
+    without: Sequence[str] = (),
+    defaults: Mapping[str, Any] | None = None,
+) -> None:
+    """Add the options of all settings that a study takes; see :func:`iqa_zoo.studies.spec.list_settings`."""
+    from iqa_zoo.studies.spec import list_settings
+
+    groups: dict[str, Any] = {}
+    for group, each, hint in list_settings(options, without):
+        if group not in groups:
+            groups[group] = parser.add_argument_group(TITLES[group])
+        _add_setting(groups[group], each, hint, (defaults or {}).get(each.name))
 
 
 def _add_setting(parser: Any, each: Field[Any], hint: Any, default: Any) -> None:
