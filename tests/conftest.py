@@ -210,6 +210,14 @@ def run_study(monkeypatch, capfd):
 
 
 @pytest.fixture(scope="session")
+def plan_command():
+    """Return the spec that a command line of a study means: ``plan_command("compare", "lifeiqa", "--seed", 1)``."""
+    from iqa_zoo.commands.study import make_parser, read_spec
+
+    return lambda study, *words: read_spec(study, make_parser(study).parse_args([str(word) for word in words]))
+
+
+@pytest.fixture(scope="session")
 def load_script():
     """Import a script of benchmarks/ as a module, for tests of its functions."""
 

@@ -30,6 +30,7 @@ TITLES = {
     "resources": "where it runs",
 }
 STDOUT = Path("-")
+OUTPUTS = ("kept", "json", "csv", "markdown", "html")  # arguments that are no settings
 
 
 def add(commands: Any) -> None:
@@ -138,13 +139,25 @@ def _wrap(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     return read
 
 
+def read_spec(name: str, args: argparse.Namespace) -> StudySpec:
+    """Return the checked spec of a study from the arguments of its command.
+
+    Raises:
+        InputError: settings or models that the study does not take.
+    """
+    from iqa_zoo.studies.study import plan_study
+
+    settings = {key: value for key, value in vars(args).items() if key not in OUTPUTS}
+    return plan_study(name, settings.pop("models", ()), **settings)
+
+
 def run(name: str, argv: Sequence[str]) -> int:
     """Run a study's command; return the exit code."""
     parser = make_parser(name)
     args = parser.parse_args(argv)
     from iqa_zoo.progress import Terminal
     from iqa_zoo.studies.results import load_result, write_values
-    from iqa_zoo.studies.study import plan_study, run_study
+    from iqa_zoo.studies.study import run_study
     from iqa_zoo.studies.views import write_views
 
     outputs = [path for path in (args.json, args.csv, args.markdown, args.html) if path not in (None, STDOUT)]
@@ -154,12 +167,7 @@ def run(name: str, argv: Sequence[str]) -> int:
         check_writable(path)
     if args.kept:
         return 2 if _show(load_result(args.kept, name), args, args.kept, None) else 0
-    settings = {
-        key: value
-        for key, value in vars(args).items()
-        if key not in ("models", "kept", "json", "csv", "markdown", "html")
-    }
-    spec = plan_study(name, getattr(args, "models", ()), **settings)
+    spec = read_spec(name, args)
     folder = spec.resources.out or spec.folder()
     check_folder_writable(folder)
     if folder.is_dir():

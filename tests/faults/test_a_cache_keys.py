@@ -1,6 +1,5 @@
 """A number that comes from the cache is that of the same inputs: each input in turn changes the keys, and nothing else does."""
 
-import argparse
 import copy
 import csv
 import json
@@ -15,18 +14,19 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from rich.console import Console
 
 import iqa_zoo
 from iqa_zoo import identity, source_files
 from iqa_zoo.build import build_model
-from iqa_zoo.commands.study import Bars, Bench
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split, make_splits
 from iqa_zoo.engine import extraction
 from iqa_zoo.engine.trainings import Elsewhere, Identities, Training
 from iqa_zoo.identity import identify_images
+from iqa_zoo.progress import Silent
 from iqa_zoo.randomness import seeded
+from iqa_zoo.studies.runner import FrozenRunner
+from iqa_zoo.studies.spec import BackboneSpec, StudySpec
 from iqa_zoo.training.recipe import FrozenRecipe
 
 COMPARE = Path(__file__).resolve().parents[2] / "benchmarks" / "compare.py"
@@ -261,8 +261,9 @@ def touch(folder: Path) -> None:
 
 
 NO_CHANGES = {
-    "a table": lambda s: edit(s.folder / "iqa_zoo" / "reports" / "comparison.py"),
+    "a table": lambda s: edit(s.folder / "iqa_zoo" / "studies" / "compare" / "report.py"),
     "an HTML page": lambda s: edit(s.folder / "iqa_zoo" / "reports" / "html" / "study.py"),
+    "a study": lambda s: edit(s.folder / "iqa_zoo" / "studies" / "compare" / "study.py"),
     "a command": lambda s: edit(s.folder / "iqa_zoo" / "commands" / "study.py"),
     "an explanation": lambda s: edit(s.folder / "iqa_zoo" / "explain" / "image.py"),
     "the message of an error": lambda s: edit(s.folder / "iqa_zoo" / "errors.py"),
@@ -305,9 +306,7 @@ def test_a_module_edited_after_its_import_is_neither_what_it_was_nor_what_it_is(
 
 def test_an_edit_while_features_are_computed_is_not_kept_as_the_code_that_ran(study, monkeypatch):
     monkeypatch.setenv("IQA_ZOO_CACHE", str(study.folder / "cache"))
-    arguments = argparse.Namespace(backbone="test_resnet", pretrained=False, weights=None, seed=0)
-    with Bars(Console(quiet=True)) as report:
-        Bench.of(arguments, [study.cfg], report, Console(quiet=True))
+    FrozenRunner.build(StudySpec("compare", {}, backbone=BackboneSpec("test_resnet")), [study.cfg], Silent())
     edit(study.plugin / "head_helper.py")  # what is in memory is the code before
     edited = study.key()
     monkeypatch.setattr(identity, "_WHEN_IMPORTED", {})  # as in a new process, which imports the file as it is now

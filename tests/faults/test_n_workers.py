@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from iqa_zoo.commands.study import succeeded
 from iqa_zoo.data.splits import Split
 from iqa_zoo.engine import trainings as records_of
 from iqa_zoo.engine import workers
 from iqa_zoo.engine.trainings import Training
 from iqa_zoo.engine.workers import Failure, run_all
+from iqa_zoo.studies.runner import select_succeeded
 from iqa_zoo.training.recipe import FrozenRecipe
 
 pytestmark = pytest.mark.skipif("forkserver" not in get_all_start_methods(), reason="no server forks the workers here")
@@ -135,4 +135,4 @@ def test_a_training_whose_process_is_killed_has_a_record_with_the_error(monkeypa
     records = dict(records_of.train_many(trainings, Bank(), None, None))  # type: ignore[arg-type]
     assert records[0]["model"] == "a"
     assert "the process was killed" in records[0]["error"]
-    assert succeeded([records[0], records[1]]) == [records[1]]
+    assert select_succeeded([records[0], records[1]]) == [records[1]]

@@ -1,7 +1,8 @@
 """The tables say what the results say, and no more."""
 
 import pytest
-from iqa_zoo.reports.comparison import comparison_tables, verdict
+
+from iqa_zoo.studies.compare.report import make_sentences, make_tables
 
 
 def pair(first, second, mean, low, high, wins):
@@ -29,7 +30,7 @@ def row(srocc):
 @pytest.fixture
 def results():
     return dict(
-        yardstick="probe",
+        baseline="probe",
         backbone="nss",
         weights="no weights to load",
         match="params",
@@ -40,14 +41,18 @@ def results():
         differences=[pair("a", "b", 0.1, 0.05, 0.15, 10), pair("a", "probe", 0.2, 0.1, 0.3, 10)],
         data=dict(name="demo", label="proxy: not human opinion", images=100, contents=5),
         recipe=dict(epochs=8, batch_size=16, lr=3e-4),
-        yardstick_lr=9e-3,
+        baseline_lr=9e-3,
         crops=1,
         splits=["x"] * 10,
     )
 
 
 def text(results):
-    return "\n".join(table.markdown() for table in comparison_tables(results))
+    return "\n".join(table.markdown() for table in make_tables(results))
+
+
+def verdict(results):
+    return "\n".join(make_sentences(results))
 
 
 def test_a_proxy_is_called_a_proxy(results):
@@ -70,8 +75,8 @@ def test_a_tie_is_called_a_tie(results):
 
 
 def test_there_is_a_table_only_for_what_there_are_numbers_for(results):
-    assert len(comparison_tables(results)) == 2
-    assert comparison_tables(dict(yardstick="probe")) == []
+    assert len(make_tables(results)) == 2
+    assert make_tables(dict(baseline="probe")) == []
 
 
 def test_quality_is_the_median_with_quartiles(results):
