@@ -19,7 +19,7 @@ RELEASE = Release(
     licence=NOT_STATED,
     source="https://database.mmsp-kn.de/kadid-10k-database.html",
 )
-DISTORTIONS = (
+DISTORTIONS = [
     "Gaussian blur",
     "lens blur",
     "motion blur",
@@ -45,7 +45,7 @@ DISTORTIONS = (
     "colour block",
     "high sharpen",
     "contrast change",
-)
+]
 
 
 @register_dataset("kadid10k")

@@ -19,7 +19,7 @@ RELEASE = Release(
     licence=NOT_STATED,
     source="https://www.ponomarenko.info/tid2013.htm",
 )
-DISTORTIONS = (
+DISTORTIONS = [
     "additive Gaussian noise",
     "additive noise in colour components",
     "spatially correlated noise",
@@ -44,7 +44,7 @@ DISTORTIONS = (
     "colour quantisation with dither",
     "chromatic aberrations",
     "sparse sampling and reconstruction",
-)
+]
 
 
 @register_dataset("tid2013")
