@@ -9,9 +9,9 @@ import pytest
 from iqa_zoo import user_files
 from iqa_zoo.cli import main
 from iqa_zoo.config import config_hash, dump_config, load_config
-from iqa_zoo.training.workers import run_all
 from iqa_zoo.identity import find_part_modules, identify_code
 from iqa_zoo.registry import HEADS, MODELS
+from iqa_zoo.training.workers import run_all
 
 HEAD = """
 from torch import nn
