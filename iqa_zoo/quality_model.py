@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from iqa_zoo.contracts import Features, FeatureSpec, HeadOutput, QualityOutput, spec_of
 from iqa_zoo.errors import InputError
-from iqa_zoo.graphs import is_recorded
+from iqa_zoo.layers.graphs import is_recorded
 
 
 class GivenFeatures(nn.Module):

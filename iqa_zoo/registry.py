@@ -196,11 +196,15 @@ HEADS = PartRegistry("head", "heads", "register_head")  # queries_BND -> HeadOut
 LOSSES = PartRegistry("losses", "losses", "register_loss")  # (QualityOutput, mos_B) -> scalar
 MODELS = PartRegistry("models", "models", "register_model")  # () -> a complete config dict
 DATASETS = PartRegistry("datasets", "data", "register_dataset", group="datasets")  # root -> RatedImages
+RELEASED = PartRegistry(
+    "released", "released", "register_released"
+)  # () -> ReleasedSystem, of the authors' checkpoints
+RELEASED.kind = "released system"
 STUDIES = PartRegistry("studies", "studies", "register_study", files="*/study.py")  # StudySpec -> StudyResult
 
 # Slots of a model config, in the order in which data flows.
 SLOTS = {r.slot: r for r in (BACKBONES, QUERIES, MEMORIES, INTERACTIONS, HEADS, LOSSES)}
-REGISTRIES = {**SLOTS, MODELS.slot: MODELS, DATASETS.slot: DATASETS, STUDIES.slot: STUDIES}
+REGISTRIES = {**SLOTS, MODELS.slot: MODELS, DATASETS.slot: DATASETS, RELEASED.slot: RELEASED, STUDIES.slot: STUDIES}
 
 register_backbone = BACKBONES.register
 register_query = QUERIES.register
@@ -210,6 +214,7 @@ register_head = HEADS.register
 register_loss = LOSSES.register
 register_model = MODELS.register
 register_dataset = DATASETS.register
+register_released = RELEASED.register
 register_study = STUDIES.register
 
 
@@ -227,12 +232,7 @@ def registry_of(slot: str) -> PartRegistry:
 
 def clashes(part: plugins.PluginPart) -> list[str]:
     """What keeps a plugin's name from being used: it is built in, or another plugin claims it."""
-    if part.group == plugins.IMPORTERS:
-        from iqa_zoo.released import SYSTEMS
-
-        built_in = set(SYSTEMS)
-    else:
-        built_in = set(registry_of(part.group).built_in())
+    built_in = registry_of(part.group).built_in()
     if part.name in built_in:
         return [f"ignored: {part.name!r} is built in and cannot be replaced"]
     others = [p for p in plugins.installed_parts() if (p.group, p.name) == (part.group, part.name) and p != part]

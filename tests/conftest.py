@@ -1,5 +1,6 @@
 """What many tests need: a small config, and plugins that exist for one test."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -11,6 +12,10 @@ from iqa_zoo.registry import REGISTRIES
 
 settings.register_profile("tests", deadline=None)  # the first call imports torch; time is no property of the code
 settings.load_profile("tests")
+
+# A shell without job control starts what it runs in the background with interrupts ignored, and every child inherits that.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 SLOW_SUITES = (  # they record or count every part

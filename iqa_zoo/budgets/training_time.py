@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 
-from iqa_zoo.budgets.measure import backbone_shapes
+from iqa_zoo.budgets.measure import find_backbone_shapes
 from iqa_zoo.build import build_decoder
 from iqa_zoo.contracts import Features
-from iqa_zoo.interactions.attention import compute_for_few_queries
+from iqa_zoo.layers.attention import compute_for_few_queries
 from iqa_zoo.training.devices import use_precision
 from iqa_zoo.training.optimizer import make_optimizer
 from iqa_zoo.training.recipe import FrozenRecipe
@@ -24,7 +24,7 @@ SAMPLE = 4  # timed decoders, from the smallest to the largest
 
 def time_training_step(cfg: Mapping[str, Any], recipe: FrozenRecipe, device: str = "cpu") -> float:
     """Return the seconds of a training step of a config's decoder, on one thread and random features, after a warm-up step."""
-    shapes, threads = backbone_shapes(dict(cfg)), torch.get_num_threads()
+    shapes, threads = find_backbone_shapes(dict(cfg)), torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         with torch.random.fork_rng(devices=[]):

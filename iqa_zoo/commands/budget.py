@@ -58,11 +58,11 @@ def run(args: argparse.Namespace) -> int:
 def _fronts(args: argparse.Namespace, configs: dict[str, Config]) -> int:
     if args.image_size is not None:
         raise BudgetError("--image-size is not for --front: give it as --set backbone.image_size=N")
-    from iqa_zoo.budgets import front_table, pareto_front
+    from iqa_zoo.budgets import make_front_table, pareto_front
 
     grid, at = dict(args.grid) or None, dict(args.at)
     fronts = {name: pareto_front(cfg, by=args.front, grid=grid, at=at) for name, cfg in configs.items()}
     values = {name: [point.to_dict() for point in front] for name, front in fronts.items()}
-    tables = [front_table(name, front, args.front) for name, front in fronts.items()]
-    show_result(args, values, lambda: [console().print(table) for table in tables])
+    tables = [make_front_table(name, front, args.front) for name, front in fronts.items()]
+    show_result(args, values, lambda: console().print(*tables))
     return 0

@@ -44,7 +44,7 @@ def run_check(args: argparse.Namespace) -> int:
 
     with progress_bar(f"checking {args.data}") as progress:
         report = check_dataset(args.data, root or cache_folder(), progress=progress, **options)
-    show_result(args, report.to_dict(), lambda: print("\n".join(report.lines())))
+    show_result(args, report.to_dict(), lambda: print("\n".join(report.format_lines())))
     return 0 if report.usable else 1
 
 

@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print(result: Mapping[str, Any], own: bool) -> None:
-    from iqa_zoo.data.release import some
+    from iqa_zoo.data.release import format_some
     from iqa_zoo.inference.evaluate_run import FEWEST_CONTENTS
 
     of = "all images" if result["part"] == "all" else f"the {result['part']} part of split {result['split']}"
@@ -79,7 +79,7 @@ def _print(result: Mapping[str, Any], own: bool) -> None:
     print(f"{result['run']}: trained on {result['trained_on']}{recipe}; {result['direction']}")
     if small := result["enlarged"]:
         size = result["image_size"]
-        named = some([f"{name} ({note})" for name, note in small.items()])
+        named = format_some([f"{name} ({note})" for name, note in small.items()])
         print(f"{len(small)} of {result['images']} images are smaller than the model's {size}x{size} pixels: {named}")
     undefined = result["undefined"]
     console().print(make_metrics_table({result["part"]: result["metrics"]}, undefined))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from iqa_zoo.data.rated import RatedImages
-    from iqa_zoo.explain.moments import Moments
+    from iqa_zoo.explain.snapshots import Snapshots
     from iqa_zoo.inference.run import TrainedRun
     from iqa_zoo.inference.scorer import Scorer
 
@@ -73,15 +73,15 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     _check(args)
-    from iqa_zoo.explain.moments import moments_of
+    from iqa_zoo.explain.snapshots import load_snapshots
     from iqa_zoo.inference.load_run import load_run
 
     scorer, trained = load_run(args.trained, args.device)
-    moments = moments_of(trained, scorer.model, args.start_weights)
+    snapshots = load_snapshots(trained, scorer.model, args.start_weights)
     if args.data:
-        _explain_dataset(args, scorer, trained, moments)
+        _explain_dataset(args, scorer, trained, snapshots)
     else:
-        _explain_image(args, scorer, trained, moments)
+        _explain_image(args, scorer, trained, snapshots)
     return 0
 
 
@@ -106,63 +106,63 @@ def _check(args: argparse.Namespace) -> None:
         check_writable(args.output, new=True)
 
 
-def _explain_image(args: argparse.Namespace, scorer: Scorer, trained: TrainedRun, moments: Moments) -> None:
+def _explain_image(args: argparse.Namespace, scorer: Scorer, trained: TrainedRun, snapshots: Snapshots) -> None:
     from iqa_zoo.explain.crop import read_crop
-    from iqa_zoo.explain.image import attention_at, judge_look, look_at, numbers_of
-    from iqa_zoo.explain.moments import SELECTED
+    from iqa_zoo.explain.image import assess_image, compute_attention, explain_image, summarize_image
+    from iqa_zoo.explain.snapshots import SELECTED
     from iqa_zoo.inference.predict import describe_not_finite
 
     crop = read_crop(args.image, scorer.model.spec.image_size)
-    look = look_at(scorer, crop, args.crops or trained.test_crops)
-    if not math.isfinite(look.score):
-        raise InputError(f"{args.image}: {describe_not_finite(look.score)}")
-    earlier = {name: model for name, model in moments.models.items() if name != SELECTED}
-    seen = {name: attention_at(model, scorer, crop) for name, model in earlier.items()}
-    findings = judge_look(look)
-    notes = [note for note in (moments.about_start, moments.about_last) if note and look.attention]
+    explanation = explain_image(scorer, crop, args.crops or trained.test_crops)
+    if not math.isfinite(explanation.score):
+        raise InputError(f"{args.image}: {describe_not_finite(explanation.score)}")
+    earlier = {name: model for name, model in snapshots.models.items() if name != SELECTED}
+    seen = {name: compute_attention(model, scorer, crop) for name, model in earlier.items()}
+    observations = assess_image(explanation)
+    notes = [note for note in (snapshots.about_start, snapshots.about_last) if note and explanation.attention]
     if args.output is not None:
-        from iqa_zoo.explain.image_figure import image_figure
+        from iqa_zoo.explain.image_figure import draw_image_figure
 
         label = _short(trained.data.label)
-        _save(image_figure(args.image.name, look, seen, findings, label), args.output)
-    numbers = {"run": str(args.trained), **numbers_of(args.image, look, seen, findings), "notes": notes}
+        _save(draw_image_figure(args.image.name, explanation, seen, observations, label), args.output)
+    numbers = {"run": str(args.trained), **summarize_image(args.image, explanation, seen, observations), "notes": notes}
     lines = [
-        f"{args.image}: {trained.data.label} {look.score:.4f} predicted, the mean of {look.crops} crops; "
-        f"{look.crop_score:.4f} from the centre crop alone",
+        f"{args.image}: {trained.data.label} {explanation.score:.4f} predicted, the mean of {explanation.crops} crops; "
+        f"{explanation.crop_score:.4f} from the centre crop alone",
         f"Shown is {crop.describe()}",
-        *map(str, findings),
+        *map(str, observations),
         *notes,
         *([f"written to {args.output}"] if args.output is not None else []),
     ]
     show_result(args, numbers, lambda: print("\n".join(lines)))
 
 
-def _explain_dataset(args: argparse.Namespace, scorer: Scorer, trained: TrainedRun, moments: Moments) -> None:
-    from iqa_zoo.explain.dataset import judge_survey, survey, survey_numbers
-    from iqa_zoo.explain.dataset_figures import NAMES, dataset_figures
-    from iqa_zoo.explain.graphs import graphs_of
+def _explain_dataset(args: argparse.Namespace, scorer: Scorer, trained: TrainedRun, snapshots: Snapshots) -> None:
+    from iqa_zoo.explain.adjacency import collect_adjacencies
+    from iqa_zoo.explain.dataset import assess_dataset, explain_dataset, summarize_dataset
+    from iqa_zoo.explain.dataset_figures import NAMES, draw_dataset_figures
 
     folder = args.output or args.trained / "explain"
     data = load_dataset(args)
     notes: list[str] = []
     part, indices = _part(args, data, trained, notes)
     with progress_bar("looking") as progress:
-        found = survey(scorer, data, indices, progress)
-    graphs = graphs_of(scorer.model, moments.start)
-    findings = judge_survey(found, graphs)
-    if any(graph.learned for graph in graphs) and moments.about_start:
-        notes.append(moments.about_start)
+        found = explain_dataset(scorer, data, indices, progress)
+    adjacencies = collect_adjacencies(scorer.model, snapshots.start)
+    observations = assess_dataset(found, adjacencies)
+    if any(adjacency.learned for adjacency in adjacencies) and snapshots.about_start:
+        notes.append(snapshots.about_start)
     words = f"{data.name}, {part}, {len(indices)} images"
-    figures = dataset_figures(found, graphs, f"{args.trained.name}: {words}", _short(trained.data.label))
+    figures = draw_dataset_figures(found, adjacencies, f"{args.trained.name}: {words}", _short(trained.data.label))
     numbers = {
         "run": str(args.trained),
         "dataset": data.name,
         "part": part,
         "crop": f"centre, {scorer.model.spec.image_size} pixels a side",
-        **survey_numbers(found, graphs, findings),
+        **summarize_dataset(found, adjacencies, observations),
         "notes": notes,
     }
-    text = "\n".join([f"{args.trained}: {words}, the centre crop of each", *map(str, findings), *notes]) + "\n"
+    text = "\n".join([f"{args.trained}: {words}, the centre crop of each", *map(str, observations), *notes]) + "\n"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name in NAMES:

@@ -22,7 +22,7 @@ from iqa_zoo.commands.shared import (
     parse_path,
     print_json,
 )
-from iqa_zoo.data.listing import gather_images, printable
+from iqa_zoo.data.listing import escape_path, gather_images
 from iqa_zoo.errors import InputError
 from iqa_zoo.jsonio import to_json
 from iqa_zoo.outputs import check_writable
@@ -141,7 +141,7 @@ def _writing(args: argparse.Namespace, meaning: Mapping[str, Any]) -> Iterator[C
                 print(_csv_line(tuple(row.values())), end="", flush=True)
             if _is_plain(args) and not result.error:
                 print(
-                    f"{result.score:10.4f}  {printable(result.path)}" + (f"  ({result.note})" if result.note else ""),
+                    f"{result.score:10.4f}  {escape_path(result.path)}" + (f"  ({result.note})" if result.note else ""),
                     flush=True,
                 )
 
@@ -160,7 +160,7 @@ def _is_plain(args: argparse.Namespace) -> bool:
 def _row(result: ScoredImage) -> dict[str, Any]:
     """The values of an image by ``COLUMNS``."""
     size = {"height": result.height, "width": result.width}
-    return {"image": printable(result.path), "score": result.score, **size, "note": result.error or result.note}
+    return {"image": escape_path(result.path), "score": result.score, **size, "note": result.error or result.note}
 
 
 def _csv_line(values: Sequence[Any]) -> str:

@@ -53,7 +53,7 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     _check_arguments(args)
-    from iqa_zoo.data.release import some
+    from iqa_zoo.data.release import format_some
     from iqa_zoo.data.splits import check_leaks, load_splits, save_splits
 
     data = load_dataset(args)
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     splits = load_splits(args.read, data) if args.read else _make(args, data, groups)
     # An official split, or the one of a user's table, may part images of one content; load_splits would refuse it.
     if leaks := [leak for split in splits for leak in check_leaks(data, split)]:
-        raise InputError(f"{data.name}: the official split leaks and is not written: {some(leaks)}")
+        raise InputError(f"{data.name}: the official split leaks and is not written: {format_some(leaks)}")
     found = {split.id: check_leaks(data, split, alike.pairs if alike else ()) for split in splits}
     if args.output:
         save_splits(args.output, data, splits)
@@ -87,10 +87,10 @@ def _check_arguments(args: argparse.Namespace) -> None:
 
 
 def _make(args: argparse.Namespace, data: RatedImages, groups: Sequence[str] | None) -> list[Split]:
-    from iqa_zoo.data.splits import make_splits, official_split
+    from iqa_zoo.data.splits import load_official_split, make_splits
 
     if args.official:
-        return [official_split(data, args.validation_fraction, args.seed, groups)]
+        return [load_official_split(data, args.validation_fraction, args.seed, groups)]
     return make_splits(data, args.splits, args.seed, args.test_fraction, args.validation_fraction, groups)
 
 

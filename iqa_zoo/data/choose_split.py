@@ -8,8 +8,8 @@ from pathlib import Path
 
 from iqa_zoo.data.look_alikes import LookAlikes, group_look_alikes
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.data.release import some
-from iqa_zoo.data.splits import Split, check_leaks, load_splits, make_splits, official_split
+from iqa_zoo.data.release import format_some
+from iqa_zoo.data.splits import Split, check_leaks, load_official_split, load_splits, make_splits
 from iqa_zoo.errors import InputError
 from iqa_zoo.progress import Notify
 
@@ -72,9 +72,9 @@ def choose_split(
     alike = compare(data) if choice.compare_images else None
     groups = alike.groups if alike else None
     if choice.official:
-        split = official_split(data, choice.validation_fraction, choice.seed, groups)
+        split = load_official_split(data, choice.validation_fraction, choice.seed, groups)
         if leaks := check_leaks(data, split):  # of the release or of a user's table
-            raise InputError(f"{data.name}: the official split leaks: {some(leaks)}")
+            raise InputError(f"{data.name}: the official split leaks: {format_some(leaks)}")
         for leak in check_leaks(data, split, alike.pairs if alike else ()):
             notify(f"warning: the official split: {leak}")
         return split

@@ -54,9 +54,9 @@ def load_dataset(
         options["progress"] = progress
     data: RatedImages = load(check_root(source), **options)
     if source.skip_unreadable:
-        from iqa_zoo.data.check import without_unreadable
+        from iqa_zoo.data.check import drop_unreadable
 
-        data, reasons = without_unreadable(data, progress)
+        data, reasons = drop_unreadable(data, progress)
         for reason in reasons:
             if warn:
                 warn(f"left out: {reason}")

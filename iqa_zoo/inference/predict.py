@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, distributed
 
-from iqa_zoo.data.crops import grid_crops
+from iqa_zoo.data.crops import cut_grid_crops
 from iqa_zoo.data.enlarge import enlarge
 from iqa_zoo.data.images import read_image
 from iqa_zoo.data.loader import DecodedImages
@@ -47,7 +47,7 @@ class ScoredImage:
 def score_image(scorer: Scorer, image_HWC: NDArray[np.uint8], crops: int) -> float:
     """Return the score of one image on the labels' scale: this is the one definition of a score.
 
-    It is the mean over ``crops`` crops at the positions of :func:`iqa_zoo.data.crops.grid_boxes`, none of them mirrored. One
+    It is the mean over ``crops`` crops at the positions of :func:`iqa_zoo.data.crops.compute_grid_boxes`, none of them mirrored. One
     forward pass in eval mode computes them, and holds no other crops.
 
     Args:
@@ -159,7 +159,7 @@ def _load(path: Path, size: int, crops: int) -> _Loaded:
 
 def _cut(image_HWC: NDArray[np.uint8], size: int, crops: int) -> Tensor:
     """The crops of a score, uint8 crops_BCHW."""
-    return torch.from_numpy(grid_crops(image_HWC, size, crops)).permute(0, 3, 1, 2).contiguous()
+    return torch.from_numpy(cut_grid_crops(image_HWC, size, crops)).permute(0, 3, 1, 2).contiguous()
 
 
 def _mean_score(scorer: Scorer, crops_BCHW: Tensor) -> float:

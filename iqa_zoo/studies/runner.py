@@ -19,7 +19,7 @@ from iqa_zoo.config import Config, resolve_config
 from iqa_zoo.contracts import FeatureSpec, spec_of
 from iqa_zoo.data.preflight import check_images
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.data.release import some
+from iqa_zoo.data.release import format_some
 from iqa_zoo.data.splits import Split
 from iqa_zoo.errors import IqaZooError
 from iqa_zoo.identity import find_part_modules, identify_code
@@ -101,7 +101,7 @@ class FrozenRunner:
             small = self.enlarged[data] = check_images(data, range(len(data)), side)
             if small:
                 self.progress.log(
-                    f"{len(small)} of {len(data)} images of {data.name} are enlarged to {side} pixels: {some(small)}"
+                    f"{len(small)} of {len(data)} images of {data.name} are enlarged to {side} pixels: {format_some(small)}"
                 )
             self.banks[data] = extract_features(
                 self.backbone.to(self.device),

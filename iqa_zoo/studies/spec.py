@@ -318,7 +318,9 @@ def _convert(study: str, name: str, value: Any, hint: Any) -> Any:
     if Path in kinds and isinstance(value, Path):
         return value
     if str in kinds and isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
+        value = str(value)
+    if name == "budget" and isinstance(value, str) and value.lstrip("-").isdigit() and int(value) < 1:
+        raise InputError(f"{study}: --budget is a positive number, got {value}")
     if problem := value_problem(value, hint):
         raise InputError(f"{study}: {flag}: {problem}")
     if name in POSITIVE and value is not None and value < 1:

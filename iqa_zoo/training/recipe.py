@@ -126,7 +126,7 @@ class Recipe(TrainingRecipe):
         epochs: an epoch meets every training image once, with all its crops.
         batch_size: crops a step, over all processes and accumulated parts.
         crops: random crops an image gives in an epoch.
-        test_crops: crops an image is tested on, at fixed positions (:func:`iqa_zoo.data.crops.grid_boxes`); their scores are averaged.
+        test_crops: crops an image is tested on, at fixed positions (:func:`iqa_zoo.data.crops.compute_grid_boxes`); their scores are averaged.
         flip: mirror training crops left to right at random.
         backbone_lr: learning rate of the backbone; ``lr`` where it is None.
         warmup_epochs: the rate rises in a straight line from ``warmup_lr`` (or falls from it, if it is higher).

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from iqa_zoo.data.choose_split import SplitChoice, choose_split, load_split
-from iqa_zoo.data.splits import make_splits, official_split, save_splits
+from iqa_zoo.data.splits import load_official_split, make_splits, save_splits
 from iqa_zoo.data.table import table
 from iqa_zoo.errors import InputError
 
@@ -36,7 +36,7 @@ def test_which_split(data, tmp_path):
     assert chosen(number=2, seed=5, validation_fraction=0.2) == made[1].id
     assert chosen(file=tmp_path / "s.json") == made[0].id
     assert chosen(file=tmp_path / "s.json", number=3) == made[2].id
-    assert chosen(official=True) == official_split(data, 0.1).id
+    assert chosen(official=True) == load_official_split(data, 0.1).id
 
 
 def test_images_that_look_the_same_are_named_and_kept_in_one_part(data):

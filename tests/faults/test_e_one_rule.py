@@ -10,7 +10,7 @@ from PIL import Image
 from torch import nn
 
 from iqa_zoo import list_models, model_config
-from iqa_zoo.budgets.measure import backbone_shapes
+from iqa_zoo.budgets.measure import find_backbone_shapes
 from iqa_zoo.build import build_decoder, build_model
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
@@ -87,7 +87,7 @@ def train_both(data, tmp_path, monkeypatch):
 
             return watched
 
-        shapes = backbone_shapes(dict(cfg))
+        shapes = find_backbone_shapes(dict(cfg))
         monkeypatch.setattr(torch.optim.AdamW, "step", watch("frozen"))
         frozen.train_frozen(
             cfg, planted(shapes), data.mos if mos is None else mos, SPLIT, recipe=FrozenRecipe(**values), rule="last"
@@ -161,7 +161,7 @@ def test_what_decays_in_a_model_does_not_hang_on_who_trains_it(name, backbone):
     if backbone is not None:
         cfg["backbone"] = make_backbone_config(backbone, [cfg])
     with torch.device("meta"):
-        whole, spec = build_model(cfg), backbone_shapes(cfg).spec
+        whole, spec = build_model(cfg), find_backbone_shapes(cfg).spec
         decoder = build_decoder(cfg, spec)
     of_whole = [each for each in find_decayed_parameters(whole) if not each.startswith("backbone.")]
     assert of_whole == find_decayed_parameters(decoder)
@@ -181,7 +181,7 @@ def test_decoders_without_convolutions_decay_as_they_always_did(name):
     """On frozen features exactly the matrices decayed: numbers that were published on them stand."""
     cfg = model_config(name)
     with torch.device("meta"):
-        decoder = build_decoder(cfg, backbone_shapes(cfg).spec)
+        decoder = build_decoder(cfg, find_backbone_shapes(cfg).spec)
     assert find_decayed_parameters(decoder) == [each for each, value in decoder.named_parameters() if value.ndim == 2]
 
 
@@ -198,7 +198,7 @@ def test_equal_labels_are_an_error_in_both_before_anything_is_trained(value, tin
     tiny["backbone"]["image_size"] = SIZE
     mos = np.full(32, value)
     with pytest.raises(InputError, match="all training labels are .*; there is nothing to learn"):
-        frozen.train_frozen(tiny, planted(backbone_shapes(tiny)), mos, SPLIT, recipe=FrozenRecipe(), rule="last")
+        frozen.train_frozen(tiny, planted(find_backbone_shapes(tiny)), mos, SPLIT, recipe=FrozenRecipe(), rule="last")
     equal = RatedImages("grey", data.paths, mos, score_range=(0, 100), licence="CC0", source="made up")
     recipe = Recipe(summary="", epochs=1, batch_size=4)
     with pytest.raises(InputError, match="all training labels are .*; there is nothing to learn"):
@@ -212,7 +212,7 @@ def test_the_scale_of_labels_is_the_same(tiny, data, tmp_path, monkeypatch):
     found, fit = [], frozen.fit_label_scale
     monkeypatch.setattr(frozen, "fit_label_scale", lambda *arguments: found.append(fit(*arguments)) or found[0])
     frozen.train_frozen(
-        tiny, planted(backbone_shapes(tiny)), data.mos, SPLIT, recipe=FrozenRecipe(epochs=1), rule="last"
+        tiny, planted(find_backbone_shapes(tiny)), data.mos, SPLIT, recipe=FrozenRecipe(epochs=1), rule="last"
     )
     recipe = Recipe(summary="", epochs=1, batch_size=4, test_crops=1)
     train_model(tiny, data, SPLIT, recipe, tmp_path / "run", options=TrainingOptions(selection="last", device="cpu"))
@@ -246,7 +246,7 @@ def test_both_test_the_average_of_their_weights(every, tiny, data, tmp_path, mon
     monkeypatch.setattr(torch.optim.AdamW, "step", noted)
     kept, averaged = [], frozen._copy_averaged
     monkeypatch.setattr(frozen, "_copy_averaged", lambda *arguments: kept.append(averaged(*arguments)) or kept[-1])
-    bank = planted(backbone_shapes(tiny))
+    bank = planted(find_backbone_shapes(tiny))
     frozen.train_frozen(tiny, bank, data.mos, SPLIT, recipe=FrozenRecipe(**values), rule="last")
     torch.testing.assert_close(dict(kept[-1].named_parameters())[path].detach(), expected())
     live.clear()

@@ -6,7 +6,7 @@ import numpy as np
 from iqa_zoo.reports.comparison import comparison_tables, verdict
 from PIL import Image
 
-from iqa_zoo.reports.html.study import page_of_arguments, study_page
+from iqa_zoo.reports.html.study import assemble_study_page, page_of_arguments
 
 
 def metrics(srocc):
@@ -75,7 +75,7 @@ def made_up(names, *, label="MOS", models=("lifeiqa", "deiqt"), seed=0, splits=(
 
 
 def page_without_images(results, figures=None):
-    return study_page(results, comparison_tables(results), verdict(results).splitlines(), figures or {}, {})
+    return assemble_study_page(results, comparison_tables(results), verdict(results).splitlines(), figures or {}, {})
 
 
 def page_with_images(results, root, figures=None, *, again=True, folder=None):

@@ -42,6 +42,19 @@ def noise_folder(tmp_path_factory):
     return root
 
 
+@pytest.fixture
+def exit_code():
+    """The exit code of a command line, whether a study or argparse refuses it."""
+
+    def run(*words):
+        try:
+            return main([str(word) for word in words])
+        except SystemExit as stopped:
+            return stopped.code
+
+    return run
+
+
 @dataclass
 class Done:
     """What a command printed, and its exit code."""
@@ -55,18 +68,18 @@ SMALL = ["--splits", 2, "--epochs", 2, "--crops", 1, "--batch-size", 8, "--valid
 
 
 @pytest.fixture
-def run_study(monkeypatch, capfd):
+def run_study(monkeypatch, capsys):
     """Run a command of iqa-zoo in a folder, in this process, with the cache there and options that keep it small."""
 
     def run(study, folder, *arguments, small=True):
         monkeypatch.chdir(folder)
         monkeypatch.setenv("IQA_ZOO_CACHE", str(folder / "cache"))
-        capfd.readouterr()
+        capsys.readouterr()
         try:
             code = main([study, *(str(word) for word in [*arguments, *(SMALL if small else [])])])
         except SystemExit as exit:  # of argparse
             code = exit.code
-        out, err = capfd.readouterr()
+        out, err = capsys.readouterr()
         return Done(code, out, err)
 
     return run

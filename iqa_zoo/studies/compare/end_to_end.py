@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from iqa_zoo.budgets.measure import backbone_spec
+from iqa_zoo.budgets.measure import find_backbone_spec
 from iqa_zoo.budgets.throughput import measure_speed
 from iqa_zoo.build import build_model
 from iqa_zoo.config import Config
@@ -41,7 +41,7 @@ def train_all(
         for name, cfg in models.items()
     ]  # fmt: skip
     options = TrainingOptions(selection=spec.training.selection or "validation", device=spec.resources.device)
-    side = max(backbone_spec(cfg).image_size for cfg in models.values())
+    side = max(find_backbone_spec(cfg).image_size for cfg in models.values())
     for name, other in test_sets.items():  # they are read after the training; damage is found before it
         decoded = DecodedImages(other, memory_bytes=0, smallest=side)
         check_images(other, range(len(other)), side, images=decoded, progress=progress.start(f"checking {name}"))

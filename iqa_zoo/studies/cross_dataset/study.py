@@ -67,7 +67,7 @@ class Options:
 
 @register_study("cross_dataset")
 class CrossDataset(Study):
-    """Train on each of several datasets and test on all of them: does a decoder hold on other datasets?"""
+    """Train on each of several datasets and test on all of them."""
 
     title = "a comparison across datasets"
     report: ClassVar[Report] = report

@@ -54,7 +54,7 @@ class Options:
 
 @register_study("layer_probe")
 class LayerProbe(Study):
-    """Read quality from each stage of a backbone with a linear head and a ridge: which stages carry it?"""
+    """Read quality from each stage of a backbone with a linear head and a ridge."""
 
     title = "a probe of layers"
     report: ClassVar[Report] = report

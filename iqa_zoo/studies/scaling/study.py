@@ -43,7 +43,7 @@ class Options:
 
 @register_study("scaling")
 class Scaling(Study):
-    """Train decoders of one size on several backbones: is it the backbone or the decoder?"""
+    """Train decoders of one size on several backbones."""
 
     title = "a study of backbone sizes"
     report: ClassVar[Report] = report

@@ -115,4 +115,4 @@ def scale_widths(cfg: Config) -> Config:
     """Return a config whose parts have their default widths in proportion to its model width."""
     board = KnobBoard(cfg)
     widths = [knob for knob in board.knobs if knob.kind == "width"]
-    return board.turned(tuple((knob, max(1, round(knob.now * cfg["dim"] / USUAL_DIM))) for knob in widths))
+    return board.turn(tuple((knob, max(1, round(knob.now * cfg["dim"] / USUAL_DIM))) for knob in widths))

@@ -19,7 +19,7 @@ from iqa_zoo.contracts import Features
 from iqa_zoo.data.splits import Split
 from iqa_zoo.errors import InputError, IqaZooError
 from iqa_zoo.inference.evaluation import compute_metrics
-from iqa_zoo.interactions.attention import compute_for_few_queries
+from iqa_zoo.layers.attention import compute_for_few_queries
 from iqa_zoo.registry import LOSSES
 from iqa_zoo.training.averaging import MovingAverage
 from iqa_zoo.training.devices import use_precision

@@ -1,7 +1,8 @@
 """The tables say what the results say, and no more."""
 
 import pytest
-from iqa_zoo.reports.comparison import comparison_tables, verdict
+
+from iqa_zoo.studies.compare.report import make_sentences, make_tables
 
 
 def pair(first, second, mean, low, high, wins):
@@ -29,7 +30,7 @@ def row(srocc):
 @pytest.fixture
 def results():
     return dict(
-        yardstick="probe",
+        baseline="probe",
         backbone="nss",
         weights="no weights to load",
         match="params",
@@ -40,14 +41,14 @@ def results():
         differences=[pair("a", "b", 0.1, 0.05, 0.15, 10), pair("a", "probe", 0.2, 0.1, 0.3, 10)],
         data=dict(name="demo", label="proxy: not human opinion", images=100, contents=5),
         recipe=dict(epochs=8, batch_size=16, lr=3e-4),
-        yardstick_lr=9e-3,
+        baseline_lr=9e-3,
         crops=1,
-        splits=["x"] * 10,
+        splits=["make_figures"] * 10,
     )
 
 
 def text(results):
-    return "\n".join(table.markdown() for table in comparison_tables(results))
+    return "\n".join(table.markdown() for table in make_tables(results))
 
 
 def test_a_proxy_is_called_a_proxy(results):
@@ -57,21 +58,21 @@ def test_a_proxy_is_called_a_proxy(results):
 
 
 def test_the_verdict_names_the_leader_whatever_the_order(results):
-    assert verdict(results) == "a leads b by 0.100 SROCC [0.050, 0.150], ahead in 10 of 10 splits."
+    assert make_sentences(results) == ["a leads b by 0.100 SROCC [0.050, 0.150], ahead in 10 of 10 splits."]
     results["differences"] = [pair("b", "a", -0.1, -0.15, -0.05, 1)]
-    assert verdict(results) == "a leads b by 0.100 SROCC [0.050, 0.150], ahead in 9 of 10 splits."
+    assert make_sentences(results) == ["a leads b by 0.100 SROCC [0.050, 0.150], ahead in 9 of 10 splits."]
 
 
 def test_a_tie_is_called_a_tie(results):
     results["differences"] = [pair("a", "b", 0.01, -0.02, 0.04, 6)]
-    assert verdict(results).startswith("a and b: undecided")
+    assert make_sentences(results)[0].startswith("a and b: undecided")
     assert "undecided" in text(results)
     assert "ahead |" not in text(results)
 
 
 def test_there_is_a_table_only_for_what_there_are_numbers_for(results):
-    assert len(comparison_tables(results)) == 2
-    assert comparison_tables(dict(yardstick="probe")) == []
+    assert len(make_tables(results)) == 2
+    assert make_tables(dict(baseline="probe")) == []
 
 
 def test_quality_is_the_median_with_quartiles(results):
@@ -86,15 +87,15 @@ def test_peeking_has_its_price_in_a_column(results):
 
 
 def test_one_split_is_called_one_split(results):
-    results["splits"] = ["x"]
+    results["splits"] = ["make_figures"]
     results["differences"] = [{**pair("a", "b", 0.1, 0.05, 0.15, 1), "splits": 1, "count": 232}]
-    assert verdict(results) == "On this one split, a and b: a ahead by 0.100 [0.050, 0.150]."
+    assert make_sentences(results) == ["On this one split, a and b: a ahead by 0.100 [0.050, 0.150]."]
     assert "One random split" in text(results)
     assert "bootstrap" in text(results)
 
 
 def test_other_datasets_have_tables_of_their_own(results):
-    metrics = dict(srocc=0.7, plcc=0.71, krocc=0.5, predictions={"x.png": 1.0})
+    metrics = dict(srocc=0.7, plcc=0.71, krocc=0.5, predictions={"make_figures.png": 1.0})
     results["runs"] = [dict(model=model, elsewhere=dict(koniq10k=metrics)) for model in results["summary"]]
     assert "**Cross-dataset: demo to koniq10k**" in text(results)
     assert "| b | 0.700 [0.700, 0.700] |" in text(results)

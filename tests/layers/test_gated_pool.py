@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from iqa_zoo.errors import PartError
-from iqa_zoo.gated_pool import POSITIONS, GatedPool, grid_sides
+from iqa_zoo.layers.gated_pool import POSITIONS, GatedPool, grid_sides
 
 
 def pool(channels=3, dim=8, grid=(2, 3), gate_hidden=4):

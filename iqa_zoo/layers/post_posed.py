@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from iqa_zoo.activations import activation_layer
+from iqa_zoo.layers.activations import activation_layer
 
 Residual = Literal["paper", "released"]
 Activation = Literal["relu", "gelu"]

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from iqa_zoo.contracts import Routing
 from iqa_zoo.errors import PartError
-from iqa_zoo.graphs import is_recorded
-from iqa_zoo.heads.post_posed import perceptron
+from iqa_zoo.layers.graphs import is_recorded
+from iqa_zoo.layers.post_posed import perceptron
 
 
 class Mixture:

@@ -2,7 +2,7 @@ import pytest
 
 from iqa_zoo.contracts import FeatureSpec, StageInfo
 from iqa_zoo.errors import PartError
-from iqa_zoo.stages import stage_channels
+from iqa_zoo.layers.stages import stage_channels
 
 SPEC = FeatureSpec({3: StageInfo(20, 16)}, 10, 10, 224, available_stages=(2, 3, 4))
 

@@ -19,7 +19,7 @@ from iqa_zoo.errors import CheckpointError, ConfigError, UnknownName
 from iqa_zoo.released import import_released
 from iqa_zoo.testing.released import fill
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 TOLERANCE = 1e-5  # on outputs of order one; fused attention alone moves 1e-6
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from iqa_zoo.errors import PartError
-from iqa_zoo.interactions.sine_positions import sine_positions, squarest
+from iqa_zoo.layers.sine_positions import sine_positions, squarest
 
 
 def test_by_hand():

@@ -1,4 +1,4 @@
-"""A run's model at the moments of its training that are still there: the start, the last checkpoint, what was selected."""
+"""Snapshots of a model in its training: the start, the last checkpoint and the selected weights."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from iqa_zoo.training.state import load_checkpoint
 from iqa_zoo.weights import load_weights
 
 SELECTED = "selected weights"
-FROM_A_FILE = (
-    "The training began from weights in a file: its start is shown as the decoder that its seed gives (true unless the file "
-    "held a decoder as well), on the trained backbone; --start-weights FILE shows the true start."
+STARTED_FROM_FILE = (
+    "The training started from a weights file. Its start is shown as the decoder initialised from the seed, on the trained backbone. "
+    "This differs from the true start if the file also held a decoder; --start-weights FILE shows the true start."
 )
 
 
 @dataclass(frozen=True)
-class Moments:
-    """The models by what each is, in the order of training, the selected one last.
+class Snapshots:
+    """The models by name, in the order of training, the selected one last.
 
     Attributes:
         models: in eval mode, on the device of the selected one.
-        start: as the training began, for its decoder: its backbone may be another, and a note says so.
-        about_start, about_last: sentences on what is missing; empty for nothing.
+        start: the model at the start; its backbone may be the trained one, and then ``about_start`` says so.
+        about_start, about_last: notes on what is missing; empty if nothing is.
     """
 
     models: dict[str, QualityModel]
@@ -42,20 +42,19 @@ class Moments:
     about_last: str = ""
 
 
-def moments_of(run: TrainedRun, selected: QualityModel, start_weights: str | Path | None = None) -> Moments:
-    """Find the moments of a training.
+def load_snapshots(run: TrainedRun, selected: QualityModel, start_weights: str | Path | None = None) -> Snapshots:
+    """Load the snapshots of a training.
 
-    The start is built anew from the run's seed and recognised by the hash of its weights. A training that began from a
-    file (``--weights`` or ``--pretrained``) cannot be built anew without that file: its decoder is, and stands on the
-    trained backbone.
+    The start is rebuilt from the run's seed and verified by the hash of its weights. Without the weights file that a training
+    started from (``--weights`` or ``--pretrained``), only the decoder is rebuilt, on the trained backbone.
 
     Args:
         run: the training.
-        selected: its model, as :func:`iqa_zoo.inference.load_run.load_run` loads it.
-        start_weights: the file that the training began from.
+        selected: its model, from :func:`iqa_zoo.inference.load_run.load_run`.
+        start_weights: the weights file that the training started from.
 
     Raises:
-        CheckpointError: ``start_weights`` is not the file that the training began from.
+        CheckpointError: the training did not start from ``start_weights``.
     """
     device = next(selected.parameters()).device
     with seeded(run.seed):
@@ -63,19 +62,19 @@ def moments_of(run: TrainedRun, selected: QualityModel, start_weights: str | Pat
     same = identify_weights(start) == run.initial_weights
     if start_weights is not None and not same:
         raise CheckpointError(
-            f"{start_weights} is not what the training in {run.folder} began from: the weights' hash differs"
+            f"the training in {run.folder} did not start from {start_weights}: the hash of the weights differs"
         )
     name = f"start, seed {run.seed}"
     if not same:
         start.backbone.load_state_dict(selected.backbone.state_dict())
         name += ", trained backbone"
     start = start.to(device).eval()
-    last, about_last = _last(run.folder, selected)
-    return Moments({name: start, **last, SELECTED: selected}, start, "" if same else FROM_A_FILE, about_last)
+    last, about_last = _load_last(run.folder, selected)
+    return Snapshots({name: start, **last, SELECTED: selected}, start, "" if same else STARTED_FROM_FILE, about_last)
 
 
-def _last(folder: Path, selected: QualityModel) -> tuple[dict[str, QualityModel], str]:
-    """The model of the last checkpoint by its name, or none and why."""
+def _load_last(folder: Path, selected: QualityModel) -> tuple[dict[str, QualityModel], str]:
+    """Load the model of the last checkpoint, or none and the reason."""
     checkpoint = find_latest_checkpoint(RunFolder(folder).checkpoints)
     if checkpoint is None:
         return {}, "The run keeps no checkpoint: the last step is not shown."

@@ -5,8 +5,8 @@ import torch
 from torch import distributed
 
 from iqa_zoo.contracts import QualityOutput, Routing
-from iqa_zoo.losses import _processes
-from iqa_zoo.losses._processes import over_processes
+from iqa_zoo.layers import gathering
+from iqa_zoo.layers.gathering import over_processes
 from iqa_zoo.losses.load_balance import LoadBalance
 from iqa_zoo.losses.plcc import PLCC
 
@@ -22,7 +22,7 @@ def as_the_first_of_two(monkeypatch):
     held = {}
     monkeypatch.setattr(distributed, "is_initialized", lambda: True)
     monkeypatch.setattr(distributed, "get_world_size", lambda: 2)
-    monkeypatch.setattr(_processes, "all_gather", lambda rows: (rows, held[rows.data_ptr()]))
+    monkeypatch.setattr(gathering, "all_gather", lambda rows: (rows, held[rows.data_ptr()]))
 
     def halve(*wholes):
         first = []
@@ -66,7 +66,7 @@ def test_the_load_is_that_of_the_whole_batch(monkeypatch):
     alone = loss(mine_TE)
     monkeypatch.setattr(distributed, "is_initialized", lambda: True)
     monkeypatch.setattr(distributed, "get_world_size", lambda: 2)
-    monkeypatch.setattr(_processes, "all_gather", lambda rows: (rows, rows.flip(-1)))
+    monkeypatch.setattr(gathering, "all_gather", lambda rows: (rows, rows.flip(-1)))
     assert loss(mine_TE) == pytest.approx(1.0, abs=1e-6)
     monkeypatch.undo()
     assert alone > 1.9

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from iqa_zoo.build import build_model
 from iqa_zoo.errors import CheckpointError
-from iqa_zoo.explain.moments import FROM_A_FILE, SELECTED, moments_of
+from iqa_zoo.explain.snapshots import SELECTED, STARTED_FROM_FILE, load_snapshots
 from iqa_zoo.identity import identify_weights
 from iqa_zoo.inference.run import TrainedOn, TrainedRun
 from iqa_zoo.training.run_folder import RunFolder
@@ -60,20 +60,20 @@ def run(tmp_path_factory, one_thread):
 
 def test_start_last_and_selected_are_told_apart(run):
     trained, model = run
-    moments = moments_of(trained, model)
-    assert list(moments.models) == ["start, seed 3", "last checkpoint, step 7", SELECTED]
-    weights = [each.head.fc.weight.mean().item() for each in moments.models.values()]
+    snapshots = load_snapshots(trained, model)
+    assert list(snapshots.models) == ["start, seed 3", "last checkpoint, step 7", SELECTED]
+    weights = [each.head.fc.weight.mean().item() for each in snapshots.models.values()]
     assert weights[1] - weights[2] == pytest.approx(1, abs=1e-5)
     assert weights[2] - weights[0] == pytest.approx(1, abs=1e-5)
-    assert (moments.about_start, moments.about_last) == ("", "")
-    assert moments.models[SELECTED] is model
+    assert (snapshots.about_start, snapshots.about_last) == ("", "")
+    assert snapshots.models[SELECTED] is model
 
 
 def test_the_start_does_not_disturb_random_numbers(run):
     torch.manual_seed(0)
     expected = torch.rand(3)
     torch.manual_seed(0)
-    moments_of(*run)
+    load_snapshots(*run)
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -84,16 +84,16 @@ def test_a_training_that_began_from_a_file(run):
     file = folder / "backbone.safetensors"
     torch.manual_seed(3)
     trained = replace(trained, initial_weights=identify_weights(build_model(trained.model, weights=file)))
-    moments = moments_of(trained, model)
-    assert next(iter(moments.models)) == "start, seed 3, trained backbone"
-    assert moments.about_start == FROM_A_FILE
+    snapshots = load_snapshots(trained, model)
+    assert next(iter(snapshots.models)) == "start, seed 3, trained backbone"
+    assert snapshots.about_start == STARTED_FROM_FILE
     name = next(iter(model.backbone.state_dict()))
-    assert torch.equal(moments.start.backbone.state_dict()[name], model.backbone.state_dict()[name])
-    true = moments_of(trained, model, file)
+    assert torch.equal(snapshots.start.backbone.state_dict()[name], model.backbone.state_dict()[name])
+    true = load_snapshots(trained, model, file)
     assert (next(iter(true.models)), true.about_start) == ("start, seed 3", "")
     assert torch.equal(true.start.backbone.state_dict()[name], load_file(file)[name])
-    with pytest.raises(CheckpointError, match=r"weights.safetensors is not what the training in .* began from"):
-        moments_of(trained, model, folder / "weights.safetensors")
+    with pytest.raises(CheckpointError, match=r"the training in .* did not start from .*weights.safetensors"):
+        load_snapshots(trained, model, folder / "weights.safetensors")
 
 
 def test_checkpoints_that_are_missing_damaged_or_the_selected_weights(run, tmp_path):
@@ -103,9 +103,9 @@ def test_checkpoints_that_are_missing_damaged_or_the_selected_weights(run, tmp_p
     checkpoint = tmp_path / "run" / "checkpoints" / "step-00000007"
 
     def about():
-        moments = moments_of(replace(trained, folder=tmp_path / "run"), model)
-        assert list(moments.models) == ["start, seed 3", SELECTED]
-        return moments.about_last
+        snapshots = load_snapshots(replace(trained, folder=tmp_path / "run"), model)
+        assert list(snapshots.models) == ["start, seed 3", SELECTED]
+        return snapshots.about_last
 
     shutil.copy(folder / "weights.safetensors", checkpoint / "model.safetensors")
     assert about() == "The last checkpoint, step 7, is the selected weights."

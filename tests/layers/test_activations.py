@@ -1,6 +1,6 @@
 import torch
 
-from iqa_zoo.activations import activation_layer
+from iqa_zoo.layers.activations import activation_layer
 
 
 def test_by_hand():
