@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import pytest
-from iqa_zoo.studies.swap.swaps import FACTORS
 
 from iqa_zoo.stats.factorial import analyze_factors
 from iqa_zoo.stats.metrics import METRICS
