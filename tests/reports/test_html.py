@@ -214,7 +214,9 @@ def test_a_constant_prediction_and_missing_ones(made, results):
 def test_every_study_has_its_tables_sentences_and_figures(name, tmp_path):
     report = find_study(name).report
     assert (
-        migrate_values({"command": [f"{name}.py"], "seconds": 1.0, **dict.fromkeys(_KEYS[name], [])}, tmp_path)["study"]
+        migrate_values({"command": [f"{name}.py"], "seconds": 1.0, **{key: [] for key in _KEYS[name]}}, tmp_path)[
+            "study"
+        ]
         == name
     )
     assert callable(report.make_tables)

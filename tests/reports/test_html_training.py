@@ -57,7 +57,7 @@ def test_everything_is_there(folder, made):
 
 def test_without_the_dataset_predictions_stand_alone(folder):
     content = report(folder)
-    assert "The images were not at hand" in content
+    assert "The images were not given" in content
     assert "Predictions of the test images" in content
     assert "No interval" in content
 
