@@ -34,7 +34,6 @@ def make_figures(results: dict[str, Any]) -> dict[str, Figure]:
         "seeds": {
             row["model"]: Estimate(0.0, row["q1"] - row["median"], row["q3"] - row["median"])
             for row in results["by_seed"]
-            if row["median"] is not None
         }
     }
     return {"seeds": forest(groups, title="SROCC by seed, less its median", label="SROCC (quartiles over seeds)")}

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import asdict, dataclass
-
-import numpy as np
 
 from iqa_zoo.errors import InputError
 from iqa_zoo.progress import Reporter
-from iqa_zoo.stats.summary import summarize_values
+from iqa_zoo.stats.summary import is_defined, summarize_values
 from iqa_zoo.studies.matching import match_models
 from iqa_zoo.studies.models import fit_to_frozen_features, load_with_baseline
 from iqa_zoo.studies.protocol import describe_conditions, load_data, make_study_splits
@@ -57,13 +56,12 @@ class SeedNoise(Study):
             for name, cfg in matched.configs.items()
         ]
         records = runner.run(trainings, data, list(matched.configs), splits * len(seeds))
-        sroccs: dict[str, list[float]] = {name: [] for name in matched.configs}
-        for record in select_succeeded(records):
-            sroccs[record["model"]].append(record["srocc"])
+        done = [record for record in select_succeeded(records) if is_defined(record["srocc"])]
+        sroccs = {name: [r["srocc"] for r in done if r["model"] == name] for name in matched.configs}
         rows = [
-            {"model": name, "deviation": float(np.nanstd(values, ddof=1)), **asdict(summarize_values(values))}
+            {"model": name, "deviation": statistics.stdev(values), **asdict(summarize_values(values))}
             for name, values in sroccs.items()
-            if len(values) > 1
+            if len(values) > 1  # notes name the trainings that failed and the scores without an SROCC
         ]
         return {
             **describe_conditions(spec, data, splits, left_out),
