@@ -34,14 +34,14 @@ from iqa_zoo.budgets.measure import MeasuredBackbone, measure_backbone
 from iqa_zoo.commands.shared import console, parse_path, print_json
 from iqa_zoo.config import Config, load_config
 from iqa_zoo.data.splits import Split
-from iqa_zoo.engine.features import FeatureBank
-from iqa_zoo.engine.frozen import train_frozen
 from iqa_zoo.heads.moe import MoEHead
 from iqa_zoo.identity import describe_origin
 from iqa_zoo.outputs import write_json
 from iqa_zoo.program import run_program
 from iqa_zoo.progress import Reporter, Terminal
 from iqa_zoo.reports.table import Table, count
+from iqa_zoo.training.frozen.decoder import train_frozen
+from iqa_zoo.training.frozen.features import FeatureBank
 from iqa_zoo.training.recipe import FrozenRecipe
 
 Job = Callable[[], object]
@@ -422,7 +422,11 @@ def main(argv: list[str] | None = None) -> int:
         with Terminal().running() as progress:
             curves = measure(options, progress)
         given = {name: value for name, value in vars(options).items() if name not in ("out", "json")}
-        results = {**given, **describe_origin(["iqa_zoo.engine.frozen"]), "results": [to_dict(c) for c in curves]}
+        results = {
+            **given,
+            **describe_origin(["iqa_zoo.training.frozen.decoder"]),
+            "results": [to_dict(c) for c in curves],
+        }
         if options.out:
             write(results, curves, options.out)
         if options.json:

@@ -30,8 +30,6 @@ from iqa_zoo.commands.shared import parse_path
 from iqa_zoo.commands.study import add_settings
 from iqa_zoo.contracts import Features
 from iqa_zoo.data.splits import Split
-from iqa_zoo.engine.features import FeatureBank
-from iqa_zoo.engine.workers import run_all
 from iqa_zoo.identity import describe_origin
 from iqa_zoo.outputs import write_json
 from iqa_zoo.program import run_program
@@ -44,7 +42,9 @@ from iqa_zoo.studies.protocol import load_data, make_frozen_recipe, make_study_s
 from iqa_zoo.studies.runner import FrozenRunner
 from iqa_zoo.studies.spec import NoOptions, StudySpec
 from iqa_zoo.studies.study import plan_study
+from iqa_zoo.training.frozen.features import FeatureBank
 from iqa_zoo.training.recipe import FrozenRecipe
+from iqa_zoo.training.workers import run_all
 
 
 class CachedFeatures(Dataset[tuple[dict[str, Tensor], Tensor]]):
@@ -86,7 +86,7 @@ def run_plain_loop(
     cfg: Mapping[str, Any], bank: FeatureBank, mos: NDArray[np.float64], split: Split, recipe: FrozenRecipe, seed: int
 ) -> float:
     """Train, measure validation after every epoch, predict the test part; return its SROCC."""
-    bank = bank.standardised(split.train)
+    bank = bank.standardise(split.train)
     center, spread = mos[split.train].mean(), mos[split.train].std()
     data = CachedFeatures(bank, split.train, (mos - center) / spread, seed)
     torch.manual_seed(seed)
@@ -141,7 +141,7 @@ def main(argv: list[str] | None = None) -> int:
             results = measure(spec, progress)
         Console(width=None if sys.stdout.isatty() else 150).print(make_table(results, spec).rich())
         if file:
-            write_json(file, {**describe_origin(["iqa_zoo.engine.trainings"]), "models": results})
+            write_json(file, {**describe_origin(["iqa_zoo.training.frozen.trainings"]), "models": results})
         return 0
 
     return run_program(work, lambda message: print(f"engine: {message}", file=sys.stderr))

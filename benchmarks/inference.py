@@ -33,7 +33,7 @@ from iqa_zoo.program import run_program
 from iqa_zoo.progress import Terminal
 from iqa_zoo.quality_model import QualityModel
 from iqa_zoo.reports.table import Table
-from iqa_zoo.training.devices import torch_device
+from iqa_zoo.training.devices import select_device
 
 Ways = Mapping[str, Callable[[Tensor], Any]]
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
@@ -92,7 +92,7 @@ def count_graph_breaks(model: QualityModel, image_BCHW: Tensor) -> int:
 def benchmark(options: argparse.Namespace) -> dict[str, Any]:
     """Return everything that is printed or saved."""
     torch.set_num_threads(options.threads)
-    device = torch_device(options.device)
+    device = select_device(options.device)
     torch.manual_seed(0)
     model = build_model(options.model, overrides=dict(options.set)).eval().to(device)
     size = model.spec.image_size

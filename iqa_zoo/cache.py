@@ -1,4 +1,4 @@
-"""Where this package keeps what it can compute again, and how several processes write there at once."""
+"""The cache folder of this package, and safe writes to it from several processes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def cache_folder() -> Path:
-    """Return ``$IQA_ZOO_CACHE``, else ``~/.cache/iqa_zoo``; it need not exist yet.
+    """Return ``$IQA_ZOO_CACHE``, else ``~/.cache/iqa_zoo``; it may not exist yet.
 
     Raises:
         InputError: the user has no home folder and the variable is not set.
@@ -25,22 +25,20 @@ def cache_folder() -> Path:
     try:
         return Path(os.environ.get("IQA_ZOO_CACHE") or Path.home() / ".cache" / "iqa_zoo").expanduser()
     except RuntimeError as error:  # a user id without an account, as in a container
-        raise InputError(
-            "there is no home folder to keep the cache in; set IQA_ZOO_CACHE to a folder that can be written"
-        ) from error
+        raise InputError("there is no home folder for the cache; set IQA_ZOO_CACHE to a writable folder") from error
 
 
 @contextmanager
 def hold_lock(cache: Path, name: str, *, wait: bool = True) -> Iterator[bool]:
-    """Hold the lock of a name in a cache; it is given up with the process, however that ends.
+    """Hold a named lock in a cache; it is released when the process ends.
 
     Args:
-        cache: the cache; the lock is an empty file in its folder ``locks``, which stays there.
-        name: what is locked.
-        wait: for another process that holds the lock.
+        cache: the cache folder; the lock is an empty file in its subfolder ``locks``.
+        name: name of the lock.
+        wait: whether to wait for another process that holds the lock.
 
     Yields:
-        whether the lock is held; always True with ``wait``.
+        Whether the lock is held; always True with ``wait``.
 
     Raises:
         InputError: the cache cannot be written, or its file system has no locks.
@@ -53,7 +51,7 @@ def hold_lock(cache: Path, name: str, *, wait: bool = True) -> Iterator[bool]:
         yield False
         return
     except OSError as error:
-        raise not_writable(cache, error) from error
+        raise make_cache_error(cache, error) from error
     except NotImplementedError as error:
         raise InputError(
             f"the file system of {cache} has no locks; set IQA_ZOO_CACHE to a folder on another disk"
@@ -65,7 +63,7 @@ def hold_lock(cache: Path, name: str, *, wait: bool = True) -> Iterator[bool]:
 
 
 def write_file(path: Path, content: str) -> None:
-    """Write a text file so that no other process ever reads half of it; where that fails, what was there stays.
+    """Write a text file atomically; on failure the previous file stays.
 
     Raises:
         OSError: the folder cannot be written.
@@ -81,10 +79,8 @@ def write_file(path: Path, content: str) -> None:
         raise
 
 
-def not_writable(folder: Path, error: OSError) -> InputError:
-    """The error of a cache that cannot be written: which folder, why, and what to do."""
+def make_cache_error(folder: Path, error: OSError) -> InputError:
+    """Make the error for a cache that cannot be written."""
     if error.errno in FULL:
         return InputError(f"the disk of {folder} is full; free space, or set IQA_ZOO_CACHE to a folder on another disk")
-    return InputError(
-        f"{folder} cannot be written ({error.strerror or error}); set IQA_ZOO_CACHE to a folder that can be written"
-    )
+    return InputError(f"{folder} cannot be written ({error.strerror or error}); set IQA_ZOO_CACHE to a writable folder")

@@ -16,6 +16,8 @@ from typing import TextIO
 
 from iqa_zoo import __version__
 from iqa_zoo.commands import study
+from iqa_zoo.commands.imports import add_import_option, take_imports
+from iqa_zoo.commands.shared import check_outputs
 from iqa_zoo.program import run_program
 
 COMMANDS = (
@@ -49,13 +51,14 @@ examples:
   iqa-zoo data check livec --root LIVEC             what is there, missing, unreadable and duplicated
   iqa-zoo splits livec --root LIVEC -o splits.json  ten splits, by content, in a file for others
   iqa-zoo power --data livec --data koniq10k        what SROCC gap can be detected, before training
-  iqa-zoo train deiqt --data demo --work-dir run    end to end, resumable; with --dry-run, what it would cost
+  iqa-zoo train deiqt --data demo --out run         end to end, resumable; with --dry-run, what it would cost
   iqa-zoo evaluate run --data livec --root LIVEC    on its own test part, or on another dataset
-  iqa-zoo score photos/ --weights run -o s.csv      any images of any size
-  iqa-zoo explain a.png --weights run -o looks.png  where the queries look, which experts they meet
+  iqa-zoo score photos/ --run run -o s.csv          any images of any size
+  iqa-zoo explain a.png --run run -o attention.png  where the queries look, which experts they meet
   iqa-zoo report run -o report.html                 a training or a study as one page
   iqa-zoo new-plugin worst --slot head              a package of your own with a head, tests included
   iqa-zoo check-plugin iqa-zoo-worst                whether it holds to the contracts, and what to fix
+  iqa-zoo list heads --import my_head.py            any command, with the parts of your own file
 
 Exit codes: 0 done, 1 a check found problems, 2 a wrong argument, name or file, 130 interrupted (Ctrl-C), 143 terminated.
 """
@@ -71,6 +74,7 @@ def make_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"iqa-zoo {__version__}")
+    add_import_option(parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name in COMMANDS:
         importlib.import_module(f"iqa_zoo.commands.{name.replace('-', '_')}").add(commands)
@@ -92,12 +96,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run ``iqa-zoo`` and return its exit code; what the user gave and cannot be used is one message on stderr."""
 
     def work() -> int:
-        given = sys.argv[1:] if argv is None else list(argv)
         with warnings.catch_warnings():
             warnings.showwarning = _warn_in_one_line
+            given = take_imports(sys.argv[1:] if argv is None else argv)
             if name := study.match_study(given):
                 return study.run(name, given[1:])
             args = make_parser().parse_args(given)
+            check_outputs(args)
             code: int = args.run(args)
             return code
 

@@ -30,6 +30,7 @@ LISTS = ("interactions", "losses")  # slots that hold a list of parts
 OPTIONAL = {"dim", "memory", "interactions", "losses"}  # keys a config may leave out, and what that means:
 EMPTY: dict[str, Any] = {"dim": None, "memory": None, "interactions": [], "losses": []}
 FILES = (".yaml", ".yml", ".json")
+RUN_FILE = "run.json"  # in the folder of a training
 LARGEST_FILE = 10**6  # bytes of a config; the longest of the zoo has some thousand
 MOST_VALUES = 10**4  # of a config, each alias in YAML counted as often as it is used
 DEEPEST = 50  # lists and mappings inside each other
@@ -131,10 +132,10 @@ def model_config(name: str) -> Config:
 
 
 def load_config(cfg: str | Path | Mapping[str, Any]) -> Config:
-    """Return a config from a zoo name, a path to a .yaml or .json file, or a dict (copied).
+    """Return a config from a zoo name, a path to a .yaml or .json file or to the folder of a training, or a dict (copied).
 
     Raises:
-        UnknownName: neither a zoo model nor a file.
+        UnknownName: neither a zoo model nor a file nor a training.
         ConfigError: the file does not hold a mapping.
     """
     if isinstance(cfg, Mapping):
@@ -142,10 +143,31 @@ def load_config(cfg: str | Path | Mapping[str, Any]) -> Config:
     if not isinstance(cfg, str | Path):
         raise ConfigError([f"expected a zoo name, a dict or a path, got {type(cfg).__name__}"])
     if Path(cfg).suffix.lower() not in FILES:
-        if str(cfg) not in MODELS.names():
-            raise UnknownName(f"{not_one_of(str(cfg), MODELS.names(), 'model')}; or give a .yaml or .json file")
-        return model_config(str(cfg))
+        if str(cfg) in MODELS.names():
+            return model_config(str(cfg))
+        if is_run_folder(cfg):
+            return read_run_value(cfg, "model")
+        given = "a .yaml or .json file, or the folder of a training"
+        raise UnknownName(f"{not_one_of(str(cfg), MODELS.names(), 'model')}; or give {given}")
     return read_mapping(cfg)
+
+
+def is_run_folder(path: str | Path) -> bool:
+    """Whether a path is the folder of a training (``iqa-zoo train``)."""
+    return (Path(path) / RUN_FILE).is_file()
+
+
+def read_run_value(folder: str | Path, key: str) -> Config:
+    """Read a mapping that a training's folder holds: its ``model`` or its ``recipe``.
+
+    Raises:
+        ConfigError: the file of the training is damaged.
+    """
+    file = Path(folder) / RUN_FILE
+    value = read_mapping(file).get(key)
+    if not isinstance(value, dict):
+        raise ConfigError([f"{key}: expected a mapping, got {value!r:.60}"], title=str(file))
+    return value
 
 
 def read_mapping(path: str | Path) -> Config:

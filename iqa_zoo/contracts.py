@@ -11,7 +11,7 @@ repeats them. Every other argument is a config key of the part.
 
 A model calls its parts as modules, ``part(...)``, and no other method of theirs in its forward pass: hooks, and budgets,
 see a part only there. A graph of a model (``torch.jit.trace``, ``torch.export``) must be right on other images: where the
-operators of a part depend on values, :func:`iqa_zoo.graphs.is_recorded` says when to use others. A part that cannot do
+operators of a part depend on values, :func:`iqa_zoo.layers.graphs.is_recorded` says when to use others. A part that cannot do
 so says why in an attribute ``no_graph``, a sentence; tracing or exporting a model with it is then an error that names it.
 
 A part of any slot that computes something which depends on no image, and keeps it (the embeddings of prompts), offers

@@ -1,7 +1,7 @@
-"""Identities: hashes of everything that a number depends on. All keys of the cache and of run folders are made of these.
+"""Hashes of everything that a number depends on, used as keys of the cache and of run folders.
 
-Images are identified by name and content in order, labels with all that is known of the images, code by the source of what
-computes (:mod:`iqa_zoo.source_files`), libraries by their version. Times and places of files are no part of any identity.
+Images are identified by name and content in order, labels with all metadata of the images, code by its source
+(:mod:`iqa_zoo.source_files`), libraries by version. Times and locations of files do not count.
 """
 
 from __future__ import annotations
@@ -22,27 +22,25 @@ from iqa_zoo import plugins
 from iqa_zoo.config import slots_inside
 from iqa_zoo.errors import InputError
 from iqa_zoo.registry import SLOTS
-from iqa_zoo.source_files import distributions_by_top, find_sources
+from iqa_zoo.source_files import find_sources, map_distributions
 
 if TYPE_CHECKING:
     from torch import nn
 
     from iqa_zoo.data.rated import RatedImages
 
-# What computes, or decodes what is computed with, whoever imports it.
+# Libraries that affect results, whether imported or not.
 LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scipy", "Pillow", "scikit-image", "scikit-learn", "einops",
              "torch-geometric", "mmengine")  # fmt: skip
 CODECS = ("jpg", "libjpeg_turbo", "zlib", "libtiff", "webp", "jpg_2000", "avif")
-SETTLED = 2e9  # nanoseconds after a change from which on another change shows in the file's times
+SETTLED = 2e9  # nanoseconds after which a further change surely changes the file's times
 
 _HASHES: dict[tuple[str, int, int, int, int], str] = {}
-_WHEN_IMPORTED: dict[
-    str, tuple[object, str]
-] = {}  # module -> its import, and the hash of its file when that was first seen
+_WHEN_IMPORTED: dict[str, tuple[object, str]] = {}  # module -> its spec, and the first hash of its file
 
 
 def digest(*parts: Any) -> str:
-    """Return 16 hexadecimal digits that name JSON-like values; equal values have equal digests.
+    """Hash JSON-like values to 16 hexadecimal digits.
 
     >>> digest({"b": 1, "a": [2.5]}) == digest({"a": (2.5,), "b": 1}), digest(1, 2) == digest([1, 2])
     (True, False)
@@ -52,10 +50,10 @@ def digest(*parts: Any) -> str:
 
 
 def identify_file(path: Path) -> str:
-    """Return a hash of a file's bytes; a file is read again only where its size, times or inode changed.
+    """Hash the bytes of a file, cached by its size, times and inode.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: the file cannot be read.
     """
     try:
         stat = path.stat()
@@ -63,31 +61,31 @@ def identify_file(path: Path) -> str:
         if key in _HASHES:
             return _HASHES[key]
         with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+            digest_hex = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     if time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) > SETTLED:
-        _HASHES[key] = found
-    return found
+        _HASHES[key] = digest_hex
+    return digest_hex
 
 
 def identify_images(data: RatedImages, indices: Iterable[int] | None = None) -> str:
-    """Identify what features are computed from: names (crops depend on them) and content of the images, in order.
+    """Identify images by names (which determine crops) and content, in order.
 
     Args:
         data: the dataset.
-        indices: which of its images; all where left out.
+        indices: images to include; default: all.
 
     Raises:
-        InputError: an image cannot be read; names the file.
+        InputError: an image cannot be read.
     """
     chosen = range(len(data)) if indices is None else indices
     return digest([[data.names[i], identify_file(data.paths[i])] for i in chosen])
 
 
 def identify_labels(data: RatedImages) -> str:
-    """Identify what a dataset says of its images, in order: labels at full precision, their direction, scale and name,
-    references and distortions. The name of the dataset does not count."""
+    """Identify the labels of a dataset, in order: scores at full precision, direction, scale, kind, references and distortions,
+    but not the name of the dataset."""
     known = [data.names, data.references, data.distortions]
     return digest(
         known, [float(score).hex() for score in data.mos], data.higher_is_better, data.score_range, data.label
@@ -95,19 +93,19 @@ def identify_labels(data: RatedImages) -> str:
 
 
 def identify_weights(model: nn.Module) -> str:
-    """Identify a model's parameters and buffers, those too that its state dict leaves out."""
+    """Identify a model's parameters and buffers, including non-persistent ones."""
     import torch
 
-    found = hashlib.sha256()
+    hasher = hashlib.sha256()
     tensors = {**dict(model.named_buffers()), **model.state_dict()}
     for name, tensor in sorted(tensors.items()):
         raw = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-        found.update(name.encode() + raw.numpy().tobytes())
-    return found.hexdigest()[:16]
+        hasher.update(name.encode() + raw.numpy().tobytes())
+    return hasher.hexdigest()[:16]
 
 
 def find_part_modules(cfg: Mapping[str, Any]) -> set[str]:
-    """The modules that define the parts of a config, nested ones too. ``cfg`` may hold some of the slots only.
+    """Find the modules that define the parts of a config, including nested ones; slots may be missing.
 
     >>> sorted(find_part_modules({"head": {"type": "linear"}, "losses": [{"type": "l1"}]}))
     ['iqa_zoo.heads.linear', 'iqa_zoo.losses.l1']
@@ -131,40 +129,39 @@ def find_part_modules(cfg: Mapping[str, Any]) -> set[str]:
 
 
 def identify_code(modules: Iterable[str], parts: Iterable[str] = ()) -> dict[str, str]:
-    """Identify the code that some modules and parts of models run.
+    """Identify the code that modules and parts of models run.
 
-    An edit is seen at once. Where a module was edited after it was imported, what runs is no longer what the file says: both
-    count. Code that has no file (a notebook's) is never the same twice.
+    If a module was edited after its import, both versions count. Code without a file (notebooks) gets a new identity each time.
 
     Args:
         modules: names of modules.
-        parts: names of those that define parts: :func:`find_part_modules`.
+        parts: names of modules that define parts, from :func:`find_part_modules`.
 
     Returns:
-        A hash by module (or data file of a plugin), and a version by library that these import.
+        A hash by module or data file, and a version by imported library.
     """
     found = find_sources(modules, parts)
-    code = {name: _as_imported(name, identify_file(path)[:16]) for name, path in found.files.items()}
+    code = {name: _identify_import(name, identify_file(path)[:16]) for name, path in found.files.items()}
     code |= {name: uuid.uuid4().hex for name in found.interactive}
-    code |= {name: _version(distributions_by_top().get(name, [name])[0]) for name in found.libraries}
+    code |= {name: _find_version(map_distributions().get(name, [name])[0]) for name in found.libraries}
     return dict(sorted(code.items()))
 
 
 def identify_libraries() -> dict[str, str]:
-    """The versions of what computes: Python, libraries, and what Pillow decodes with."""
+    """Identify the versions of Python, the libraries and Pillow's codecs."""
     from PIL import features
 
     codecs = {f"Pillow {name}": str(features.version(name)) for name in CODECS if features.version(name)}
-    return {"python": platform.python_version(), **{name: _version(name) for name in LIBRARIES}, **codecs}
+    return {"python": platform.python_version(), **{name: _find_version(name) for name in LIBRARIES}, **codecs}
 
 
 def describe_origin(modules: Iterable[str]) -> dict[str, Any]:
-    """What results say of the code that made them: ``versions``, and ``source``, a hash of the code."""
+    """Describe the code behind results: ``versions``, and ``source``, a hash of the code."""
     versions = {"iqa_zoo": iqa_zoo.__version__, **identify_libraries()}
     return {"versions": versions, "source": digest(identify_code(modules))}
 
 
-def _as_imported(name: str, now: str) -> str:
+def _identify_import(name: str, now: str) -> str:
     module = sys.modules.get(name)
     if module is None:
         return now
@@ -176,7 +173,7 @@ def _as_imported(name: str, now: str) -> str:
     return now if now == then else f"{then}, on disk {now}"
 
 
-def _version(distribution: str) -> str:
+def _find_version(distribution: str) -> str:
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""Values as JSON that every reader accepts."""
+"""Strict JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from iqa_zoo.errors import InputError, IqaZooError
 
 
 def to_json(value: Any, indent: int | None = None) -> str:
-    r"""Return a value as JSON at full precision, with null where a number is not finite: JSON has no nan or infinity.
+    r"""Format a value as JSON at full precision, with null for numbers that are not finite.
 
     File names that are not UTF-8 are written as ``\udce9``, which :func:`json.loads` reads back.
 
@@ -25,7 +25,7 @@ def to_json(value: Any, indent: int | None = None) -> str:
 
 
 def without_nan(value: Any) -> Any:
-    """Return a value with None in the place of every number that is not finite.
+    """Replace numbers that are not finite by None.
 
     >>> without_nan({"srocc": float("nan"), "scores": [1.0, float("inf")]})
     {'srocc': None, 'scores': [1.0, None]}
@@ -39,10 +39,10 @@ def without_nan(value: Any) -> Any:
 
 @contextmanager
 def reading_values(values: Mapping[str, Any], path: Path | None = None) -> Iterator[None]:
-    """Around what is made of results that may come from disk: wrong values in them are one line.
+    """Convert errors from invalid values of stored results into one message.
 
     Raises:
-        InputError: a value is missing or of the wrong kind; names the version that wrote the results and this one.
+        InputError: a value is missing or invalid; names the version that wrote the results, and this one.
     """
     try:
         yield

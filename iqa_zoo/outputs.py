@@ -1,4 +1,4 @@
-"""Files and folders that the user names: tried before the work begins, written beside and renamed, so that none is half written."""
+"""Output files and folders: checked before the work begins, and written atomically."""
 
 from __future__ import annotations
 
@@ -13,48 +13,48 @@ from typing import Any, Protocol
 from iqa_zoo.errors import InputError
 from iqa_zoo.jsonio import to_json
 
-PROBE = b"\0" * 4096  # one block: a full disk refuses it, where an empty file still fits
+PROBE = b"\0" * 4096  # one block, which a full disk refuses, unlike an empty file
 
 
 class TextOutput(Protocol):
-    """What :func:`open_output` yields: enough for ``csv.writer`` and ``print``."""
+    """The type of :func:`open_output`, sufficient for ``csv.writer`` and ``print``."""
 
     def write(self, text: str, /) -> int: ...
     def flush(self) -> None: ...
 
 
 def check_writable(path: str | Path, *, new: bool = False) -> None:
-    """Check that a file can be written, by writing one block beside it. Nothing stays behind.
+    """Check that a file can be written, with a temporary file of one block next to it.
 
     Args:
-        path: the file; what it holds stays as it is.
+        path: the file, which does not change.
         new: whether an existing file is an error.
 
     Raises:
-        InputError: the file cannot be written, or exists and must not; names the file and the cause.
+        InputError: the file cannot be written, or exists although ``new``.
 
     >>> check_writable("/no/such/folder/a.csv")
     Traceback (most recent call last):
     iqa_zoo.errors.InputError: /no/such/folder/a.csv: there is no folder /no/such/folder
     """
     path = Path(path)
-    with _naming(path):
+    with _report_errors(path):
         if new and (path.exists() or path.is_symlink()):
             raise InputError(f"{path}: exists already; choose another name or remove it")
         target = _check_target(path)
         if target.exists() and not target.is_file():
-            return  # a device or a pipe: what is written to it cannot be taken back
+            return  # a device or a pipe, where writes cannot be undone
         _write_beside(target, PROBE).unlink()
 
 
 def check_folder_writable(folder: str | Path) -> None:
-    """Check that files can be written into a folder, which need not exist yet. Nothing stays behind.
+    """Check that files can be written into a folder, which may not exist yet.
 
     Raises:
-        InputError: a file stands in its place, or nothing can be written there; names the folder and the cause.
+        InputError: the path is a file, or the folder is not writable.
     """
     folder = Path(folder)
-    with _naming(folder):
+    with _report_errors(folder):
         existing = next(each for each in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(each))
         if not existing.is_dir():
             raise InputError(f"{folder}: cannot be written ({existing} is not a folder)")
@@ -62,23 +62,23 @@ def check_folder_writable(folder: str | Path) -> None:
 
 
 def make_folder(folder: str | Path) -> bool:
-    """Make a folder and those that it is in; return whether it was not there.
+    """Make a folder with its parents; return whether it is new.
 
     Raises:
-        InputError: it cannot be made.
+        InputError: the folder cannot be made.
     """
     folder = Path(folder)
-    with _naming(folder):
+    with _report_errors(folder):
         made = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
     return made
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write strict JSON: a number that is not finite is null.
+    """Write strict JSON, with null for numbers that are not finite.
 
     Raises:
-        InputError: the file cannot be written; what was there before stays.
+        InputError: the file cannot be written; a previous file stays.
     """
     write_text(path, to_json(value, indent=1) + "\n")
 
@@ -86,22 +86,22 @@ def write_json(path: str | Path, value: Any) -> None:
 def write_text(path: str | Path, text: str) -> None:
     r"""Write a whole file as UTF-8 without translating line ends.
 
-    File names that are not UTF-8 appear as JSON writes them (``\udce9``).
+    File names that are not UTF-8 are escaped as in JSON (``\udce9``).
 
     Raises:
-        InputError: the file cannot be written; what was there before stays.
+        InputError: the file cannot be written; a previous file stays.
     """
     write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
-    """Write a whole file: beside it first, then renamed. A link stays a link, a device is written directly.
+    """Write a whole file atomically. Links stay links; devices are written directly.
 
     Raises:
-        InputError: the file cannot be written; what was there before stays.
+        InputError: the file cannot be written; a previous file stays.
     """
     path = Path(path)
-    with _naming(path):
+    with _report_errors(path):
         target = _check_target(path)
         if target.exists() and not target.is_file():
             with target.open("wb") as file:
@@ -119,23 +119,23 @@ def write_bytes(path: str | Path, content: bytes) -> None:
 
 @contextmanager
 def open_output(path: str | Path) -> Iterator[TextOutput]:
-    """Open a file for lines that must be kept as they come, whatever ends the program.
+    """Open a file for lines that are kept even if the program is interrupted.
 
     Raises:
-        InputError: on opening or any write, that the file cannot be written. Other errors pass.
+        InputError: opening or writing fails.
     """
     path = Path(path)
-    with _naming(path):
+    with _report_errors(path):
         _check_target(path)
         file = path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
     output = _Output(path, file)
     try:
         yield output
     except BaseException:
-        with suppress(OSError):  # the error that is on its way says more
+        with suppress(OSError):  # the original error is more useful
             file.close()
         raise
-    with _naming(path):
+    with _report_errors(path):
         file.close()
 
 
@@ -144,17 +144,17 @@ class _Output:
         self._path, self._file = path, file
 
     def write(self, text: str, /) -> int:
-        with _naming(self._path):
+        with _report_errors(self._path):
             return self._file.write(text)
 
     def flush(self) -> None:
-        with _naming(self._path):
+        with _report_errors(self._path):
             self._file.flush()
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Turn an operating system's error within into one line that names the output."""
+def _report_errors(path: Path) -> Iterator[None]:
+    """Convert OSError into an InputError that names the output."""
     try:
         yield
     except OSError as error:
@@ -162,11 +162,11 @@ def _naming(path: Path) -> Iterator[None]:
 
 
 def _check_target(path: Path) -> Path:
-    """Return the file behind links, once it is clear that it is no folder and has one."""
+    """Resolve links, and check that the target is not a folder and that its folder exists."""
     target = path.resolve()
     if target.is_dir():
         raise InputError(f"{path}: cannot be written (Is a directory)")
-    for parent in (path.parent, target.parent):  # as it was given first, then where a link leads
+    for parent in (path.parent, target.parent):  # the given path first, then the target of a link
         if not parent.is_dir():
             raise InputError(f"{path}: there is no folder {parent}")
     if target.exists() and not os.access(target, os.W_OK):

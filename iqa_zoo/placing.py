@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from iqa_zoo.budgets.measure import backbone_spec
+from iqa_zoo.budgets.measure import find_backbone_spec
 from iqa_zoo.config import Config, resolve_config
 from iqa_zoo.registry import BACKBONES
 
@@ -24,7 +24,7 @@ def make_backbone_config(
     parts = [part for cfg in configs for part in _list_readers(cfg)]
     stages = {stage for part in parts for stage in _list_stages(part)}
     if any(part.get("stages", ()) is None for part in parts):
-        stages |= set(backbone_spec({**configs[0], "backbone": config}).available_stages)
+        stages |= set(find_backbone_spec({**configs[0], "backbone": config}).available_stages)
     return {**config, "stages": sorted(stages)}
 
 

@@ -1,4 +1,4 @@
-"""What every command does around its work: text that any terminal takes, and one line for whatever ends it."""
+"""The frame of every command: text for any terminal, and a one-line message for errors and interrupts."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ WRONG_INPUT, READER_GONE, INTERRUPTED, TERMINATED = 2, 1, 128 + signal.SIGINT, 1
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: the work ends as it does with Ctrl-C."""
+    """SIGTERM, handled like Ctrl-C."""
 
 
 def run_program(work: Callable[[], int], report: Callable[[str], None]) -> int:
-    """Do the work and return the exit code of the process.
+    """Run the work and return the exit code of the process.
 
-    Errors about what the user gave, interrupts and a standard output that cannot be written are one message each. Any
-    other exception is a bug and keeps its traceback.
+    User errors, interrupts and a failing standard output give one message each. Other exceptions are bugs and keep their
+    traceback.
 
     Args:
-        work: returns an exit code. An interrupt may carry a message that says what is kept.
-        report: prints one message on stderr.
+        work: returns an exit code. An interrupt may carry a message on what is kept.
+        report: prints one message to stderr.
     """
     _open_closed_streams()
     escape_unencodable()
     try:
-        with _terminating():
+        with _handle_sigterm():
             code = work()
             sys.stdout.flush()
     except IqaZooError as error:
         report(str(error))
         return WRONG_INPUT
-    except BrokenPipeError:  # the reader of a pipe (head) has seen enough
+    except BrokenPipeError:  # the reader of the pipe (such as head) has ended
         _discard_stdout()
         return READER_GONE
     except KeyboardInterrupt as interrupt:
@@ -56,9 +56,9 @@ def run_program(work: Callable[[], int], report: Callable[[str], None]) -> int:
 
 
 def _open_closed_streams() -> None:
-    """Send to nowhere what is printed on a stream that the caller closed (``>&-``), which Python makes None.
+    """Redirect closed streams (``>&-``), which are None in Python, to the null device.
 
-    What is printed on a stderr of None would appear on stdout, in the middle of its JSON.
+    Otherwise messages for a closed stderr appear on stdout, inside its JSON.
     """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
@@ -66,22 +66,22 @@ def _open_closed_streams() -> None:
 
 
 def escape_unencodable() -> None:
-    """Let stdout and stderr write what their encoding lacks, and file names that are not UTF-8, as escapes."""
+    """Make stdout and stderr escape characters that their encoding lacks, and file names that are not UTF-8."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 @contextmanager
-def _terminating() -> Iterator[None]:
-    """Make SIGTERM raise :class:`Terminated`, so that workers and temporary files end with the process."""
+def _handle_sigterm() -> Iterator[None]:
+    """Make SIGTERM raise :class:`Terminated`, so that workers and temporary files are cleaned up."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     process = os.getpid()
 
     def terminate(number: int, frame: FrameType | None) -> None:
-        if os.getpid() != process:  # a forked child ends as it would without this
+        if os.getpid() != process:  # a forked child ends without this handler
             os._exit(TERMINATED)
         raise Terminated
 
@@ -101,6 +101,6 @@ def _stdout_works() -> bool:
 
 
 def _discard_stdout() -> None:
-    """Send what is still buffered to nowhere, or the interpreter would complain of it as it ends."""
+    """Discard buffered output, so that the interpreter does not fail to flush it at exit."""
     stdout: TextIO = sys.stdout
     os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())

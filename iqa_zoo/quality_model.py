@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from iqa_zoo.contracts import Features, FeatureSpec, HeadOutput, QualityOutput, spec_of
 from iqa_zoo.errors import InputError
-from iqa_zoo.graphs import is_recorded
+from iqa_zoo.layers.graphs import is_recorded
 
 
 class GivenFeatures(nn.Module):
@@ -152,7 +152,7 @@ class QualityModel(nn.Module):
             raise InputError(
                 f"losses {', '.join(map(repr, mirrored_losses))}: no mirrored image can be made of features; train from images "
                 "(iqa-zoo train, compare.py --protocol end-to-end), or leave these losses out "
-                "(iqa_zoo.engine.frozen.on_frozen_features(cfg))"
+                "(iqa_zoo.training.frozen.decoder.drop_mirrored_losses(cfg))"
             )
         keep_features = any(getattr(loss, "needs_features", False) for loss in self.losses.values())
         output = self.output(image_BCHW, keep_features=keep_features)

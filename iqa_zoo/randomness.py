@@ -1,4 +1,4 @@
-"""Random numbers that depend on one seed, whichever library draws them."""
+"""Seed all random number generators."""
 
 from __future__ import annotations
 
@@ -12,13 +12,11 @@ import torch
 
 @contextmanager
 def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
-    """Everything that torch, NumPy's global generator and ``random`` draw inside depends on the seed alone.
-
-    Afterwards all of them go on as though nothing had been drawn.
+    """Seed torch, NumPy's global generator and ``random`` inside the block, and restore their states after it.
 
     Args:
-        seed: any whole number.
-        device: whose generator is kept besides that of the CPU.
+        seed: any integer.
+        device: device whose generator is also restored, besides the CPU.
 
     >>> with seeded(1):
     ...     first = torch.rand(2), np.random.rand()

@@ -5,7 +5,7 @@ owners. Parts are found by file name and imported one at a time, so that a broke
 
 Parts come from three places: the files of this package (a slot is a folder, a part's name is its file's),
 entry points of installed plugins (:mod:`iqa_zoo.plugins`), and the ``register_<slot>`` decorators in
-code that has no package.
+code that has no package, such as a file of ``--import`` (:mod:`iqa_zoo.user_files`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from iqa_zoo import plugins
 from iqa_zoo.errors import PluginError, UnknownName, not_one_of
+from iqa_zoo.user_files import import_named_files
 
 T = TypeVar("T", bound=Callable[..., Any])
 PACKAGE = Path(__file__).parent
@@ -91,7 +92,8 @@ class PartRegistry:
         return [part for part in plugins.installed_parts() if part.group == self.group and part.name == name]
 
     def names(self) -> list[str]:
-        """Every name of the slot: built in, from plugins, registered in code. Imports no part."""
+        """Every name of the slot: built in, from plugins, registered in code. Imports no part but those of ``--import``."""
+        import_named_files()
         claimed = {part.name for part in plugins.installed_parts() if part.group == self.group}
         return sorted({*self.built_in(), *claimed, *self.module_dict})
 
@@ -133,6 +135,7 @@ class PartRegistry:
         """
         if not isinstance(key, str):
             raise UnknownName(f"expected the name of one {self.kind}, a string, got {key!r}")
+        import_named_files()
         claims = self._claims(key)
         if key in self.built_in():
             if claims:
@@ -193,11 +196,15 @@ HEADS = PartRegistry("head", "heads", "register_head")  # queries_BND -> HeadOut
 LOSSES = PartRegistry("losses", "losses", "register_loss")  # (QualityOutput, mos_B) -> scalar
 MODELS = PartRegistry("models", "models", "register_model")  # () -> a complete config dict
 DATASETS = PartRegistry("datasets", "data", "register_dataset", group="datasets")  # root -> RatedImages
+RELEASED = PartRegistry(
+    "released", "released", "register_released"
+)  # () -> ReleasedSystem, of the authors' checkpoints
+RELEASED.kind = "released system"
 STUDIES = PartRegistry("studies", "studies", "register_study", files="*/study.py")  # StudySpec -> StudyResult
 
 # Slots of a model config, in the order in which data flows.
 SLOTS = {r.slot: r for r in (BACKBONES, QUERIES, MEMORIES, INTERACTIONS, HEADS, LOSSES)}
-REGISTRIES = {**SLOTS, MODELS.slot: MODELS, DATASETS.slot: DATASETS, STUDIES.slot: STUDIES}
+REGISTRIES = {**SLOTS, MODELS.slot: MODELS, DATASETS.slot: DATASETS, RELEASED.slot: RELEASED, STUDIES.slot: STUDIES}
 
 register_backbone = BACKBONES.register
 register_query = QUERIES.register
@@ -207,6 +214,7 @@ register_head = HEADS.register
 register_loss = LOSSES.register
 register_model = MODELS.register
 register_dataset = DATASETS.register
+register_released = RELEASED.register
 register_study = STUDIES.register
 
 
@@ -224,12 +232,7 @@ def registry_of(slot: str) -> PartRegistry:
 
 def clashes(part: plugins.PluginPart) -> list[str]:
     """What keeps a plugin's name from being used: it is built in, or another plugin claims it."""
-    if part.group == plugins.IMPORTERS:
-        from iqa_zoo.released import SYSTEMS
-
-        built_in = set(SYSTEMS)
-    else:
-        built_in = set(registry_of(part.group).built_in())
+    built_in = registry_of(part.group).built_in()
     if part.name in built_in:
         return [f"ignored: {part.name!r} is built in and cannot be replaced"]
     others = [p for p in plugins.installed_parts() if (p.group, p.name) == (part.group, part.name) and p != part]

@@ -1,8 +1,8 @@
-"""The source files that some modules run, found by following their imports; nothing is imported to find them.
+"""Find the source files that modules run, by following their imports without importing them.
 
-Of this package only what is imported counts, file by file, so that a changed table changes no number's identity. A plugin
-and a user's own code count as a whole package: a helper module changes what a part computes as much as the part's own file.
-Installed libraries count by their version. Imports by a name that is computed (``importlib.import_module(name)``) are not seen.
+Of this package only imported files count, so that changes to reports do not change identities. A plugin and a user's own code
+count as whole packages, since helper modules affect results too. Installed libraries count by version. Imports by a computed
+name (``importlib.import_module(name)``) are not found.
 """
 
 from __future__ import annotations
@@ -22,27 +22,19 @@ from iqa_zoo import plugins
 
 PACKAGE = Path(__file__).parent
 ZOO = PACKAGE.name
-# These find, name, keep and distribute; they compute nothing that a result depends on.
+# Infrastructure that no result depends on.
 NOT_COMPUTING = {
     f"{ZOO}.{name}" for name in ("cache", "errors", "identity", "plugins", "registry", "source_files", "engine.workers")
 }
 CODE = (".py", ".so", ".pyd")
-DOCUMENTS = (
-    ".md",
-    ".rst",
-    ".txt",
-    ".pyi",
-    ".typed",
-    ".pyc",
-)  # in a plugin's package; its other files may be data it reads
+DOCUMENTS = (".md", ".rst", ".txt", ".pyi", ".typed", ".pyc")  # ignored in plugins; other files may be data
 CARD = "card.yaml"
-BASE = {"torch", "torchvision", "torch_geometric", "timm"}  # too large to read, and never edited in place
+BASE = {"torch", "torchvision", "torch_geometric", "timm"}  # too large to parse; always identified by version
 
 
 @dataclass
 class Sources:
-    """What :func:`find_sources` found: files by module name (data files by path), top-level names of libraries, and modules
-    without a file (a notebook's)."""
+    """Files by module name (data files by path), top-level names of libraries, and modules without a file (notebooks)."""
 
     files: dict[str, Path] = field(default_factory=dict)
     libraries: set[str] = field(default_factory=set)
@@ -50,11 +42,11 @@ class Sources:
 
 
 def find_sources(modules: Iterable[str], parts: Iterable[str] = ()) -> Sources:
-    """Find the files that modules run, their own and those that they import.
+    """Find the files of modules and of their imports.
 
     Args:
         modules: names of modules.
-        parts: modules that define parts of models: their source counts even where they are installed as a library is.
+        parts: modules that define parts of models; their source counts even if they are installed.
 
     >>> found = find_sources(["iqa_zoo.stats.metrics"])
     >>> "iqa_zoo.stats.metrics" in found.files, "scipy" in found.libraries, "iqa_zoo.reports.table" in found.files
@@ -64,40 +56,40 @@ def find_sources(modules: Iterable[str], parts: Iterable[str] = ()) -> Sources:
     found, todo, seen = Sources(), [*modules, *parts], set()
     own = {part.partition(".")[0] for part in parts} - BASE
     while todo:
-        module = _real_name(todo.pop())
+        module = _resolve_main(todo.pop())
         top = module.partition(".")[0]
         unit = module if top == ZOO else top
         if unit in seen or unit in NOT_COMPUTING or top in sys.stdlib_module_names:
             continue
         seen.add(unit)
         if top == ZOO:
-            files = _zoo_file(module)
-        elif module == "__main__" and _place("__main__") is None:
+            files = _find_zoo_file(module)
+        elif module == "__main__" and _locate("__main__") is None:
             found.interactive.add(module)
             continue
-        elif _place(top) is None or (top not in own and _is_library(top)):
+        elif _locate(top) is None or (top not in own and _is_library(top)):
             found.libraries.add(top)
             continue
         else:
-            files = dict(_files_of(top))
+            files = dict(_list_files(top))
         found.files |= files
         for name, path in files.items():
             if path.suffix == ".py":
                 stat = path.stat()
-                todo += _imports(name, path, (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
+                todo += _list_imports(name, path, (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
     return found
 
 
-def _real_name(module: str) -> str:
-    """The name of ``__main__`` where it was started by name (``python -m package.module``)."""
+def _resolve_main(module: str) -> str:
+    """Resolve ``__main__`` to the module it was started from (``python -m package.module``)."""
     spec = getattr(sys.modules.get("__main__"), "__spec__", None) if module in ("__main__", "__mp_main__") else None
     if spec is not None and spec.name not in ("__main__", "__mp_main__"):
         return str(spec.name).removesuffix(".__main__")
     return "__main__" if module == "__mp_main__" else module
 
 
-def _zoo_file(module: str) -> dict[str, Path]:
-    """The file of a module of this package; none where the name is that of an object in one."""
+def _find_zoo_file(module: str) -> dict[str, Path]:
+    """Find the file of a module of this package; empty if the name is an object in a module."""
     place = PACKAGE.joinpath(*module.split(".")[1:])
     for path in (place.with_suffix(".py"), place / "__init__.py"):
         if path.is_file():
@@ -105,8 +97,8 @@ def _zoo_file(module: str) -> dict[str, Path]:
     return {}
 
 
-def _place(top: str) -> Path | None:
-    """Where a top-level module lies: its file, or the folder of a package."""
+def _locate(top: str) -> Path | None:
+    """Locate a top-level module: its file, or the folder of a package."""
     module = sys.modules.get(top)
     folders = list(getattr(module, "__path__", None) or ())
     file = getattr(module, "__file__", None)
@@ -123,39 +115,39 @@ def _place(top: str) -> Path | None:
 
 
 def _is_library(top: str) -> bool:
-    """Whether a module is known by its version: one that is installed, and no plugin."""
-    place = _place(top)
+    """Whether a module is identified by version: installed, and not a plugin."""
+    place = _locate(top)
     assert place is not None
-    return top not in _tops_of_plugins() and any(place.is_relative_to(folder) for folder in _site_folders())
+    return top not in _list_plugin_modules() and any(place.is_relative_to(folder) for folder in _list_site_folders())
 
 
 @functools.cache
-def _site_folders() -> tuple[Path, ...]:
+def _list_site_folders() -> tuple[Path, ...]:
     paths = {sysconfig.get_paths()[key] for key in ("purelib", "platlib")}
     return tuple(Path(path) for path in {*paths, *site.getsitepackages(), site.getusersitepackages()})
 
 
 @functools.cache
-def distributions_by_top() -> dict[str, list[str]]:
-    """The distributions that bring each top-level module."""
+def map_distributions() -> dict[str, list[str]]:
+    """Map each top-level module to its distributions."""
     return dict(importlib.metadata.packages_distributions())
 
 
-def _tops_of_plugins() -> set[str]:
+def _list_plugin_modules() -> set[str]:
     parts = plugins.installed_parts()
     owners = {part.distribution for part in parts}
-    named = {part.target.partition(":")[0].partition(".")[0] for part in parts}
-    return named | {top for top, distributions in distributions_by_top().items() if owners & set(distributions)}
+    targets = {part.target.partition(":")[0].partition(".")[0] for part in parts}
+    return targets | {top for top, distributions in map_distributions().items() if owners & set(distributions)}
 
 
-def _files_of(top: str) -> Iterator[tuple[str, Path]]:
-    """The files of a module or package outside this one, by module name, or by path where they are data of a plugin."""
-    place = _place(top)
+def _list_files(top: str) -> Iterator[tuple[str, Path]]:
+    """List the files of an external module or package by module name; data files of plugins by path."""
+    place = _locate(top)
     assert place is not None
     if place.is_file():
         yield top, place
         return
-    whole = top in _tops_of_plugins()
+    whole = top in _list_plugin_modules()
     for path in sorted(place.rglob("*")):
         parts = path.relative_to(place).parts
         if "__pycache__" in parts or any(part.startswith(".") for part in parts) or not path.is_file():
@@ -168,8 +160,8 @@ def _files_of(top: str) -> Iterator[tuple[str, Path]]:
 
 
 @functools.lru_cache(maxsize=4096)
-def _imports(module: str, path: Path, stat: tuple[int, ...]) -> list[str]:
-    """The modules that a file imports, in functions too, but not for type checkers only. ``stat`` tells when to read it anew."""
+def _list_imports(module: str, path: Path, stat: tuple[int, ...]) -> list[str]:
+    """List the modules that a file imports, except under TYPE_CHECKING. ``stat`` is part of the cache key."""
     try:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError):
@@ -185,16 +177,16 @@ def _imports(module: str, path: Path, stat: tuple[int, ...]) -> list[str]:
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            found += _imported_from(node, package)
+            found += _list_imported_from(node, package)
         todo += ast.iter_child_nodes(node)
     return found
 
 
-def _imported_from(node: ast.ImportFrom, package: str) -> list[str]:
+def _list_imported_from(node: ast.ImportFrom, package: str) -> list[str]:
     base = node.module or ""
     if node.level:
         parents = package.split(".")
         base = ".".join([*parents[: len(parents) - node.level + 1], *([base] if base else [])])
-    submodules = [f"{base}.{alias.name}" for alias in node.names if _zoo_file(f"{base}.{alias.name}")]
-    named_in_base = len(submodules) < len(node.names)
-    return submodules + ([base] if named_in_base else [])
+    submodules = [f"{base}.{alias.name}" for alias in node.names if _find_zoo_file(f"{base}.{alias.name}")]
+    has_names = len(submodules) < len(node.names)
+    return submodules + ([base] if has_names else [])

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,10 @@ from iqa_zoo.registry import REGISTRIES
 
 settings.register_profile("tests", deadline=None)  # the first call imports torch; time is no property of the code
 settings.load_profile("tests")
+
+# A shell without job control starts what it runs in the background with interrupts ignored, and every child inherits that.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 SLOW_SUITES = (  # they record or count every part
@@ -116,7 +121,7 @@ def write_run():
 
         from iqa_zoo.build import build_model
         from iqa_zoo.config import config_hash
-        from iqa_zoo.engine.run_folder import FORMAT, RunFolder
+        from iqa_zoo.training.run_folder import FORMAT, RunFolder
 
         with torch.random.fork_rng([]):
             torch.manual_seed(seed)
@@ -179,6 +184,19 @@ def noise_folder(tmp_path_factory):
     return root
 
 
+@pytest.fixture
+def exit_code():
+    """The exit code of a command line, whether a study or argparse refuses it."""
+
+    def run(*words):
+        try:
+            return main([str(word) for word in words])
+        except SystemExit as stopped:
+            return stopped.code
+
+    return run
+
+
 @dataclass
 class Done:
     """What a command printed, and its exit code."""
@@ -192,18 +210,18 @@ SMALL = ["--splits", 2, "--epochs", 2, "--crops", 1, "--batch-size", 8, "--valid
 
 
 @pytest.fixture
-def run_study(monkeypatch, capfd):
+def run_study(monkeypatch, capsys):
     """Run a command of iqa-zoo in a folder, in this process, with the cache there and options that keep it small."""
 
     def run(study, folder, *arguments, small=True):
         monkeypatch.chdir(folder)
         monkeypatch.setenv("IQA_ZOO_CACHE", str(folder / "cache"))
-        capfd.readouterr()
+        capsys.readouterr()
         try:
             code = main([study, *(str(word) for word in [*arguments, *(SMALL if small else [])])])
         except SystemExit as exit:  # of argparse
             code = exit.code
-        out, err = capfd.readouterr()
+        out, err = capsys.readouterr()
         return Done(code, out, err)
 
     return run

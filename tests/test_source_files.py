@@ -9,16 +9,19 @@ from iqa_zoo.source_files import find_sources
 SHOWS = ("reports", "commands", "explain", "cli")
 
 
-@pytest.mark.parametrize("module", ["trainings", "extraction", "training", "frozen", "end_to_end"])
+@pytest.mark.parametrize(
+    "module", ["frozen.trainings", "frozen.extraction", "end_to_end.train", "frozen.decoder", "end_to_end.trainings"]
+)
 def test_nothing_that_only_shows_is_part_of_what_computes(module):
-    files = find_sources([f"iqa_zoo.engine.{module}"]).files
-    assert f"iqa_zoo.engine.{module}" in files
+    files = find_sources([f"iqa_zoo.training.{module}"]).files
+    assert f"iqa_zoo.training.{module}" in files
     assert [name for name in files if name.split(".")[1:2] and name.split(".")[1] in SHOWS] == []
 
 
 def test_what_trains_on_frozen_features_is_there_and_no_part_that_is_not_named():
-    files = find_sources(["iqa_zoo.engine.trainings"]).files
-    for name in ("engine.frozen", "stats.metrics", "engine.selection", "engine.evaluation", "build", "quality_model"):
+    files = find_sources(["iqa_zoo.training.frozen.trainings"]).files
+    training = ("training.frozen.decoder", "training.selection", "inference.evaluation")
+    for name in (*training, "engine.metrics", "build", "quality_model"):
         assert f"iqa_zoo.{name}" in files
     assert [name for name in files if name.startswith(("iqa_zoo.heads", "iqa_zoo.backbones", "iqa_zoo.losses"))] == []
 

@@ -1,4 +1,4 @@
-"""What a model costs, a model that costs as much as another, and the settings of a model that none beats."""
+"""Measure the cost of a model, match it to another model, and find Pareto-optimal settings."""
 
 from iqa_zoo.budgets.budget import Budget, Latency
 from iqa_zoo.budgets.count import count_macs
@@ -7,17 +7,17 @@ from iqa_zoo.budgets.front import FrontPoint, pareto_front
 from iqa_zoo.budgets.latency import measure_latency
 from iqa_zoo.budgets.match import match_budget
 from iqa_zoo.budgets.measure import measure_budget, measure_decoder
-from iqa_zoo.budgets.report import budget_rows, budget_table, front_table, measure_budgets, print_budgets
+from iqa_zoo.budgets.report import list_budget_rows, make_budget_table, make_front_table, measure_budgets, print_budgets
 
 __all__ = [
     "Budget",
     "FrontPoint",
     "Latency",
     "add_formula",
-    "budget_rows",
-    "budget_table",
     "count_macs",
-    "front_table",
+    "list_budget_rows",
+    "make_budget_table",
+    "make_front_table",
     "match_budget",
     "measure_budget",
     "measure_budgets",

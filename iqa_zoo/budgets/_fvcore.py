@@ -1,4 +1,4 @@
-"""fvcore, without the warning that importing it gives on a recent torch (it scripts a loss that is not used here)."""
+"""fvcore without its import warning on a recent torch, which comes from a scripted loss that is not used here."""
 
 import warnings
 

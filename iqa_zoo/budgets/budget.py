@@ -1,4 +1,4 @@
-"""What a model costs, whole and by slot."""
+"""The cost of a model, in total and by slot."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ SIZES = ("params", "trainable_params", "active_params", "macs")
 
 @dataclass(frozen=True)
 class Latency:
-    """How long a decoder takes for one image, measured on this machine.
+    """The latency of a decoder for one image, measured on this machine.
 
     Attributes:
-        seconds: the median of the timed forward passes.
-        spread: the middle half of them, first to third quartile, in seconds.
-        target: what it was matched to in seconds, as given or measured in turn with it; None where nothing was.
-        rounds: how many forward passes were timed.
-        tried: how many settings were timed to find it.
-        threads: the threads torch computed with.
-        device: what it ran on, ``"cpu"``.
+        seconds: median of the timed forward passes.
+        spread: first and third quartile in seconds.
+        rounds: number of timed forward passes.
+        threads: number of torch threads.
+        target: latency it was matched to in seconds, given or measured; None if it was not matched.
+        tried: number of settings timed in the search.
+        device: the device, ``"cpu"``.
     """
 
     seconds: float
@@ -38,17 +38,17 @@ class Budget:
     """Parameters, and multiply-accumulates (MACs) for one image.
 
     Attributes:
-        params: all parameters; one shared by several parts counts once, for the first.
-        trainable_params: those that require a gradient.
-        active_params: those one token meets: of a mixture of experts the chosen ``top_k`` only.
-        macs: multiply-accumulates of matrix products and convolutions, one image at a time.
-        by_slot: the same for each slot the model fills; the slots add up to the whole.
-        by_block: the same for each block of the interactions, by its config path (``"interactions.0"``).
-        macs_by_operator: which operator holds how many of the MACs.
-        other_ops: operations that fvcore also counts (norms, resampling), by operator; in no MACs.
+        params: all parameters; a shared parameter counts once, for the first part that holds it.
+        trainable_params: parameters that require a gradient.
+        active_params: parameters used by one token: only the chosen ``top_k`` of a mixture of experts.
+        macs: multiply-accumulates of matrix products and convolutions for one image.
+        by_slot: the budget of each slot in use; the slots add up to the whole.
+        by_block: the budget of each interaction block, by config path (``"interactions.0"``).
+        macs_by_operator: MACs by operator.
+        other_ops: other operations that fvcore counts (norms, resampling), by operator; not part of the MACs.
         image_size: height and width of the image in pixels.
-        moved: what :func:`iqa_zoo.match_budget` changed: config path -> (from, to).
-        latency: what was measured where it was matched by latency, of the decoder alone.
+        moved: changes made by :func:`iqa_zoo.match_budget`: config path -> (from, to).
+        latency: measured latency of the decoder, if it was matched by latency.
     """
 
     params: int
@@ -65,45 +65,45 @@ class Budget:
 
     @property
     def decoder(self) -> Budget:
-        """Everything between the backbone and the score."""
-        return add_up({slot: part for slot, part in self.by_slot.items() if slot not in ("backbone", "losses")})
+        """The budget of everything between the backbone and the score."""
+        return sum_budgets({slot: part for slot, part in self.by_slot.items() if slot not in ("backbone", "losses")})
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, lists and dicts, ready for JSON, with the decoder written out."""
+        """The budget as JSON-ready data, including the decoder."""
         return {
-            **self._numbers(),
+            **self._list_numbers(),
             "image_size": self.image_size,
             "moved": {path: list(change) for path, change in self.moved.items()},
             **({} if self.latency is None else {"latency": asdict(self.latency)}),
-            "decoder": self.decoder._numbers(),
-            "by_slot": {slot: part._numbers() for slot, part in self.by_slot.items()},
-            "by_block": {path: part._numbers() for path, part in self.by_block.items()},
+            "decoder": self.decoder._list_numbers(),
+            "by_slot": {slot: part._list_numbers() for slot, part in self.by_slot.items()},
+            "by_block": {path: part._list_numbers() for path, part in self.by_block.items()},
         }
 
-    def _numbers(self) -> dict[str, Any]:
+    def _list_numbers(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in (*SIZES, "macs_by_operator", "other_ops")}
 
 
-def add_up(by_slot: dict[str, Budget], **more: Any) -> Budget:
-    """The whole of several slots."""
+def sum_budgets(by_slot: dict[str, Budget], **more: Any) -> Budget:
+    """Sum the budgets of several slots."""
 
-    def merged(name: str, parts: Iterable[Budget]) -> dict[str, int]:
+    def merge(name: str, parts: Iterable[Budget]) -> dict[str, int]:
         return dict(sorted(sum((Counter(getattr(part, name)) for part in parts), Counter()).items()))
 
     parts = by_slot.values()
     return Budget(
         **{size: sum(getattr(part, size) for part in parts) for size in SIZES},
         by_slot=by_slot,
-        macs_by_operator=merged("macs_by_operator", parts),
-        other_ops=merged("other_ops", parts),
+        macs_by_operator=merge("macs_by_operator", parts),
+        other_ops=merge("other_ops", parts),
         **more,
     )
 
 
-def in_words(moved: dict[str, tuple[Any, Any]]) -> str:
-    """What was moved, on one line; blocks that moved alike stand together.
+def format_moved(moved: dict[str, tuple[Any, Any]]) -> str:
+    """Format the changes in one line, with equal changes of blocks merged.
 
-    >>> in_words({"depth": (4, 2), "interactions.0.hidden": (8, 4), "interactions.2.hidden": (8, 4)})
+    >>> format_moved({"depth": (4, 2), "interactions.0.hidden": (8, 4), "interactions.2.hidden": (8, 4)})
     'depth 4 -> 2, interactions.*.hidden 8 -> 4'
     """
     lines = []
@@ -114,14 +114,14 @@ def in_words(moved: dict[str, tuple[Any, Any]]) -> str:
     return ", ".join(dict.fromkeys(lines))
 
 
-def latency_in_words(latency: Latency) -> str:
-    """What was measured, on one line.
+def format_latency(latency: Latency) -> str:
+    """Format a latency in one line.
 
-    >>> latency_in_words(Latency(seconds=0.0051, spread=(0.005, 0.0053), rounds=41, threads=2, target=0.005))
-    '5.1 ms (middle half 5 to 5.3 ms, 41 passes, 2 threads, cpu), to be 5 ms'
+    >>> format_latency(Latency(seconds=0.0051, spread=(0.005, 0.0053), rounds=41, threads=2, target=0.005))
+    '5.1 ms (middle half 5 to 5.3 ms, 41 passes, 2 threads, cpu), target 5 ms'
     """
     low, high = latency.spread
-    target = "" if latency.target is None else f", to be {1000 * latency.target:.3g} ms"
+    target = "" if latency.target is None else f", target {1000 * latency.target:.3g} ms"
     return (
         f"{1000 * latency.seconds:.3g} ms (middle half {1000 * low:.3g} to {1000 * high:.3g} ms, {latency.rounds} passes, "
         f"{latency.threads} threads, {latency.device}){target}"

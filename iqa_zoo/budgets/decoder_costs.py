@@ -1,4 +1,4 @@
-"""What decoders on one backbone cost, part by part, so that a search counts each part once and never the backbone."""
+"""The cost of decoders on one backbone, by part, so that a search counts each part once and never the backbone."""
 
 from __future__ import annotations
 
@@ -12,43 +12,41 @@ from iqa_zoo.config import Config
 from iqa_zoo.errors import ConfigError
 from iqa_zoo.registry import SLOTS
 
-HUGE = 300_000_000  # parameters above which a decoder is not run to count its MACs
+HUGE = 300_000_000  # parameters above which the MACs of a decoder are not counted
 
-Sizes = Counter[str]  # what is counted -> how much
+Sizes = Counter[str]  # name of the size -> value
 
 
 class DecoderCosts:
     """Sizes of the decoders that fit one backbone.
 
-    A part costs what its own config, the model width, the queries and the memory make it cost, wherever it stands:
-    these are what is handed down to it. So a part that was counted in one decoder is not counted again in another. Where a
-    block changes the model width (``out_dim``), what stands behind it is another part, and decoders are counted whole.
+    The cost of a part depends only on its own config, the model width, the queries and the memory, so a part counted in one
+    decoder is reused in others. If a block changes the model width (``out_dim``), decoders are counted as a whole.
 
     Args:
-        backbone: the shapes of what the decoders read.
+        backbone: shapes of the features that the decoders read.
     """
 
     def __init__(self, backbone: BackboneShapes) -> None:
         self.backbone = backbone
-        self.known: dict[bool, dict[str, Sizes]] = {False: {}, True: {}}  # by whether MACs were counted
+        self.known: dict[bool, dict[str, Sizes]] = {False: {}, True: {}}  # by whether MACs are counted
         self.impossible: set[str] = set()
 
-    def size(self, cfg: Config, by: str) -> int | None:
-        """One size of a config's decoder; None where there is no such model (sizes that do not divide) or, where MACs
-        are asked for, it is huge."""
-        sizes = self.sizes(cfg, macs=by == "macs")
+    def compute_size(self, cfg: Config, by: str) -> int | None:
+        """Compute one size of a config's decoder; None if the model is invalid, or too large to count its MACs."""
+        sizes = self.compute_sizes(cfg, macs=by == "macs")
         return None if sizes is None else sizes[by]
 
-    def sizes(self, cfg: Config, *, macs: bool) -> Sizes | None:
-        """All sizes of a config's decoder, the MACs among them if asked for; None as above."""
-        found = self._added(cfg, macs=False)
+    def compute_sizes(self, cfg: Config, *, macs: bool) -> Sizes | None:
+        """Compute all sizes of a config's decoder, MACs only if requested; None as in :meth:`compute_size`."""
+        found = self._sum_parts(cfg, macs=False)
         if not macs or found is None:
             return found
-        return None if found["params"] > HUGE else self._added(cfg, macs=True)
+        return None if found["params"] > HUGE else self._sum_parts(cfg, macs=True)
 
-    def _added(self, cfg: Config, *, macs: bool) -> Sizes | None:
+    def _sum_parts(self, cfg: Config, *, macs: bool) -> Sizes | None:
         if any(_changes_width(block) for block in cfg.get("interactions") or ()):
-            return self._whole(cfg, macs=macs)
+            return self._count_whole(cfg, macs=macs)
         known = self.known[macs]
         times = Counter(json.dumps(block, sort_keys=True) for block in cfg.get("interactions") or ())
         shared = json.dumps([cfg.get("dim"), cfg["queries"], cfg.get("memory")], sort_keys=True)
@@ -57,7 +55,7 @@ class DecoderCosts:
         missing = [block for block, key in blocks.items() if key not in known]
         if missing or head not in known:
             lean = {**cfg, "interactions": [json.loads(block) for block in missing], "losses": []}
-            counted = self._counted(lean, macs=macs)
+            counted = self._measure(lean, macs=macs)
             if counted is None:
                 return None
             known[shared] = _sum(counted.by_slot.get(slot) for slot in ("queries", "memory"))
@@ -68,16 +66,16 @@ class DecoderCosts:
             total.update({name: n * size for name, size in known[blocks[block]].items()})
         return total
 
-    def _whole(self, cfg: Config, *, macs: bool) -> Sizes | None:
+    def _count_whole(self, cfg: Config, *, macs: bool) -> Sizes | None:
         known, key = self.known[macs], json.dumps({**cfg, "losses": []}, sort_keys=True)
         if key not in known:
-            counted = self._counted({**cfg, "losses": []}, macs=macs)
+            counted = self._measure({**cfg, "losses": []}, macs=macs)
             if counted is None:
                 return None
             known[key] = _sum([counted.decoder])
         return known[key]
 
-    def _counted(self, lean: Config, *, macs: bool) -> Budget | None:
+    def _measure(self, lean: Config, *, macs: bool) -> Budget | None:
         key = json.dumps(lean, sort_keys=True)
         if key in self.impossible:
             return None
@@ -85,7 +83,7 @@ class DecoderCosts:
             if macs:
                 return measure_decoder(lean, self.backbone.spec, self.backbone.features())
             return measure_parameters(lean, self.backbone.spec)
-        except ConfigError:  # the config was sound before its knobs were turned
+        except ConfigError:  # the config was valid before its knobs were turned
             self.impossible.add(key)
             return None
 

@@ -1,7 +1,7 @@
-"""What each operator costs: formulas for products, what stands apart, and what costs nothing.
+"""The cost of each operator: formulas for products, other counted operations, and free operators.
 
-A cost is in multiply-accumulates (MACs) of matrix products and convolutions, as papers count. Operators are those of
-a ``torch.jit`` trace. One that is found nowhere here fails the count by name: a wrong number is worse than none.
+Costs are multiply-accumulates (MACs) of matrix products and convolutions, as in papers. Operators are those of a ``torch.jit``
+trace. An operator that is not listed here is an error, because a wrong count is worse than none.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ Handle = Callable[[list[Any], list[Any]], int | float]
 
 
 class Formula(NamedTuple):
-    """MACs of one operator: how they are computed, and the same in words."""
+    """MACs of one operator: the function and its description."""
 
     macs: Handle
-    says: str
+    description: str
 
 
 def _shape(value: Any) -> list[int]:
@@ -41,7 +41,7 @@ def _product(inputs: list[Any], outputs: list[Any]) -> int:
 
 
 def _product_and_sum(inputs: list[Any], outputs: list[Any]) -> int:
-    return _size(outputs[0]) * _shape(inputs[1])[-1]  # inputs[0] is what the product is added to
+    return _size(outputs[0]) * _shape(inputs[1])[-1]  # inputs[0] is the summand
 
 
 def _convolution(inputs: list[Any], outputs: list[Any]) -> int:
@@ -52,7 +52,7 @@ def _convolution(inputs: list[Any], outputs: list[Any]) -> int:
 
 def _einsum(inputs: list[Any], outputs: list[Any]) -> int:
     shapes = [_shape(value) for value in inputs[1].node().inputs()]
-    with FlopCounterMode(display=False) as counter:  # torch contracts pairwise; it knows its own order best
+    with FlopCounterMode(display=False) as counter:  # torch contracts pairwise, in its own order
         torch.einsum(inputs[0].toIValue(), *(torch.empty(shape, device="meta") for shape in shapes))
     return counter.get_total_flops() // 2
 
@@ -95,20 +95,20 @@ FORMULAS: dict[str, Formula] = {
     "aten::addmm": _SUM,
     "aten::baddbmm": _SUM,
     "aten::addmv": _SUM,
-    "aten::einsum": Formula(_einsum, "what torch's own pairwise contraction multiplies"),
+    "aten::einsum": Formula(_einsum, "MACs of torch's pairwise contraction"),
     "aten::_convolution": _CONVOLUTION,
     "aten::_convolution_mode": _CONVOLUTION,
     "aten::scaled_dot_product_attention": Formula(_scaled_dot_product_attention, _ATTENTION),
     "aten::_native_multi_head_attention": Formula(
-        _native_multi_head_attention, f"four projections of the width squared a token, and {_ATTENTION}"
+        _native_multi_head_attention, f"four projections of the width squared per token, and {_ATTENTION}"
     ),
     "aten::_transformer_encoder_layer_fwd": Formula(
-        _transformer_encoder_layer, f"attention's projections and the feed-forward matrices a token, and {_ATTENTION}"
+        _transformer_encoder_layer, f"attention's projections and the feed-forward matrices per token, and {_ATTENTION}"
     ),
 }
 
-# No product, but fvcore counts them in part (per element: 1 to 5). Reported as ``Budget.other_ops``, in no MACs.
-STANDS_APART: dict[str, Handle] = {
+# No products; fvcore counts 1 to 5 operations per element. Reported as ``Budget.other_ops``, not as MACs.
+OTHER_OPS: dict[str, Handle] = {
     "aten::batch_norm": batchnorm_flop_jit,
     "aten::group_norm": norm_flop_counter(2),
     "aten::layer_norm": norm_flop_counter(2),
@@ -122,7 +122,7 @@ STANDS_APART: dict[str, Handle] = {
     "aten::grid_sampler": elementwise_flop_counter(0, 4),
 }
 
-# No product and nothing that fvcore counts.
+# Neither products nor counted by fvcore.
 _ZERO_COST = """
     Bool Float FloatImplicit Int IntImplicit ScalarImplicit __and__ __or__ __xor__ __lshift__ __rshift__
     __contains__ __getitem__ _shape_as_tensor dim len numel size is_floating_point item
@@ -167,27 +167,27 @@ _ZERO_COST = """
 ZERO_COST = {f"aten::{name}{in_place}" for name in _ZERO_COST.split() for in_place in ("", "_")}
 
 
-def add_formula(operator: str, macs: Handle | None, says: str = "given by its owner") -> None:
-    """Say what an operator costs, for a part of your own that uses one the zoo does not know.
+def add_formula(operator: str, macs: Handle | None, description: str = "added by the user") -> None:
+    """Add the cost of an operator that a custom part uses and the zoo does not know.
 
     Args:
-        operator: its name in a trace, as the error that asked for it gives it.
-        macs: (inputs, outputs) of the traced node -> its multiply-accumulates, written like fvcore's
-            operator handles; ``fvcore.nn.jit_handles.get_shape`` reads a shape. ``None``: it holds no matrix product.
-        says: the formula in words.
+        operator: its name in a trace, as given in the error message.
+        macs: maps (inputs, outputs) of the traced node to multiply-accumulates, like fvcore's operator handles;
+            ``fvcore.nn.jit_handles.get_shape`` reads a shape. ``None`` if it contains no matrix product.
+        description: the formula as text.
 
     >>> add_formula("aten::fft_rfft2", None)
     """
     if macs is None:
         ZERO_COST.add(operator)
     else:
-        FORMULAS[operator] = Formula(macs, says)
+        FORMULAS[operator] = Formula(macs, description)
 
 
-def label(operator: str) -> str:
-    """An operator's name in a report.
+def format_operator(operator: str) -> str:
+    """Format an operator's name for a report.
 
-    >>> label("aten::_convolution"), label("torchvision::nms")
+    >>> format_operator("aten::_convolution"), format_operator("torchvision::nms")
     ('convolution', 'torchvision::nms')
     """
     return operator.removeprefix("aten::").lstrip("_")

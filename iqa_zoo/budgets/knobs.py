@@ -1,8 +1,8 @@
-"""The knobs of a config: what may be turned to make a model cost more or less.
+"""The knobs of a config: values that change the cost of a model.
 
-A part declares what may be moved in a class attribute: ``knobs = ("hidden", "num_experts")``, names of config keys
-whose value is a number (or several) that more parameters come with, the gentlest first. The first of each part is a
-*width*. Two more belong to the config: ``depth``, how often the pattern of the interactions repeats, and ``dim``.
+A part declares them in a class attribute: ``knobs = ("hidden", "num_experts")`` names config keys whose number (or numbers)
+increases the parameters, smallest effect first. The first of each part is a *width*. Two knobs belong to the config: ``depth``,
+the number of repeats of the interaction pattern, and ``dim``.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from iqa_zoo.config import Config, load_config, part_parameters, resolve_config
 from iqa_zoo.errors import BudgetError, not_one_of
 from iqa_zoo.registry import SLOTS
 
-COARSE = 4  # times as many experts or layers or as wide a model, at most
+COARSE = 4  # maximum factor for experts, layers and model width
 
 
 @dataclass(frozen=True)
 class Knob:
-    """One thing that may be moved: what it is now, in steps of what, and how a config is given another value.
+    """One adjustable value: its current value, its step, and the function that sets it in a config.
 
-    ``kind`` is "width", "count" (experts, depth) or "dim", from the gentlest on.
+    ``kind`` is "width", "count" (experts, depth) or "dim", in order of effect.
     """
 
     name: str
@@ -35,26 +35,26 @@ class Knob:
 
 
 Knobs = tuple[Knob, ...]
-Setting = tuple[tuple[Knob, int], ...]  # knobs in the order in which they are turned, with their new values
+Setting = tuple[tuple[Knob, int], ...]  # knobs in turning order, with their new values
 
 
 class KnobBoard:
-    """The knobs of one config, how they are turned, and what turning them changed.
+    """The knobs of one config.
 
     Args:
-        cfg: a config, sound as it is.
-        names: which knobs may be turned; all where None.
+        cfg: a valid config.
+        names: knobs that may be turned; None for all.
 
     Raises:
-        BudgetError: a name that is no knob of the config; says the closest one.
+        BudgetError: a name is not a knob of the config; suggests the closest one.
         ConfigError: the config has problems.
     """
 
     def __init__(self, cfg: Config, names: Iterable[str] | None = None) -> None:
         self.cfg = cfg
         self.resolved = resolve_config(cfg)
-        self.period = _period(self.resolved["interactions"])
-        self.knobs = self._found()
+        self.period = _find_period(self.resolved["interactions"])
+        self.knobs = self._find_knobs()
         known = {knob.name for knob in self.knobs}
         chosen = None if names is None else list(names)
         for name in chosen or ():
@@ -63,15 +63,15 @@ class KnobBoard:
         if chosen is not None:
             self.knobs = [knob for knob in self.knobs if knob.name in chosen]
 
-    def turned(self, setting: Setting) -> Config:
-        """A copy of the config with the knobs of a setting turned."""
+    def turn(self, setting: Setting) -> Config:
+        """Return a copy of the config with a setting applied."""
         cfg = load_config(self.cfg)
         for knob, value in setting:
             knob.turn(cfg, value)
         return cfg
 
-    def moved(self, matched: Config) -> dict[str, tuple[Any, Any]]:
-        """Config path -> (from, to) of every difference."""
+    def find_moved(self, matched: Config) -> dict[str, tuple[Any, Any]]:
+        """Find every difference to the original config: config path -> (from, to)."""
         old, new = self.resolved, resolve_config(matched)
         depth_old, depth_new = (len(cfg["interactions"]) // (self.period or 1) for cfg in (old, new))
         moved: dict[str, tuple[Any, Any]] = {}
@@ -79,44 +79,48 @@ class KnobBoard:
             moved["dim"] = (old["dim"], new["dim"])
         if depth_old != depth_new:
             moved["depth"] = (depth_old, depth_new)
-        was = {path: part for path, _, part in _parts(old)}
-        for path, _, part in _parts(new):
+        was = {path: part for path, _, part in _list_parts(old)}
+        for path, _, part in _list_parts(new):
             slot, _, index = path.partition(".")
             before = was[f"{slot}.{int(index) % self.period}"] if index else was[path]
             moved |= {f"{path}.{key}": (before[key], part[key]) for key in part if part[key] != before[key]}
         return moved
 
-    def _found(self) -> list[Knob]:
+    def _find_knobs(self) -> list[Knob]:
         knobs: dict[tuple[str, ...], Knob] = {}
         heads = [1]
-        for path, slot, part in _parts(self.resolved):
+        for path, slot, part in _list_parts(self.resolved):
             heads += [part[key] for key in ("num_heads", "heads") if isinstance(part.get(key), int)]
             declared = getattr(SLOTS[slot].get(part["type"]), "knobs", ())
             for rank, key in enumerate(declared):
                 if key not in part:
-                    raise BudgetError(f"{path}: {part['type']!r} declares the knob {key!r}, which is none of its keys")
-                if _numbers(part[key]):
+                    raise BudgetError(
+                        f"{path}: {part['type']!r} declares the knob {key!r}, which is not one of its keys"
+                    )
+                if _list_numbers(part[key]):
                     name = f"{'interactions.*' if slot == 'interactions' else path}.{key}"
-                    turn = _turn_key(slot, part["type"], key, part[key])
-                    knob = Knob(name, "count" if rank else "width", max(_numbers(part[key])), turn)
-                    # Blocks of one type and width move together.
+                    turn = _make_turn(slot, part["type"], key, part[key])
+                    knob = Knob(name, "count" if rank else "width", max(_list_numbers(part[key])), turn)
+                    # Blocks of the same type and width move together.
                     knobs.setdefault((slot, part["type"], key, json.dumps(part[key])), knob)
-        found = list(knobs.values())
+        ordered = list(knobs.values())
         if self.period:
-            found.insert(0, Knob("depth", "count", len(self.resolved["interactions"]) // self.period, self._turn_depth))
+            ordered.insert(
+                0, Knob("depth", "count", len(self.resolved["interactions"]) // self.period, self._turn_depth)
+            )
         if self.resolved["dim"] is not None:
-            found.append(Knob("dim", "dim", self.resolved["dim"], _turn_dim, step=math.lcm(*heads)))
-        return found
+            ordered.append(Knob("dim", "dim", self.resolved["dim"], _turn_dim, step=math.lcm(*heads)))
+        return ordered
 
     def _turn_depth(self, cfg: Config, value: int) -> None:
         pattern = {"interactions": cfg["interactions"][: self.period] * value}
-        cfg["interactions"] = load_config(pattern)["interactions"]  # a copy: no two blocks are one object
+        cfg["interactions"] = load_config(pattern)["interactions"]  # a copy, so that blocks are distinct objects
 
 
-def coarse_values(knob: Knob, knobs: Iterable[Knob], narrowest: int = COARSE) -> list[int]:
-    """Where a coarse knob may be turned to, besides where it is; not all of it makes a model. A dim goes down to what it is,
-    divided by ``narrowest``."""
-    if knob.kind == "dim" and any(k.kind == "width" for k in knobs):  # a width does the rest
+def list_coarse_values(knob: Knob, knobs: Iterable[Knob], narrowest: int = COARSE) -> list[int]:
+    """List the values to try for a coarse knob, without the current one; some may be invalid. The minimum of a dim is its
+    value divided by ``narrowest``."""
+    if knob.kind == "dim" and any(k.kind == "width" for k in knobs):  # a width covers the rest
         eighths = range(-8 * narrowest.bit_length() + 8, 8 * COARSE.bit_length() - 7)
         values = {round(knob.now * 2 ** (eighth / 8) / knob.step) * knob.step for eighth in eighths}
     else:
@@ -124,29 +128,29 @@ def coarse_values(knob: Knob, knobs: Iterable[Knob], narrowest: int = COARSE) ->
     return sorted(values - {0, knob.now})
 
 
-def width_range(lead: int, down: int, up: int) -> tuple[int, int]:
-    """The narrowest and widest a width may become."""
+def compute_width_range(lead: int, down: int, up: int) -> tuple[int, int]:
+    """Compute the minimum and maximum of a width."""
     return max(1, math.ceil(lead / down)), lead * up
 
 
-def scaled(rough: Setting, widths: Knobs, factor: float) -> Setting:
+def scale_widths(rough: Setting, widths: Knobs, factor: float) -> Setting:
     return (*rough, *((knob, max(1, round(knob.now * factor))) for knob in widths))
 
 
-def distance(setting: Setting) -> float:
-    """How far a setting is from where the knobs were: the sum of squared octaves."""
+def compute_distance(setting: Setting) -> float:
+    """Compute the distance of a setting from the current values: the sum of squared octaves."""
     return sum(math.log2(value / knob.now) ** 2 for knob, value in setting)
 
 
-def _period(interactions: list[Any]) -> int:
-    """The length of the shortest pattern that the blocks repeat."""
+def _find_period(interactions: list[Any]) -> int:
+    """Find the length of the shortest pattern that the blocks repeat."""
     count = len(interactions)
     fits = (n for n in range(1, count + 1) if count % n == 0 and interactions[:n] * (count // n) == interactions)
     return next(fits, 0)
 
 
-def _parts(resolved: Config) -> Iterator[tuple[str, str, Config]]:
-    """Config path, slot and part of everything that may declare knobs."""
+def _list_parts(resolved: Config) -> Iterator[tuple[str, str, Config]]:
+    """List config path, slot and part of everything that may declare knobs."""
     for slot in ("queries", "memory", "interactions", "head"):
         if slot == "interactions":
             yield from ((f"{slot}.{i}", slot, part) for i, part in enumerate(resolved[slot]))
@@ -154,21 +158,21 @@ def _parts(resolved: Config) -> Iterator[tuple[str, str, Config]]:
             yield slot, slot, resolved[slot]
 
 
-def _numbers(value: Any) -> list[int]:
+def _list_numbers(value: Any) -> list[int]:
     values = list(value) if isinstance(value, list | tuple) else [value]
     return values if values and all(isinstance(v, int) and v > 0 for v in values) else []
 
 
-def _turn_key(slot: str, kind: str, key: str, now: Any) -> Callable[[Config, int], None]:
-    """Give a key of every part of a kind that holds ``now`` another value; of several numbers the largest is given."""
+def _make_turn(slot: str, kind: str, key: str, now: Any) -> Callable[[Config, int], None]:
+    """Make the function that sets a key of all parts of a kind whose value is ``now``; a list is scaled by its largest number."""
     default = part_parameters(slot, kind)[key].default
     default = list(default) if isinstance(default, tuple) else default
-    lead = max(_numbers(now))
+    lead = max(_list_numbers(now))
 
     def turn(cfg: Config, value: int) -> None:
         for part in cfg[slot] if slot == "interactions" else [cfg[slot]]:
             if part["type"] == kind and part.get(key, default) == now:
-                scaled = [max(1, round(number * value / lead)) for number in _numbers(now)]
+                scaled = [max(1, round(number * value / lead)) for number in _list_numbers(now)]
                 part[key] = scaled if isinstance(now, list) else scaled[0]
 
     return turn

@@ -1,4 +1,4 @@
-"""Make one model cost as much as another, by moving the knobs its parts declare (:mod:`iqa_zoo.budgets.knobs`)."""
+"""Match the cost of one model to another by turning the knobs its parts declare (:mod:`iqa_zoo.budgets.knobs`)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from iqa_zoo.budgets.budget import Budget, in_words
+from iqa_zoo.budgets.budget import Budget, format_moved
 from iqa_zoo.budgets.decoder_costs import DecoderCosts
-from iqa_zoo.budgets.knobs import Knob, KnobBoard, Knobs, Setting, coarse_values, distance, scaled, width_range
-from iqa_zoo.budgets.latency import LatencySearch, latency_target
+from iqa_zoo.budgets.knobs import (
+    Knob,
+    KnobBoard,
+    Knobs,
+    Setting,
+    compute_distance,
+    compute_width_range,
+    list_coarse_values,
+    scale_widths,
+)
+from iqa_zoo.budgets.latency import LatencySearch, resolve_target
 from iqa_zoo.budgets.measure import (
     Model,
-    backbone_shapes,
-    backbone_spec,
+    find_backbone_shapes,
+    find_backbone_spec,
     measure_backbone,
     measure_budget,
     measure_config,
@@ -28,8 +37,7 @@ from iqa_zoo.errors import BudgetError, not_one_of
 
 By = Literal["params", "active_params", "macs", "latency"]
 Scope = Literal["decoder", "model"]
-# How far a width may go, down and up: 1/8 to 8 times what it was, and only where that leads nowhere down to 1 and up to 64
-# times. Last, how far down the model width may go.
+# Limits (divisor, factor) of a width, and divisor of the model width. The wider limits are tried only if the first fail.
 Reach = tuple[int, int, int]
 REACH: tuple[Reach, ...] = ((8, 8, 4), (10**9, 64, 64))
 TOLERANCE = {"counted": 0.01, "latency": 0.05}
@@ -44,26 +52,25 @@ def match_budget(
     tolerance: float | None = None,
     knobs: Sequence[str] | None = None,
 ) -> tuple[Config, Budget]:
-    """Return a config like ``cfg`` that costs as much as ``to``, and its budget, whose ``moved`` says what changed.
+    """Match the cost of ``cfg`` to ``to``; return the changed config and its budget, whose ``moved`` lists the changes.
 
-    As few knobs as possible are moved, as little as possible: first one width alone, then the number of experts or
-    layers with a width, both with a width, last the model width. Whatever is compared, ``cfg`` keeps its backbone.
+    The change is as small as possible: first one width, then the number of experts or layers with a width, both with a width,
+    and last the model width. The backbone never changes.
 
-    Latency is measured: the median of timed forward passes of the decoders on the features of one image, in turn with
-    those of ``to``, on this machine with the threads that torch has. It is noisy and holds for this machine only; the
-    budget's ``latency`` says what was measured, of the match and of what it was matched to.
+    Latency is the median of timed forward passes of the decoder on the features of one image, alternating with those of ``to``.
+    It is noisy and holds for this machine only; the budget's ``latency`` holds both measurements.
 
     Args:
         cfg: a zoo name, a config dict, or a path to a .yaml or .json file.
-        to: another of these or a built model, a budget, or the number itself (by latency: seconds).
-        by: ``"params"``, ``"active_params"`` (of a mixture the experts one token meets), ``"macs"`` or ``"latency"``.
-        scope: ``"decoder"``, everything but the backbone, or ``"model"``; latency is the decoder's.
-        tolerance: how far from the target is near enough, as a part of it: 0.01 where left out, by latency 0.05.
-        knobs: which may be moved, all where left out: ``"depth"``, ``"dim"``, or a config path such as
+        to: another of these, a built model, a budget, or a number (for latency: seconds).
+        by: ``"params"``, ``"active_params"`` (of a mixture, the experts used by one token), ``"macs"`` or ``"latency"``.
+        scope: ``"decoder"``, everything except the backbone, or ``"model"``; latency is always the decoder's.
+        tolerance: allowed relative deviation from the target; default 0.01, for latency 0.05.
+        knobs: knobs that may be turned, default all: ``"depth"``, ``"dim"``, or a config path such as
             ``"head.hidden"`` or ``"interactions.*.hidden"``.
 
     Raises:
-        BudgetError: no setting comes near enough; gives the closest.
+        BudgetError: no setting is within the tolerance; gives the closest.
         ConfigError: a config has problems.
 
     >>> cfg, budget = match_budget("deiqt", to=3_000_000)
@@ -76,48 +83,48 @@ def match_budget(
         raise BudgetError(not_one_of(scope, get_args(Scope), "scope"))
     near = TOLERANCE["latency" if by == "latency" else "counted"] if tolerance is None else tolerance
     if not 0 < near < 1:
-        raise BudgetError(f"tolerance is a part of the target, between 0 and 1, got {tolerance!r}")
+        raise BudgetError(f"tolerance is relative to the target, between 0 and 1, got {tolerance!r}")
     if by == "latency":
-        return _matched_in_time(load_config(cfg), to, scope, near, knobs)
+        return _match_latency(load_config(cfg), to, scope, near, knobs)
     own = load_config(cfg)
-    measure_backbone(own)  # before the target's is made: it may be the same
-    search = _Search(own, _target(to, by, scope), by, scope, near, knobs)
-    matched = search.board.turned(search.run())
-    return matched, replace(measure_config(matched), moved=search.board.moved(matched))
+    measure_backbone(own)  # first, since the target may have the same backbone
+    search = _Search(own, _measure_target(to, by, scope), by, scope, near, knobs)
+    matched = search.board.turn(search.run())
+    return matched, replace(measure_config(matched), moved=search.board.find_moved(matched))
 
 
-def _matched_in_time(
+def _match_latency(
     cfg: Config, to: Model | Budget | float, scope: Scope, tolerance: float, knobs: Sequence[str] | None
 ) -> tuple[Config, Budget]:
     if scope != "decoder":
         raise BudgetError(f"latency is measured of the decoder, got scope={scope!r}: leave scope out")
-    search = LatencySearch(KnobBoard(cfg, knobs), latency_target(to), tolerance)
+    search = LatencySearch(KnobBoard(cfg, knobs), resolve_target(to), tolerance)
     setting, latency = search.run()
-    matched = search.board.turned(setting)
-    return matched, replace(measure_config(matched), moved=search.board.moved(matched), latency=latency)
+    matched = search.board.turn(setting)
+    return matched, replace(measure_config(matched), moved=search.board.find_moved(matched), latency=latency)
 
 
-def _target(to: Model | Budget | float, by: By, scope: Scope) -> int:
+def _measure_target(to: Model | Budget | float, by: By, scope: Scope) -> int:
     if isinstance(to, int | float) and not isinstance(to, bool):
         if to < 1 or to != int(to):
             raise BudgetError(f"the target is a positive whole number of {by}, got {to}")
         return int(to)
     if isinstance(to, str | Path | Mapping) and scope == "decoder":
-        return _decoder_size(load_config(to), by)
+        return _measure_decoder_size(load_config(to), by)
     budget = to if isinstance(to, Budget) else measure_budget(to)  # type: ignore[arg-type]
     return int(getattr(budget.decoder if scope == "decoder" and budget.by_slot else budget, by))
 
 
-def _decoder_size(cfg: Config, by: By) -> int:
-    """One size of a config's decoder, on the shapes its backbone gives; the backbone is not counted."""
+def _measure_decoder_size(cfg: Config, by: By) -> int:
+    """Measure one size of a config's decoder without counting its backbone."""
     if by == "macs":
-        backbone = backbone_shapes(cfg)
+        backbone = find_backbone_shapes(cfg)
         return measure_decoder(cfg, backbone.spec, backbone.features()).decoder.macs
-    return int(getattr(measure_parameters(cfg, backbone_spec(cfg)).decoder, by))
+    return int(getattr(measure_parameters(cfg, find_backbone_spec(cfg)).decoder, by))
 
 
 class _Search:
-    """Looks for the gentlest setting of the knobs that meets the target."""
+    """Searches for the smallest change of the knobs that meets the target."""
 
     def __init__(
         self, cfg: Config, target: int, by: By, scope: Scope, tolerance: float, names: Sequence[str] | None
@@ -132,7 +139,7 @@ class _Search:
         self.values: dict[tuple[Knob, Reach], list[int]] = {}
 
     def run(self) -> Setting:
-        """Return the setting, empty where nothing has to move."""
+        """Return the setting; empty if no change is needed."""
         if self._meets(()):
             return ()
         widths, counts, dims = ([k for k in self.knobs if k.kind == kind] for kind in ("width", "count", "dim"))
@@ -145,71 +152,88 @@ class _Search:
         for reach in REACH:
             for coarse_stage in coarse_stages:
                 for fine_stage in ([none], one_width, all_widths):
-                    found = self._best(coarse_stage, fine_stage, reach)
+                    found = self._find_best(coarse_stage, fine_stage, reach)
                     if found is not None:
                         return found
-        raise BudgetError(self._miss())
+        raise BudgetError(self._describe_failure())
 
-    def _values(self, knob: Knob, reach: Reach) -> list[int]:
-        """Where a coarse knob may be turned to."""
+    def _list_values(self, knob: Knob, reach: Reach) -> list[int]:
+        """List the valid values of a coarse knob."""
         if (knob, reach) not in self.values:
-            values = coarse_values(knob, self.knobs, reach[2])
-            self.values[knob, reach] = [value for value in values if self._possible(((knob, value),))]
+            values = list_coarse_values(knob, self.knobs, reach[2])
+            self.values[knob, reach] = [value for value in values if self._is_possible(((knob, value),))]
         return self.values[knob, reach]
 
-    def _best(self, coarse_stage: list[Knobs], fine_stage: list[Knobs], reach: Reach) -> Setting | None:
-        """The gentlest setting that meets the target and moves one group of each stage."""
+    def _find_best(self, coarse_stage: list[Knobs], fine_stage: list[Knobs], reach: Reach) -> Setting | None:
+        """Find the smallest change that meets the target and moves one group of each stage."""
         moves: list[tuple[Setting, Knobs]] = []
         for coarse, fine in itertools.product(coarse_stage, fine_stage):
-            values = [self._values(knob, reach) for knob in coarse]
-            if not all(values) or not self._within(coarse, fine, values, reach):
+            values = [self._list_values(knob, reach) for knob in coarse]
+            if not all(values) or not self._can_reach(coarse, fine, values, reach):
                 continue
             if len(coarse) == 1 and not fine:
-                moves.append((self._alone(*coarse, *values), fine))
+                moves.append((self._find_nearest(*coarse, *values), fine))
             else:
                 moves += ((tuple(zip(coarse, v, strict=True)), fine) for v in itertools.product(*values))
         best: Setting | None = None
-        for rough, fine in sorted(moves, key=lambda move: distance(move[0])):
-            if best is not None and distance(rough) >= distance(best):
+        for rough, fine in sorted(moves, key=lambda move: compute_distance(move[0])):
+            if best is not None and compute_distance(rough) >= compute_distance(best):
                 break
-            setting = self._refined(rough, fine, reach)
-            if setting and self._meets(setting) and (best is None or distance(setting) < distance(best)):
+            setting = self._refine(rough, fine, reach)
+            if (
+                setting
+                and self._meets(setting)
+                and (best is None or compute_distance(setting) < compute_distance(best))
+            ):
                 best = setting
         return best
 
-    def _alone(self, knob: Knob, values: list[int]) -> Setting:
-        """The setting of one knob that comes nearest to the target."""
-        return ((knob, values[_nearest(lambda i: self._size(((knob, values[i]),)), self.target, 0, len(values) - 1)]),)
+    def _find_nearest(self, knob: Knob, values: list[int]) -> Setting:
+        """Find the value of one knob that is nearest to the target."""
+        return (
+            (
+                knob,
+                values[
+                    _search_nearest(lambda i: self._compute_size(((knob, values[i]),)), self.target, 0, len(values) - 1)
+                ],
+            ),
+        )
 
-    def _within(self, coarse: Knobs, fine: Knobs, values: list[list[int]], reach: Reach) -> bool:
-        """Whether the target lies between all these knobs at their lowest and all at their highest."""
+    def _can_reach(self, coarse: Knobs, fine: Knobs, values: list[list[int]], reach: Reach) -> bool:
+        """Whether the target lies between the smallest and the largest setting of these knobs."""
         lead = max((knob.now for knob in fine), default=1)
-        low, high = width_range(lead, *reach[:2])
-        smallest = self._size(scaled(tuple((k, v[0]) for k, v in zip(coarse, values, strict=True)), fine, low / lead))
-        largest = self._size(scaled(tuple((k, v[-1]) for k, v in zip(coarse, values, strict=True)), fine, high / lead))
+        low, high = compute_width_range(lead, *reach[:2])
+        smallest = self._compute_size(
+            scale_widths(tuple((k, v[0]) for k, v in zip(coarse, values, strict=True)), fine, low / lead)
+        )
+        largest = self._compute_size(
+            scale_widths(tuple((k, v[-1]) for k, v in zip(coarse, values, strict=True)), fine, high / lead)
+        )
         slack = self.tolerance * self.target
         too_large = smallest is not None and smallest > self.target + slack
         too_small = largest is not None and largest < self.target - slack
         return not too_large and not too_small
 
-    def _refined(self, rough: Setting, widths: Knobs, reach: Reach) -> Setting:
-        """The setting that comes nearest to the target when these widths too are changed, by a common factor."""
+    def _refine(self, rough: Setting, widths: Knobs, reach: Reach) -> Setting:
+        """Refine a setting by scaling these widths by a common factor, as near to the target as possible."""
         if not widths:
             return rough
         lead = max(knob.now for knob in widths)
 
         def size(width: int) -> int | None:
-            return self._size(scaled(rough, widths, width / lead))
+            return self._compute_size(scale_widths(rough, widths, width / lead))
 
-        width = _nearest(size, self.target, *width_range(lead, *reach[:2]), near=self.tolerance * self.target / 10)
-        return scaled(rough, widths, width / lead)
+        width = _search_nearest(
+            size, self.target, *compute_width_range(lead, *reach[:2]), near=self.tolerance * self.target / 10
+        )
+        return scale_widths(rough, widths, width / lead)
 
-    def _possible(self, setting: Setting) -> bool:
-        return self.costs.size(self.board.turned(setting), "params") is not None
+    def _is_possible(self, setting: Setting) -> bool:
+        return self.costs.compute_size(self.board.turn(setting), "params") is not None
 
-    def _size(self, setting: Setting) -> int | None:
-        """What a setting costs; None where there is no such model (sizes that do not divide) or it is huge."""
-        size = self.costs.size(self.board.turned(setting), self.by)
+    def _compute_size(self, setting: Setting) -> int | None:
+        """Compute the size of a setting; None if the model is invalid or too large."""
+        size = self.costs.compute_size(self.board.turn(setting), self.by)
         if size is None:
             return None
         size += self.added
@@ -218,10 +242,10 @@ class _Search:
         return size
 
     def _meets(self, setting: Setting) -> bool:
-        size = self._size(setting)
+        size = self._compute_size(setting)
         return size is not None and abs(size - self.target) <= self.tolerance * self.target
 
-    def _miss(self) -> str:
+    def _describe_failure(self) -> str:
         what = f"{self.target:,} {self.by} ({self.scope})"
         if not self.knobs:
             return f"nothing can be moved to reach {what}: no part has a knob, there are no blocks, and dim is None"
@@ -230,14 +254,16 @@ class _Search:
         return (
             f"no setting of {', '.join(dict.fromkeys(knob.name for knob in self.knobs))} comes within "
             f"{self.tolerance:.2%} of {what}; the closest is {size:,} ({size / self.target - 1:+.2%}) with "
-            f"{in_words(self.board.moved(self.board.turned(setting))) or 'nothing moved'}. "
+            f"{format_moved(self.board.find_moved(self.board.turn(setting))) or 'nothing moved'}. "
             "Allow more knobs or a larger tolerance, or match the other model to this one"
         )
 
 
-def _nearest(size: Callable[[int], int | None], target: int, low: int, high: int, near: float = 0) -> int:
-    """The number in low..high whose size is nearest to the target, or within ``near`` of it, for a size that grows with
-    the number: regula falsi, which is exact where the growth is linear, in turn with halving."""
+def _search_nearest(size: Callable[[int], int | None], target: int, low: int, high: int, near: float = 0) -> int:
+    """Find the number in low..high whose size is nearest to the target, or within ``near`` of it.
+
+    The size must grow with the number. Regula falsi, exact for linear growth, alternates with bisection.
+    """
     at_low, at_high = size(low), size(high)
     halve = False
     while high - low > 1 and at_low is not None and at_low < target and (at_high is None or target < at_high):

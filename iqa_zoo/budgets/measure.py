@@ -1,4 +1,4 @@
-"""What a model costs: parameters and MACs, whole and by slot."""
+"""Measure parameters and MACs of a model, in total and by slot."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from iqa_zoo.blank import BackboneKey, backbone_key, blank, declared_spec, empty_backbone
-from iqa_zoo.budgets.budget import Budget, add_up
+from iqa_zoo.budgets.budget import Budget, sum_budgets
 from iqa_zoo.budgets.count import OperatorCount, count_operators
 from iqa_zoo.build import build_backbone, build_decoder
 from iqa_zoo.config import Config, load_config
@@ -23,25 +23,25 @@ from iqa_zoo.errors import BudgetError
 from iqa_zoo.quality_model import GivenFeatures, QualityModel
 from iqa_zoo.registry import SLOTS
 
-REMEMBERED = 64  # backbones whose counts are kept in a process
+REMEMBERED = 64  # number of backbones whose counts are kept in the process
 
 Model = str | Path | Mapping[str, Any] | QualityModel
 
 
 def measure_budget(cfg_or_model: Model, image_size: int | None = None) -> Budget:
-    """Count a model: parameters (all, trainable, active) and MACs for one image, whole and by slot.
+    """Measure parameters (all, trainable, active) and MACs for one image, in total and by slot.
 
-    MACs are those of matrix products and convolutions in evaluation mode, by fvcore with this package's formulas
-    (:mod:`iqa_zoo.budgets.formulas`). They do not depend on train or eval, gradients, frozen parameters, fused
-    attention or batch size. A model that is given is left as it was.
+    MACs are those of matrix products and convolutions in evaluation mode, counted by fvcore with this package's formulas
+    (:mod:`iqa_zoo.budgets.formulas`). They do not depend on the mode, gradients, frozen parameters, fused attention or batch
+    size. A built model does not change.
 
     Args:
         cfg_or_model: a zoo name, a config dict, a path to a .yaml or .json file, or a built model.
-        image_size: height and width of the image in pixels; the model's own where left out. A config is built for it.
+        image_size: height and width of the image in pixels; default: that of the model. A config is built for this size.
 
     Raises:
         ConfigError: the config has problems.
-        BudgetError: an operator that has no formula; names it.
+        BudgetError: an operator has no formula.
 
     >>> budget = measure_budget("deiqt")
     >>> budget.params, budget.by_slot["backbone"].macs, budget.decoder.macs
@@ -49,13 +49,13 @@ def measure_budget(cfg_or_model: Model, image_size: int | None = None) -> Budget
     """
     if image_size is not None and (not isinstance(image_size, int) or image_size < 1):
         raise BudgetError(f"image_size is a positive number of pixels, got {image_size!r}")
-    model = getattr(cfg_or_model, "_orig_mod", cfg_or_model)  # torch.compile wraps a model in another
+    model = getattr(cfg_or_model, "_orig_mod", cfg_or_model)  # torch.compile wraps the model
     if isinstance(model, QualityModel):
         if isinstance(model.backbone, GivenFeatures):
-            raise BudgetError("a model without its backbone cannot know how many tokens it gets: use measure_decoder")
+            raise BudgetError("the number of tokens is unknown without the backbone: use measure_decoder")
         spec: FeatureSpec = model.backbone.spec  # type: ignore[assignment]
         size = image_size or spec.image_size
-        return _budget(model, count_operators(model, _image(size, model)), size)
+        return _measure_slots(model, count_operators(model, _make_image(size, model)), size)
     if isinstance(model, nn.Module):
         raise BudgetError(
             f"expected a config or a QualityModel, got {type(model).__name__}; "
@@ -65,16 +65,16 @@ def measure_budget(cfg_or_model: Model, image_size: int | None = None) -> Budget
 
 
 def measure_config(cfg: Config, image_size: int | None = None) -> Budget:
-    """Count a config: its backbone once in a process, its decoder on features of the backbone's shapes."""
+    """Measure a config: its backbone once per process, its decoder on features of the same shapes."""
     backbone = measure_backbone(cfg, image_size)
     decoder = measure_decoder(cfg, backbone.spec, backbone.features())
-    return add_up(
+    return sum_budgets(
         {"backbone": backbone.budget, **decoder.by_slot}, by_block=decoder.by_block, image_size=backbone.image_size
     )
 
 
 def measure_decoder(cfg: str | Path | Mapping[str, Any], spec: FeatureSpec, features: Features) -> Budget:
-    """Count a config's model without its backbone, on the features of one image.
+    """Measure a config's model without its backbone, on the features of one image.
 
     >>> from iqa_zoo.contracts import StageInfo
     >>> features = Features({}, torch.zeros(1, 196, 384), torch.zeros(1, 384))
@@ -83,30 +83,32 @@ def measure_decoder(cfg: str | Path | Mapping[str, Any], spec: FeatureSpec, feat
     """
     with blank():
         decoder = build_decoder(cfg, spec)
-    like = _like(decoder)
+    like = _find_example(decoder)
     stages = list(features.maps)
     tensors = [features.tokens_BLC, features.global_BC, *features.maps.values()]
 
     def call(decoder: nn.Module, tokens_BLC: Tensor, global_BC: Tensor, *maps: Tensor) -> None:
         decoder(Features(dict(zip(stages, maps, strict=True)), tokens_BLC, global_BC))
 
-    return _budget(decoder, count_operators(decoder, *(t.to(like.device, like.dtype) for t in tensors), call=call))
+    return _measure_slots(
+        decoder, count_operators(decoder, *(t.to(like.device, like.dtype) for t in tensors), call=call)
+    )
 
 
 def measure_parameters(cfg: Config, spec: FeatureSpec) -> Budget:
-    """The parameters of a config's model without its backbone, at hardly any cost: nothing is initialised or run."""
+    """Count the parameters of a config's model without its backbone; nothing is initialised or run."""
     with blank():
         try:
             with torch.device("meta"):
                 decoder = build_decoder(cfg, spec)
-        except (NotImplementedError, RuntimeError):  # a part that reads values while it is made
+        except (NotImplementedError, RuntimeError):  # a part that reads values during construction
             decoder = build_decoder(cfg, spec)
-    return _budget(decoder, {})
+    return _measure_slots(decoder, {})
 
 
 @dataclass(frozen=True)
 class BackboneShapes:
-    """A backbone's spec, and the shapes of what it gives for one image."""
+    """The spec of a backbone and the shapes of its features for one image."""
 
     spec: FeatureSpec
     image_size: int
@@ -115,7 +117,7 @@ class BackboneShapes:
     maps: dict[int, tuple[int, ...]]
 
     def features(self) -> Features:
-        """Features of those shapes, the same at every call."""
+        """Make features of these shapes, equal at every call."""
         generator = torch.Generator().manual_seed(0)
 
         def rand(shape: tuple[int, ...]) -> Tensor:
@@ -128,16 +130,16 @@ class BackboneShapes:
 
 @dataclass(frozen=True)
 class MeasuredBackbone(BackboneShapes):
-    """The same with the backbone's budget."""
+    """Shapes and budget of a backbone."""
 
     budget: Budget
 
 
-_COUNTED: dict[BackboneKey, MeasuredBackbone] = {}  # in a process, the latest last
+_COUNTED: dict[BackboneKey, MeasuredBackbone] = {}  # in order of use
 
 
 def measure_backbone(cfg: Config, image_size: int | None = None) -> MeasuredBackbone:
-    """Count the backbone of a config, once in a process for each."""
+    """Measure the backbone of a config, once per process."""
     key = backbone_key(cfg, image_size)
     if key not in _COUNTED:
         while len(_COUNTED) >= REMEMBERED:
@@ -146,32 +148,32 @@ def measure_backbone(cfg: Config, image_size: int | None = None) -> MeasuredBack
     return _COUNTED[key]
 
 
-def backbone_spec(cfg: Config) -> FeatureSpec:
-    """What the backbone of a config declares; one that was counted is not made again."""
+def find_backbone_spec(cfg: Config) -> FeatureSpec:
+    """Find the spec of a config's backbone, reusing a measured one."""
     key = backbone_key(cfg)
     return _COUNTED[key].spec if key in _COUNTED else declared_spec(*key)
 
 
-def backbone_shapes(cfg: Config) -> BackboneShapes:
-    """What the backbone of a config hands to a decoder; nothing is counted and, if the backbone allows, computed."""
+def find_backbone_shapes(cfg: Config) -> BackboneShapes:
+    """Find the shapes of a config's backbone without counting and, if possible, without computing."""
     key = backbone_key(cfg, None)
-    return _COUNTED[key] if key in _COUNTED else _shapes_of(*key)
+    return _COUNTED[key] if key in _COUNTED else _compute_shapes(*key)
 
 
 @functools.lru_cache(maxsize=REMEMBERED)
-def _shapes_of(kind: Any, part: str, image_size: int | None) -> BackboneShapes:
+def _compute_shapes(kind: Any, part: str, image_size: int | None) -> BackboneShapes:
     backbone = empty_backbone(kind, part, image_size)
     spec = spec_of(backbone)
     size = spec.image_size
     try:
         with torch.no_grad():
-            given = backbone.eval()(torch.empty(1, 3, size, size, device=_like(backbone).device))
-    except (NotImplementedError, RuntimeError, TypeError):  # it reads values, or makes tensors that have some
+            given = backbone.eval()(torch.empty(1, 3, size, size, device=_find_example(backbone).device))
+    except (NotImplementedError, RuntimeError, TypeError):  # it reads or creates values
         return _count_backbone(part, image_size)
-    return BackboneShapes(spec, size, *_shapes(given))
+    return BackboneShapes(spec, size, *_list_shapes(given))
 
 
-def _shapes(features: Features) -> tuple[tuple[int, ...], tuple[int, ...], dict[int, tuple[int, ...]]]:
+def _list_shapes(features: Features) -> tuple[tuple[int, ...], tuple[int, ...], dict[int, tuple[int, ...]]]:
     def shape(tensor: Tensor) -> tuple[int, ...]:
         return tuple(map(int, tensor.shape))
 
@@ -186,69 +188,69 @@ def _count_backbone(part: str, image_size: int | None) -> MeasuredBackbone:
     size = image_size or spec.image_size
     given: list[Features] = []
     counts = count_operators(
-        backbone, _image(size, backbone), call=lambda backbone, image: given.append(backbone(image))
+        backbone, _make_image(size, backbone), call=lambda backbone, image: given.append(backbone(image))
     )
-    return MeasuredBackbone(spec, size, *_shapes(given[0]), budget=_Parameters().part(backbone, counts[""]))
+    return MeasuredBackbone(spec, size, *_list_shapes(given[0]), budget=_Parameters().measure(backbone, counts[""]))
 
 
-def _like(module: nn.Module) -> Tensor:
-    """A tensor of the device and type a module computes in."""
+def _find_example(module: nn.Module) -> Tensor:
+    """Find a tensor with the device and dtype of a module."""
     return next((p for p in module.parameters() if p.is_floating_point()), torch.empty(0))
 
 
-def _image(size: int, module: nn.Module) -> Tensor:
-    like = _like(module)
+def _make_image(size: int, module: nn.Module) -> Tensor:
+    like = _find_example(module)
     image_BCHW = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0), device="cpu")
     return image_BCHW.to(like.device, like.dtype)
 
 
-def _budget(model: QualityModel, counts: Mapping[str, OperatorCount], image_size: int | None = None) -> Budget:
+def _measure_slots(model: QualityModel, counts: Mapping[str, OperatorCount], image_size: int | None = None) -> Budget:
     parameters = _Parameters()
     by_slot, by_block = {}, {}
-    nothing = OperatorCount(Counter(), Counter())  # of a part that is there twice: it counts where it stands first
+    nothing = OperatorCount(Counter(), Counter())  # for a part that is used twice: it counts at its first position
     for slot in SLOTS:
         part = getattr(model, slot)
         if slot == "interactions":
             for i, block in enumerate(part):
-                by_block[f"interactions.{i}"] = parameters.part(block, counts.get(f"interactions.{i}", nothing))
+                by_block[f"interactions.{i}"] = parameters.measure(block, counts.get(f"interactions.{i}", nothing))
             if by_block:
-                by_slot[slot] = replace(add_up(by_block), by_slot={})
+                by_slot[slot] = replace(sum_budgets(by_block), by_slot={})
         elif part is None or isinstance(part, GivenFeatures) or (slot == "losses" and not any(part.parameters())):
-            continue  # an empty slot; a loss counts where it is trained along
+            continue  # an empty slot; a loss counts only if it has parameters
         else:
-            by_slot[slot] = parameters.part(part, counts.get(slot, nothing))
-    whole = add_up(by_slot, by_block=by_block, image_size=image_size)
+            by_slot[slot] = parameters.measure(part, counts.get(slot, nothing))
+    whole = sum_budgets(by_slot, by_block=by_block, image_size=image_size)
     if "" in counts and (run := counts[""].macs.total()) != whole.macs:
         raise BudgetError(
-            f"the forward pass runs {run:,} MACs, and its parts {whole.macs:,}: something is computed outside the parts, or by a "
-            "method of a part other than forward"
+            f"the forward pass runs {run:,} MACs, but its parts {whole.macs:,}: some computation is outside the parts, or in a method of "
+            "a part other than forward"
         )
     return whole
 
 
 class _Parameters:
-    """Parameters of parts in turn: each counts once, for the first part that holds it."""
+    """Counts the parameters of successive parts; each counts once, for the first part that holds it."""
 
     def __init__(self) -> None:
         self.seen: set[int] = set()
 
-    def part(self, module: nn.Module, count: OperatorCount) -> Budget:
+    def measure(self, module: nn.Module, count: OperatorCount) -> Budget:
         new = {id(p): p for p in module.parameters() if id(p) not in self.seen}
         self.seen |= set(new)
         params = sum(p.numel() for p in new.values())
         return Budget(
             params=params,
             trainable_params=sum(p.numel() for p in new.values() if p.requires_grad),
-            active_params=params - self._inactive(module),
+            active_params=params - self._count_inactive(module),
             macs=count.macs.total(),
             macs_by_operator=dict(sorted(count.macs.items())),
             other_ops=dict(sorted(count.other_ops.items())),
         )
 
-    def _inactive(self, module: nn.Module) -> int:
+    def _count_inactive(self, module: nn.Module) -> int:
         if id(module) in self.seen:
             return 0
         self.seen.add(id(module))
-        if hasattr(module, "inactive_params"):  # it speaks for everything inside it
+        if hasattr(module, "inactive_params"):  # it covers all children
             return int(module.inactive_params)  # type: ignore[arg-type]
-        return sum(self._inactive(child) for child in module.children())
+        return sum(self._count_inactive(child) for child in module.children())

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from iqa_zoo.commands.shared import add_set_option, console, print_json
-from iqa_zoo.config import Config, apply_overrides, load_config
-from iqa_zoo.errors import BudgetError, ConfigError
+from iqa_zoo.commands.shared import MODEL, add_json_option, add_set_option, console, load_model, show_result
+from iqa_zoo.config import Config
+from iqa_zoo.errors import BudgetError
 
 
 def add(commands: Any) -> None:
@@ -17,7 +17,7 @@ def add(commands: Any) -> None:
         description="Count the parameters (all, trainable, and active: those one token meets) and the MACs "
         "(multiply-accumulates of matrix products and convolutions for one image) of models, per slot.",
     )
-    parser.add_argument("models", metavar="MODEL", nargs="+", help="a model's name, or a .yaml or .json file")
+    parser.add_argument("models", metavar="MODEL", nargs="+", help=MODEL)
     add_set_option(parser)
     parser.add_argument(
         "--image-size", type=int, metavar="N", help="input height and width; the model's where left out"
@@ -36,12 +36,12 @@ def add(commands: Any) -> None:
         "named stay. Where left out, every knob at half, once and twice what it is",
     )
     add_set_option(parser, "--at", "for --front: only settings of this size, for example 'params=[3000000, 4000000]'")
-    parser.add_argument("--json", action="store_true", help="print JSON, with the MACs by operator")
+    add_json_option(parser, "JSON, with the MACs by operator")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    configs = {name: _config(name, dict(args.set)) for name in args.models}
+    configs = {name: load_model(name, args.set) for name in args.models}
     if args.front:
         return _fronts(args, configs)
     if args.grid or args.at:
@@ -50,30 +50,19 @@ def run(args: argparse.Namespace) -> int:
     from iqa_zoo.budgets.report import print_budgets
 
     budgets = {name: measure_budget(cfg, args.image_size) for name, cfg in configs.items()}
-    if args.json:
-        print_json({name: budget.to_dict() for name, budget in budgets.items()})
-    else:
-        print_budgets(console(), budgets)
+    values = {name: budget.to_dict() for name, budget in budgets.items()}
+    show_result(args, values, lambda: print_budgets(console(), budgets))
     return 0
 
 
 def _fronts(args: argparse.Namespace, configs: dict[str, Config]) -> int:
     if args.image_size is not None:
         raise BudgetError("--image-size is not for --front: give it as --set backbone.image_size=N")
-    from iqa_zoo.budgets import front_table, pareto_front
+    from iqa_zoo.budgets import make_front_table, pareto_front
 
     grid, at = dict(args.grid) or None, dict(args.at)
     fronts = {name: pareto_front(cfg, by=args.front, grid=grid, at=at) for name, cfg in configs.items()}
-    if args.json:
-        print_json({name: [point.to_dict() for point in front] for name, front in fronts.items()})
-    else:
-        for name, front in fronts.items():
-            console().print(front_table(name, front, args.front))
+    values = {name: [point.to_dict() for point in front] for name, front in fronts.items()}
+    tables = [make_front_table(name, front, args.front) for name, front in fronts.items()]
+    show_result(args, values, lambda: console().print(*tables))
     return 0
-
-
-def _config(name: str, overrides: Config) -> Config:
-    try:
-        return apply_overrides(load_config(name), overrides)
-    except ConfigError as error:
-        raise ConfigError(error.problems, title=f"{name}, {error.title}") from error

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from iqa_zoo.commands.shared import console, print_json
+from iqa_zoo.commands.shared import add_json_option, console, show_result
+
+if TYPE_CHECKING:
+    from iqa_zoo.check_plugin import Check
 
 MARKS = {True: "ok", False: "FAIL", None: "skip"}
 
@@ -25,7 +29,7 @@ def add(commands: Any) -> None:
         "distribution", metavar="DIST", help="the plugin as it was installed, for example iqa-zoo-example"
     )
     parser.add_argument("--failures", action="store_true", help="show failures only")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -36,16 +40,17 @@ def run(args: argparse.Namespace) -> int:
     checks = check_plugin(args.distribution)
     seconds = time.perf_counter() - started
     failed = [check for check in checks if check.passed is False]
-    if args.json:
-        print_json(
-            {
-                "plugin": args.distribution,
-                "passed": not failed,
-                "seconds": seconds,
-                "checks": [asdict(c) for c in checks],
-            }
-        )
-        return 1 if failed else 0
+    values = {
+        "plugin": args.distribution,
+        "passed": not failed,
+        "seconds": seconds,
+        "checks": [asdict(c) for c in checks],
+    }
+    show_result(args, values, lambda: _print(args, checks, failed, seconds))
+    return 1 if failed else 0
+
+
+def _print(args: argparse.Namespace, checks: Sequence[Check], failed: Sequence[Check], seconds: float) -> None:
     out = console()
     heading = None
     for check in failed if args.failures else checks:
@@ -61,4 +66,3 @@ def run(args: argparse.Namespace) -> int:
                 out.print(f"        fix: {check.fix}")
     passed = sum(check.passed is True for check in checks)
     out.print(f"{args.distribution}: {passed} checks passed, {len(failed)} failed, in {seconds:.0f} s")
-    return 1 if failed else 0

@@ -1,57 +1,76 @@
-"""``iqa-zoo describe``: one model with its resolved config, or one part with its keys."""
+"""``iqa-zoo describe``: one model with its resolved config, one part with its keys, or one recipe with its values."""
 
 from __future__ import annotations
 
 import argparse
 import inspect
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-from iqa_zoo.commands.shared import console
+from iqa_zoo.commands.shared import add_set_option, console, load_model
 from iqa_zoo.config import (
     FILES,
     LISTS,
+    Config,
     dump_config,
-    load_config,
+    is_run_folder,
     part_parameters,
     resolve_config,
     slots_inside,
 )
 from iqa_zoo.contracts import HANDED_DOWN
-from iqa_zoo.errors import UnknownName, not_one_of
+from iqa_zoo.errors import InputError, UnknownName, not_one_of
 from iqa_zoo.registry import MODELS, REGISTRIES, SLOTS
+from iqa_zoo.training.recipe import RECIPES, list_recipes, load_recipe
 from iqa_zoo.values import annotation_in_words
 
 
 def add(commands: Any) -> None:
-    parser = commands.add_parser("describe", help="describe a model or a part", description=__doc__)
-    parser.add_argument("name", metavar="NAME", help="a model, a part, a data set, or a config file")
+    parser = commands.add_parser("describe", help="describe a model, a part or a recipe", description=__doc__)
+    parser.add_argument(
+        "name", metavar="NAME", help="a model, a part, a data set, a recipe, a config file, or the folder of a training"
+    )
+    add_set_option(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    if Path(args.name).suffix.lower() in FILES:
-        _describe_config(args.name)
-        return 0
     found = [registry for registry in REGISTRIES.values() if args.name in registry.names()]
-    if not found:
+    is_recipe = args.name in list_recipes()
+    is_file = Path(args.name).suffix.lower() in FILES
+    if args.set and not (MODELS in found or is_file or is_run_folder(args.name)):
+        raise InputError(f"--set is of a model; {args.name} is none")
+    if is_file or not (found or is_recipe or not is_run_folder(args.name)):
+        _describe_config(load_model(args.name, args.set))
+        return 0
+    if not (found or is_recipe):
         every = [name for registry in REGISTRIES.values() for name in registry.names()]
-        raise UnknownName(not_one_of(args.name, every, "model or part"))
+        raise UnknownName(not_one_of(args.name, [*every, *list_recipes()], "model or part"))
     for registry in found:
         about = registry.get(args.name)
         console().print(f"{registry.slot}: {args.name} ({registry.origin(args.name)})\n", style="bold")
         console().print(inspect.cleandoc(about.__doc__ or "No docstring."), end="\n\n")
         if registry is MODELS:
-            _describe_config(args.name)
+            _describe_config(load_model(args.name, args.set))
         elif registry.slot in SLOTS:
             _describe_keys(registry.slot, args.name)
+    if is_recipe:
+        _describe_recipe(args.name)
     return 0
 
 
-def _describe_config(name: str) -> None:
-    cfg = resolve_config(load_config(name))
+def _describe_recipe(name: str) -> None:
+    values: Mapping[str, Any] = load_recipe(name).to_dict()
+    console().print(f"{RECIPES}: {name} (iqa_zoo)\n", style="bold")
+    console().print(values["summary"], end="\n\n")
+    console().print(dump_config({key: value for key, value in values.items() if key != "summary"}))
+
+
+def _describe_config(cfg: Config) -> None:
+    cfg = resolve_config(cfg)
     console().print(dump_config(cfg))
     table = Table("config path", "type", "origin", "summary")
     for slot in SLOTS:

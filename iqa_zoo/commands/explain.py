@@ -5,14 +5,20 @@ from __future__ import annotations
 import argparse
 import io
 import math
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from iqa_zoo.commands.dataset_options import add_dataset_options, load_dataset, progress_bar
-from iqa_zoo.commands.evaluate import read_split
-from iqa_zoo.commands.score import parse_crops, whole
-from iqa_zoo.commands.shared import parse_path, print_json
+from iqa_zoo.commands.dataset_options import add_dataset_options, load_dataset, warn
+from iqa_zoo.commands.progress import progress_bar
+from iqa_zoo.commands.shared import (
+    add_crops_option,
+    add_device_option,
+    add_json_option,
+    add_run_option,
+    parse_count,
+    parse_path,
+    show_result,
+)
 from iqa_zoo.errors import InputError
 from iqa_zoo.jsonio import to_json
 from iqa_zoo.outputs import check_folder_writable, check_writable, write_bytes, write_text
@@ -22,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from iqa_zoo.data.rated import RatedImages
-    from iqa_zoo.explain.moments import Moments
+    from iqa_zoo.explain.snapshots import Snapshots
     from iqa_zoo.inference.run import TrainedRun
     from iqa_zoo.inference.scorer import Scorer
 
@@ -41,7 +47,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("image", metavar="IMAGE", nargs="?", type=parse_path, help="one image file; or give --data")
     add_dataset_options(parser, "--data", default="")
-    parser.add_argument("--weights", metavar="RUN", type=parse_path, required=True, help="the folder of a training")
+    add_run_option(parser)
     parser.add_argument(
         "-o",
         "--output",
@@ -50,35 +56,32 @@ def add(commands: Any) -> None:
         help="of one image a new .png or .svg file; of a dataset a folder (default: RUN/explain), in which the figures of an "
         "earlier call are replaced",
     )
-    parser.add_argument("--images", type=whole, metavar="N", help="of a dataset, drawn at random; all where left out")
+    parser.add_argument(
+        "--images", type=parse_count, metavar="N", help="of a dataset, drawn at random; all where left out"
+    )
     parser.add_argument(
         "--start-weights",
         metavar="FILE",
         type=parse_path,
         help="the weights that the training began from, to show its true start",
     )
-    parser.add_argument(
-        "--crops",
-        type=parse_crops,
-        metavar="N",
-        help="of one image: crops its score is the mean of; as many as in the training's test where left out",
-    )
-    parser.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:N; CUDA where there is one")
-    parser.add_argument("--json", action="store_true", help="print every number as JSON")
+    add_crops_option(parser, "of one image: crops its score is the mean of")
+    add_device_option(parser)
+    add_json_option(parser, "every number as JSON")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     _check(args)
-    from iqa_zoo.explain.moments import moments_of
+    from iqa_zoo.explain.snapshots import load_snapshots
     from iqa_zoo.inference.load_run import load_run
 
-    scorer, trained = load_run(args.weights, args.device)
-    moments = moments_of(trained, scorer.model, args.start_weights)
+    scorer, trained = load_run(args.trained, args.device)
+    snapshots = load_snapshots(trained, scorer.model, args.start_weights)
     if args.data:
-        _explain_dataset(args, scorer, trained, moments)
+        _explain_dataset(args, scorer, trained, snapshots)
     else:
-        _explain_image(args, scorer, trained, moments)
+        _explain_image(args, scorer, trained, snapshots)
     return 0
 
 
@@ -90,12 +93,12 @@ def _check(args: argparse.Namespace) -> None:
             raise InputError(f"{args.output} is a file; the figures of a dataset need a folder")
         if args.crops is not None:
             raise InputError("--crops is of one IMAGE: a dataset is explained by the centre crop of each image")
-        if args.weights.is_dir():
-            check_folder_writable(args.output or args.weights / "explain")
+        if args.trained.is_dir():
+            check_folder_writable(args.output or args.trained / "explain")
         return
     if args.images is not None or args.root is not None or args.option or args.skip_unreadable:
         raise InputError("--images, --root, --option and --skip-unreadable are of a dataset; give --data NAME as well")
-    if args.output is None and not args.json:
+    if args.output is None and args.json is None:
         raise InputError("give -o FILE for the figure (.png or .svg), or --json for the numbers")
     if args.output is not None:
         if args.output.suffix.lower() not in SUFFIXES:
@@ -103,65 +106,63 @@ def _check(args: argparse.Namespace) -> None:
         check_writable(args.output, new=True)
 
 
-def _explain_image(args: argparse.Namespace, scorer: Scorer, trained: TrainedRun, moments: Moments) -> None:
+def _explain_image(args: argparse.Namespace, scorer: Scorer, trained: TrainedRun, snapshots: Snapshots) -> None:
     from iqa_zoo.explain.crop import read_crop
-    from iqa_zoo.explain.image import attention_at, judge_look, look_at, numbers_of
-    from iqa_zoo.explain.moments import SELECTED
+    from iqa_zoo.explain.image import assess_image, compute_attention, explain_image, summarize_image
+    from iqa_zoo.explain.snapshots import SELECTED
     from iqa_zoo.inference.predict import describe_not_finite
 
     crop = read_crop(args.image, scorer.model.spec.image_size)
-    look = look_at(scorer, crop, args.crops or trained.test_crops)
-    if not math.isfinite(look.score):
-        raise InputError(f"{args.image}: {describe_not_finite(look.score)}")
-    earlier = {name: model for name, model in moments.models.items() if name != SELECTED}
-    seen = {name: attention_at(model, scorer, crop) for name, model in earlier.items()}
-    findings = judge_look(look)
-    notes = [note for note in (moments.about_start, moments.about_last) if note and look.attention]
+    explanation = explain_image(scorer, crop, args.crops or trained.test_crops)
+    if not math.isfinite(explanation.score):
+        raise InputError(f"{args.image}: {describe_not_finite(explanation.score)}")
+    earlier = {name: model for name, model in snapshots.models.items() if name != SELECTED}
+    seen = {name: compute_attention(model, scorer, crop) for name, model in earlier.items()}
+    observations = assess_image(explanation)
+    notes = [note for note in (snapshots.about_start, snapshots.about_last) if note and explanation.attention]
     if args.output is not None:
-        from iqa_zoo.explain.image_figure import image_figure
+        from iqa_zoo.explain.image_figure import draw_image_figure
 
         label = _short(trained.data.label)
-        _save(image_figure(args.image.name, look, seen, findings, label), args.output)
-    if args.json:
-        numbers = numbers_of(args.image, look, seen, findings)
-        print_json({"run": str(args.weights), **numbers, "notes": notes})
-        return
-    print(
-        f"{args.image}: {trained.data.label} {look.score:.4f} predicted, the mean of {look.crops} crops; "
-        f"{look.crop_score:.4f} from the centre crop alone"
-    )
-    for line in [f"Shown is {crop.describe()}", *map(str, findings), *notes]:
-        print(line)
-    print(f"written to {args.output}")
+        _save(draw_image_figure(args.image.name, explanation, seen, observations, label), args.output)
+    numbers = {"run": str(args.trained), **summarize_image(args.image, explanation, seen, observations), "notes": notes}
+    lines = [
+        f"{args.image}: {trained.data.label} {explanation.score:.4f} predicted, the mean of {explanation.crops} crops; "
+        f"{explanation.crop_score:.4f} from the centre crop alone",
+        f"Shown is {crop.describe()}",
+        *map(str, observations),
+        *notes,
+        *([f"written to {args.output}"] if args.output is not None else []),
+    ]
+    show_result(args, numbers, lambda: print("\n".join(lines)))
 
 
-def _explain_dataset(args: argparse.Namespace, scorer: Scorer, trained: TrainedRun, moments: Moments) -> None:
-    from iqa_zoo.explain.dataset import judge_survey, survey, survey_numbers
-    from iqa_zoo.explain.dataset_figures import NAMES, dataset_figures
-    from iqa_zoo.explain.graphs import graphs_of
+def _explain_dataset(args: argparse.Namespace, scorer: Scorer, trained: TrainedRun, snapshots: Snapshots) -> None:
+    from iqa_zoo.explain.adjacency import collect_adjacencies
+    from iqa_zoo.explain.dataset import assess_dataset, explain_dataset, summarize_dataset
+    from iqa_zoo.explain.dataset_figures import NAMES, draw_dataset_figures
 
-    folder = args.output or args.weights / "explain"
-    with progress_bar(f"reading {args.data}") as progress:
-        data = load_dataset(args, progress)
+    folder = args.output or args.trained / "explain"
+    data = load_dataset(args)
     notes: list[str] = []
     part, indices = _part(args, data, trained, notes)
     with progress_bar("looking") as progress:
-        found = survey(scorer, data, indices, progress)
-    graphs = graphs_of(scorer.model, moments.start)
-    findings = judge_survey(found, graphs)
-    if any(graph.learned for graph in graphs) and moments.about_start:
-        notes.append(moments.about_start)
+        found = explain_dataset(scorer, data, indices, progress)
+    adjacencies = collect_adjacencies(scorer.model, snapshots.start)
+    observations = assess_dataset(found, adjacencies)
+    if any(adjacency.learned for adjacency in adjacencies) and snapshots.about_start:
+        notes.append(snapshots.about_start)
     words = f"{data.name}, {part}, {len(indices)} images"
-    figures = dataset_figures(found, graphs, f"{args.weights.name}: {words}", _short(trained.data.label))
+    figures = draw_dataset_figures(found, adjacencies, f"{args.trained.name}: {words}", _short(trained.data.label))
     numbers = {
-        "run": str(args.weights),
+        "run": str(args.trained),
         "dataset": data.name,
         "part": part,
         "crop": f"centre, {scorer.model.spec.image_size} pixels a side",
-        **survey_numbers(found, graphs, findings),
+        **summarize_dataset(found, adjacencies, observations),
         "notes": notes,
     }
-    text = "\n".join([f"{args.weights}: {words}, the centre crop of each", *map(str, findings), *notes]) + "\n"
+    text = "\n".join([f"{args.trained}: {words}, the centre crop of each", *map(str, observations), *notes]) + "\n"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name in NAMES:
@@ -175,11 +176,8 @@ def _explain_dataset(args: argparse.Namespace, scorer: Scorer, trained: TrainedR
         write_text(folder / "explain.txt", text)
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror or error})") from error
-    if args.json:
-        print_json(numbers)
-    else:
-        print(text, end="")
-        print(f"written to {folder}: explain.txt, explain.json, and {', '.join(figures)} as .png and .svg")
+    written = f"written to {folder}: explain.txt, explain.json, and {', '.join(figures)} as .png and .svg"
+    show_result(args, numbers, lambda: print(text + written))
 
 
 def _part(
@@ -188,19 +186,20 @@ def _part(
     """Which images: the test part of the training's own split, or all of another dataset; some of them with --images."""
     import numpy as np
 
+    from iqa_zoo.data.choose_split import load_split
     from iqa_zoo.inference.own_data import find_changes
 
     part, indices = "all images", np.arange(len(data))
     if trained.data.name == data.name:
         try:
-            own = read_split(args.weights / "split.json", data, 1)
+            own = load_split(args.trained / "split.json", data)
         except InputError as error:
             notes.append(f"All images are shown, those that were trained on too: {error}")
         else:
             part, indices = "test part", own.test
             notes += find_changes(trained, data, own, indices)
         for note in notes:
-            print(f"iqa-zoo: warning: {note}", file=sys.stderr)
+            warn(f"warning: {note}")
     if args.images is not None and args.images < len(indices):
         indices = np.sort(np.random.default_rng(0).permutation(indices)[: args.images])
         part = f"some of the {part}" if part == "test part" else "some images"

@@ -7,29 +7,41 @@ from typing import Any
 
 from rich.table import Table
 
-from iqa_zoo.commands.shared import console, print_json
-from iqa_zoo.registry import REGISTRIES, registry_of
+from iqa_zoo.commands.shared import add_json_option, console, show_result
+from iqa_zoo.errors import UnknownName, not_one_of
+from iqa_zoo.registry import REGISTRIES, Component, registry_of
+from iqa_zoo.training.recipe import RECIPES, list_recipes, load_recipe
 
 
 def add(commands: Any) -> None:
-    parser = commands.add_parser("list", help="list parts, models and data sets", description=__doc__)
-    parser.add_argument(
-        "slot", nargs="?", default="all", metavar="SLOT", help=f"{', '.join(REGISTRIES)} or all (the default)"
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser = commands.add_parser("list", help="list parts, models, data sets and recipes", description=__doc__)
+    slots = ", ".join([*REGISTRIES, RECIPES])
+    parser.add_argument("slot", nargs="?", default="all", metavar="SLOT", help=f"{slots} or all (the default)")
+    add_json_option(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    registries = list(REGISTRIES.values()) if args.slot == "all" else [registry_of(args.slot)]
-    components = [component for registry in registries for component in registry.components()]
-    if args.json:
-        print_json([component._asdict() for component in components])
-        return 0
+    slots = [*REGISTRIES, RECIPES] if args.slot == "all" else [args.slot]
+    sections = [_list_slot(slot) for slot in slots]
+    rows = [component._asdict() for section in sections for component in section]
+    show_result(args, rows, lambda: _print(sections))
+    return 0
+
+
+def _list_slot(slot: str) -> list[Component]:
+    if slot in (RECIPES, RECIPES.removesuffix("s")):
+        return [Component(RECIPES, name, "iqa_zoo", load_recipe(name).summary) for name in list_recipes()]
+    try:
+        return registry_of(slot).components()
+    except UnknownName:
+        raise UnknownName(not_one_of(slot, [*REGISTRIES, RECIPES], "slot")) from None
+
+
+def _print(sections: list[list[Component]]) -> None:
     table = Table("slot", "name", "origin", "summary")
-    for registry in registries:
-        for i, (slot, name, origin, summary) in enumerate(registry.components()):
+    for section in sections:
+        for i, (slot, name, origin, summary) in enumerate(section):
             table.add_row(slot if i == 0 else "", name, origin, summary)
         table.add_section()
     console().print(table)
-    return 0

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from rich.table import Table
 
 from iqa_zoo import plugins
-from iqa_zoo.commands.shared import console, print_json
+from iqa_zoo.commands.shared import add_json_option, console, show_result
 from iqa_zoo.errors import PluginError, closest
 from iqa_zoo.registry import clashes, registry_of
 
@@ -34,23 +34,24 @@ def add(commands: Any) -> None:
         "fails or clashes. IQA_ZOO_DISABLE_PLUGINS=1 switches all plugins off, a comma-separated list of "
         "distributions just those.",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json_option(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     reports = sorted(_reports())
-    if args.json:
-        print_json([report._asdict() for report in reports])
-        return 0
+    show_result(args, [report._asdict() for report in reports], lambda: _print(reports))
+    return 0
+
+
+def _print(reports: list[Report]) -> None:
     if not reports:
         print("No plugin is installed. A plugin is a package with entry points in a group such as iqa_zoo.heads.")
-        return 0
+        return
     table = Table("plugin", "slot", "name", "from", "state")
     for plugin, version, slot, name, target, _, problem in reports:
         table.add_row(f"{plugin} {version}", slot, name, target, problem or "ok")
     console().print(table)
-    return 0
 
 
 def _reports() -> Iterator[Report]:

@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 
 from rich.table import Table
 
-from iqa_zoo.commands.dataset_options import add_dataset_options, load_dataset, progress_bar, release_of
-from iqa_zoo.commands.shared import console, print_json
+from iqa_zoo.commands.dataset_options import add_dataset_options, load_dataset
+from iqa_zoo.commands.progress import progress_bar
+from iqa_zoo.commands.shared import add_json_option, console, show_result
+from iqa_zoo.data.loading import find_release
 from iqa_zoo.errors import InputError
 from iqa_zoo.registry import DATASETS
 
@@ -69,7 +71,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--power", type=_share, default=0.8, metavar="P", help="chance to detect it (default: 0.8)")
     parser.add_argument("--level", type=_share, default=0.05, metavar="A", help="of the test (default: 0.05)")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -107,15 +109,12 @@ def run(args: argparse.Namespace) -> int:
             )
             if progress is not None:
                 progress(len(results), len(names))
-    if args.json:
-        print_json(results)
-    else:
-        _print(args, results)
+    show_result(args, results, lambda: _print(args, results))
     return 0
 
 
 def _names(args: argparse.Namespace) -> list[str]:
-    every = [name for name in DATASETS.built_in() if release_of(name) is not None] if "all" in args.data else []
+    every = [name for name in DATASETS.built_in() if find_release(name) is not None] if "all" in args.data else []
     names = list(dict.fromkeys(each for name in args.data for each in (every if name == "all" else [name])))
     for name in names:
         DATASETS.get(name)
@@ -128,7 +127,7 @@ def _names(args: argparse.Namespace) -> list[str]:
 
 
 def _size(args: argparse.Namespace, name: str) -> Size:
-    release = release_of(name)
+    release = find_release(name)
     contents = release.contents if release is not None else None
     if args.root is None and args.images is not None:
         images = args.images
@@ -137,8 +136,7 @@ def _size(args: argparse.Namespace, name: str) -> Size:
     else:
         if args.root is None and name != "demo":
             raise InputError(f"{name}: its size is not known before it is read; give --root PATH or --images N")
-        with progress_bar(f"reading {name}") as progress:
-            data = load_dataset(argparse.Namespace(**{**vars(args), "data": name}), progress)
+        data = load_dataset(argparse.Namespace(**{**vars(args), "data": name}))
         images = args.images if args.images is not None else len(data)
         contents = len(set(data.references)) if data.references is not None else None
     if contents is None:

@@ -8,26 +8,32 @@ import io
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from iqa_zoo.commands.dataset_options import progress_bar
-from iqa_zoo.commands.shared import parse_path, print_json
-from iqa_zoo.data.listing import gather_images, printable
+from iqa_zoo.commands.progress import progress_bar
+from iqa_zoo.commands.shared import (
+    STDOUT,
+    add_crops_option,
+    add_csv_option,
+    add_device_option,
+    add_json_option,
+    add_run_option,
+    parse_path,
+    print_json,
+)
+from iqa_zoo.data.listing import escape_path, gather_images
 from iqa_zoo.errors import InputError
 from iqa_zoo.jsonio import to_json
 from iqa_zoo.outputs import check_writable
+from iqa_zoo.program import INTERRUPTED
 from iqa_zoo.row_file import RowFile
 
 if TYPE_CHECKING:
     from iqa_zoo.inference.predict import ScoredImage
-    from iqa_zoo.inference.run import TrainedRun
     from iqa_zoo.inference.scorer import Scorer
 
-MOST_CROPS = 1000  # of an image: 600 MB at 224 pixels a side
 COLUMNS = ("image", "score", "height", "width", "note")
-INTERRUPTED = 130  # the exit code of a program that Ctrl-C ended
 
 
 def add(commands: Any) -> None:
@@ -42,25 +48,25 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "images", metavar="IMAGE|FOLDER", nargs="+", type=parse_path, help="image files, or folders of them"
     )
-    parser.add_argument("--weights", metavar="RUN", type=parse_path, required=True, help="the folder of a training")
+    add_run_option(parser)
     parser.add_argument("-o", "--output", metavar="FILE", type=parse_path, help="write to a new .csv or .json file")
     parser.add_argument(
         "--recursive", action="store_true", help="search the folders of a folder as well, linked ones included"
     )
-    parser.add_argument(
-        "--crops",
-        type=parse_crops,
-        metavar="N",
-        help="crops an image; as many as in the training's test where left out",
-    )
-    parser.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:N; CUDA where there is one")
+    add_crops_option(parser)
+    add_device_option(parser)
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print JSON")
-    form.add_argument("--csv", action="store_true", help="print CSV")
+    add_json_option(form)
+    add_csv_option(form, "CSV")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
+    for target in (args.json, args.csv):
+        if target not in (None, STDOUT):
+            if args.output is not None:
+                raise InputError(f"give one file: -o {args.output} or {target}")
+            args.output = target
     if args.output is not None:
         if args.output.suffix.lower() not in (".csv", ".json"):
             raise InputError(f"{args.output}: give a file that ends in .csv or .json")
@@ -69,20 +75,20 @@ def run(args: argparse.Namespace) -> int:
     paths = listing.paths
     from iqa_zoo.inference.run import read_run
 
-    read_run(args.weights)  # before torch is imported
+    read_run(args.trained)  # before torch is imported
     from iqa_zoo.inference.load_run import load_run
     from iqa_zoo.inference.predict import score_images
 
-    scorer, trained = load_run(args.weights, args.device)
+    scorer, trained = load_run(args.trained, args.device)
     crops = args.crops or trained.test_crops
     plain = _is_plain(args)
-    print(describe_scores(trained, crops), file=sys.stdout if plain else sys.stderr, flush=True)
+    print(trained.describe_scores(crops), file=sys.stdout if plain else sys.stderr, flush=True)
     for reason in listing.unreadable:
         print(f"iqa-zoo: not scored: {reason}", file=sys.stderr)
     if left_out := listing.describe_left_out():
         print(f"iqa-zoo: {left_out}", file=sys.stderr)
     without_score = done = 0
-    with _writing(args, _meaning(trained, crops)) as write:
+    with _writing(args, trained.describe_meaning(crops)) as write:
         try:
             for result in _scored(scorer, paths, crops, score_images, bar=not plain):
                 write(result)
@@ -97,34 +103,6 @@ def run(args: argparse.Namespace) -> int:
     if args.output:
         print(f"{done - without_score} of {len(paths)} images scored, written to {args.output}", file=sys.stderr)
     return 1 if without_score or listing.unreadable else 0
-
-
-def describe_scores(trained: TrainedRun, crops: int) -> str:
-    """Say what the scores of a run mean."""
-    low, high = trained.data.score_range
-    better = "higher" if trained.data.higher_is_better else "lower"
-    return (
-        f"Scores predict the labels of {trained.data.name} ({trained.data.label}), {low:g} to {high:g}, {better} is better; "
-        f"the model was trained on split {trained.split} of it. A score is the mean of {crops} crops of the image."
-    )
-
-
-def _meaning(trained: TrainedRun, crops: int) -> dict[str, Any]:
-    run = {"model_hash": trained.model_hash, "run": str(trained.folder), "crops": crops}
-    return {**asdict(trained.data), **run}
-
-
-def whole(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
-    return int(text)
-
-
-def parse_crops(text: str) -> int:
-    """Read the number of crops of an image; all of them are in memory at once."""
-    if (crops := whole(text)) > MOST_CROPS:
-        raise argparse.ArgumentTypeError(f"{text} crops an image are too many; at most {MOST_CROPS}")
-    return crops
 
 
 def _scored(
@@ -151,7 +129,7 @@ def _writing(args: argparse.Namespace, meaning: Mapping[str, Any]) -> Iterator[C
             head = f'{{"scores": {to_json(meaning)},\n"images": [\n'
             form = dict(head=_csv_line(COLUMNS)) if to_csv else dict(head=head, separator=",\n", tail="\n]}\n")
             file = opened.enter_context(RowFile(args.output, **form))
-        if args.csv:
+        if args.csv == STDOUT:
             print(_csv_line(COLUMNS), end="")
 
         def write(result: ScoredImage) -> None:
@@ -159,30 +137,30 @@ def _writing(args: argparse.Namespace, meaning: Mapping[str, Any]) -> Iterator[C
             rows.append(row)
             if file is not None:
                 file.add(_csv_line(tuple(row.values())) if to_csv else to_json(row))
-            if args.csv:
+            if args.csv == STDOUT:
                 print(_csv_line(tuple(row.values())), end="", flush=True)
             if _is_plain(args) and not result.error:
                 print(
-                    f"{result.score:10.4f}  {printable(result.path)}" + (f"  ({result.note})" if result.note else ""),
+                    f"{result.score:10.4f}  {escape_path(result.path)}" + (f"  ({result.note})" if result.note else ""),
                     flush=True,
                 )
 
         try:
             yield write
         finally:
-            if args.json:
+            if args.json == STDOUT:
                 print_json({"scores": meaning, "images": rows})
 
 
 def _is_plain(args: argparse.Namespace) -> bool:
     """Whether the scores are printed for a reader, line by line."""
-    return args.output is None and not args.json and not args.csv
+    return args.output is None and STDOUT not in (args.json, args.csv)
 
 
 def _row(result: ScoredImage) -> dict[str, Any]:
     """The values of an image by ``COLUMNS``."""
     size = {"height": result.height, "width": result.width}
-    return {"image": printable(result.path), "score": result.score, **size, "note": result.error or result.note}
+    return {"image": escape_path(result.path), "score": result.score, **size, "note": result.error or result.note}
 
 
 def _csv_line(values: Sequence[Any]) -> str:

@@ -8,21 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from iqa_zoo.commands.dataset_options import (
-    add_dataset_options,
-    add_look_alikes_option,
-    load_dataset,
-    progress_bar,
-)
-from iqa_zoo.commands.shared import console, parse_path, print_json
+from iqa_zoo.commands.dataset_options import add_dataset_options, add_split_options, find_look_alikes, load_dataset
+from iqa_zoo.commands.deprecated import add_deprecated
+from iqa_zoo.commands.shared import add_json_option, console, parse_path, parse_seed, show_result
 from iqa_zoo.errors import InputError
+from iqa_zoo.outputs import check_writable
 
 if TYPE_CHECKING:
     from iqa_zoo.data.look_alikes import LookAlikes
     from iqa_zoo.data.rated import RatedImages
     from iqa_zoo.data.splits import Split
 
-DEFAULTS = {"count": 10, "seed": 0, "test_fraction": 0.2, "validation_fraction": 0.1}
+DEFAULTS = {"splits": 10, "seed": 0, "test_fraction": 0.2, "validation_fraction": 0.1}
 OFFICIAL = ("seed", "validation_fraction")  # what counts with --official
 
 
@@ -39,47 +36,39 @@ def add(commands: Any) -> None:
     where.add_argument("-o", "--output", metavar="FILE", type=parse_path, help="write to a new file (JSON)")
     where.add_argument("--read", metavar="FILE", type=parse_path, help="check an existing file and print it")
     # No defaults here: what was given and does not count must be told from what was left out.
-    parser.add_argument("--count", type=int, metavar="N", help="how many splits (default: 10)")
-    parser.add_argument("--seed", type=_seed, metavar="N", help="of the shuffles (default: 0)")
+    parser.add_argument("--splits", type=int, metavar="N", help="how many splits (default: 10)")
+    add_deprecated(parser, "--count", "--splits")
+    parser.add_argument("--seed", type=parse_seed, metavar="N", help="of the shuffles (default: 0)")
     parser.add_argument("--test-fraction", type=float, metavar="F", help="of the contents (default: 0.2)")
-    parser.add_argument(
-        "--validation-fraction", type=float, metavar="F", help="of the training contents (default: 0.1)"
-    )
     parser.add_argument(
         "--official",
         action="store_true",
         help="the split of the release; the validation fraction counts where the release has no validation part",
     )
     parser.add_argument("--check-duplicates", action="store_true", help="find images of two parts that look the same")
-    add_look_alikes_option(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_split_options(parser)
+    add_json_option(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     _check_arguments(args)
-    from iqa_zoo.data.look_alikes import group_look_alikes
-    from iqa_zoo.data.release import some
+    from iqa_zoo.data.release import format_some
     from iqa_zoo.data.splits import check_leaks, load_splits, save_splits
 
-    with progress_bar(f"reading {args.data}") as progress:
-        data = load_dataset(args, progress)
-    alike = None
-    if args.check_duplicates or not (args.read or args.ignore_look_alikes):
-        with progress_bar("comparing images") as progress:
-            alike = group_look_alikes(data, progress)
+    data = load_dataset(args)
+    compared = args.check_duplicates or not (args.read or args.ignore_look_alikes)
+    alike = find_look_alikes(data) if compared else None
     groups = None if args.ignore_look_alikes or alike is None else alike.groups
     splits = load_splits(args.read, data) if args.read else _make(args, data, groups)
     # An official split, or the one of a user's table, may part images of one content; load_splits would refuse it.
     if leaks := [leak for split in splits for leak in check_leaks(data, split)]:
-        raise InputError(f"{data.name}: the official split leaks and is not written: {some(leaks)}")
+        raise InputError(f"{data.name}: the official split leaks and is not written: {format_some(leaks)}")
     found = {split.id: check_leaks(data, split, alike.pairs if alike else ()) for split in splits}
     if args.output:
         save_splits(args.output, data, splits)
-    if args.json:
-        print_json(_as_dict(args, data, splits, alike, found))
-    else:
-        _print(args, data, splits, alike, found)
+    values = _summarize(str(args.read or args.output), data, splits, alike, found)
+    show_result(args, values, lambda: _print(args, data, splits, alike, found))
     return 1 if args.check_duplicates and any(found.values()) else 0
 
 
@@ -93,20 +82,16 @@ def _check_arguments(args: argparse.Namespace) -> None:
     for key, default in DEFAULTS.items():
         if getattr(args, key) is None:
             setattr(args, key, default)
-    if args.output is None:
-        return
-    if args.output.exists():
-        raise InputError(f"{args.output}: exists already; choose another name or remove it")
-    if not args.output.parent.is_dir():
-        raise InputError(f"{args.output}: there is no folder {args.output.parent}")
+    if args.output is not None:
+        check_writable(args.output, new=True)
 
 
 def _make(args: argparse.Namespace, data: RatedImages, groups: Sequence[str] | None) -> list[Split]:
-    from iqa_zoo.data.splits import make_splits, official_split
+    from iqa_zoo.data.splits import load_official_split, make_splits
 
     if args.official:
-        return [official_split(data, args.validation_fraction, args.seed, groups)]
-    return make_splits(data, args.count, args.seed, args.test_fraction, args.validation_fraction, groups)
+        return [load_official_split(data, args.validation_fraction, args.seed, groups)]
+    return make_splits(data, args.splits, args.seed, args.test_fraction, args.validation_fraction, groups)
 
 
 def _sizes(data: RatedImages, split: Split) -> dict[str, int]:
@@ -114,8 +99,8 @@ def _sizes(data: RatedImages, split: Split) -> dict[str, int]:
     return {**sizes, "unused": len(data) - sum(sizes.values())}
 
 
-def _as_dict(
-    args: argparse.Namespace,
+def _summarize(
+    file: str,
     data: RatedImages,
     splits: Sequence[Split],
     alike: LookAlikes | None,
@@ -123,7 +108,7 @@ def _as_dict(
 ) -> dict[str, Any]:
     return {
         "dataset": data.name,
-        "file": str(args.read or args.output),
+        "file": file,
         "images": len(data),
         "contents": len(set(data.contents)),
         **({"look_alikes": alike.pairs} if alike and alike.pairs else {}),
@@ -155,9 +140,3 @@ def _print(
         for leak in found[split.id]:
             print(f"split {number}: {leak}")
     print(f"{args.read}: fits the data" if args.read else f"written to {args.output}")
-
-
-def _seed(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")
-    return int(text)

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from iqa_zoo.commands.shared import add_set_option
+from iqa_zoo.commands.shared import MODEL, add_set_option
 from iqa_zoo.config import config_hash
 from iqa_zoo.errors import ConfigError
 
@@ -18,7 +18,7 @@ def add(commands: Any) -> None:
         description="Check a config and build its model, without weights. Exit code 1 if it has problems, which are "
         "all listed, each with its config path.",
     )
-    parser.add_argument("config", metavar="CONFIG", help="a model's name, or a .yaml or .json file")
+    parser.add_argument("config", metavar="CONFIG", help=MODEL)
     add_set_option(parser)
     parser.set_defaults(run=run)
 

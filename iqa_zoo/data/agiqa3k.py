@@ -8,7 +8,7 @@ from iqa_zoo.data.image_folder import ImageFolder, list_subfolders
 from iqa_zoo.data.labels import read_table
 from iqa_zoo.data.layout import find
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.data.release import Release, Row, rated_images
+from iqa_zoo.data.release import Release, Row, make_rated_images
 from iqa_zoo.registry import register_dataset
 
 RELEASE = Release(
@@ -40,4 +40,4 @@ def agiqa3k(root: str | Path, *, subset: bool = False) -> RatedImages:
     for line in read_table(labels, ("name", "prompt", "mos_quality")):
         name = line.text("name")
         rows.append(Row(images.find(name), line.number("mos_quality", name), reference=line.text("prompt")))
-    return rated_images(RELEASE, rows, subset)
+    return make_rated_images(RELEASE, rows, subset)

@@ -8,7 +8,7 @@ from iqa_zoo.data.image_folder import ImageFolder
 from iqa_zoo.data.labels import read_table
 from iqa_zoo.data.layout import find, find_any
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.data.release import NOT_STATED, Release, Row, rated_images
+from iqa_zoo.data.release import NOT_STATED, Release, Row, make_rated_images
 from iqa_zoo.errors import InputError
 from iqa_zoo.registry import register_dataset
 
@@ -46,4 +46,4 @@ def bid(root: str | Path, *, subset: bool = False) -> RatedImages:
             raise InputError(f"{line.where}: the image number is {number}, not a whole number")
         name = f"DatabaseImage{int(number):04d}.JPG"
         rows.append(Row(images.find(name), line.number("average subjective grade", name)))
-    return rated_images(RELEASE, rows, subset)
+    return make_rated_images(RELEASE, rows, subset)

@@ -1,4 +1,4 @@
-"""What is wrong with a dataset on disk, said before anything is trained on it."""
+"""Check a dataset on disk before training."""
 
 from __future__ import annotations
 
@@ -11,30 +11,29 @@ from typing import Any
 
 import numpy as np
 
-from iqa_zoo.data.duplicates import perceptual_hash
+from iqa_zoo.data.duplicates import compute_perceptual_hash
 from iqa_zoo.data.images import read_image
 from iqa_zoo.data.look_alikes import find_pairs
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.data.release import MissingImages, Release, some
+from iqa_zoo.data.release import MissingImages, Release, format_some
 from iqa_zoo.errors import InputError
+from iqa_zoo.progress import Progress
 from iqa_zoo.registry import DATASETS
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class DatasetReport:
-    """What :func:`check_dataset` found.
+    """The result of :func:`check_dataset`.
 
     Attributes:
-        name, root: what was checked.
-        expected: rated images in the release; None where that is not known.
-        data: the images that are rated and on disk; None where no label can be read.
-        missing: images that the labels name and the disk lacks.
-        unreadable: one line for each file that cannot be decoded, with the reason.
-        duplicates: pairs of images that look the same although they are of different contents.
-        smallest: the size (height, width) of the image with the shortest side, and its name.
-        problems: what the loader said, if it refused the labels or the layout.
+        name, root: the checked dataset.
+        expected: number of rated images in the release; None if unknown.
+        data: rated images on disk; None if no label can be read.
+        missing: labelled images that are not on disk.
+        unreadable: one line with the reason for each file that cannot be decoded.
+        duplicates: pairs of near-duplicate images with different contents.
+        smallest: size (height, width) and name of the image with the shortest side.
+        problems: error messages of the loader.
         licence, source: of the release.
     """
 
@@ -55,12 +54,12 @@ class DatasetReport:
         """Whether the dataset loads and every image decodes. Duplicates do not count: releases have them."""
         return not (self.problems or self.missing or self.unreadable) and self.data is not None
 
-    def lines(self) -> list[str]:
-        """The report as text, a finding a line."""
-        found = len(self.data) if self.data is not None else 0
-        of = f" of {self.expected}" if self.expected is not None else ""
+    def format_lines(self) -> list[str]:
+        """Format the report as text lines."""
+        count = len(self.data) if self.data is not None else 0
+        total = f" of {self.expected}" if self.expected is not None else ""
         text = [f"{self.name} at {self.root}: {'usable' if self.usable else 'not usable as it is'}"]
-        text += [f"rated images on disk: {found}{of}"]
+        text += [f"rated images on disk: {count}{total}"]
         if self.data is not None:
             text += _describe(self.data)
         if self.smallest is not None:
@@ -68,23 +67,55 @@ class DatasetReport:
             text += [f"shortest side: {min(height, width)} pixels ({name}, {height}x{width})"]
         text += [f"problem: {problem}" for problem in self.problems]
         if self.missing:
-            text += [f"missing: {len(self.missing)} images: {some(self.missing)}"]
+            text += [f"missing: {len(self.missing)} images: {format_some(self.missing)}"]
         text += [f"unreadable: {reason}" for reason in self.unreadable]
         text += [f"look the same: {first} and {second}" for first, second in self.duplicates]
         return [*text, f"release: {self.source}", f"licence: {self.licence}"]
 
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON takes it."""
+        data, found = self.data, None
+        if data is not None:
+            official = data.official_split
+            found = {
+                "images": len(data),
+                "label": data.label,
+                "lowest": float(data.mos.min()),
+                "highest": float(data.mos.max()),
+                "score_range": data.score_range,
+                "higher_is_better": data.higher_is_better,
+                "contents": len(set(data.contents)),
+                "distortions": sorted(set(data.distortions or ()) - {""}),
+                "official_split": official and {part: official.count(part) for part in sorted(set(official))},
+            }
+        size, image = self.smallest or (None, None)
+        return {
+            "name": self.name,
+            "root": str(self.root),
+            "usable": self.usable,
+            "expected": self.expected,
+            "found": found,
+            "missing": [str(path) for path in self.missing],
+            "unreadable": self.unreadable,
+            "duplicates": self.duplicates,
+            "smallest": {"image": image, "height": size[0], "width": size[1]} if size else None,
+            "problems": self.problems,
+            "licence": self.licence,
+            "source": self.source,
+        }
+
 
 def check_dataset(name: str, root: str | Path, /, *, progress: Progress | None = None, **options: Any) -> DatasetReport:
-    """Read a dataset's labels and decode every image, and say what is there, missing, unreadable and duplicated.
+    """Read a dataset's labels and decode every image; report missing, unreadable and duplicate images.
 
     Args:
         name: a registered dataset.
-        root: where it lies.
-        progress: called with (images decoded, images in all) after each image.
+        root: its folder.
+        progress: called with (images decoded, total) after each image.
         options: further arguments of the dataset, such as ``folder``.
 
     Raises:
-        UnknownName: no such dataset. What is wrong with the files is in the report.
+        UnknownName: no such dataset. Problems with files are in the report.
     """
     load = DATASETS.get(name)
     release = getattr(sys.modules.get(load.__module__), "RELEASE", None)
@@ -99,7 +130,8 @@ def check_dataset(name: str, root: str | Path, /, *, progress: Progress | None =
             problems += [error.hint] if error.hint else []
         else:
             problems.append(str(error))
-        data = _what_there_is(load, root, options)
+        data = _load_subset(load, root, options)
+    origin = release if isinstance(release, Release) else data
     decoded = _decode(data, progress) if data is not None else _Decoded((), (), (), None)
     return DatasetReport(
         name=name,
@@ -111,16 +143,16 @@ def check_dataset(name: str, root: str | Path, /, *, progress: Progress | None =
         duplicates=decoded.duplicates,
         smallest=decoded.smallest,
         problems=tuple(problems),
-        licence=release.licence if isinstance(release, Release) else data.licence if data is not None else "not known",
-        source=release.source if isinstance(release, Release) else data.source if data is not None else "not known",
+        licence=origin.licence if origin is not None else "not known",
+        source=origin.source if origin is not None else "not known",
     )
 
 
-def without_unreadable(data: RatedImages, progress: Progress | None = None) -> tuple[RatedImages, tuple[str, ...]]:
-    """Leave out the images that cannot be decoded, and say which and why.
+def drop_unreadable(data: RatedImages, progress: Progress | None = None) -> tuple[RatedImages, tuple[str, ...]]:
+    """Drop images that cannot be decoded; return the reasons.
 
     Raises:
-        InputError: none can be decoded.
+        InputError: no image can be decoded.
     """
     decoded = _decode(data, progress)
     if not decoded.readable:
@@ -146,7 +178,7 @@ def _decode(data: RatedImages, progress: Progress | None) -> _Decoded:
             unreadable.append(str(error))
         else:
             readable.append(index)
-            hashes.append(perceptual_hash(image_HWC))
+            hashes.append(compute_perceptual_hash(image_HWC))
             size = (image_HWC.shape[0], image_HWC.shape[1])
             if smallest is None or min(size) < min(smallest[0]):
                 smallest = (size, data.names[index])
@@ -158,7 +190,7 @@ def _decode(data: RatedImages, progress: Progress | None) -> _Decoded:
     return _Decoded(tuple(readable), tuple(unreadable), tuple(duplicates), smallest)
 
 
-def _what_there_is(load: Callable[..., RatedImages], root: str | Path, options: dict[str, Any]) -> RatedImages | None:
+def _load_subset(load: Callable[..., RatedImages], root: str | Path, options: dict[str, Any]) -> RatedImages | None:
     if "subset" not in inspect.signature(load).parameters:
         return None
     try:

@@ -11,7 +11,7 @@ from iqa_zoo.data.labels import read_lines, read_table
 from iqa_zoo.data.layout import find
 from iqa_zoo.data.names import match_names
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.data.release import NOT_STATED, Release, Row, name_parts, rated_images
+from iqa_zoo.data.release import NOT_STATED, Release, Row, make_rated_images, parse_name
 from iqa_zoo.errors import InputError
 from iqa_zoo.registry import register_dataset
 
@@ -25,7 +25,7 @@ RELEASE = Release(
     licence=NOT_STATED,
     source="https://s2.smu.edu/~eclarson/csiq.html",
 )
-# The spreadsheet's words for two distortions that the file names call otherwise.
+# Names of two distortions in the spreadsheet -> in file names.
 IN_FILE_NAMES = {"noise": "awgn", "jpeg 2000": "jpeg2000"}
 
 
@@ -49,22 +49,22 @@ def csiq(root: str | Path, *, subset: bool = False) -> RatedImages:
     folder = find(root, RELEASE, "dst_imgs_all", "dst_imgs", what="the image folder", beside=labels)
 
     @functools.cache
-    def images_with(distortion: str) -> ImageFolder:
-        """The folder of a distortion and the one above; all folders where none has its name."""
+    def index_images(distortion: str) -> ImageFolder:
+        """Index the folder of a distortion and its parent; all folders if none has its name."""
         inner = list_subfolders(folder)
         own = match_names(distortion, [path.name for path in inner])
         return ImageFolder(folder, *(path for path in inner if not own or path.name in own))
 
     rows = []
-    for name, score, where in _scores(root, labels):
-        reference, distortion = name_parts(name, r"([^.]+)\.([^.]+)\.\d\.png", "1600.AWGN.1.png", where)
-        path = images_with(name.split(".")[1]).find(name)
+    for name, score, where in _read_scores(root, labels):
+        reference, distortion = parse_name(name, r"([^.]+)\.([^.]+)\.\d\.png", "1600.AWGN.1.png", where)
+        path = index_images(name.split(".")[1]).find(name)
         rows.append(Row(path, score, reference=reference, distortion=distortion))
-    return rated_images(RELEASE, rows, subset)
+    return make_rated_images(RELEASE, rows, subset)
 
 
-def _scores(root: str | Path, labels: Path) -> Iterator[tuple[str, float, str]]:
-    """The name and score of each image, and where the label file has them."""
+def _read_scores(root: str | Path, labels: Path) -> Iterator[tuple[str, float, str]]:
+    """Read the name, score and place in the label file of each image."""
     if labels.name.casefold() == "csiq_label.txt":
         for line in read_lines(labels, ("image", "score")):
             name = line.text("image")

@@ -1,24 +1,19 @@
-"""The demo set: photographs that scikit-image carries, degraded in seven ways and rated by a proxy.
+"""The demo set: photographs from scikit-image, degraded in seven ways and rated by a proxy.
 
-Photographs. Eleven that lie inside the scikit-image wheel, so nothing is downloaded. Their terms, as
-scikit-image states them: astronaut and the Hubble deep field are NASA's and in the public domain, the rocket is
-SpaceX's and in the public domain; camera, chelsea, coffee, brick, grass and gravel are CC0; coins
-(Brooklyn Museum) has no known copyright restrictions; motorcycle is from the Middlebury stereo
-benchmark (Scharstein et al., GCPR 2014), offered for research. They are read where they are installed, and
-nothing of them is redistributed by this package.
+Photographs. Eleven photographs in the scikit-image wheel, so nothing is downloaded or redistributed. Their terms, as stated by
+scikit-image: astronaut and the Hubble deep field (NASA) and the rocket (SpaceX) are in the public domain; camera, chelsea,
+coffee, brick, grass and gravel are CC0; coins (Brooklyn Museum) has no known copyright restrictions; motorcycle is from the
+Middlebury stereo benchmark (Scharstein et al., GCPR 2014), offered for research. The two medical images of the wheel (retina,
+ihc) are left out, because they are not photographs of scenes. This makes the set easier across contents.
 
-Left out are the two medical pictures of the wheel (retina, ihc): they are no photographs of scenes, which quality models and
-natural scene statistics are made for. It makes the set easier across contents, and its numbers are to be read so.
+References. Two square crops of each photograph, reduced to 224 x 224 to hide compression and sensor noise. Both crops, and both
+views of the motorcycle, are one content, so splits go by photograph.
 
-References. Two square crops of each, reduced to 224 x 224 (reduction hides what compression and sensors
-left in the photographs). Both crops, and both views of the motorcycle, are one content: splits go by photograph.
+Degradations. Gaussian blur, white noise, JPEG, JPEG 2000, down-scaling, reduced contrast and increased saturation (colour
+photographs only), at five levels each (``LEVELS``).
 
-Degradations. Gaussian blur, white noise, JPEG, JPEG 2000, down-scaling, loss of contrast and excess of
-colour, at five levels each (``LEVELS``); grey photographs have no colour to exceed.
-
-Labels. A proxy computed from each image and its reference (:mod:`iqa_zoo.data.proxy`). **Nobody looked at these
-images.** The labels show that a decoder learns and let decoders be compared on a machine without any
-dataset; they say nothing about how a model agrees with people.
+Labels. A proxy computed from each image and its reference (:mod:`iqa_zoo.data.proxy`). **No person rated these images.** The
+labels allow tests and comparisons without a dataset; they do not measure agreement with human opinion.
 """
 
 from __future__ import annotations
@@ -28,7 +23,7 @@ import json
 import os
 import shutil
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,20 +34,20 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from iqa_zoo.cache import cache_folder, hold_lock, not_writable
-from iqa_zoo.data.proxy import mdsi, proxy_scores
+from iqa_zoo.cache import cache_folder, hold_lock, make_cache_error
+from iqa_zoo.data.proxy import compute_mdsi, compute_proxy_scores
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
+from iqa_zoo.progress import Progress
 from iqa_zoo.registry import register_dataset
 
 PHOTOGRAPHS = Path(skimage.__file__).parent / "data"
 SIZE = 224
-RECIPE = 1  # raise it when the same tables give other pixels or labels: every cache is then made anew
+RECIPE = 1  # increase it when the same tables give other pixels or labels, to invalidate the cache
 MANIFEST = "manifest.json"
 LABEL = "proxy: difference from the pristine reference (MDSI), not human opinion"
 
 Pixels = NDArray[np.uint8]
-Progress = Callable[[int, int], None]
 
 
 class Reference(NamedTuple):
@@ -95,18 +90,18 @@ LEVELS: dict[str, tuple[float, ...]] = {
     "gaussian_blur": (0.6, 1.0, 1.6, 2.6, 4.2),  # standard deviation in pixels
     "white_noise": (5, 10, 18, 30, 50),  # standard deviation in grey levels, independent for R, G and B
     "jpeg": (50, 25, 14, 8, 4),  # quality
-    "jpeg2000": (36, 32, 29, 26, 23),  # PSNR aimed at, in dB
+    "jpeg2000": (36, 32, 29, 26, 23),  # target PSNR in dB
     "downscaling": (1.5, 2.0, 3.0, 4.5, 7.0),  # factor, bicubic down and up again
-    "contrast": (0.7, 0.5, 0.35, 0.22, 0.12),  # what is left of the distance to the mean colour
+    "contrast": (0.7, 0.5, 0.35, 0.22, 0.12),  # factor on the distance to the mean colour
     "saturation": (1.6, 2.4, 3.6, 5.5, 8.0),  # factor on the distance to grey of the same luma
 }
 
 
 def read_reference(reference: Reference) -> tuple[Pixels, bool]:
-    """Return a reference as HWC pixels, and whether its photograph is in colour.
+    """Read a reference as HWC pixels, and whether its photograph is in colour.
 
     Raises:
-        InputError: this scikit-image does not carry the photograph; names the file.
+        InputError: scikit-image lacks the photograph.
     """
     path = PHOTOGRAPHS / reference.file
     if not path.is_file():
@@ -164,7 +159,7 @@ def degrade(image_HWC: Pixels, kind: str, amount: float, seed: int = 0) -> Pixel
 
 
 def _degrade_all(folder: Path, reference: Reference, levels: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
-    """Write every degradation of one reference; return what the manifest says of each, with its MDSI."""
+    """Write every degradation of one reference; return their manifest rows with MDSI."""
     pristine_HWC, in_colour = read_reference(reference)
     rows = []
     for kind, amounts in levels.items():
@@ -183,7 +178,7 @@ def _degrade_all(folder: Path, reference: Reference, levels: Mapping[str, Sequen
                     content=reference.content,
                     kind=kind,
                     level=level,
-                    mdsi=mdsi(pristine_HWC, degraded_HWC),
+                    mdsi=compute_mdsi(pristine_HWC, degraded_HWC),
                 )
             )
     return rows
@@ -197,16 +192,16 @@ def make_demo(
 ) -> None:
     """Write the degraded images as PNG files, and a manifest with their labels, into an existing folder.
 
-    The same versions of the libraries write the same bytes. ``progress`` is told (done, total) after each reference.
+    Equal library versions write equal bytes. ``progress`` is called with (done, total) after each reference.
     """
     rows: list[dict[str, Any]] = []
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as threads:  # order, and so the result, is that of the table
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as threads:  # results keep the order of the table
         parts = threads.map(lambda reference: _degrade_all(folder, reference, levels), references)
         for done, part in enumerate(parts, start=1):
             rows += part
             if progress:
                 progress(done, len(references))
-    scores = proxy_scores([row["mdsi"] for row in rows], [(row["kind"], row["level"]) for row in rows])
+    scores = compute_proxy_scores([row["mdsi"] for row in rows], [(row["kind"], row["level"]) for row in rows])
     for row, score in zip(rows, scores, strict=True):
         row["score"] = round(float(score), 4)
         row["mdsi"] = round(row["mdsi"], 6)
@@ -214,24 +209,24 @@ def make_demo(
 
 
 def read_manifest(folder: Path) -> list[dict[str, Any]] | None:
-    """Return the rows of a complete cache, or None where a file is missing or not as it was written."""
+    """Read the rows of a complete cache; None if a file is missing or changed."""
     try:
         rows: list[dict[str, Any]] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         whole = all(zlib.crc32((folder / row["file"]).read_bytes()) == row["crc32"] for row in rows)
-    except (OSError, ValueError, KeyError, TypeError):  # whatever a partial or damaged cache can show
+    except (OSError, ValueError, KeyError, TypeError):  # a partial or damaged cache
         return None
     return rows if whole and rows else None
 
 
 @register_dataset("demo")
 def demo(root: str | Path | None = None, progress: Progress | None = None) -> RatedImages:
-    """Photographs that scikit-image carries, degraded in seven ways; labels are a proxy, not human opinion.
+    """Photographs from scikit-image, degraded in seven ways; labels are a proxy, not human opinion.
 
-    Made on first use (20 s of one core, 60 MB) and kept; a cache with a missing or changed file is made anew.
+    Generated on first use (20 s of one core, 60 MB) and cached; regenerated if a file is missing or changed.
 
     Args:
-        root: the folder to keep it in; ``cache_folder()`` where left out.
-        progress: called with (done, total) while the set is made.
+        root: the cache folder; default ``cache_folder()``.
+        progress: called with (done, total) during generation.
 
     Returns:
         720 images of 224 x 224 of 11 contents; scores in 0..100, higher is better.
@@ -247,7 +242,7 @@ def demo(root: str | Path | None = None, progress: Progress | None = None) -> Ra
         with hold_lock(base, folder.name):
             rows = read_manifest(folder)  # another process may have been first
             if rows is None:
-                _make_anew(folder, progress)
+                _regenerate(folder, progress)
                 rows = read_manifest(folder)
                 assert rows is not None
     return RatedImages(
@@ -264,7 +259,7 @@ def demo(root: str | Path | None = None, progress: Progress | None = None) -> Ra
     )
 
 
-def _make_anew(folder: Path, progress: Progress | None) -> None:
+def _regenerate(folder: Path, progress: Progress | None) -> None:
     """Build beside the cache and rename, so that no process ever sees half a set; the caller holds the set's lock."""
     fresh = folder.with_name(f".{folder.name}.partial")  # what a process that was killed left of it goes first
     try:
@@ -274,6 +269,6 @@ def _make_anew(folder: Path, progress: Progress | None) -> None:
         shutil.rmtree(folder, ignore_errors=True)  # what is there is damaged
         fresh.rename(folder)
     except OSError as error:
-        raise not_writable(folder.parent, error) from error
+        raise make_cache_error(folder.parent, error) from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)

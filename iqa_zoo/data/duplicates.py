@@ -1,4 +1,4 @@
-"""A perceptual hash of images, and the pairs of images that it finds to look the same."""
+"""Near-duplicate images, found by a perceptual hash."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ SAME_IMAGE = 25
 _SIDE = 16
 
 
-def perceptual_hash(image_HWC: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def compute_perceptual_hash(image_HWC: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Hash an RGB image to 256 bits that survive scaling, compression and small crops (dHash).
 
-    Each bit says whether the image, as 16 rows of 17 grey cells, gets brighter from a cell to the next. These bits
-    cannot tell plain areas, ramps and stripes apart: an image within ``SAME_IMAGE`` bits of one whose rows are all equal
-    is hashed by its exact pixels instead, so that only an exact copy looks the same.
+    The image is reduced to 16 rows of 17 grey cells; each bit compares two neighbours in a row. These bits do not separate
+    plain areas, ramps and stripes. An image within ``SAME_IMAGE`` bits of one with equal rows is therefore hashed by its exact
+    pixels, so that only exact copies match.
 
     >>> photo_HWC = np.random.default_rng(0).integers(0, 256, (160, 170, 3), dtype=np.uint8)
-    >>> darker = perceptual_hash(photo_HWC // 2)
-    >>> int((darker != perceptual_hash(photo_HWC)).sum()) <= SAME_IMAGE
+    >>> darker = compute_perceptual_hash(photo_HWC // 2)
+    >>> int((darker != compute_perceptual_hash(photo_HWC)).sum()) <= SAME_IMAGE
     True
     >>> red, blue = np.zeros((2, 32, 32, 3), np.uint8)
     >>> red[..., 0] = blue[..., 2] = 200
-    >>> int((perceptual_hash(red) != perceptual_hash(blue)).sum()) > 3 * SAME_IMAGE
+    >>> int((compute_perceptual_hash(red) != compute_perceptual_hash(blue)).sum()) > 3 * SAME_IMAGE
     True
     """
     grey = Image.fromarray(image_HWC).convert("L")
@@ -40,18 +40,18 @@ def perceptual_hash(image_HWC: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return np.unpackbits(np.frombuffer(hashlib.sha256(pixels).digest(), np.uint8)).astype(bool)
 
 
-def near_duplicates(hashes_IB: NDArray[np.bool_], most: int = SAME_IMAGE) -> list[tuple[int, int]]:
-    """The pairs of images, by index, whose hashes differ in at most ``most`` bits.
+def find_near_duplicates(hashes_IB: NDArray[np.bool_], most: int = SAME_IMAGE) -> list[tuple[int, int]]:
+    """Find the pairs of images, by index, whose hashes differ in at most ``most`` bits.
 
-    >>> near_duplicates(np.array([[0, 0, 1], [1, 1, 0], [0, 0, 0]], dtype=bool), most=1)
+    >>> find_near_duplicates(np.array([[0, 0, 1], [1, 1, 0], [0, 0, 0]], dtype=bool), most=1)
     [(0, 2)]
     """
-    # Bits set in either, less twice those set in both: a product of 0/1 matrices, exact in float32.
+    # |a| + |b| - 2 a.b for 0/1 vectors, exact in float32.
     ones_IB = hashes_IB.astype(np.float32)
     counts_I = ones_IB.sum(axis=1)
     pairs = []
-    for start in range(0, len(hashes_IB), 256):  # a block at a time keeps the distances of 40 000 images in memory
-        block, rest = slice(start, start + 256), slice(start, None)  # earlier columns were compared before
+    for start in range(0, len(hashes_IB), 256):  # blocks limit the memory for 40 000 images
+        block, rest = slice(start, start + 256), slice(start, None)  # earlier columns are already compared
         distance = counts_I[block, None] + counts_I[rest] - 2 * ones_IB[block] @ ones_IB[rest].T
         rows, columns = np.nonzero(distance <= most)
         pairs += [(start + int(row), start + int(column)) for row, column in zip(rows, columns, strict=True)]

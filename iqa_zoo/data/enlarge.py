@@ -1,4 +1,4 @@
-"""Images smaller than a model's input: enlarged in one way, with a note."""
+"""Enlarge images that are smaller than a model's input."""
 
 from __future__ import annotations
 
@@ -10,37 +10,34 @@ from PIL import Image
 
 from iqa_zoo.errors import InputError
 
-LARGEST = 200_000_000  # pixels an image may be enlarged to
+LARGEST = 200_000_000  # maximum pixels of an enlarged image
 
 
 def enlarge(image_HWC: NDArray[np.uint8], smallest: int, path: Path) -> tuple[NDArray[np.uint8], str]:
-    """Return an image whose short side is at least ``smallest`` pixels, and a note on what was done.
-
-    A smaller image is enlarged (bicubic) so that its short side is ``smallest``. A larger one is returned as it is, with
-    an empty note.
+    """Enlarge an image (bicubic) to a short side of ``smallest`` pixels, unless it is larger; return a note on the change.
 
     Raises:
-        InputError: the enlarged image would have more than ``LARGEST`` pixels; names ``path``.
+        InputError: the enlarged image would have more than ``LARGEST`` pixels; the message names ``path``.
 
     >>> image_HWC, note = enlarge(np.zeros((20, 24, 3), np.uint8), 32, Path("a.png"))
     >>> image_HWC.shape, note, enlarge(image_HWC, 32, Path("a.png"))[1]
     ((32, 38, 3), 'enlarged from 20x24', '')
     """
     height, width = image_HWC.shape[:2]
-    larger = enlarged_size(height, width, smallest, path)
+    larger = compute_enlarged_size(height, width, smallest, path)
     if larger == (height, width):
         return image_HWC, ""
     image = Image.fromarray(np.ascontiguousarray(image_HWC)).resize(larger[::-1], Image.Resampling.BICUBIC)
     return np.array(image), f"enlarged from {height}x{width}"
 
 
-def enlarged_size(height: int, width: int, smallest: int, path: Path) -> tuple[int, int]:
-    """Return (height, width) in pixels after :func:`enlarge`; needs the image's header only.
+def compute_enlarged_size(height: int, width: int, smallest: int, path: Path) -> tuple[int, int]:
+    """Compute (height, width) in pixels after :func:`enlarge`, without decoding the image.
 
     Raises:
-        InputError: more than ``LARGEST`` pixels; names ``path``.
+        InputError: more than ``LARGEST`` pixels; the message names ``path``.
 
-    >>> enlarged_size(20, 24, 32, Path("a.png")), enlarged_size(40, 50, 32, Path("a.png"))
+    >>> compute_enlarged_size(20, 24, 32, Path("a.png")), compute_enlarged_size(40, 50, 32, Path("a.png"))
     ((32, 38), (40, 50))
     """
     if min(height, width) >= smallest:

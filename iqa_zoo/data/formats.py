@@ -1,4 +1,4 @@
-"""The image formats that this package reads, and what the first bytes of a file say about it."""
+"""The supported image formats, and how to recognise a file by its first bytes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ImageFormat:
-    """A format that is read.
+    """A supported format.
 
     Attributes:
-        name: as Pillow calls it.
-        suffixes: of its files, in lower case.
-        has_signature: whether its first bytes identify it; a format without a signature is recognised by its suffix.
+        name: Pillow's name.
+        suffixes: file suffixes in lower case.
+        has_signature: whether the first bytes identify it; otherwise the suffix does.
     """
 
     name: str
@@ -40,7 +40,7 @@ SUFFIXES = tuple(sorted(suffix for each in FORMATS for suffix in each.suffixes))
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _AVIF_BRANDS = (b"avif", b"avis")
 
-# How files begin that are often called an image and are none that is read.
+# First bytes of other files that are often taken for images.
 _OTHERS = (
     (b"%!PS", "PostScript"),
     (b"\xc5\xd0\xd3\xc6", "PostScript"),
@@ -59,7 +59,7 @@ _OTHERS = (
 
 
 def guess_content(first: bytes) -> str:
-    """What a file that is no image begins like, or an empty string.
+    """Guess the content of a file that is not an image, or return an empty string.
 
     >>> guess_content(b"%!PS-Adobe-3.0 EPSF-3.0"), guess_content(b"  <!DOCTYPE html>"), guess_content(b"\\x07\\x08")
     ('PostScript', 'HTML, SVG or XML', '')
@@ -72,7 +72,7 @@ def guess_content(first: bytes) -> str:
 
 
 def is_heif(first: bytes) -> bool:
-    """Whether a file begins like HEIF (HEIC and the like), which Pillow alone does not read.
+    """Whether a file begins like HEIF (such as HEIC), which Pillow alone does not read.
 
     >>> is_heif(b"\\0\\0\\0\\x18ftypheic"), is_heif(b"\\0\\0\\0\\x18ftypavif")
     (True, False)

@@ -1,4 +1,4 @@
-"""The image files of a data set's folders, found by name: the exact name first."""
+"""Find the image files of a dataset's folders by name, exact names first."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class ImageFolder:
     """An index of the image files directly in some folders, by suffix; hidden files do not count.
 
     Args:
-        folders: where the images are; the first is where an image that is missing should be.
-        any_suffix: take an image of another suffix where none has the one of the name.
+        folders: folders of the images; missing images are expected in the first.
+        any_suffix: accept an image with another suffix if the named one does not exist.
 
     Raises:
-        InputError: a folder that cannot be read.
+        InputError: a folder cannot be read.
     """
 
     def __init__(self, *folders: Path, any_suffix: bool = False):
@@ -33,11 +33,12 @@ class ImageFolder:
                 self._by_stem[normalize_name(path.stem)].append(path)
 
     def find(self, name: str) -> Path:
-        """Return the image of a name: the exact one, else the one that differs in case or Unicode form, else, with
-        ``any_suffix``, the one that differs in suffix; where there is none, the path where it should be.
+        """Find an image by exact name, else up to case and Unicode form, else, with ``any_suffix``, up to its suffix.
+
+        Returns the expected path if there is none.
 
         Raises:
-            InputError: several images of one kind of likeness; names them.
+            InputError: several images match equally well.
         """
         same = self._by_name.get(normalize_name(name), [])
         names = match_names(name, [path.name for path in same])
@@ -50,10 +51,10 @@ class ImageFolder:
 
 
 def list_folder(folder: Path) -> list[str]:
-    """The names of what is in a folder, in order.
+    """List the sorted names in a folder.
 
     Raises:
-        InputError: it cannot be read; says why.
+        InputError: the folder cannot be read.
     """
     try:
         return sorted(os.listdir(folder))
@@ -62,9 +63,9 @@ def list_folder(folder: Path) -> list[str]:
 
 
 def list_subfolders(folder: Path) -> list[Path]:
-    """The folders directly in a folder, hidden ones left out.
+    """List the subfolders of a folder, without hidden ones.
 
     Raises:
-        InputError: it cannot be read; says why.
+        InputError: the folder cannot be read.
     """
     return [folder / name for name in list_folder(folder) if not is_hidden(name) and os.path.isdir(folder / name)]

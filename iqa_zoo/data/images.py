@@ -1,11 +1,10 @@
-"""Image files to arrays, under one stated policy.
+"""Read image files as arrays.
 
-An image is read as a viewer would show it: EXIF orientation applied; transparency over white; greyscale, palette and
-CMYK turned into RGB (embedded colour profiles are not applied); of an animation the first frame. Of 16 bits a channel
-the upper 8 are kept, of 12 bits likewise. The number of bits is what the file declares, never a guess from its values:
-samples without a known range (floating point, 32-bit or signed integers) are refused. Only the formats of
-:mod:`iqa_zoo.data.formats` are opened, by content. A file that is cut off is an error, never a partly grey image; damage
-that a decoder does not report is not noticed (a JPEG file that was cut off and closed with an end marker).
+Images are read as a viewer shows them: EXIF orientation applied, transparency over white, greyscale, palette and CMYK converted
+to RGB (embedded colour profiles are not applied), the first frame of an animation. Of 16 or 12 bits per channel the upper 8 are
+kept. The bit depth is the declared one; samples without a known range (floating point, 32-bit or signed integers) are refused.
+Only the formats of :mod:`iqa_zoo.data.formats` are opened, by content. A truncated file is an error, never a partly grey image,
+unless the decoder does not report the damage (a truncated JPEG file with an end marker).
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, TiffImagePlugin
 
 from iqa_zoo.data.formats import FORMATS, guess_content, is_avif, is_heif
-from iqa_zoo.data.listing import printable
+from iqa_zoo.data.listing import escape_path
 from iqa_zoo.errors import InputError
 
-LARGEST = 200_000_000  # pixels of an image: 600 MB as an array
+LARGEST = 200_000_000  # maximum pixels of an image: 600 MB as an array
 
 _METADATA = ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")
 _PNG_TEXT = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")  # the chunks whose length Pillow limits
@@ -35,11 +34,11 @@ _TIFF_SUBFILE, _TIFF_BITS, _TIFF_PHOTOMETRIC = 254, 258, 262
 
 
 def read_image(path: str | Path) -> NDArray[np.uint8]:
-    """Read an image file as RGB, image_HWC in 0..255, under the policy stated at the top of this module.
+    """Read an image file as RGB, image_HWC in 0..255, as described at the top of this module.
 
     Raises:
-        InputError: no such file, no permission, not an image in one of the promised formats, truncated or otherwise
-            damaged, more than ``LARGEST`` pixels, or samples without a known range; names the file and the reason.
+        InputError: the file is missing, not readable, not in a supported format, damaged, larger than ``LARGEST`` pixels, or
+            has samples without a known range.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -54,46 +53,46 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
         try:
             return _read(file, path)
         except _LongMetadataError:
-            return _read(_without_metadata(file), path)
+            return _read(_strip_metadata(file), path)
 
 
 def read_size(path: str | Path) -> tuple[int, int]:
-    """Read the header of an image file: (height, width) in pixels, before the image is turned upright.
+    """Read (height, width) in pixels from the header of an image file, before EXIF rotation.
 
     Raises:
-        InputError: as :func:`read_image`, for all that the header shows: a file cut off behind it is not noticed.
+        InputError: as :func:`read_image`, as far as the header shows.
     """
     path = Path(path)
     with _open_file(path) as file:
         try:
             image = _open(file, path)
         except _LongMetadataError:
-            image = _open(_without_metadata(file), path)
+            image = _open(_strip_metadata(file), path)
         _check(image, path)
         return image.height, image.width
 
 
 class _LongMetadataError(Exception):
-    """Pillow refuses a PNG file for the length of its text; its pixels may be in order."""
+    """Pillow refuses a PNG file because of long text chunks; its pixels may be valid."""
 
 
 def _read(file: BinaryIO, path: Path) -> NDArray[np.uint8]:
     image = _open(file, path)
     _check(image, path)
     try:
-        return np.array(_as_rgb(_load(image, path)))
+        return np.array(_convert_to_rgb(_load(image, path)))
     except MemoryError:
-        raise InputError(f"{_size(image, path)}, and there is not enough memory to decode it") from None
+        raise InputError(f"{_format_size(image, path)}, and there is not enough memory to decode it") from None
 
 
 def _open_file(path: Path) -> BinaryIO:
-    where = printable(path)
+    where = escape_path(path)
     try:
         mode = os.stat(path).st_mode
         if stat.S_ISREG(mode):
             return path.open("rb")
     except (FileNotFoundError, NotADirectoryError):
-        link = f" (it is a link to {printable(os.readlink(path))})" if path.is_symlink() else ""
+        link = f" (it is a link to {escape_path(os.readlink(path))})" if path.is_symlink() else ""
         raise InputError(f"{where} does not exist{link}") from None
     except OSError as error:
         raise InputError(f"{where} cannot be opened: {error.strerror}") from error
@@ -104,16 +103,15 @@ def _open_file(path: Path) -> BinaryIO:
 
 
 def _open(file: BinaryIO, path: Path) -> Image.Image:
-    """Open an image, its pixels not yet decoded.
+    """Open an image without decoding its pixels.
 
-    ``Image.open`` is not used: its limit of pixels is global to the process, and it recognises a format without a
-    signature in the file of another.
+    ``Image.open`` is not used: its pixel limit is global, and it mistakes other files for formats without a signature.
     """
     try:
         file.seek(0)
         first = file.read(64)
     except OSError as error:
-        raise InputError(f"{printable(path)} cannot be read: {error.strerror}") from error
+        raise InputError(f"{escape_path(path)} cannot be read: {error.strerror}") from error
     Image.init()
     if is_heif(first):
         _register_heif()
@@ -126,20 +124,20 @@ def _open(file: BinaryIO, path: Path) -> Image.Image:
             continue
         try:
             file.seek(0)
-            return factory(file, "")  # without a name Pillow does not map the file into memory
-        except Exception as error:  # a decoder can fail in any way at damaged data
+            return factory(file, "")  # without a name Pillow does not memory-map the file
+        except Exception as error:  # decoders raise anything on damaged data
             failure = failure or (error if each.has_signature else None)
-    where = printable(path)
+    where = escape_path(path)
     if is_heif(first) and "HEIF" not in Image.OPEN:
         raise InputError(f"{where} is HEIF (HEIC); pip install 'iqa-zoo[heif]' to read it")
     if failure is not None:
-        raise _undecodable(path, failure, ", or holds a kind of pixels that Pillow does not read") from failure
+        raise _make_decoding_error(path, failure, ", or holds a kind of pixels that Pillow does not read") from failure
     if is_avif(first):
         raise InputError(f"{where} is AVIF; pip install --upgrade 'Pillow>=11.3' to read it")
     content = guess_content(first)
     raise InputError(
         f"{where} is not an image in one of the formats {', '.join(each.name for each in FORMATS)}"
-        + (f"; it looks like {content}" if content else "")
+        + (f"; it may be {content}" if content else "")
     )
 
 
@@ -152,41 +150,41 @@ def _register_heif() -> None:
 
 
 def _check(image: Image.Image, path: Path) -> None:
-    """Refuse, by its header, an image that cannot be read rightly."""
+    """Refuse an image that cannot be read correctly, by its header."""
     if image.width * image.height > LARGEST:
         raise InputError(
-            f"{_size(image, path)}; at most {LARGEST // 10**6} megapixels are read: reduce it, or cut it up"
+            f"{_format_size(image, path)}; at most {LARGEST // 10**6} megapixels are read: reduce it, or cut it up"
         )
     if image.mode == "F":
         raise InputError(
-            f"{printable(path)} holds floating point samples, whose range is not known; save it with 8 or 16 bits"
+            f"{escape_path(path)} holds floating point samples, whose range is not known; save it with 8 or 16 bits"
         )
     if image.mode == "LAB":
-        raise InputError(f"{printable(path)} holds LAB colour, which is not read; save it as RGB")
+        raise InputError(f"{escape_path(path)} holds LAB colour, which is not read; save it as RGB")
     if not isinstance(image, TiffImagePlugin.TiffImageFile):
         return
     if image.mode == "I":
         raise InputError(
-            f"{printable(path)} holds samples outside 16 bits without a sign, so their range is not known; save it with 8 "
+            f"{escape_path(path)} holds samples outside 16 bits without a sign, so their range is not known; save it with 8 "
             "or 16 bits"
         )
     if image.tag_v2.get(_TIFF_SUBFILE, 0) & 1:
         raise InputError(
-            f"{printable(path)} begins with a reduced copy of its image, as files of camera sensors do; develop it and "
+            f"{escape_path(path)} begins with a reduced copy of its image, as files of camera sensors do; develop it and "
             "save it as PNG"
         )
 
 
 def _load(image: Image.Image, path: Path) -> Image.Image:
-    """Decode the pixels and turn them upright."""
+    """Decode the pixels and apply the EXIF orientation."""
     try:
         image.load()
     except MemoryError:
         raise
     except Exception as error:  # as above
-        raise _undecodable(path, error) from error
+        raise _make_decoding_error(path, error) from error
     try:
-        image.getexif()  # is parsed once; without its source exif_transpose does not write it anew, which can fail
+        image.getexif()  # parse now and drop the source, so that exif_transpose does not rewrite it, which can fail
         for key in _METADATA:
             image.info.pop(key, None)
         ImageOps.exif_transpose(image, in_place=True)
@@ -194,15 +192,15 @@ def _load(image: Image.Image, path: Path) -> Image.Image:
         raise
     except Exception as error:  # as above
         raise InputError(
-            f"{printable(path)}: its EXIF metadata is damaged ({error}), so its orientation is not known; remove it, for "
+            f"{escape_path(path)}: its EXIF metadata is damaged ({error}), so its orientation is not known; remove it, for "
             "example with exiftool -all="
         ) from error
     return image
 
 
-def _undecodable(path: Path, error: Exception, otherwise: str = "") -> Exception:
-    """What to raise for what a decoder raised."""
-    where = printable(path)
+def _make_decoding_error(path: Path, error: Exception, otherwise: str = "") -> Exception:
+    """Make the error for an exception of a decoder."""
+    where = escape_path(path)
     if "MAX_TEXT" in str(error):
         return _LongMetadataError()
     if isinstance(error, Image.DecompressionBombError):
@@ -212,8 +210,8 @@ def _undecodable(path: Path, error: Exception, otherwise: str = "") -> Exception
     return InputError(f"{where} is truncated or damaged{otherwise}: {error}; restore it from its source")
 
 
-def _without_metadata(file: BinaryIO) -> BinaryIO:
-    """A copy of a PNG file without its texts and its colour profile."""
+def _strip_metadata(file: BinaryIO) -> BinaryIO:
+    """Copy a PNG file without its text chunks and colour profile."""
     file.seek(0)
     kept = io.BytesIO()
     kept.write(file.read(8))
@@ -225,17 +223,17 @@ def _without_metadata(file: BinaryIO) -> BinaryIO:
     return kept
 
 
-def _size(image: Image.Image, path: Path) -> str:
+def _format_size(image: Image.Image, path: Path) -> str:
     megapixels = image.width * image.height / 10**6
-    return f"{printable(path)} is {image.width}x{image.height} pixels (width x height, {megapixels:.0f} megapixels)"
+    return f"{escape_path(path)} is {image.width}x{image.height} pixels (width x height, {megapixels:.0f} megapixels)"
 
 
-def _as_rgb(image: Image.Image) -> Image.Image:
+def _convert_to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode.startswith("I"):
-        return _high_byte(image).convert("RGB")
-    if image.mode == "La":  # premultiplied, which Pillow turns into LA only
+        return _keep_high_byte(image).convert("RGB")
+    if image.mode == "La":  # premultiplied; Pillow converts it to LA only
         image = image.convert("LA")
     if image.has_transparency_data:
         with_alpha = image.convert("RGBA")
@@ -244,8 +242,8 @@ def _as_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _high_byte(image: Image.Image) -> Image.Image:
-    # Pillow's own decoders keep the high byte of 16-bit colour; 16-bit grey comes as it is, so we do the same.
+def _keep_high_byte(image: Image.Image) -> Image.Image:
+    # Pillow keeps the high byte of 16-bit colour but not of 16-bit grey; treat both alike.
     grey_HW = np.asarray(image).astype(np.int32)
     bits = 16
     if isinstance(image, TiffImagePlugin.TiffImageFile):

@@ -8,7 +8,7 @@ from iqa_zoo.data.image_folder import ImageFolder
 from iqa_zoo.data.labels import LabelRow, read_lines, read_table
 from iqa_zoo.data.layout import find
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.data.release import NOT_STATED, Release, Row, name_parts, rated_images
+from iqa_zoo.data.release import NOT_STATED, Release, Row, make_rated_images, parse_name
 from iqa_zoo.registry import register_dataset
 
 RELEASE = Release(
@@ -67,9 +67,9 @@ def kadid10k(root: str | Path, *, subset: bool = False) -> RatedImages:
     rows = []
     for line in _read(labels):
         name = line.text("dist_img")
-        reference, kind = name_parts(name, r"(i\d\d)_(0[1-9]|1\d|2[0-5])_\d\d\.png", "I01_01_01.png", line.where)
+        reference, kind = parse_name(name, r"(i\d\d)_(0[1-9]|1\d|2[0-5])_\d\d\.png", "I01_01_01.png", line.where)
         rows.append(Row(images.find(name), line.number("dmos", name), reference, DISTORTIONS[int(kind) - 1]))
-    return rated_images(RELEASE, rows, subset)
+    return make_rated_images(RELEASE, rows, subset)
 
 
 def _read(labels: Path) -> list[LabelRow]:

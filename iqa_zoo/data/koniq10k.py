@@ -9,7 +9,7 @@ from iqa_zoo.data.image_folder import ImageFolder
 from iqa_zoo.data.labels import read_table
 from iqa_zoo.data.layout import find
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.data.release import NOT_STATED, Release, Row, rated_images
+from iqa_zoo.data.release import NOT_STATED, Release, Row, make_rated_images
 from iqa_zoo.errors import InputError
 from iqa_zoo.registry import register_dataset
 
@@ -42,23 +42,23 @@ def koniq10k(root: str | Path, *, folder: str | None = None, subset: bool = Fals
     labels = find_labels(root)
     images = find_images(root, folder, labels)
     rows = [Row(images.find(name), score, part=part) for name, score, part in read_scores(labels)]
-    return rated_images(RELEASE, rows, subset)
+    return make_rated_images(RELEASE, rows, subset)
 
 
 def find_labels(root: str | Path) -> Path:
-    """The label file of KonIQ-10k, the one with the official split first."""
+    """Find the label file of KonIQ-10k, preferring the one with the official split."""
     names = ("koniq10k_distributions_sets.csv", "koniq10k_scores_and_distributions.csv")
     return find(root, RELEASE, *names, what="the label file")
 
 
 def find_images(root: str | Path, folder: str | None, labels: Path) -> ImageFolder:
-    """The images of KonIQ-10k, the larger ones first, or those of a named folder."""
+    """Find the images of KonIQ-10k, in a named folder or preferring the larger ones."""
     folders = [folder] if folder else ["1024x768", "512x384"]
     return ImageFolder(find(root, RELEASE, *folders, what="the image folder", beside=labels))
 
 
 def read_scores(labels: Path) -> Iterator[tuple[str, float, str]]:
-    """Image name, score and official part ("" where the label file has none) of each KonIQ-10k image."""
+    """Read name, score and official part ("" if there is none) of each KonIQ-10k image."""
     if labels.name.casefold() != "koniq10k_distributions_sets.csv":
         for line in read_table(labels, ("image_name", "mos_zscore")):
             name = line.text("image_name")

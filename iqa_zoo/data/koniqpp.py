@@ -1,4 +1,4 @@
-"""KonIQ++: KonIQ-10k with the defects that people saw."""
+"""KonIQ++: KonIQ-10k with labelled defects."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from iqa_zoo.data.labels import read_table
 from iqa_zoo.data.layout import find
 from iqa_zoo.data.names import normalize_name
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.data.release import NOT_STATED, Release, Row, rated_images, some
+from iqa_zoo.data.release import NOT_STATED, Release, Row, format_some, make_rated_images
 from iqa_zoo.errors import InputError
 from iqa_zoo.registry import register_dataset
 
@@ -25,10 +25,10 @@ DEFECTS = ("artifacts", "blur", "contrast", "colors")
 
 @register_dataset("koniqpp")
 def koniqpp(root: str | Path, *, folder: str | None = None, subset: bool = False) -> RatedImages:
-    """KonIQ++: the 10073 photographs and scores of KonIQ-10k, each with its most often named defect.
+    """KonIQ++: the 10073 photographs and scores of KonIQ-10k, each with its most frequent defect.
 
-    S. Su, V. Hosu, H. Lin, Y. Zhang and D. Saupe, BMVC 2021. The distortion of an image is the one of artifacts,
-    blur, contrast and colors that most people named.
+    S. Su, V. Hosu, H. Lin, Y. Zhang and D. Saupe, BMVC 2021. The distortion of an image is the most frequently named
+    of artifacts, blur, contrast and colors.
 
     Args:
         root: the folder of KonIQ-10k with ``koniq++database.csv`` beside its label file.
@@ -41,20 +41,20 @@ def koniqpp(root: str | Path, *, folder: str | None = None, subset: bool = False
     labels = find_labels(root)
     images = find_images(root, folder, labels)
     defects_file = find(root, RELEASE, "koniq++database.csv", what="the label file of the defects", beside=labels)
-    defect_of: dict[str, str] = {}
+    defects: dict[str, str] = {}
     for line in read_table(defects_file, ("filename", *DEFECTS)):
         name = line.text("filename")
-        if normalize_name(name) in defect_of:
+        if normalize_name(name) in defects:
             raise InputError(f"{line.where}: {name} is listed twice; give each image one row")
         shares = {defect: line.number(defect, name) for defect in DEFECTS}
-        defect_of[normalize_name(name)] = max(DEFECTS, key=shares.__getitem__)
+        defects[normalize_name(name)] = max(DEFECTS, key=shares.__getitem__)
     rows = []
     without = []
     for name, score, part in read_scores(labels):
-        if defect := defect_of.get(normalize_name(name)):
+        if defect := defects.get(normalize_name(name)):
             rows.append(Row(images.find(name), score, distortion=defect, part=part))
         else:
             without.append(name)
     if without and not subset:
-        raise InputError(f"{defects_file} lacks {len(without)} images of KonIQ-10k: {some(without)}")
-    return rated_images(RELEASE, rows, subset)
+        raise InputError(f"{defects_file} lacks {len(without)} images of KonIQ-10k: {format_some(without)}")
+    return make_rated_images(RELEASE, rows, subset)

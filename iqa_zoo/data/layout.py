@@ -1,4 +1,4 @@
-"""Where the files of a release are: under the folder that the user gave, or one folder deeper."""
+"""Find the files of a release, in the given folder or one folder deeper."""
 
 from __future__ import annotations
 
@@ -16,19 +16,17 @@ if TYPE_CHECKING:
 
 
 def find(root: str | Path, release: Release, *candidates: str, what: str, beside: Path | None = None) -> Path:
-    """Return the first candidate that exists: beside a file found before, else in ``root``, else in a folder of
-    ``root``, as an archive leaves it that was unpacked into a folder of its own.
+    """Find the first existing candidate: next to ``beside``, else in ``root``, else in a subfolder of ``root``.
 
     Args:
-        root: the folder that the user gave.
-        release: what is searched for.
-        candidates: relative paths, the preferred one first; the exact name counts first, then one in other letters.
-        what: "the label file", for messages.
+        root: the given folder.
+        release: the release to search for.
+        candidates: relative paths, preferred one first; exact names come before names in other letter case.
+        what: description for messages, such as "the label file".
         beside: a file of the release; the folders between it and ``root`` are searched first.
 
     Raises:
-        InputError: there is none (says where to get the release), two places have one (names both), or a folder on the
-            way cannot be read.
+        InputError: no candidate exists, two exist, or a folder cannot be read.
     """
     found = find_any(root, *candidates, beside=beside)
     if found is not None:
@@ -45,7 +43,7 @@ def find(root: str | Path, release: Release, *candidates: str, what: str, beside
 
 
 def find_any(root: str | Path, *candidates: str, beside: Path | None = None) -> Path | None:
-    """Like :func:`find`, but None where there is nothing."""
+    """Find like :func:`find`, but return None if no candidate exists."""
     root = Path(root)
     if not os.path.isdir(root):
         return None
@@ -53,7 +51,7 @@ def find_any(root: str | Path, *candidates: str, beside: Path | None = None) -> 
     deeper = [folder for folder in list_subfolders(root) if os.access(folder, os.R_OK | os.X_OK)]
     for folders in (*([folder] for folder in nearer), [root], deeper):
         for candidate in candidates:
-            found = [path for folder in folders for path in _matches(folder, Path(candidate).parts)]
+            found = [path for folder in folders for path in _find_matches(folder, Path(candidate).parts)]
             if len(found) > 1:
                 raise InputError(
                     f"{candidate} may be {' or '.join(map(str, found))}; give the folder of one, or remove the other"
@@ -63,14 +61,14 @@ def find_any(root: str | Path, *candidates: str, beside: Path | None = None) -> 
     return None
 
 
-def _matches(folder: Path, parts: Sequence[str]) -> list[Path]:
-    """Every path under a folder with these names; only the exact one if it exists."""
+def _find_matches(folder: Path, parts: Sequence[str]) -> list[Path]:
+    """Find all paths under a folder with these names, or only the exact one if it exists."""
     if not parts:
         return [folder]
     if not os.path.isdir(folder):
         return []
     names = list_folder(folder)
-    if parts[0] in names and (exact := _matches(folder / parts[0], parts[1:])):
+    if parts[0] in names and (exact := _find_matches(folder / parts[0], parts[1:])):
         return exact
     loose = match_names(parts[0], [name for name in names if name != parts[0]])
-    return [path for name in loose for path in _matches(folder / name, parts[1:])]
+    return [path for name in loose for path in _find_matches(folder / name, parts[1:])]

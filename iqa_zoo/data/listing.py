@@ -1,4 +1,4 @@
-"""Which files of a folder are images, and what was left out."""
+"""List the images of folders, and what is left out."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from iqa_zoo.errors import InputError
 
 @dataclass(frozen=True)
 class ImageListing:
-    """The images of a folder, and everything in it that is none.
+    """The images of a folder, and counts of everything else in it.
 
     Attributes:
-        paths: of the images, in natural order (2.png before 10.png).
-        others: how many files have which other suffix ("" for none).
-        hidden: how many files and folders have a name that begins with a dot.
-        folders: how many folders were not searched.
-        unreadable: one line for each folder and link that should have been read and could not, with the reason.
+        paths: paths of the images in natural order (2.png before 10.png).
+        others: number of other files by suffix ("" for none).
+        hidden: number of hidden files and folders.
+        folders: number of folders that were not searched.
+        unreadable: one line with the reason for each folder and link that cannot be read.
     """
 
     paths: tuple[Path, ...]
@@ -32,7 +32,7 @@ class ImageListing:
     unreadable: tuple[str, ...] = ()
 
     def describe_left_out(self) -> str:
-        """What was left out and why, in one line; empty where nothing was.
+        """Describe what was left out in one line; empty if nothing was.
 
         >>> ImageListing((), {".txt": 2, "": 1}, hidden=1).describe_left_out()
         'left out 4: 1 without a suffix, 2 .txt, 1 hidden'
@@ -51,7 +51,7 @@ def find_images(folder: str | Path, recursive: bool = False) -> ImageListing:
 
     Args:
         folder: to search.
-        recursive: search the folders inside as well, linked ones included, each once; the order is that of the paths.
+        recursive: also search subfolders, including linked ones, each once.
 
     Raises:
         InputError: no such folder, or it cannot be read.
@@ -68,18 +68,18 @@ def find_images(folder: str | Path, recursive: bool = False) -> ImageListing:
     try:
         os.scandir(folder).close()
     except NotADirectoryError:
-        raise InputError(f"{printable(folder)} is a file; give a folder of images") from None
+        raise InputError(f"{escape_path(folder)} is a file; give a folder of images") from None
     except FileNotFoundError:
-        raise InputError(f"{printable(folder)} is missing; give a folder of images") from None
+        raise InputError(f"{escape_path(folder)} is missing; give a folder of images") from None
     except OSError as error:
-        raise InputError(f"{printable(folder)} cannot be read: {error.strerror}") from error
+        raise InputError(f"{escape_path(folder)} cannot be read: {error.strerror}") from error
     found: list[Path] = []
     others: Counter[str] = Counter()
     hidden = inner = 0
     unreadable: list[str] = []
     for path, problem in _walk(folder, recursive):
         if problem:
-            unreadable.append(f"{printable(path)} {problem}")
+            unreadable.append(f"{escape_path(path)} {problem}")
         elif path.name.startswith("."):
             hidden += 1
         elif path.is_dir():
@@ -87,8 +87,8 @@ def find_images(folder: str | Path, recursive: bool = False) -> ImageListing:
         elif path.suffix.lower() in SUFFIXES:
             found.append(path)
         else:
-            others[printable(path.suffix.lower())] += 1
-    found.sort(key=lambda path: natural_key(path.relative_to(folder).as_posix()))
+            others[escape_path(path.suffix.lower())] += 1
+    found.sort(key=lambda path: make_natural_key(path.relative_to(folder).as_posix()))
     return ImageListing(tuple(found), others, hidden, inner, tuple(unreadable))
 
 
@@ -100,17 +100,17 @@ def list_images(folder: str | Path) -> list[Path]:
     """
     listing = find_images(folder)
     if not listing.paths:
-        raise InputError(_no_images(folder, listing))
+        raise InputError(_describe_no_images(folder, listing))
     return list(listing.paths)
 
 
 def gather_images(given: Iterable[Path], recursive: bool = False) -> ImageListing:
-    """Gather image files and the images of folders, each once, in the order given.
+    """Gather image files and the images of folders, each once, in the given order.
 
-    A file that is given is taken as it is, whatever its suffix.
+    Given files may have any suffix.
 
     Raises:
-        InputError: a folder without images, or one that cannot be read; says where images are.
+        InputError: a folder without images, or one that cannot be read.
     """
     listings = []
     for path in given:
@@ -120,10 +120,10 @@ def gather_images(given: Iterable[Path], recursive: bool = False) -> ImageListin
         listing = find_images(path, recursive)
         if not listing.paths and not recursive and (inside := find_images(path, recursive=True).paths):
             raise InputError(
-                f"no images in {printable(path)} itself; {len(inside)} in its folders: give --recursive for those"
+                f"no images in {escape_path(path)} itself; {len(inside)} in its folders: give --recursive for those"
             )
         if not listing.paths:
-            raise InputError(_no_images(path, listing))
+            raise InputError(_describe_no_images(path, listing))
         listings.append(listing)
     return ImageListing(
         paths=tuple(dict.fromkeys(path for each in listings for path in each.paths)),
@@ -134,51 +134,51 @@ def gather_images(given: Iterable[Path], recursive: bool = False) -> ImageListin
     )
 
 
-def _no_images(folder: Path | str, listing: ImageListing) -> str:
+def _describe_no_images(folder: Path | str, listing: ImageListing) -> str:
     left_out = listing.describe_left_out()
     return (
-        f"no images in {printable(folder)}; looked for files that end in {', '.join(SUFFIXES)}"
+        f"no images in {escape_path(folder)}; looked for files that end in {', '.join(SUFFIXES)}"
         + (f" ({left_out})" if left_out else "")
         + "".join(f"\n  {reason}" for reason in listing.unreadable)
     )
 
 
-def natural_key(name: str) -> tuple[list[tuple[int, int, str]], str]:
-    """Sort key under which digits count as numbers.
+def make_natural_key(name: str) -> tuple[list[tuple[int, int, str]], str]:
+    """Make a sort key that orders digits as numbers.
 
-    >>> sorted(["10.png", "2.png", "a.png"], key=natural_key)
+    >>> sorted(["10.png", "2.png", "a.png"], key=make_natural_key)
     ['2.png', '10.png', 'a.png']
     """
     parts = re.findall(r"[0-9]+|[^0-9]+", name.casefold())
     return [(0, int(part), "") if part[0] in "0123456789" else (1, 0, part) for part in parts], name
 
 
-def printable(path: str | Path) -> str:
-    """A path as text that can be printed and written as UTF-8; bytes that are not UTF-8 are escaped.
+def escape_path(path: str | Path) -> str:
+    """Format a path as valid UTF-8 text, with other bytes escaped.
 
-    >>> printable(os.fsdecode(b"caf\\xe9.png")), printable("caf\\u00e9.png") == "caf\\u00e9.png"
+    >>> escape_path(os.fsdecode(b"caf\\xe9.png")), escape_path("caf\\u00e9.png") == "caf\\u00e9.png"
     ('caf\\\\xe9.png', True)
     """
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _walk(folder: Path, recursive: bool) -> Iterator[tuple[Path, str]]:
-    """Everything in a folder that is not a folder to search itself, and what is wrong with it."""
-    seen = {_identity(folder)}
+    """Yield everything in a folder except searched subfolders, each with its problem or an empty string."""
+    seen = {_get_identity(folder)}
     waiting = [folder]
-    linked: list[Path] = []  # last: what is real is listed under its own path
+    linked: list[Path] = []  # last, so that real folders are listed under their own path
     while waiting or linked:
         current = waiting.pop() if waiting else linked.pop(0)
         if current is not folder:
             try:
-                if (identity := _identity(current)) in seen:
+                if (identity := _get_identity(current)) in seen:
                     continue
             except OSError as error:
                 yield current, f"cannot be read: {error.strerror}"
                 continue
             seen.add(identity)
         try:
-            entries = sorted(current.iterdir(), key=lambda path: natural_key(path.name))
+            entries = sorted(current.iterdir(), key=lambda path: make_natural_key(path.name))
         except OSError as error:
             yield current, f"cannot be read: {error.strerror}"
             continue
@@ -194,11 +194,11 @@ def _walk(folder: Path, recursive: bool) -> Iterator[tuple[Path, str]]:
             if is_folder and recursive:
                 (linked if path.is_symlink() else waiting).append(path)
             elif not exists and path.suffix.lower() in (*SUFFIXES, *([""] if recursive else [])):
-                yield path, f"is a link to {printable(os.readlink(path))}, which cannot be opened"
+                yield path, f"is a link to {escape_path(os.readlink(path))}, which cannot be opened"
             else:
                 yield path, ""
 
 
-def _identity(folder: Path) -> tuple[int, int]:
+def _get_identity(folder: Path) -> tuple[int, int]:
     status = folder.stat()
     return status.st_dev, status.st_ino

@@ -8,7 +8,7 @@ from iqa_zoo.data.image_folder import ImageFolder
 from iqa_zoo.data.labels import read_mat
 from iqa_zoo.data.layout import find, find_any
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.data.release import Release, Row, rated_images
+from iqa_zoo.data.release import Release, Row, make_rated_images
 from iqa_zoo.errors import InputError
 from iqa_zoo.registry import register_dataset
 
@@ -61,4 +61,4 @@ def live(root: str | Path, *, subset: bool = False) -> RatedImages:
         if not is_copy:
             content = reference.text("refnames_all").casefold()
             rows.append(Row(images[folder].find(file), score.number(dmos, name), content, distortion=folder))
-    return rated_images(RELEASE, rows, subset, label="DMOS (realigned)" if realigned else "DMOS (not realigned)")
+    return make_rated_images(RELEASE, rows, subset, label="DMOS (realigned)" if realigned else "DMOS (not realigned)")

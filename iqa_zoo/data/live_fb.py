@@ -9,7 +9,7 @@ from iqa_zoo.data.labels import read_table
 from iqa_zoo.data.layout import find, find_any
 from iqa_zoo.data.names import normalize_name
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.data.release import NOT_STATED, Release, Row, rated_images
+from iqa_zoo.data.release import NOT_STATED, Release, Row, make_rated_images
 from iqa_zoo.registry import register_dataset
 
 RELEASE = Release(
@@ -37,7 +37,7 @@ def live_fb(root: str | Path, *, subset: bool = False) -> RatedImages:
         InputError: the root, the labels or an image is missing, or the labels are not the release's.
     """
     labels = find(root, RELEASE, "labels_image.csv", "database/labels_image.csv", what="the label file")
-    parts = _official_parts(labels.parent)
+    parts = _read_official_parts(labels.parent)
     base = labels.parent.parent if labels.parent.name.casefold() == "database" else labels.parent
     flat = find_any(base, "FLIVE")
     top = flat or find_any(base, "database") or base
@@ -54,11 +54,11 @@ def live_fb(root: str | Path, *, subset: bool = False) -> RatedImages:
         path = images.find(file) if images is not None else top / within / file
         part = parts.get(normalize_name(name), "train") if parts else ""
         rows.append(Row(path, line.number("mos", name), part=part))
-    return rated_images(RELEASE, rows, subset)
+    return make_rated_images(RELEASE, rows, subset)
 
 
-def _official_parts(folder: Path) -> dict[str, str]:
-    """The part of each image that does not train, by normalised name; empty without the list of test images."""
+def _read_official_parts(folder: Path) -> dict[str, str]:
+    """Read the part of each validation and test image, by normalised name; empty without the list of test images."""
     test_file, validation_file = (find_any(folder, name) for name in ("labels640.csv", "labels=640_padded.csv"))
     if test_file is None:
         return {}

@@ -8,7 +8,7 @@ from iqa_zoo.data.image_folder import ImageFolder
 from iqa_zoo.data.labels import read_mat
 from iqa_zoo.data.layout import find
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.data.release import Release, Row, rated_images
+from iqa_zoo.data.release import Release, Row, make_rated_images
 from iqa_zoo.errors import InputError
 from iqa_zoo.registry import register_dataset
 
@@ -19,7 +19,7 @@ RELEASE = Release(
     licence="use, copy, modify and distribute for any purpose with the copyright notice; cite the authors",
     source="https://live.ece.utexas.edu/research/ChallengeDB/",
 )
-# The first seven images were shown to people to practise on; the papers leave them out.
+# The first seven images are training examples for the raters; papers leave them out.
 PRACTICE = 7
 
 
@@ -46,4 +46,4 @@ def livec(root: str | Path, *, subset: bool = False) -> RatedImages:
     for line, score in list(zip(names, scores, strict=True))[PRACTICE:]:
         name = line.text("AllImages_release")
         rows.append(Row(images.find(name), score.number("AllMOS_release", name)))
-    return rated_images(RELEASE, rows, subset)
+    return make_rated_images(RELEASE, rows, subset)

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from iqa_zoo.data.crops import crop_boxes, crop_flips
+from iqa_zoo.data.crops import sample_crop_boxes, sample_crop_flips
 from iqa_zoo.data.enlarge import enlarge
 from iqa_zoo.data.images import read_image
 from iqa_zoo.data.rated import RatedImages
@@ -250,10 +250,10 @@ class CropLoader:
         image_CHW = self.images[index]
         height, width = image_CHW.shape[1:]
         try:
-            boxes = crop_boxes(height, width, self.size, self.crops, key)
+            boxes = sample_crop_boxes(height, width, self.size, self.crops, key)
         except InputError as error:
             raise InputError(f"{self.data.paths[index]}: {error}") from None
-        return _Image(image_CHW, boxes, crop_flips(self.crops, key) if self.flip else [False] * self.crops)
+        return _Image(image_CHW, boxes, sample_crop_flips(self.crops, key) if self.flip else [False] * self.crops)
 
     def _batch(self, rows: NDArray[np.int64], images: dict[int, _Image]) -> CropBatch:
         image_BCHW = torch.empty(len(rows), 3, self.size, self.size, dtype=torch.uint8)

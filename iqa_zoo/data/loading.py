@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from iqa_zoo.values import value_problem
 
 if TYPE_CHECKING:
     from iqa_zoo.data.rated import RatedImages
+    from iqa_zoo.data.release import Release
 
 GIVEN = ("root", "progress")  # arguments of a dataset that are no options
 
@@ -52,9 +54,9 @@ def load_dataset(
         options["progress"] = progress
     data: RatedImages = load(check_root(source), **options)
     if source.skip_unreadable:
-        from iqa_zoo.data.check import without_unreadable
+        from iqa_zoo.data.check import drop_unreadable
 
-        data, reasons = without_unreadable(data, progress)
+        data, reasons = drop_unreadable(data, progress)
         for reason in reasons:
             if warn:
                 warn(f"left out: {reason}")
@@ -91,6 +93,18 @@ def read_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
             raise InputError(f"--option {key}: {not_one_of(key, known, 'option')} (of the dataset {name!r})")
         options[key] = _read_value(key, value, hints.get(key, Any))
     return options
+
+
+def find_release(name: str) -> Release | None:
+    """Return what the authors of a dataset published; None for a dataset without a release, such as your own table.
+
+    Raises:
+        UnknownName: no such dataset.
+    """
+    from iqa_zoo.data.release import Release
+
+    release = getattr(sys.modules.get(DATASETS.get(name).__module__), "RELEASE", None)
+    return release if isinstance(release, Release) else None
 
 
 def _read_value(key: str, value: Any, hint: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Names of files and columns: the exact name first, then the one that differs in case or Unicode form only."""
+"""Match names of files and columns: exact first, then up to letter case and Unicode form."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def normalize_name(name: str) -> str:
-    """Return the form in which names are compared loosely: Unicode NFC, without the case of letters.
+    """Normalize a name for comparison: Unicode NFC, case folded.
 
     >>> normalize_name("CAFE\\u0301.JPG") == normalize_name("caf\\u00e9.jpg")
     True
@@ -16,7 +16,7 @@ def normalize_name(name: str) -> str:
 
 
 def match_names(wanted: str, names: Iterable[str]) -> list[str]:
-    """Return every name equal to ``wanted``, or if there is none, every name that equals it loosely.
+    """Return every name equal to ``wanted``, or if there is none, every name with the same normal form.
 
     >>> match_names("a.jpg", ["A.jpg", "a.jpg"]), match_names("a.JPG", ["A.jpg", "a.jpg", "b.jpg"])
     (['a.jpg'], ['A.jpg', 'a.jpg'])
@@ -27,7 +27,7 @@ def match_names(wanted: str, names: Iterable[str]) -> list[str]:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file is one that systems and office programs leave beside the user's: hidden files and lock files.
+    """Whether a file is hidden or a lock file of an office program.
 
     >>> [is_hidden(name) for name in ("._scores.csv", "~$scores.xlsx", ".~lock.scores.csv#", "__MACOSX", "scores.csv")]
     [True, True, True, True, False]

@@ -9,7 +9,7 @@ from iqa_zoo.data.labels import read_lines
 from iqa_zoo.data.layout import find, find_any
 from iqa_zoo.data.names import is_hidden
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.data.release import NOT_STATED, Release, Row, name_parts, rated_images
+from iqa_zoo.data.release import NOT_STATED, Release, Row, make_rated_images, parse_name
 from iqa_zoo.registry import register_dataset
 
 RELEASE = Release(
@@ -49,7 +49,7 @@ def pipal(root: str | Path, *, subset: bool = False) -> RatedImages:
             continue
         for line in read_lines(labels / file, ("image", "score")):
             name = line.text("image")
-            reference, kind = name_parts(name, r"([^_]+)_(\d+)_\d+\.bmp", "A0001_00_00.bmp", line.where)
+            reference, kind = parse_name(name, r"([^_]+)_(\d+)_\d+\.bmp", "A0001_00_00.bmp", line.where)
             score = line.number("score", name)
             rows.append(Row(images.find(name), score, reference, distortion=f"group {kind}"))
-    return rated_images(RELEASE, rows, subset)
+    return make_rated_images(RELEASE, rows, subset)

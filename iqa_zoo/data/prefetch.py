@@ -1,4 +1,4 @@
-"""Work done in threads a little ahead of its use."""
+"""Load items in threads ahead of their use."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Loaded = TypeVar("Loaded")
 def prefetch(
     load: Callable[[Item], Loaded], items: Iterable[Item], *, ahead: int = 4, threads: int = 2
 ) -> Iterator[tuple[Item, Future[Loaded]]]:
-    """Yield each item with the future of ``load(item)``, in order; at most ``ahead`` items are loaded before their turn.
+    """Yield each item with the future of ``load(item)``, in order, loading at most ``ahead`` items in advance.
 
-    ``future.result()`` waits, and raises what ``load`` raised. When the iteration ends or is closed, no thread is left.
+    ``future.result()`` waits, and raises the exception of ``load``. All threads end with the iteration.
 
     >>> [(item, future.result()) for item, future in prefetch(str, [1, 2, 3])]
     [(1, '1'), (2, '2'), (3, '3')]

@@ -1,4 +1,4 @@
-"""What will be read is checked before what takes long begins."""
+"""Check the images of a dataset before long work begins."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from iqa_zoo.data.enlarge import enlarged_size
+from iqa_zoo.data.enlarge import compute_enlarged_size
 from iqa_zoo.data.images import read_size
 from iqa_zoo.data.prefetch import prefetch
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
+from iqa_zoo.progress import Progress
 
 if TYPE_CHECKING:
     from iqa_zoo.data.loader import DecodedImages
 
 T = TypeVar("T")
-SHOWN = 10  # problems that the message lists
+SHOWN = 10  # maximum number of problems in a message
 
 
 def check_images(
@@ -28,29 +29,28 @@ def check_images(
     size: int,
     *,
     images: DecodedImages | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> list[str]:
-    """Check that images can be read and enlarged where they must be; return the names of those smaller than ``size``.
+    """Check that images can be read and enlarged; return the names of those smaller than ``size``.
 
-    The headers are read first, which takes less than a millisecond an image and shows most of what can be wrong: missing
-    files, other formats, too many pixels, images too narrow to be enlarged. A file that is cut off behind its header shows
-    only when it is decoded.
+    Headers are read first (under a millisecond per image). They show missing files, unknown formats, and sizes that cannot be
+    used. Truncated files only show when they are decoded.
 
     Args:
         data: the dataset.
-        indices: which of its images will be read.
-        size: pixels that the short side of an image needs.
-        images: decode each image as well, and keep it here where there is room, so that it is not decoded again.
-        progress: called with (images decoded, all of them) after each that is decoded.
+        indices: images to check.
+        size: required short side in pixels.
+        images: also decode each image into this cache.
+        progress: called with (images decoded, total) after each decoded image.
 
     Raises:
-        InputError: names every file that cannot be used (the first ``SHOWN`` of many), with the reasons.
+        InputError: lists the files that cannot be used (at most ``SHOWN``), with the reasons.
     """
     chosen = np.asarray(indices, dtype=np.int64).tolist()
 
     def read_header(index: int) -> bool:
         height, width = read_size(data.paths[index])
-        enlarged_size(height, width, size, data.paths[index])
+        compute_enlarged_size(height, width, size, data.paths[index])
         return min(height, width) < size
 
     small = [data.names[i] for i, is_small in zip(chosen, read_all(data, chosen, read_header), strict=True) if is_small]
@@ -63,18 +63,18 @@ def read_all(
     data: RatedImages,
     indices: Sequence[int],
     read: Callable[[int], T],
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> list[T]:
-    """Return what a function reads of each image, in threads.
+    """Read images in threads, and return the results in order.
 
     Args:
         data: the dataset.
-        indices: which of its images.
+        indices: images to read.
         read: called with the index of an image.
-        progress: called with (images done, all of them) after each.
+        progress: called with (images done, total) after each image.
 
     Raises:
-        InputError: names every image for which ``read`` raised one (the first ``SHOWN`` of many), with the reasons.
+        InputError: lists the images for which ``read`` raised it (at most ``SHOWN``), with the reasons.
     """
     results: list[T] = []
     problems: list[str] = []

@@ -1,4 +1,4 @@
-"""The proxy label of the demo set: how far an image is from its pristine reference. Not human opinion."""
+"""The proxy label of the demo set: the difference from the pristine reference, not human opinion."""
 
 from __future__ import annotations
 
@@ -14,26 +14,25 @@ LARGEST_MDSI = 0.5**0.25  # the mean deviation of numbers in 0..1 is at most 1/2
 Array = NDArray[np.float64]
 
 
-def mdsi(reference_HWC: NDArray[np.uint8], distorted_HWC: NDArray[np.uint8]) -> float:
-    """Mean deviation similarity index of two RGB images: 0 for equal images, larger is worse, below 0.85.
+def compute_mdsi(reference_HWC: NDArray[np.uint8], distorted_HWC: NDArray[np.uint8]) -> float:
+    """Compute the mean deviation similarity index of two RGB images: 0 for equal images, larger is worse, below 0.85.
 
     Nafchi et al., "Mean deviation similarity index: efficient and reliable full-reference image quality
-    evaluator", IEEE Access 4, 2016: gradient similarity (with the gradient of the mean of both images,
-    which tells added edges from lost ones) and chromaticity similarity, pooled by their mean absolute
-    deviation. Differs from the paper in two ways that do not matter at 224 x 224: no down-scaling to a short
-    side of 256 first, and a negative similarity (which would have a complex fourth root) is taken as 0.
+    evaluator", IEEE Access 4, 2016: gradient and chromaticity similarity, pooled by mean absolute deviation. Differs from
+    the paper in two ways that do not matter at 224 x 224: no down-scaling to a short side of 256, and a negative similarity
+    (with a complex fourth root) is set to 0.
 
     >>> flat = np.full((32, 32, 3), 128, np.uint8)
-    >>> mdsi(flat, flat)
+    >>> compute_mdsi(flat, flat)
     0.0
     """
-    luma, gradient, chroma = _structure(reference_HWC)
-    other_luma, other_gradient, other_chroma = _structure(distorted_HWC)
-    between = _gradient((luma + other_luma) / 2)
+    luma, gradient, chroma = _compute_structure(reference_HWC)
+    other_luma, other_gradient, other_chroma = _compute_structure(distorted_HWC)
+    between = _compute_gradient((luma + other_luma) / 2)
     edges = (
-        _similarity(gradient, other_gradient, 140)
-        + _similarity(other_gradient, between, 55)
-        - _similarity(gradient, between, 55)
+        _compute_similarity(gradient, other_gradient, 140)
+        + _compute_similarity(other_gradient, between, 55)
+        - _compute_similarity(gradient, between, 55)
     )
     energy = (chroma**2).sum(0) + (other_chroma**2).sum(0)
     colours = (2 * (chroma * other_chroma).sum(0) + 550) / (energy + 550)
@@ -41,40 +40,37 @@ def mdsi(reference_HWC: NDArray[np.uint8], distorted_HWC: NDArray[np.uint8]) -> 
     return float(np.abs(similarity - similarity.mean()).mean() ** 0.25)
 
 
-def _structure(image_HWC: NDArray[np.uint8]) -> tuple[Array, Array, Array]:
-    """Luma, its gradient magnitude, and the two chromaticity channels of MDSI."""
+def _compute_structure(image_HWC: NDArray[np.uint8]) -> tuple[Array, Array, Array]:
+    """Compute luma, its gradient magnitude, and the two chromaticity channels of MDSI."""
     red, green, blue = image_HWC.astype(np.float64).transpose(2, 0, 1)
     luma = 0.2989 * red + 0.5870 * green + 0.1140 * blue
     chroma = np.stack([0.30 * red + 0.04 * green - 0.35 * blue, 0.34 * red - 0.60 * green + 0.17 * blue])
-    return luma, _gradient(luma), chroma
+    return luma, _compute_gradient(luma), chroma
 
 
-def _gradient(luma: Array) -> Array:
+def _compute_gradient(luma: Array) -> Array:
     rows, columns = (ndimage.prewitt(luma, axis=axis, mode="nearest") / 3 for axis in (0, 1))
     return np.sqrt(rows**2 + columns**2)
 
 
-def _similarity(one: Array, other: Array, constant: float) -> Array:
+def _compute_similarity(one: Array, other: Array, constant: float) -> Array:
     return (2 * one * other + constant) / (one**2 + other**2 + constant)
 
 
-def proxy_scores(differences: Sequence[float], degradations: Sequence[object]) -> Array:
+def compute_proxy_scores(differences: Sequence[float], degradations: Sequence[object]) -> Array:
     """Turn the MDSI of each image into a score in 0..100, higher is better.
 
     score = 100 * (1 - d / 0.5**0.25), with d = (its own MDSI + the mean MDSI of its degradation) / 2.
 
-    Why a mean over contents: opinion scores of synthetic databases vary mostly with the kind and the
-    strength of the degradation, and less with the photograph. A full-reference measure rates the same
-    degradation differently on different photographs, in part because content masks it, as it does for people,
-    and in part because the measure errs, as it would not for people. Shrinking the difference between
-    photographs by half keeps some of the first and loses some of the second; the half is a plain
-    compromise and was not fitted to anything.
+    Opinion scores of synthetic databases depend mostly on the kind and strength of the degradation, less on the photograph. A
+    full-reference measure varies more between photographs, partly because of masking, which people share, and partly because
+    of its own errors. Averaging with the mean over contents halves this variation; the factor is not fitted.
 
     Args:
-        differences: the MDSI of each image to its reference.
-        degradations: the kind and level of each image; equal for images degraded alike.
+        differences: MDSI of each image to its reference.
+        degradations: kind and level of each image.
 
-    >>> proxy_scores([0.0, 0.2, 0.4], ["none", "blur", "blur"]).round(1)
+    >>> compute_proxy_scores([0.0, 0.2, 0.4], ["none", "blur", "blur"]).round(1)
     array([100. ,  70.3,  58.4])
     """
     own = np.asarray(differences, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Rated images: what every dataset of this package is once it has been read."""
+"""Rated images: the common form of all datasets."""
 
 from __future__ import annotations
 
@@ -18,26 +18,23 @@ PARTS = ("train", "validation", "test")
 
 @dataclass(frozen=True, eq=False)
 class RatedImages:
-    """Image files and the one quality score each was given.
+    """Image files with one quality score each.
 
     Args:
-        name: the dataset, as it is called in tables and split files.
-        paths: one file an image; no file twice.
-        mos: float64, one score an image; a read-only copy is kept.
-        score_range: lowest and highest score of the scale, both included.
+        name: name of the dataset in tables and split files.
+        paths: one distinct file per image.
+        mos: float64, one score per image; a read-only copy is kept.
+        score_range: lowest and highest score of the scale, inclusive.
         licence: terms of the release.
         source: where to get the release.
-        references: the source content of each image, by which splits are grouped; None where every
-            image is its own content.
-        distortions: the kind of distortion of each image; None where there is no such label.
+        references: source content of each image, by which splits are grouped; None if every image is its own content.
+        distortions: kind of distortion of each image; None if not labelled.
         higher_is_better: False for DMOS.
-        label: what the scores are: "MOS", "DMOS", or "proxy: ..." where no human gave them.
-        official_split: "train", "validation" or "test" for each image ("" for an image that the
-            release puts in none); None where the release has no split.
+        label: kind of score: "MOS", "DMOS", or "proxy: ..." if not human opinion.
+        official_split: "train", "validation", "test" or "" (none) for each image; None if the release has no split.
 
     Raises:
-        InputError: lengths that differ, a score that is not finite or outside ``score_range``, a file
-            listed twice, no image at all. The message names the file.
+        InputError: different lengths, a score that is not finite or outside ``score_range``, a duplicate file, or no image.
 
     >>> data = RatedImages("two", (Path("a/1.png"), Path("a/2.png")), np.array([3.0, 4.5]),
     ...                    score_range=(1, 5), licence="CC0", source="drawn by hand")
@@ -73,7 +70,7 @@ class RatedImages:
             if value is None:
                 continue
             if len(value) != len(paths):
-                unpaired = _unpaired(paths, len(value))
+                unpaired = _describe_unpaired(paths, len(value))
                 raise InputError(f"{self.name}: {len(paths)} images and {len(value)} {field_name}; {unpaired}")
             if field_name != "mos":
                 object.__setattr__(self, field_name, tuple(str(item) for item in value))
@@ -113,8 +110,8 @@ class RatedImages:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """A distinct name for each image that does not depend on where the dataset lies: its file
-        name, or where two folders share file names, its path from their common folder."""
+        """A distinct name for each image, independent of the dataset's location: its file name, or if file names repeat, its
+        path from the common folder."""
         files = tuple(path.name for path in self.paths)
         if len(set(files)) == len(files):
             return files
@@ -123,11 +120,11 @@ class RatedImages:
 
     @property
     def contents(self) -> tuple[str, ...]:
-        """The group each image must stay in when the set is split: its reference, or itself."""
+        """The group of each image for splitting: its reference, or itself."""
         return self.references if self.references is not None else self.names
 
     def select(self, indices: Iterable[int]) -> RatedImages:
-        """The images at ``indices``, in that order, with everything known of them."""
+        """Select the images at ``indices``, in that order, with all their labels."""
         chosen = [int(index) for index in indices]
         values = {}
         for each in fields(self):
@@ -140,7 +137,7 @@ class RatedImages:
         return RatedImages(**values)
 
 
-def _unpaired(paths: tuple[Path, ...], count: int) -> str:
+def _describe_unpaired(paths: tuple[Path, ...], count: int) -> str:
     if count < len(paths):
         return f"the first image without one is {paths[count]}"
     return f"the last image is {paths[-1]}"

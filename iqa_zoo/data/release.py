@@ -1,4 +1,4 @@
-"""A dataset as its authors published it, and the check of label rows against it and the disk."""
+"""The published facts of a dataset, and the check of label rows against them and the disk."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ NOT_STATED = "not stated in the release; ask its authors about any use beyond re
 
 @dataclass(frozen=True)
 class Release:
-    """A dataset as its authors published it; the module of a dataset calls its own RELEASE.
+    """The published facts of a dataset, kept as RELEASE in its module.
 
     Args:
-        name: as registered.
-        images: how many rated images it has.
-        score_range: lowest and highest score of its scale.
-        licence: its terms.
+        name: registered name.
+        images: number of rated images.
+        score_range: lowest and highest score of the scale.
+        licence: licence terms.
         source: where to get it.
-        contents: how many source contents it has; None where that is not checked.
+        contents: number of source contents; None to skip this check.
         higher_is_better, label: as in :class:`RatedImages`.
     """
 
@@ -42,7 +42,7 @@ class Release:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a label file: where the image should be, and what is known of it."""
+    """One line of a label file: the expected image path and its labels."""
 
     path: Path
     mos: float
@@ -52,11 +52,11 @@ class Row:
 
 
 class MissingImages(InputError):
-    """Images that the labels name and the disk lacks.
+    """Labelled images that are not on disk.
 
     Attributes:
-        missing: where they should be.
-        hint: what is there in the place of the first, as a sentence; "" where nothing is like it.
+        missing: expected paths.
+        hint: a sentence on a similar file for the first of them; "" if there is none.
     """
 
     def __init__(self, message: str, missing: Sequence[Path], hint: str = ""):
@@ -65,18 +65,20 @@ class MissingImages(InputError):
         self.hint = hint
 
 
-def rated_images(release: Release, rows: Iterable[Row], subset: bool = False, label: str | None = None) -> RatedImages:
+def make_rated_images(
+    release: Release, rows: Iterable[Row], subset: bool = False, label: str | None = None
+) -> RatedImages:
     """Check label rows against the release and the disk.
 
     Args:
-        release: what is expected.
+        release: the expected release.
         rows: all lines of the label file.
-        subset: take the images that are on disk, however few the labels and the disk hold.
-        label: what the scores are, where a release has several kinds.
+        subset: accept fewer labels and images than the release has.
+        label: kind of score, if the release has several.
 
     Raises:
-        InputError: not as many labels or contents as the release has, or no image at all.
-        MissingImages: images that are not on disk.
+        InputError: the number of labels or contents differs from the release.
+        MissingImages: images are not on disk.
     """
     rows = list(rows)
     if not subset and len(rows) != release.images:
@@ -87,7 +89,7 @@ def rated_images(release: Release, rows: Iterable[Row], subset: bool = False, la
     missing = [row.path for row in rows if not os.path.isfile(row.path)]
     if missing and (not subset or len(missing) == len(rows)):
         raise MissingImages(
-            f"{release.name}: {len(missing)} of {len(rows)} images are missing: {some(missing)};"
+            f"{release.name}: {len(missing)} of {len(rows)} images are missing: {format_some(missing)};"
             f" get them from {release.source}" + ("" if subset else ", or allow a subset (subset=True)"),
             missing,
         )
@@ -114,11 +116,11 @@ def rated_images(release: Release, rows: Iterable[Row], subset: bool = False, la
     )
 
 
-def name_parts(name: str, pattern: str, example: str, where: str) -> tuple[str, ...]:
-    """What an image name says, by the groups of a regular expression over its lower-case form.
+def parse_name(name: str, pattern: str, example: str, where: str) -> tuple[str, ...]:
+    """Parse an image name with a regular expression over its lower-case form; return the groups.
 
     Raises:
-        InputError: the name has another form; names the place ``where`` in the label file.
+        InputError: the name does not match; the message gives its place in the label file.
     """
     found = re.fullmatch(pattern, name.casefold())
     if found is None:
@@ -126,7 +128,7 @@ def name_parts(name: str, pattern: str, example: str, where: str) -> tuple[str, 
     return found.groups()
 
 
-def some(items: Sequence[object], most: int = 5) -> str:
-    """The first few of a list, and how many more there are."""
+def format_some(items: Sequence[object], most: int = 5) -> str:
+    """Format the first few items of a list, and the number of the others."""
     rest = len(items) - most
     return ", ".join(str(item) for item in items[:most]) + (f" and {rest} more" if rest > 0 else "")

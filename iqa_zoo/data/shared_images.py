@@ -1,4 +1,4 @@
-"""Images that several datasets share: a model trained on one of them may have been shown those it is tested on."""
+"""Images shared by several datasets, which may leak training images into a cross-dataset test."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from iqa_zoo.identity import identify_file
 
 
 def find_shared_images(sets: Mapping[str, RatedImages]) -> list[dict[str, Any]]:
-    """Every two datasets with images that are the same byte for byte, and how many of the first are in the second."""
+    """Find pairs of datasets that share identical files, and count the files of the first that are in the second."""
     hashes = {name: [identify_file(path) for path in data.paths] for name, data in sets.items()}
-    found = []
+    shared = []
     for first, second in itertools.combinations(sets, 2):
-        there = set(hashes[second])
-        count = sum(digest in there for digest in hashes[first])
+        others = set(hashes[second])
+        count = sum(digest in others for digest in hashes[first])
         if count:
-            found.append({"first": first, "second": second, "images": count})
-    return found
+            shared.append({"first": first, "second": second, "images": count})
+    return shared

@@ -8,7 +8,7 @@ from iqa_zoo.data.image_folder import ImageFolder
 from iqa_zoo.data.labels import read_table
 from iqa_zoo.data.layout import find
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.data.release import Release, Row, rated_images
+from iqa_zoo.data.release import Release, Row, make_rated_images
 from iqa_zoo.registry import register_dataset
 
 RELEASE = Release(
@@ -45,4 +45,4 @@ def spaq(root: str | Path, *, folder: str | None = None, subset: bool = False) -
     for line in read_table(labels, ("image name", "mos")):
         name = line.text("image name")
         rows.append(Row(images.find(name), line.number("mos", name)))
-    return rated_images(RELEASE, rows, subset)
+    return make_rated_images(RELEASE, rows, subset)

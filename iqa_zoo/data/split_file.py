@@ -1,4 +1,4 @@
-"""What a split file holds, checked: parts of a dataset as lists of image names."""
+"""Read and check split files: parts of a dataset as lists of image names."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ LISTS = (*PARTS, "unused")
 
 @dataclass(frozen=True)
 class SplitRecord:
-    """One split as the file has it: its id, and the names of the images in each part and in none ("unused")."""
+    """One split of a file: its id, and the image names of each part and of no part ("unused")."""
 
     id: str
     parts: dict[str, list[str]]
 
 
 def read_split_file(path: Path, dataset: str) -> list[SplitRecord]:
-    """Read a split file of a dataset; whether the names are those of its images is not checked.
+    """Read a split file of a dataset without checking the image names against its images.
 
     Raises:
-        InputError: there is no such file, it is not a split file, or of another dataset; says what is wrong in it.
+        InputError: the file is missing, is not a split file, or belongs to another dataset.
     """
     if not os.path.exists(path):
         raise InputError(f"there is no split file {path}")
@@ -46,7 +46,7 @@ def read_split_file(path: Path, dataset: str) -> list[SplitRecord]:
         raise InputError(f"{path} splits the dataset {content.get('dataset')!r}, not {dataset!r}")
     splits = content.get("splits")
     if not isinstance(splits, list):
-        raise InputError(f'{path}: "splits" is {_in_short(splits)}, not a list of splits; write it with iqa-zoo splits')
+        raise InputError(f'{path}: "splits" is {_describe(splits)}, not a list of splits; write it with iqa-zoo splits')
     if not splits:
         raise InputError(f"{path} holds no splits; write them with iqa-zoo splits")
     return [_parse(record, f"{path}: split {number}") for number, record in enumerate(splits, start=1)]
@@ -54,17 +54,17 @@ def read_split_file(path: Path, dataset: str) -> list[SplitRecord]:
 
 def _parse(record: Any, where: str) -> SplitRecord:
     if not isinstance(record, dict):
-        raise InputError(f"{where} is {_in_short(record)}, not an object with the lists {', '.join(LISTS)}")
+        raise InputError(f"{where} is {_describe(record)}, not an object with the lists {', '.join(LISTS)}")
     if lacking := {"id", *LISTS} - set(record):
         raise InputError(f"{where} lacks {', '.join(sorted(lacking))}")
     if not isinstance(record["id"], str):
-        raise InputError(f'{where}: "id" is {_in_short(record["id"])}, not text')
+        raise InputError(f'{where}: "id" is {_describe(record["id"])}, not text')
     for part in LISTS:
         if not isinstance(record[part], list):
-            raise InputError(f'{where}: "{part}" is {_in_short(record[part])}, not a list of image names')
+            raise InputError(f'{where}: "{part}" is {_describe(record[part])}, not a list of image names')
         for name in record[part]:
             if not isinstance(name, str):
-                raise InputError(f'{where}: "{part}" holds {_in_short(name)}, which is not an image name')
+                raise InputError(f'{where}: "{part}" holds {_describe(name)}, which is not an image name')
     times = Counter(name for part in LISTS for name in record[part])
     if twice := [name for name, count in times.items() if count > 1]:
         parts = " and ".join(part for part in LISTS for name in record[part] if name == twice[0])
@@ -72,7 +72,7 @@ def _parse(record: Any, where: str) -> SplitRecord:
     return SplitRecord(record["id"], {part: record[part] for part in LISTS})
 
 
-def _in_short(value: object) -> str:
+def _describe(value: object) -> str:
     if isinstance(value, list | dict):
         return "a list" if isinstance(value, list) else "an object"
     text = json.dumps(value)

@@ -1,4 +1,4 @@
-"""Train, validation and test parts: by content, seeded, named by a hash, kept in files that others can use."""
+"""Train, validation and test parts: split by content, seeded, named by a hash, stored in shareable files."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iqa_zoo.data.rated import PARTS, RatedImages
+from iqa_zoo.data.release import format_some
 from iqa_zoo.data.split_file import FORMAT, SplitRecord, read_split_file
 from iqa_zoo.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Sorted indices of the images in each part; ``id`` is the same wherever the same images of the
-    same dataset are parted alike, whatever their order on disk."""
+    """Sorted indices of the images in each part; ``id`` is a hash of the image names per part, independent of order."""
 
     train: NDArray[np.int64]
     test: NDArray[np.int64]
@@ -35,22 +35,22 @@ def make_splits(
     validation_fraction: float = 0.0,
     groups: Sequence[str] | None = None,
 ) -> list[Split]:
-    """Split a dataset ``count`` times at random, keeping all images of one content in one part.
+    """Split a dataset at random ``count`` times, with all images of one content in one part.
 
-    The sorted contents are shuffled; the first ``round((1 - test_fraction) * n)`` train, the others test.
-    Split k depends on the seed and on k, not on ``count``.
+    The sorted contents are shuffled; the first ``round((1 - test_fraction) * n)`` are for training, the others for testing.
+    Split k depends on the seed and k, not on ``count``.
 
     Args:
         data: the dataset.
-        count: how many splits.
-        seed: of the shuffles.
-        test_fraction: share of the contents that test.
-        validation_fraction: share of the *training* contents that are held out of training to validate.
-        groups: the content of each image; ``data.contents`` where left out. With those of
-            :func:`iqa_zoo.data.look_alikes.group_look_alikes` images that look the same are in one part.
+        count: number of splits.
+        seed: seed of the shuffles.
+        test_fraction: share of the contents for testing.
+        validation_fraction: share of the *training* contents held out for validation.
+        groups: content of each image; default ``data.contents``. :func:`iqa_zoo.data.look_alikes.group_look_alikes` keeps
+            near-duplicates together.
 
     Raises:
-        InputError: a fraction outside its range, or too few contents to fill a part.
+        InputError: a fraction is outside its range, or there are too few contents.
 
     >>> data = RatedImages("toy", tuple(Path(f"{i}.png") for i in range(10)), np.arange(10.0),
     ...                    score_range=(0, 10), licence="CC0", source="made up")
@@ -59,10 +59,10 @@ def make_splits(
     (8, 2, 0)
     """
     if count < 1:
-        raise InputError(f"{data.name}: {count} splits were asked for; ask for at least 1")
+        raise InputError(f"{data.name}: count is {count}; give at least 1 split")
     if not 0 < test_fraction < 1:
         raise InputError(f"{data.name}: test_fraction is {test_fraction}; give a share between 0 and 1, such as 0.2")
-    groups = _checked(groups, data)
+    groups = _check_groups(groups, data)
     contents = np.array(sorted(set(groups)))
     num_train = round((1 - test_fraction) * len(contents))
     splits = []
@@ -73,56 +73,58 @@ def make_splits(
         parts["train"], parts["validation"] = _hold_out(shuffled[:num_train], validation_fraction, data.name)
         for part in ("train", "test"):
             _check_filled(part, parts[part], len(contents), data.name)
-        splits.append(_split(data, {part: _find_images(groups, parts[part]) for part in PARTS}))
+        splits.append(_make_split(data, {part: _find_images(groups, parts[part]) for part in PARTS}))
     return splits
 
 
-def official_split(
+def load_official_split(
     data: RatedImages, validation_fraction: float = 0.0, seed: int = 0, groups: Sequence[str] | None = None
 ) -> Split:
-    """The split that came with the release.
+    """Load the official split of the release.
 
-    Where the release has no validation part, ``validation_fraction`` of its training contents are held out, each whole;
-    ``groups`` are as in :func:`make_splits`.
+    If it has no validation part, ``validation_fraction`` of the training contents are held out; ``groups`` as in
+    :func:`make_splits`.
 
     Raises:
         InputError: the dataset has no official split.
     """
     if data.official_split is None:
         raise InputError(f"{data.name} has no official split; use make_splits")
-    part_of = np.array(data.official_split)
-    indices = {part: np.flatnonzero(part_of == part) for part in PARTS}
+    official = np.array(data.official_split)
+    indices = {part: np.flatnonzero(official == part) for part in PARTS}
     for part in ("train", "test"):
         _check_filled(part, indices[part], len(data), data.name)
     if not len(indices["validation"]) and validation_fraction:
-        groups = _checked(groups, data)
+        groups = _check_groups(groups, data)
         contents = np.array(sorted({groups[int(index)] for index in indices["train"]}))
         shuffled = np.random.default_rng([seed, 0]).permutation(contents)
         _, held_out = _hold_out(shuffled, validation_fraction, data.name)
         indices["validation"] = np.intersect1d(_find_images(groups, held_out), indices["train"])
         indices["train"] = np.setdiff1d(indices["train"], indices["validation"])
-    return _split(data, indices)
+    return _make_split(data, indices)
 
 
 def check_leaks(data: RatedImages, split: Split, near_duplicates: Iterable[tuple[str, str]] = ()) -> list[str]:
-    """Name what is in more than one part of a split: images, contents, and pairs of images that look the same.
+    """Check a split for images, contents and near-duplicates in more than one part.
 
     Args:
         data: the dataset.
-        split: the parts to check.
-        near_duplicates: pairs of image names, as :attr:`iqa_zoo.data.look_alikes.LookAlikes.pairs` has them.
+        split: the split to check.
+        near_duplicates: pairs of image names, from :attr:`iqa_zoo.data.look_alikes.LookAlikes.pairs`.
 
     Returns:
-        One line a leak; an empty list if there is none.
+        One line per leak.
     """
     leaks = []
     labels = [("image", data.names)] + ([("content", data.references)] if data.references is not None else [])
     for what, names in labels:
-        parts_of = _parts_of(split, names)
-        leaks += [f"{what} {name} is in {' and '.join(parts)}" for name, parts in parts_of.items() if len(parts) > 1]
-    parts_of = _parts_of(split, data.names)
+        parts_by_name = _list_parts(split, names)
+        leaks += [
+            f"{what} {name} is in {' and '.join(parts)}" for name, parts in parts_by_name.items() if len(parts) > 1
+        ]
+    parts_by_name = _list_parts(split, data.names)
     for first, second in near_duplicates:
-        parts = {*parts_of.get(first, []), *parts_of.get(second, [])}
+        parts = {*parts_by_name.get(first, []), *parts_by_name.get(second, [])}
         if len(parts) > 1:
             where = " and ".join(part for part in PARTS if part in parts)
             leaks.append(f"images {first} and {second} look the same and are in {where}")
@@ -130,10 +132,10 @@ def check_leaks(data: RatedImages, split: Split, near_duplicates: Iterable[tuple
 
 
 def save_splits(path: str | Path, data: RatedImages, splits: Sequence[Split]) -> None:
-    """Write splits as JSON, image by image name, for :func:`load_splits`.
+    """Write splits as JSON lists of image names, for :func:`load_splits`.
 
     Raises:
-        InputError: the file cannot be written; says why.
+        InputError: the file cannot be written.
     """
     records = []
     for split in splits:
@@ -141,14 +143,14 @@ def save_splits(path: str | Path, data: RatedImages, splits: Sequence[Split]) ->
         unused = np.setdiff1d(np.arange(len(data)), used)
         records.append(
             {"id": split.id}
-            | {part: _names(data, getattr(split, part)) for part in PARTS}
-            | {"unused": _names(data, unused)}
+            | {part: _list_names(data, getattr(split, part)) for part in PARTS}
+            | {"unused": _list_names(data, unused)}
         )
     content = {"format": FORMAT, "dataset": data.name, "splits": records}
     text = json.dumps(content, indent=1, ensure_ascii=False)
     try:
         encoded = text.encode()
-    except UnicodeEncodeError:  # a file name that is not UTF-8: escaped, it comes back as it was
+    except UnicodeEncodeError:  # a file name that is not UTF-8 is escaped
         encoded = json.dumps(content, indent=1).encode()
     try:
         Path(path).write_bytes(encoded + b"\n")
@@ -157,23 +159,24 @@ def save_splits(path: str | Path, data: RatedImages, splits: Sequence[Split]) ->
 
 
 def load_splits(path: str | Path, data: RatedImages) -> list[Split]:
-    """Read splits that :func:`save_splits` wrote, for the same images in any order.
+    """Load splits written by :func:`save_splits`, for the same images in any order.
 
     Raises:
-        InputError: not such a file, of another dataset, changed since it was written, with a leak, or with
-            images that differ from those of ``data``; the message names them.
+        InputError: the file is not a split file, belongs to another dataset, was changed, leaks, or lists other images.
     """
     path = Path(path)
-    index_of = {name: index for index, name in enumerate(data.names)}
+    index_by_name = {name: index for index, name in enumerate(data.names)}
     splits = []
     for record in read_split_file(path, data.name):
-        _check_images(record, index_of, path)
-        indices = {part: np.array(sorted(index_of[name] for name in record.parts[part]), np.int64) for part in PARTS}
-        split = _split(data, indices)
+        _check_images(record, index_by_name, path)
+        indices = {
+            part: np.array(sorted(index_by_name[name] for name in record.parts[part]), np.int64) for part in PARTS
+        }
+        split = _make_split(data, indices)
         if split.id != record.id:
             raise InputError(f"{path}: split {record.id} was changed after it was written; it hashes to {split.id}")
         if leaks := check_leaks(data, split):
-            raise InputError(f"{path}: split {split.id} leaks: {_some(leaks)}")
+            raise InputError(f"{path}: split {split.id} leaks: {format_some(leaks)}")
         splits.append(split)
     return splits
 
@@ -189,12 +192,12 @@ def _hold_out(train: NDArray[np.str_], fraction: float, name: str) -> tuple[NDAr
     return train[: len(train) - held_out], train[len(train) - held_out :]
 
 
-def _parts_of(split: Split, names: Sequence[str]) -> dict[str, list[str]]:
-    parts_of: dict[str, list[str]] = {}
+def _list_parts(split: Split, names: Sequence[str]) -> dict[str, list[str]]:
+    parts_by_name: dict[str, list[str]] = {}
     for part in PARTS:
         for name in sorted({names[index] for index in getattr(split, part)}):
-            parts_of.setdefault(name, []).append(part)
-    return parts_of
+            parts_by_name.setdefault(name, []).append(part)
+    return parts_by_name
 
 
 def _check_filled(part: str, members: Sequence[object] | NDArray, available: int, name: str) -> None:
@@ -202,7 +205,7 @@ def _check_filled(part: str, members: Sequence[object] | NDArray, available: int
         raise InputError(f"{name}: the {part} part is empty; {available} contents are too few for these fractions")
 
 
-def _checked(groups: Sequence[str] | None, data: RatedImages) -> Sequence[str]:
+def _check_groups(groups: Sequence[str] | None, data: RatedImages) -> Sequence[str]:
     if groups is None:
         return data.contents
     if len(groups) != len(data):
@@ -215,24 +218,19 @@ def _find_images(groups: Sequence[str], contents: Iterable[str]) -> NDArray[np.i
     return np.array([index for index, content in enumerate(groups) if content in wanted], dtype=np.int64)
 
 
-def _split(data: RatedImages, indices: dict[str, NDArray[np.int64]]) -> Split:
-    parts = {part: _names(data, indices[part]) for part in PARTS}
+def _make_split(data: RatedImages, indices: dict[str, NDArray[np.int64]]) -> Split:
+    parts = {part: _list_names(data, indices[part]) for part in PARTS}
     digest = hashlib.sha256(json.dumps([data.name, parts], sort_keys=True).encode()).hexdigest()
     return Split(**indices, id=digest[:12])
 
 
-def _names(data: RatedImages, indices: NDArray[np.int64]) -> list[str]:
+def _list_names(data: RatedImages, indices: NDArray[np.int64]) -> list[str]:
     return sorted(data.names[index] for index in indices)
 
 
-def _check_images(record: SplitRecord, index_of: dict[str, int], path: Path) -> None:
+def _check_images(record: SplitRecord, index_by_name: dict[str, int], path: Path) -> None:
     listed = {name for names in record.parts.values() for name in names}
-    if missing := sorted(listed - index_of.keys()):
-        raise InputError(f"{path} lists {len(missing)} images that are not in the data: {_some(missing)}")
-    if new := sorted(index_of.keys() - listed):
-        raise InputError(f"{path} does not list {len(new)} images of the data: {_some(new)}")
-
-
-def _some(items: Sequence[str], most: int = 5) -> str:
-    rest = len(items) - most
-    return ", ".join(items[:most]) + (f" and {rest} more" if rest > 0 else "")
+    if missing := sorted(listed - index_by_name.keys()):
+        raise InputError(f"{path} lists {len(missing)} images that are not in the data: {format_some(missing)}")
+    if new := sorted(index_by_name.keys() - listed):
+        raise InputError(f"{path} does not list {len(new)} images of the data: {format_some(new)}")

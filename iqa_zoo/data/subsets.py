@@ -1,4 +1,4 @@
-"""Smaller training parts of a split, each inside the next, drawn by content."""
+"""Nested subsets of the training part of a split, drawn by content."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from iqa_zoo.errors import InputError
 
 @dataclass(frozen=True)
 class Subset:
-    """A share of the training contents of a split: ``split`` trains on it alone; ``fraction`` as asked for, 0..1."""
+    """A split with a share ``fraction`` (0..1) of the training contents."""
 
     fraction: float
     split: Split
 
 
-def nested_subsets(data: RatedImages, split: Split, fractions: Sequence[float]) -> list[Subset]:
-    """Return the split with only a share of its training contents, for each fraction; the other parts stay.
+def draw_nested_subsets(data: RatedImages, split: Split, fractions: Sequence[float]) -> list[Subset]:
+    """Draw a share of the training contents for each fraction; the other parts do not change.
 
-    The contents are drawn in one random order, which only the split decides: the 20 % are among the 40 %, and everybody
-    who has the split draws the same. A share is rounded to whole contents. At 1 it is the split itself, with its id.
+    Contents are drawn in one random order that depends only on the split, so 20 % are a subset of 40 %. Shares are rounded to
+    whole contents. Fraction 1 gives the split itself.
 
     Args:
         data: the dataset; drawn by ``data.contents``.
-        split: of that dataset.
-        fractions: each above 0 and at most 1, in any order; those of equal size are kept apart.
+        split: a split of that dataset.
+        fractions: each above 0 and at most 1, in any order.
 
     Raises:
-        InputError: a fraction outside its range, or one that is no whole content.
+        InputError: a fraction is outside its range or less than one content.
 
     >>> from pathlib import Path
     >>> from iqa_zoo.data.splits import make_splits
     >>> data = RatedImages("toy", tuple(Path(f"{i}.png") for i in range(10)), np.arange(10.0),
     ...                    score_range=(0, 10), licence="CC0", source="made up")
-    >>> half, whole = nested_subsets(data, make_splits(data, count=1)[0], [0.5, 1])
+    >>> half, whole = draw_nested_subsets(data, make_splits(data, count=1)[0], [0.5, 1])
     >>> len(half.split.train), len(whole.split.train), set(half.split.train) <= set(whole.split.train)
     (4, 8, True)
     """
@@ -61,12 +61,12 @@ def nested_subsets(data: RatedImages, split: Split, fractions: Sequence[float]) 
             continue
         chosen = set(drawn[:count].tolist())
         train = np.array([i for i in split.train if data.contents[i] in chosen], dtype=np.int64)
-        subsets.append(Subset(fraction, _trained_on(data, split, train)))
+        subsets.append(Subset(fraction, _replace_training_part(data, split, train)))
     return subsets
 
 
-def _trained_on(data: RatedImages, split: Split, train: NDArray[np.int64]) -> Split:
-    """The split with another training part, and an id that says which of which split."""
+def _replace_training_part(data: RatedImages, split: Split, train: NDArray[np.int64]) -> Split:
+    """Replace the training part; the id is a hash of the split and the part."""
     names = sorted(data.names[i] for i in train)
     digest = hashlib.sha256(json.dumps([split.id, names]).encode()).hexdigest()
     return replace(split, train=train, id=digest[:12])

@@ -12,14 +12,14 @@ from iqa_zoo.data.image_folder import list_folder, list_subfolders
 from iqa_zoo.data.labels import LabelRow, MissingColumn, read_table
 from iqa_zoo.data.names import is_hidden
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.data.release import MissingImages, some
+from iqa_zoo.data.release import MissingImages, format_some
 from iqa_zoo.data.table_images import NearMisses
 from iqa_zoo.errors import InputError, closest
 from iqa_zoo.registry import register_dataset
 
-# Where a folder has several, a text table counts before a spreadsheet, and that before a MATLAB file.
+# In a folder with several, text tables come first, then spreadsheets, then MATLAB files.
 KINDS = {"CSV": (".csv", ".tsv"), "XLSX": (".xlsx",), "MATLAB": (".mat",)}
-NEAR_KINDS = (  # what a folder without a table may hold in its place; the first are links or folders of such a name
+NEAR_KINDS = (  # similar files that the error message lists
     *(suffix for suffixes in KINDS.values() for suffix in suffixes),
     *(".txt", ".xls", ".ods", ".json", ".parquet", ".zip", ".gz"),
 )
@@ -100,14 +100,14 @@ def table(
         name or path.parent.resolve().name,
         tuple(files),
         np.array(scores),
-        score_range=score_range or _range(scores, path),
+        score_range=score_range or _find_range(scores, path),
         licence="yours",
         source=str(path),
-        references=_references(rows, columns["reference"], image) if "reference" in columns else None,
-        distortions=_texts(rows, columns["distortion"]) if "distortion" in columns else None,
+        references=_list_references(rows, columns["reference"], image) if "reference" in columns else None,
+        distortions=_list_texts(rows, columns["distortion"]) if "distortion" in columns else None,
         higher_is_better=higher_is_better,
         label="MOS" if higher_is_better else "DMOS",
-        official_split=_parts(rows, columns["split"], image) if "split" in columns else None,
+        official_split=_list_parts(rows, columns["split"], image) if "split" in columns else None,
     )
 
 
@@ -141,14 +141,13 @@ def _find_table(root: Path, labels: str | None) -> Path:
 
 
 def _refuse_missing(path: Path, missing: Sequence[str], subset: bool) -> None:
-    """Raise an error for images that are not on disk; with ``subset`` only for those that are there under a name in
-    other letters, which are not meant to be left out."""
+    """Raise an error for missing images; with ``subset`` only for those that exist under a similar name."""
     near = NearMisses(path.parent)
     misspelt = [name for name in missing if near.find(name)]
     refused = misspelt if subset else missing
     if refused:
         files = [path.parent / name for name in refused]
-        message = f"{path} lists {len(files)} images that are not on disk: {some(files)}"
+        message = f"{path} lists {len(files)} images that are not on disk: {format_some(files)}"
         raise MissingImages(message, files, near.explain((misspelt or missing)[0]))
 
 
@@ -160,27 +159,27 @@ def _refuse_twice(rows: Sequence[LabelRow], files: Sequence[Path]) -> None:
             raise InputError(f"{row.where}: {file} is listed twice, before in {before.place}; give it one score")
 
 
-def _range(scores: list[float], path: Path) -> tuple[float, float]:
+def _find_range(scores: list[float], path: Path) -> tuple[float, float]:
     if not min(scores) < max(scores):
         raise InputError(f"{path}: all scores are {scores[0]:g}; give the scale as score_range if that is so")
     return min(scores), max(scores)
 
 
-def _texts(rows: Sequence[LabelRow], column: str) -> tuple[str, ...]:
+def _list_texts(rows: Sequence[LabelRow], column: str) -> tuple[str, ...]:
     return tuple(row.optional_text(column) for row in rows)
 
 
-def _references(rows: Sequence[LabelRow], column: str, image: str) -> tuple[str, ...]:
+def _list_references(rows: Sequence[LabelRow], column: str, image: str) -> tuple[str, ...]:
     for row in rows:
         if not row.optional_text(column):
             raise InputError(
                 f"{row.where}: {row.text(image)} has no reference; fill the column for every image, or leave it out"
             )
-    return _texts(rows, column)
+    return _list_texts(rows, column)
 
 
-def _parts(rows: Sequence[LabelRow], column: str, image: str) -> tuple[str, ...]:
-    for row, part in zip(rows, _texts(rows, column), strict=True):
+def _list_parts(rows: Sequence[LabelRow], column: str, image: str) -> tuple[str, ...]:
+    for row, part in zip(rows, _list_texts(rows, column), strict=True):
         if part.casefold() not in PARTS:
             raise InputError(f"{row.where}: {row.text(image)} is in split {part!r}; use train, validation or test")
-    return tuple(PARTS[part.casefold()] for part in _texts(rows, column))
+    return tuple(PARTS[part.casefold()] for part in _list_texts(rows, column))

@@ -1,4 +1,4 @@
-"""Images that a table lists and the disk lacks: what is there in their place, and what differs."""
+"""Find files similar to the images that a table lists but the disk lacks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class NearMisses:
     """Files that resemble the names in a table; each folder is read once.
 
     Args:
-        folder: that of the table, from which its image paths start.
+        folder: folder of the table; its image paths are relative to it.
     """
 
     def __init__(self, folder: Path):
@@ -25,22 +25,22 @@ class NearMisses:
         self._names: dict[Path, dict[str, list[str]]] = {}
 
     def find(self, name: str) -> list[Path]:
-        """The files whose paths differ from ``name`` in separators, letter case or Unicode form only."""
+        """Find the files whose paths differ from ``name`` only in separators, letter case or Unicode form."""
         parts = PurePosixPath(name.replace("\\", "/")).parts
         found = [self.folder]
         for part in parts:
             if part in ("/", ".."):
                 found = [Path("/")] if part == "/" else [folder / part for folder in found]
             else:
-                found = [folder / same for folder in found for same in self._same(folder, part)]
+                found = [folder / same for folder in found for same in self._find_same(folder, part)]
         return [path for path in found if os.path.isfile(path)]
 
     def explain(self, name: str) -> str:
-        """What is there in the place of an image that is not on disk, and what to do; "" where nothing is like it."""
+        """Explain which similar file exists for a missing image, and what to do; "" if there is none."""
         near = self.find(name)
         if near:
             there = os.fsencode(near[0]).decode(errors="backslashreplace")
-            return f"{there} is there, and {_difference(name, near[0])}"
+            return f"{there} is there, and {_explain_difference(name, near[0])}"
         file = self.folder / name
         if os.path.isdir(file):
             return f"{file} is a folder"
@@ -49,14 +49,14 @@ class NearMisses:
         stem = PurePosixPath(name.replace("\\", "/"))
         above = self.folder.absolute().parent
         for folder in (file.parent, self.folder, *list_subfolders(self.folder), above, *list_subfolders(above)):
-            if same := self._same(folder, stem.name):
+            if same := self._find_same(folder, stem.name):
                 return f"{folder / same[0]} is there; write paths from the folder of the table, {self.folder}"
         for suffix in SUFFIXES:
-            if same := self._same(file.parent, stem.stem + suffix):
+            if same := self._find_same(file.parent, stem.stem + suffix):
                 return f"{file.parent / same[0]} is there, of another suffix"
         return ""
 
-    def _same(self, folder: Path, name: str) -> list[str]:
+    def _find_same(self, folder: Path, name: str) -> list[str]:
         if folder not in self._names:
             names = self._names[folder] = defaultdict(list)
             try:
@@ -69,11 +69,11 @@ class NearMisses:
 
 
 def _decode(name: str) -> str:
-    """A file name as its author saw it, where it is not UTF-8 (Windows-1252 is by far the most common)."""
+    """Decode a file name; one that is not UTF-8 is most likely Windows-1252."""
     return name if name.isprintable() else os.fsencode(name).decode("cp1252", errors="replace")
 
 
-def _difference(name: str, path: Path) -> str:
+def _explain_difference(name: str, path: Path) -> str:
     posix = path.as_posix()
     if _decode(path.name) != path.name:
         return "its name on disk is not UTF-8; rename it"

@@ -1,1 +1,1 @@
-"""Inside a trained decoder: where its queries look, along which graph, which experts they meet, and how alike they are."""
+"""Explain a trained decoder: attention maps, adjacencies, expert routing and the similarity of its queries."""

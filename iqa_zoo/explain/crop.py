@@ -1,4 +1,4 @@
-"""The square of an image that an explanation shows."""
+"""The centre crop of an image that an explanation shows."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from iqa_zoo.data.images import read_image
 
 @dataclass(frozen=True)
 class CentreCrop:
-    """The square in the middle of an image, of the model's input size.
+    """The square centre crop of an image, at the model's input size.
 
     Attributes:
-        image_HWC: the whole image, enlarged where it was too small.
-        top, left, size: of the square in it, in pixels.
-        note: what was done to the image before; empty for nothing.
+        image_HWC: the whole image, enlarged if it was too small.
+        top, left, size: position and side of the crop, in pixels.
+        note: how the image was enlarged; empty if it was not.
     """
 
     image_HWC: NDArray[np.uint8]
@@ -36,20 +36,20 @@ class CentreCrop:
 
     @property
     def batch_BCHW(self) -> Tensor:
-        """The square as a batch of one, uint8."""
+        """The crop as a batch of one, uint8."""
         return torch.from_numpy(np.ascontiguousarray(self.pixels_HWC.transpose(2, 0, 1)))[None]
 
     def describe(self) -> str:
         height, width = self.image_HWC.shape[:2]
-        done = f", {self.note}" if self.note else ""
-        return f"the centre crop of {self.size}x{self.size} pixels at row {self.top}, column {self.left} of {height}x{width}{done}"
+        note = f", {self.note}" if self.note else ""
+        return f"the centre crop of {self.size}x{self.size} pixels at row {self.top}, column {self.left} of {height}x{width}{note}"
 
 
 def centre_crop(image_HWC: NDArray[np.uint8], size: int, path: Path) -> CentreCrop:
-    """Return the centre crop of an image, which is enlarged first (bicubic) if its short side is below ``size``.
+    """Return the centre crop of an image. An image whose short side is below ``size`` is enlarged first (bicubic).
 
     Raises:
-        InputError: it would have too many pixels; names ``path``.
+        InputError: the enlarged image has too many pixels. The message names ``path``.
 
     >>> centre_crop(np.zeros((40, 61, 3), np.uint8), 32, Path("a.png")).describe()
     'the centre crop of 32x32 pixels at row 4, column 14 of 40x61'
@@ -63,6 +63,6 @@ def read_crop(path: str | Path, size: int) -> CentreCrop:
     """Read an image and take its centre crop.
 
     Raises:
-        InputError: it cannot be read; names the file.
+        InputError: the file cannot be read.
     """
     return centre_crop(read_image(path), size, Path(path))

@@ -1,32 +1,35 @@
-"""What the figures of explanations share: maps of attention, matrices with their numbers."""
+"""Drawing shared by the figures of explanations: attention maps and matrices with numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
+from iqa_zoo.contracts import TokenGrid
+
 COLOURS = "cividis"
 DIVERGING = "PuOr"
-SHOWN = 8  # queries beside the mean
-NUMBERED = 12  # cells a side up to which each shows its number
+SHOWN = 8  # queries next to the mean
+NUMBERED = 12  # columns up to which each cell shows its number
 
 
-def grey(image_HWC: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """The luma of an image, 0 to 1.
+def compute_luma(image_HWC: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Compute the luma of an image, 0 to 1.
 
-    >>> grey(np.full((1, 1, 3), 255, np.uint8)).round(6).tolist()
+    >>> compute_luma(np.full((1, 1, 3), 255, np.uint8)).round(6).tolist()
     [[1.0]]
     """
     luma_HW: NDArray[np.float64] = image_HWC @ np.array([0.299, 0.587, 0.114]) / 255
     return luma_HW
 
 
-def bare(axes: Axes) -> None:
-    """No ticks and no frame: a picture."""
+def remove_frame(axes: Axes) -> None:
+    """Remove ticks and frame."""
     axes.set_xticks([])
     axes.set_yticks([])
     for side in axes.spines.values():
@@ -41,8 +44,8 @@ def draw_attention(
     under_HW: NDArray[np.float64] | None = None,
     title: str = "",
 ) -> AxesImage:
-    """Weights in percent on their grid, colours over ``span``, over a grey picture where one is given."""
-    bare(axes)
+    """Draw weights in percent on their grid, with colours over ``span``, on top of a grey image if one is given."""
+    remove_frame(axes)
     side = (1, 1) if under_HW is None else under_HW.shape
     extent = (0, side[1], side[0], 0)
     if under_HW is not None:
@@ -55,17 +58,39 @@ def draw_attention(
     return shown
 
 
-def from_zero(weights_NL: NDArray[np.float64]) -> tuple[float, float]:
-    """Colours from 0 to the most, in percent, or to twice an even share: even attention is the middle of the scale.
+def draw_attention_row(
+    part: Any,
+    row: Any,
+    weights_NL: NDArray[np.float64],
+    grid: TokenGrid,
+    name: str,
+    titles: Sequence[str] = (),
+    under_HW: NDArray[np.float64] | None = None,
+) -> None:
+    """Draw the mean of the queries and each query as one row of a figure, with a common colour scale."""
+    span = span_min_to_max(weights_NL) if under_HW is None else span_from_zero(weights_NL)
+    for axes, weights_L, title in zip(row, [weights_NL.mean(0), *weights_NL], titles or [""] * len(row), strict=False):
+        shown = draw_attention(axes, weights_L.reshape(grid.rows, grid.columns), span, under_HW=under_HW, title=title)
+    row[0].set_ylabel(name, fontsize=8)
+    part.colorbar(shown, ax=list(row), label="% of attention", shrink=0.9, pad=0.01).ax.tick_params(labelsize=7)
 
-    >>> from_zero(np.array([[0.25, 0.25, 0.25, 0.25]])), from_zero(np.array([[0.75, 0.25, 0.0, 0.0]]))
+
+def set_heading(part: Any, text: str, size: int = 10) -> None:
+    """Set the title of a figure or subfigure, aligned left."""
+    part.suptitle(text, x=0.01, ha="left", fontsize=size)
+
+
+def span_from_zero(weights_NL: NDArray[np.float64]) -> tuple[float, float]:
+    """Span from 0 to the maximum in percent, at least twice an even share, so that even attention is mid-scale.
+
+    >>> span_from_zero(np.array([[0.25, 0.25, 0.25, 0.25]])), span_from_zero(np.array([[0.75, 0.25, 0.0, 0.0]]))
     ((0.0, 50.0), (0.0, 75.0))
     """
     return 0.0, 100 * max(float(weights_NL.max()), 2 / weights_NL.shape[1])
 
 
-def least_to_most(weights_NL: NDArray[np.float64]) -> tuple[float, float]:
-    """Colours from the least to the most, in percent: shows where attention lies that is nearly even."""
+def span_min_to_max(weights_NL: NDArray[np.float64]) -> tuple[float, float]:
+    """Span from minimum to maximum in percent, which shows small differences."""
     return 100 * float(weights_NL.min()), 100 * float(weights_NL.max())
 
 
@@ -79,10 +104,9 @@ def draw_matrix(
     rows: Sequence[str] | None = None,
     columns: Sequence[str] | None = None,
     form: str = ".2f",
-    cmap: str = COLOURS,
 ) -> AxesImage:
-    """A matrix as coloured cells, each with its number where they are few."""
-    shown = axes.imshow(values, cmap=cmap, vmin=low, vmax=high, aspect="auto")
+    """Draw a matrix as coloured cells, with numbers if there are few columns."""
+    shown = axes.imshow(values, cmap=COLOURS, vmin=low, vmax=high, aspect="auto")
     if max(values.shape[1], 1) <= NUMBERED:
         for (i, j), value in np.ndenumerate(values):
             red, green, blue, _ = shown.to_rgba(np.array([value]))[0]
@@ -99,10 +123,10 @@ def draw_matrix(
     return shown
 
 
-def spread(count: int, most: int) -> list[int]:
-    """At most ``most`` positions of ``count``, evenly spread, the first and last among them.
+def pick_evenly(count: int, most: int) -> list[int]:
+    """Pick at most ``most`` of ``count`` positions, evenly spaced, including the first and last.
 
-    >>> spread(3, 4), spread(12, 4)
+    >>> pick_evenly(3, 4), pick_evenly(12, 4)
     ([0, 1, 2], [0, 4, 7, 11])
     """
     return sorted({round(i) for i in np.linspace(0, count - 1, min(count, most))}) if count else []

@@ -1,4 +1,4 @@
-"""What a model does with one image."""
+"""Explain the prediction of one image."""
 
 from __future__ import annotations
 
@@ -12,31 +12,41 @@ import torch
 from numpy.typing import NDArray
 
 from iqa_zoo.contracts import QualityOutput, TokenGrid
-from iqa_zoo.explain.attending import distance, effective_tokens, judge_attention
+from iqa_zoo.explain.attention import (
+    Attention,
+    assess_attention,
+    compute_attention_distance,
+    compute_effective_tokens,
+    explain_missing_map,
+)
 from iqa_zoo.explain.crop import CentreCrop
-from iqa_zoo.explain.finding import Finding
-from iqa_zoo.explain.likeness import judge_likeness, mean_between, mutual_cosine
-from iqa_zoo.explain.routes import Routes, collect_routes, named
+from iqa_zoo.explain.observation import Observation
+from iqa_zoo.explain.query_similarity import (
+    assess_query_similarity,
+    compute_query_similarity,
+    summarize_query_similarity,
+)
+from iqa_zoo.explain.routing import NO_EXPERTS, ExpertRouting, collect_routing, format_experts
 from iqa_zoo.inference.predict import score_image
 from iqa_zoo.inference.scorer import Scorer, in_eval_mode
 from iqa_zoo.quality_model import QualityModel
 
 
 @dataclass(frozen=True)
-class Look:
-    """What one image made a model do; scores are on the labels' scale.
+class ImageExplanation:
+    """The explanation of one image. Scores are on the scale of the labels.
 
     Attributes:
-        score: of the image, as :func:`iqa_zoo.inference.predict.score_image` defines it.
-        crops: from how many crops.
-        crop: the centre crop, which everything below is of.
-        crop_score: of the centre crop alone.
-        score_N: of each query.
-        attention: the weights_NL of each block that attends to the memory, mean over heads, by config path.
-        by_head: the weights_HNL of those that tell their heads apart.
-        grid: where the memory's tokens lie on the crop; None where that is not known.
-        routes: of each mixture of experts.
-        cosine_NN, before_NN: of the queries that enter the head, and as they enter the first block.
+        score: score of the image, from :func:`iqa_zoo.inference.predict.score_image`.
+        crops: number of crops behind ``score``.
+        crop: the centre crop; everything below describes it.
+        crop_score: score of the centre crop alone.
+        score_N: score of each query.
+        attention: weights_NL of each block that attends to the memory, mean over heads, by config path.
+        by_head: weights_HNL of the blocks that report their heads.
+        grid: positions of the memory tokens on the crop; None if unknown.
+        routing: routing of each mixture of experts.
+        cosine_NN, before_NN: similarity of the queries that enter the head, and that enter the first block.
     """
 
     score: float
@@ -47,14 +57,14 @@ class Look:
     attention: dict[str, NDArray[np.float64]]
     by_head: dict[str, NDArray[np.float64]]
     grid: TokenGrid | None
-    routes: list[Routes]
+    routing: list[ExpertRouting]
     cosine_NN: NDArray[np.float64]
     before_NN: NDArray[np.float64]
 
 
 @torch.no_grad()
-def details_of(scorer: Scorer, crop: CentreCrop) -> tuple[QualityOutput, torch.Tensor]:
-    """The details of the forward pass of one crop, in eval mode, and the queries_BND that entered the first block."""
+def run_details(scorer: Scorer, crop: CentreCrop) -> tuple[QualityOutput, torch.Tensor]:
+    """Run one crop in eval mode; return the model's details and the queries_BND that enter the first block."""
     entered: list[torch.Tensor] = []
     hook = scorer.model.queries.register_forward_hook(lambda _part, _features, made: entered.append(made))
     try:
@@ -65,13 +75,13 @@ def details_of(scorer: Scorer, crop: CentreCrop) -> tuple[QualityOutput, torch.T
     return output, entered[0]
 
 
-def look_at(scorer: Scorer, crop: CentreCrop, crops: int) -> Look:
-    """Return the score of an image from ``crops`` crops, and what a model does with its centre crop.
+def explain_image(scorer: Scorer, crop: CentreCrop, crops: int) -> ImageExplanation:
+    """Score an image from ``crops`` crops, and explain its centre crop.
 
-    The score of the centre crop is that of ``scorer.score`` of this crop alone, to the last bit.
+    ``crop_score`` equals ``scorer.score`` of this crop to the bit.
     """
-    output, entered_BND = details_of(scorer, crop)
-    return Look(
+    output, entered_BND = run_details(scorer, crop)
+    return ImageExplanation(
         score=score_image(scorer, crop.image_HWC, crops),
         crops=crops,
         crop=crop,
@@ -79,15 +89,15 @@ def look_at(scorer: Scorer, crop: CentreCrop, crops: int) -> Look:
         score_N=_array(scorer.rescale(output.score_BN[0])),
         attention={path: _array(weights[0]) for path, weights in output.attention.items()},
         by_head={path: _array(weights[0]) for path, weights in output.attention_by_head.items()},
-        grid=grid_of(scorer.model, output, crop.size),
-        routes=collect_routes(scorer.model, [output]),
-        cosine_NN=mutual_cosine(output.queries_BND),
-        before_NN=mutual_cosine(entered_BND),
+        grid=find_token_grid(scorer.model, output, crop.size),
+        routing=collect_routing(scorer.model, [output]),
+        cosine_NN=compute_query_similarity(output.queries_BND),
+        before_NN=compute_query_similarity(entered_BND),
     )
 
 
-def grid_of(model: QualityModel, output: QualityOutput, size: int) -> TokenGrid | None:
-    """Where the memory's tokens lie on a square image; None without attention or where the memory does not say."""
+def find_token_grid(model: QualityModel, output: QualityOutput, size: int) -> TokenGrid | None:
+    """Find the positions of the memory tokens on a square image; None if they are unknown or nothing attends."""
     lengths = {weights.shape[-1] for weights in output.attention.values()}
     token_grid: Any = getattr(model.memory, "token_grid", None)
     if len(lengths) != 1 or token_grid is None:
@@ -96,82 +106,71 @@ def grid_of(model: QualityModel, output: QualityOutput, size: int) -> TokenGrid 
     return grid
 
 
-def attention_at(model: QualityModel, scorer: Scorer, crop: CentreCrop) -> dict[str, NDArray[np.float64]]:
-    """The attention of another model in the place of the scorer's: the same at another moment of its training."""
+def compute_attention(model: QualityModel, scorer: Scorer, crop: CentreCrop) -> dict[str, NDArray[np.float64]]:
+    """Compute the attention of another model, such as a training snapshot, with the scorer's label scale."""
     other = Scorer(model, scale=scorer.scale)
-    return {path: _array(weights[0]) for path, weights in details_of(other, crop)[0].attention.items()}
+    return {path: _array(weights[0]) for path, weights in run_details(other, crop)[0].attention.items()}
 
 
-def judge_look(look: Look) -> list[Finding]:
-    """Findings about one image; what a router does is judged on a dataset, as one image may well need the same experts."""
-    found = [judge_likeness(look.cosine_NN, look.before_NN)]
-    found += judge_attention(look.attention)
-    if not look.attention:
-        found.append(Finding("no attention", "No block of this model says what it attends to: no map of attention"))
-    elif look.grid is None:
-        found.append(
-            Finding("no grid", "The memory does not say where its tokens lie in the image: no map of attention")
-        )
-    for routes in look.routes:
-        alike, share = routes.commonest_set()
-        queries = routes.choice_INK.shape[1]
-        words = f"{round(share * queries)} of {queries} queries meet {named(alike)}"
-        found.append(Finding("routes", f"{routes.path}: {words}"))
-    if not look.routes:
-        found.append(Finding("no experts", "This model has no mixture of experts: no routing"))
-    return found
+def assess_image(explanation: ImageExplanation) -> list[Observation]:
+    """Collect observations about one image. Routing is only assessed on datasets: one image may need few experts."""
+    observations = [assess_query_similarity(explanation.cosine_NN, explanation.before_NN)]
+    observations += assess_attention(explanation.attention)
+    observations += explain_missing_map(explanation.attention, explanation.grid)
+    for routing in explanation.routing:
+        common, share = routing.find_most_common_set()
+        queries = routing.choice_INK.shape[1]
+        text = f"{round(share * queries)} of {queries} queries are sent to {format_experts(common)}"
+        observations.append(Observation("routes", f"{routing.path}: {text}"))
+    if not explanation.routing:
+        observations.append(NO_EXPERTS)
+    return observations
 
 
-def numbers_of(
-    path: Path, look: Look, moments: Mapping[str, Mapping[str, NDArray[np.float64]]], findings: list[Finding]
+def summarize_image(
+    path: Path,
+    explanation: ImageExplanation,
+    snapshots: Mapping[str, Attention],
+    observations: list[Observation],
 ) -> dict[str, Any]:
-    """Everything that the figure of an image shows, as plain data; queries and experts are in order, from the first."""
-    crop = look.crop
+    """Summarize the figure of an image as JSON-ready data, with queries and experts in order."""
+    crop = explanation.crop
     return {
         "image": str(path),
-        "score": look.score,
-        "crops": look.crops,
-        "crop": {
-            "top": crop.top,
-            "left": crop.left,
-            "size": crop.size,
-            "note": crop.note,
-            "score": look.crop_score,
-        },
-        "score_by_query": look.score_N.tolist(),
-        "queries": {
-            "cosine": look.cosine_NN.tolist(),
-            "mean_cosine": mean_between(look.cosine_NN),
-            "mean_cosine_before_the_first_block": mean_between(look.before_NN),
-        },
-        "grid": None if look.grid is None else vars(look.grid),
+        "score": explanation.score,
+        "crops": explanation.crops,
+        "crop": {name: getattr(crop, name) for name in ("top", "left", "size", "note")}
+        | {"score": explanation.crop_score},
+        "score_by_query": explanation.score_N.tolist(),
+        "queries": summarize_query_similarity(explanation.cosine_NN, explanation.before_NN),
+        "grid": None if explanation.grid is None else vars(explanation.grid),
         "attention": {
             block: {
                 "weights": weights_NL.tolist(),
-                "effective_tokens": effective_tokens(weights_NL).tolist(),
-                "by_head": look.by_head[block].tolist() if block in look.by_head else None,
+                "effective_tokens": compute_effective_tokens(weights_NL).tolist(),
+                "by_head": explanation.by_head[block].tolist() if block in explanation.by_head else None,
             }
-            for block, weights_NL in look.attention.items()
+            for block, weights_NL in explanation.attention.items()
         },
         "attention_in_training": {
             name: {
                 block: {
                     "weights": weights_NL.tolist(),
-                    "distance": distance(weights_NL, look.attention[block]).tolist(),
+                    "distance": compute_attention_distance(weights_NL, explanation.attention[block]).tolist(),
                 }
                 for block, weights_NL in blocks.items()
             }
-            for name, blocks in moments.items()
+            for name, blocks in snapshots.items()
         },
         "routing": [
             {
-                "path": routes.path,
-                "experts_by_query": (routes.choice_INK[0] + 1).tolist(),
-                "weights": routes.weight_INE[0].tolist(),
+                "path": routing.path,
+                "experts_by_query": (routing.choice_INK[0] + 1).tolist(),
+                "weights": routing.weight_INE[0].tolist(),
             }
-            for routes in look.routes
+            for routing in explanation.routing
         ],
-        "findings": [vars(finding) for finding in findings],
+        "findings": [observation.to_dict() for observation in observations],
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from iqa_zoo.contracts import HeadOutput, Scale, Share, Size
-from iqa_zoo.heads.post_posed import Activation, PostPosed, Residual, perceptron
+from iqa_zoo.layers.post_posed import Activation, PostPosed, Residual, perceptron
 from iqa_zoo.registry import register_head
 from iqa_zoo.values import checked
 

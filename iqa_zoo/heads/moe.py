@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from iqa_zoo.contracts import Count, HeadOutput, Scale, Share, Size
-from iqa_zoo.heads.post_posed import Activation, PostPosed, Residual
-from iqa_zoo.mixture import Mixture
+from iqa_zoo.layers.experts import Mixture
+from iqa_zoo.layers.post_posed import Activation, PostPosed, Residual
 from iqa_zoo.registry import register_head
 from iqa_zoo.values import checked
 

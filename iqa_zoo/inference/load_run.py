@@ -1,21 +1,21 @@
-"""The model of a training, ready to score."""
+"""Load the model of a training, ready to score."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from iqa_zoo.build import build_model
-from iqa_zoo.engine.run_folder import RunFolder
 from iqa_zoo.errors import CheckpointError
 from iqa_zoo.inference.run import TrainedRun, read_run
 from iqa_zoo.inference.scorer import Scorer
-from iqa_zoo.training.devices import torch_device
+from iqa_zoo.training.devices import select_device
 from iqa_zoo.training.label_scale import LabelScale
+from iqa_zoo.training.run_folder import RunFolder
 from iqa_zoo.weights import load_weights, read_state_dict
 
 
 def load_run(folder: str | Path, device: str | None = None) -> tuple[Scorer, TrainedRun]:
-    """Return the model of a finished or a running training at its selected epoch, in eval mode, and what the run says.
+    """Return the model of a finished or running training at its selected epoch, in eval mode, and the run's description.
 
     Args:
         folder: of the training.
@@ -34,4 +34,4 @@ def load_run(folder: str | Path, device: str | None = None) -> tuple[Scorer, Tra
     model = build_model(run.model)
     load_weights(model, read_state_dict(weights))
     scorer = Scorer(model, scale=LabelScale(run.center, run.spread))
-    return scorer.place(torch_device(device)).eval(), run
+    return scorer.place(select_device(device)).eval(), run

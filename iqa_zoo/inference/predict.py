@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, distributed
 
-from iqa_zoo.data.crops import grid_crops
+from iqa_zoo.data.crops import cut_grid_crops
 from iqa_zoo.data.enlarge import enlarge
 from iqa_zoo.data.images import read_image
 from iqa_zoo.data.loader import DecodedImages
@@ -20,6 +20,8 @@ from iqa_zoo.data.prefetch import prefetch
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
 from iqa_zoo.inference.scorer import Scorer, in_eval_mode
+from iqa_zoo.progress import Progress
+from iqa_zoo.training.processes import get_rank, get_world
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class ScoredImage:
 def score_image(scorer: Scorer, image_HWC: NDArray[np.uint8], crops: int) -> float:
     """Return the score of one image on the labels' scale: this is the one definition of a score.
 
-    It is the mean over ``crops`` crops at the positions of :func:`iqa_zoo.data.crops.grid_boxes`, none of them mirrored. One
+    It is the mean over ``crops`` crops at the positions of :func:`iqa_zoo.data.crops.compute_grid_boxes`, none of them mirrored. One
     forward pass in eval mode computes them, and holds no other crops.
 
     Args:
@@ -63,7 +65,7 @@ def predict(
     *,
     crops: int,
     images: DecodedImages | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> NDArray[np.float64]:
     """Return one score per image, each that of :func:`score_image`. Several processes share the images and all get all scores.
 
@@ -79,7 +81,7 @@ def predict(
         InputError: an image that cannot be read, or whose score is not finite; names the file.
     """
     indices = np.asarray(indices, dtype=np.int64)
-    rank, world = (distributed.get_rank(), distributed.get_world_size()) if distributed.is_initialized() else (0, 1)
+    rank, world = get_rank(), get_world()
     size = scorer.model.spec.image_size
     decoded = images or DecodedImages(data, memory_bytes=0, smallest=size)
 
@@ -157,7 +159,7 @@ def _load(path: Path, size: int, crops: int) -> _Loaded:
 
 def _cut(image_HWC: NDArray[np.uint8], size: int, crops: int) -> Tensor:
     """The crops of a score, uint8 crops_BCHW."""
-    return torch.from_numpy(grid_crops(image_HWC, size, crops)).permute(0, 3, 1, 2).contiguous()
+    return torch.from_numpy(cut_grid_crops(image_HWC, size, crops)).permute(0, 3, 1, 2).contiguous()
 
 
 def _mean_score(scorer: Scorer, crops_BCHW: Tensor) -> float:

@@ -1,15 +1,15 @@
-"""What the ``run.json`` of a training says that scoring needs to know."""
+"""Read from ``run.json`` of a training what scoring needs."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from iqa_zoo.engine.run_folder import FORMAT, RunFolder
 from iqa_zoo.errors import CheckpointError, UnknownName, not_one_of
+from iqa_zoo.training.run_folder import FORMAT, RunFolder
 
 Number = (int, float)
 
@@ -55,13 +55,26 @@ class TrainedRun:
     center: float
     spread: float
 
+    def describe_scores(self, crops: int) -> str:
+        """Say what the scores mean, each the mean of some crops."""
+        low, high = self.data.score_range
+        better = "higher" if self.data.higher_is_better else "lower"
+        return (
+            f"Scores predict the labels of {self.data.name} ({self.data.label}), {low:g} to {high:g}, {better} is better; "
+            f"the model was trained on split {self.split} of it. A score is the mean of {crops} crops of the image."
+        )
+
+    def describe_meaning(self, crops: int) -> dict[str, Any]:
+        """Return what a reader of a score file needs to know, as JSON takes it."""
+        return {**asdict(self.data), "model_hash": self.model_hash, "run": str(self.folder), "crops": crops}
+
 
 def read_run(folder: str | Path) -> TrainedRun:
-    """Read what a folder of ``iqa-zoo train`` says of its training. Imports no torch.
+    """Read the description of a training from its folder. Imports no torch.
 
     Raises:
         UnknownName: there is no such folder; names the closest one.
-        CheckpointError: a file, or a folder of something else, or a ``run.json`` that lacks a value; says what to give.
+        CheckpointError: not a folder of ``iqa-zoo train``, or ``run.json`` lacks a value; names what to give.
     """
     folder = Path(folder)
     if not folder.exists():

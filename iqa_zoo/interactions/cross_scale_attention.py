@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from iqa_zoo.contracts import Count, Share
 from iqa_zoo.errors import InputError, PartError
-from iqa_zoo.interactions.attention import ResidualAttention, attention_weights
+from iqa_zoo.layers.attention import ResidualAttention, attention_weights
 from iqa_zoo.registry import register_interaction
 from iqa_zoo.values import checked
 

@@ -6,8 +6,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from iqa_zoo.activations import activation_layer
 from iqa_zoo.contracts import Share, Size
+from iqa_zoo.layers.activations import activation_layer
 from iqa_zoo.registry import register_interaction
 from iqa_zoo.values import checked
 

@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from iqa_zoo.contracts import Count, Routing, Share, Size
-from iqa_zoo.mixture import Mixture
+from iqa_zoo.layers.experts import Mixture
 from iqa_zoo.registry import register_interaction
 from iqa_zoo.values import checked
 

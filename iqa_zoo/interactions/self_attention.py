@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from iqa_zoo.contracts import Count, Share
-from iqa_zoo.interactions.attention import ResidualAttention
+from iqa_zoo.layers.attention import ResidualAttention
 from iqa_zoo.registry import register_interaction
 from iqa_zoo.values import checked
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from iqa_zoo.contracts import QualityOutput
-from iqa_zoo.losses._processes import over_processes
+from iqa_zoo.layers.gathering import over_processes
 from iqa_zoo.registry import register_loss
 
 

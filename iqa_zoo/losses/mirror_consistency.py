@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from iqa_zoo.contracts import FeatureSpec, QualityOutput
+from iqa_zoo.layers.stages import stage_channels
 from iqa_zoo.registry import register_loss
-from iqa_zoo.stages import stage_channels
 
 
 @register_loss("mirror_consistency")

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from iqa_zoo.contracts import QualityOutput
 from iqa_zoo.errors import InputError
-from iqa_zoo.losses._processes import over_processes
+from iqa_zoo.layers.gathering import over_processes
 from iqa_zoo.registry import register_loss
 
 

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from iqa_zoo.contracts import Count, Features, FeatureSpec, Grid, Share, Size, TokenGrid
 from iqa_zoo.errors import PartError
-from iqa_zoo.gated_pool import GatedPool, grid_sides
 from iqa_zoo.interactions.feed_forward import FeedForward
 from iqa_zoo.interactions.self_attention import SelfAttention
+from iqa_zoo.layers.gated_pool import GatedPool, grid_sides
+from iqa_zoo.layers.stages import stage_channels
 from iqa_zoo.registry import register_memory
-from iqa_zoo.stages import stage_channels
 from iqa_zoo.values import checked
 
 

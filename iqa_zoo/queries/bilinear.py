@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 from iqa_zoo.contracts import Features, FeatureSpec
 from iqa_zoo.errors import PartError
+from iqa_zoo.layers.stages import stage_channels
 from iqa_zoo.registry import register_query
-from iqa_zoo.stages import stage_channels
 
 EPSILON = 1e-8  # keeps the gradient of the root finite, and is part of the released numbers
 

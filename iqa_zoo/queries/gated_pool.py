@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from iqa_zoo.contracts import Features, FeatureSpec, Grid, Size
-from iqa_zoo.gated_pool import GatedPool, grid_sides
+from iqa_zoo.layers.gated_pool import GatedPool, grid_sides
+from iqa_zoo.layers.stages import stage_channels
 from iqa_zoo.registry import register_query
-from iqa_zoo.stages import stage_channels
 from iqa_zoo.values import checked
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from iqa_zoo.contracts import Features, FeatureSpec
+from iqa_zoo.layers.stages import stage_channels
 from iqa_zoo.registry import register_query
-from iqa_zoo.stages import stage_channels
 
 
 @register_query("global_vector")

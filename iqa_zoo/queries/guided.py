@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from iqa_zoo.contracts import Count, Features, FeatureSpec
+from iqa_zoo.layers.stages import stage_channels
 from iqa_zoo.registry import register_query
-from iqa_zoo.stages import stage_channels
 from iqa_zoo.values import checked
 
 

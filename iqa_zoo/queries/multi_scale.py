@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from iqa_zoo.contracts import Features, FeatureSpec, Grid, Share
 from iqa_zoo.errors import PartError
+from iqa_zoo.layers.stages import stage_channels
 from iqa_zoo.registry import register_query
-from iqa_zoo.stages import stage_channels
 from iqa_zoo.values import checked
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from iqa_zoo.engine.selection import RULES
 from iqa_zoo.reports.shared import HUMAN_LABELS, failed_notes, undefined_notes
+from iqa_zoo.training.selection import RULES
 
 Results = dict[str, Any]
 

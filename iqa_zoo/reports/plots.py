@@ -1,4 +1,4 @@
-"""Plots of studies: colours that colour-blind readers can tell apart, axes with units, how many images and splits."""
+"""Plots of studies, with colours for colour-blind readers and axes with units."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ STYLE: Any = {
 }
 
 
-def forest(groups: Mapping[str, Mapping[str, Estimate]], *, title: str, label: str) -> Figure:
-    """Intervals in rows, a colour and marker for each group, against a line at zero.
+def plot_forest(groups: Mapping[str, Mapping[str, Estimate]], *, title: str, label: str) -> Figure:
+    """Plot intervals in rows against a line at zero, with a colour and marker for each group.
 
     Args:
-        groups: by group and row; a row may be missing in a group.
-        title: what and on what, with the number of images and splits.
-        label: of the axis, with its unit.
+        groups: intervals by group and row; rows may be missing.
+        title: subject and dataset, with the number of images and splits.
+        label: axis label with unit.
     """
     rows = list(dict.fromkeys(row for group in groups.values() for row in group))
     with rc_context(STYLE):
@@ -42,22 +42,25 @@ def forest(groups: Mapping[str, Mapping[str, Estimate]], *, title: str, label: s
         for k, (name, group) in enumerate(groups.items()):
             shift = (k - (len(groups) - 1) / 2) * 0.26 if len(rows) < sum(map(len, groups.values())) else 0
             y = [rows.index(row) + shift for row in group]
-            _intervals(axes, list(group.values()), y, k, name)
+            _draw_intervals(axes, y, list(group.values()), k, name, along="x", linewidth=1.2)
         axes.set_yticks(range(len(rows)), rows)
         axes.set_ylim(len(rows) - 0.4, -0.6)
         _finish(axes, title, label, "", len(groups) > 1)
     return figure
 
 
-def _intervals(axes: Axes, values: Sequence[Estimate], y: Sequence[float], k: int, name: str) -> None:
-    x = np.array([v.mean for v in values])
-    spread = np.abs(np.array([[v.low, v.high] for v in values]).T - x)
-    axes.errorbar(
-        x, y, xerr=spread, fmt=MARKERS[k % 7], color=COLOURS[k % 7], label=name, capsize=2, markersize=5, linewidth=1.2
-    )
+def _draw_intervals(
+    axes: Axes, x: Sequence[float], values: Sequence[Estimate], k: int, name: str, *, along: str = "y", **style: Any
+) -> None:
+    """Draw the intervals of series ``k`` at x along the y axis, or swapped."""
+    middle = np.array([v.mean for v in values])
+    error = np.abs(np.array([[v.low, v.high] for v in values]).T - middle)
+    at: dict[str, Any] = {"x": x, "y": middle} if along == "y" else {"x": middle, "y": x}
+    style = {"fmt": MARKERS[k % 7], "color": COLOURS[k % 7], "label": name, "capsize": 2, "markersize": 5, **style}
+    axes.errorbar(**at, **{f"{along}err": error}, **style)
 
 
-def curves(
+def plot_curves(
     series: Mapping[str, Sequence[tuple[float, Estimate]]],
     *,
     title: str,
@@ -66,9 +69,9 @@ def curves(
     log: bool = False,
     apart: float = 0.0,
 ) -> Figure:
-    """Lines with error bars, one a series: (x, value with interval).
+    """Plot one line with error bars per series of (x, interval).
 
-    ``apart`` moves each series from the next by so much of the axis, where their bars would cover one another.
+    ``apart`` shifts each series by a share of the axis, so that bars do not overlap.
     """
     with rc_context(STYLE):
         figure = Figure(figsize=(6, 4), layout="constrained")
@@ -78,17 +81,13 @@ def curves(
     return figure
 
 
-def panels(
+def plot_panels(
     many: Mapping[str, Mapping[str, Sequence[tuple[float, Estimate]]]], *, title: str, y_label: str, log: bool = False
 ) -> Figure:
-    """Several plots of :func:`curves` beside one another with one y axis, named by their x label."""
+    """Plot several panels of :func:`plot_curves` with a shared y axis, named by their x label."""
     columns = min(3, len(many))
-    rows = -(-len(many) // columns)
     with rc_context(STYLE):
-        figure = Figure(figsize=(3.2 * columns, 0.5 + 2.6 * rows), layout="constrained")
-        grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
-        for axes in grid.flat[len(many) :]:
-            axes.set_visible(False)
+        figure, grid = _make_grid(len(many), columns, (3.2 * columns, 0.5), 2.6, sharey=True)
         for i, (axes, (x_label, series)) in enumerate(zip(grid.flat, many.items(), strict=False)):
             draw_curves(axes, series, log=log)
             _finish(axes, "", x_label, y_label if i % columns == 0 else "", i == 0 and len(series) > 1)
@@ -103,19 +102,7 @@ def draw_curves(
     step = apart * (values[-1] - values[0]) if values else 0.0
     for k, (name, points) in enumerate(series.items()):
         x = [point[0] + (k - (len(series) - 1) / 2) * step for point in points]
-        y = np.array([point[1].mean for point in points])
-        spread = np.abs(np.array([[point[1].low, point[1].high] for point in points]).T - y)
-        axes.errorbar(
-            x,
-            y,
-            yerr=spread,
-            fmt=f"{MARKERS[k % 7]}-",
-            color=COLOURS[k % 7],
-            label=name,
-            capsize=2,
-            markersize=5,
-            linewidth=1.2,
-        )
+        _draw_intervals(axes, x, [value for _, value in points], k, name, fmt=f"{MARKERS[k % 7]}-", linewidth=1.2)
     if log:
         axes.set_xscale("log", base=2)
     if len(values) <= 8:
@@ -123,10 +110,10 @@ def draw_curves(
         axes.minorticks_off()
 
 
-def matrix(
+def plot_matrix(
     values: Sequence[Sequence[float | None]], rows: Sequence[str], columns: Sequence[str], *, title: str, label: str
 ) -> Figure:
-    """Numbers as coloured cells with the number in each; None is a grey cell."""
+    """Plot numbers as coloured cells with text; None is a grey cell."""
     array = np.array([[np.nan if value is None else value for value in row] for row in values], dtype=float)
     with rc_context(STYLE):
         width, height = 2.8 + 0.75 * len(columns), 1.6 + 0.32 * len(rows)
@@ -150,36 +137,37 @@ def matrix(
     return figure
 
 
-def scatters(
+def plot_layouts(
     many: Mapping[str, Sequence[Sequence[float]]],
     colours: Sequence[str] | Sequence[float],
     *,
     title: str,
     label: str,
 ) -> Figure:
-    """Layouts in two dimensions beside one another: a colour and marker for each class, or a colour scale of numbers.
+    """Plot two-dimensional layouts side by side, coloured by class or by number.
 
     Args:
-        many: by title, a pair of coordinates for each point. The axes have no unit and are not drawn.
-        colours: the class of each point, or a number, the same for every panel.
-        title: what and on what, with the number of images.
-        label: of the numbers, with their unit.
+        many: coordinates of each point, by panel title. Axes are not drawn.
+        colours: class or number of each point, the same for every panel.
+        title: subject and dataset, with the number of images.
+        label: label of the numbers with unit.
     """
     columns = min(2, len(many))
-    rows = -(-len(many) // columns)
     kinds = sorted({colour for colour in colours if isinstance(colour, str)})
     with rc_context(STYLE):
-        figure = Figure(figsize=(4.2 * columns + 1, 0.6 + 3.6 * rows), layout="constrained")
-        grid = figure.subplots(rows, columns, squeeze=False)
-        for axes in grid.flat[len(many) :]:
-            axes.set_visible(False)
+        figure, grid = _make_grid(len(many), columns, (4.2 * columns + 1, 0.6), 3.6)
         for axes, (name, layout) in zip(grid.flat, many.items(), strict=False):
             place = np.array(layout)
             if kinds:
                 for k, kind in enumerate(kinds):
-                    mine = place[[colour == kind for colour in colours]]
+                    members = place[[colour == kind for colour in colours]]
                     axes.scatter(
-                        *mine.T, s=9, color=COLOURS[k % 7], marker=MARKERS[(k + k // 7) % 7], linewidths=0, label=kind
+                        *members.T,
+                        s=9,
+                        color=COLOURS[k % 7],
+                        marker=MARKERS[(k + k // 7) % 7],
+                        linewidths=0,
+                        label=kind,
                     )
             else:
                 shown = axes.scatter(*place.T, s=9, c=colours, cmap="cividis", linewidths=0)
@@ -197,7 +185,7 @@ def scatters(
     return figure
 
 
-def pareto(
+def plot_pareto(
     points: Mapping[str, Mapping[str, tuple[float, Estimate]]],
     *,
     title: str,
@@ -205,11 +193,10 @@ def pareto(
     y_label: str,
     apart: float = 0.0,
 ) -> Figure:
-    """Named points by series: (cost, value with interval), cost on a log axis, and the front of what nothing beats.
+    """Plot named points by series, (cost, interval) with cost on a log axis, and their Pareto front.
 
-    A point is on the front where no other has at least its value at no more than its cost. A name that several series
-    have is written once, above the highest of its points; ``apart`` moves each series from the next by so much of the
-    axis, where their bars would cover one another.
+    A name shared by several series is written once, above its highest point. ``apart`` shifts each series by a share of the
+    axis, so that bars do not overlap.
     """
     costs = [cost for series in points.values() for cost, _ in series.values()]
     factor = (max(costs) / min(costs)) ** apart
@@ -224,11 +211,8 @@ def pareto(
         axes.set_xscale("log")
         axes.margins(x=0.12, y=0.08)
         for k, (name, series) in enumerate(drawn.items()):
-            y = np.array([value.mean for _, value in series.values()])
-            spread = np.abs(np.array([[value.low, value.high] for _, value in series.values()]).T - y)
-            x = [cost for cost, _ in series.values()]
-            axes.errorbar(
-                x, y, yerr=spread, fmt=MARKERS[k % 7], color=COLOURS[k % 7], label=name, capsize=2, markersize=5
+            _draw_intervals(
+                axes, [cost for cost, _ in series.values()], [value for _, value in series.values()], k, name
             )
         for text in dict.fromkeys(text for series in points.values() for text in series):
             places = [series[text] for series in points.values() if text in series]
@@ -238,16 +222,16 @@ def pareto(
                 text, (x_mean, top), textcoords="offset points", xytext=(0, 4), ha="center", va="bottom", fontsize=8
             )
         shown = [(cost, value.mean) for series in drawn.values() for cost, value in series.values()]
-        front = [shown[i] for i in pareto_front(costs, [value for _, value in shown])]
+        front = [shown[i] for i in find_pareto_front(costs, [value for _, value in shown])]
         axes.plot(*zip(*front, strict=True), color="0.5", linestyle="--", linewidth=1, zorder=0, label="Pareto front")
         _finish(axes, title, x_label, y_label, True)
     return figure
 
 
-def pareto_front(costs: Sequence[float], values: Sequence[float]) -> list[int]:
-    """Positions of the points that no other beats (at least as good, at no more cost, better in one), by cost.
+def find_pareto_front(costs: Sequence[float], values: Sequence[float]) -> list[int]:
+    """Find the positions of the points that are not dominated, by cost.
 
-    >>> pareto_front([1, 2, 3, 2], [0.5, 0.7, 0.6, 0.6])
+    >>> find_pareto_front([1, 2, 3, 2], [0.5, 0.7, 0.6, 0.6])
     [0, 1]
     """
     front: list[int] = []
@@ -258,7 +242,7 @@ def pareto_front(costs: Sequence[float], values: Sequence[float]) -> list[int]:
 
 
 def write_figure(figure: Figure, path: Path) -> None:
-    """Write a figure in the format that the file's ending names; an SVG has no date in it.
+    """Write a figure in the format given by the file suffix; SVG files contain no date.
 
     Raises:
         InputError: the file cannot be written.
@@ -267,6 +251,18 @@ def write_figure(figure: Figure, path: Path) -> None:
     with rc_context(STYLE):
         figure.savefig(drawn, format=kind, metadata={"Date": None} if kind == "svg" else None)
     write_bytes(path, drawn.getvalue())
+
+
+def _make_grid(
+    count: int, columns: int, size: tuple[float, float], row_height: float, sharey: bool = False
+) -> tuple[Figure, Any]:
+    """Make a figure with ``count`` panels in rows; ``size`` is its size without the rows."""
+    rows = -(-count // columns)
+    figure = Figure(figsize=(size[0], size[1] + row_height * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, sharey=sharey, squeeze=False)
+    for axes in grid.flat[count:]:
+        axes.set_visible(False)
+    return figure, grid
 
 
 def _finish(axes: Axes, title: str, x_label: str, y_label: str, legend: bool) -> None:

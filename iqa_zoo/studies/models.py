@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from iqa_zoo.config import Config, load_config, resolve_config
-from iqa_zoo.engine.frozen import on_frozen_features
 from iqa_zoo.errors import InputError
 from iqa_zoo.progress import Reporter
 from iqa_zoo.studies.spec import BASELINE, StudySpec
+from iqa_zoo.training.frozen.decoder import drop_mirrored_losses
 
 
 def label_models(models: Sequence[str | Path] | Mapping[str, Any]) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def fit_to_frozen_features(
     Raises:
         InputError: a config has no other loss.
     """
-    fitted = {name: on_frozen_features(cfg) for name, cfg in configs.items()}
+    fitted = {name: drop_mirrored_losses(cfg) for name, cfg in configs.items()}
     left_out = {name: losses for name, (_, losses) in fitted.items() if losses}
     for name, losses in left_out.items():
         progress.log(f"{name} is trained without {', '.join(losses)}: frozen features hold no mirrored image")

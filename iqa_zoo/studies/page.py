@@ -11,8 +11,8 @@ from iqa_zoo.errors import InputError
 from iqa_zoo.jsonio import reading_values
 from iqa_zoo.reports.html.find import check_names, find_images
 from iqa_zoo.reports.html.page import Page
-from iqa_zoo.reports.html.predictions import datasets_of
-from iqa_zoo.reports.html.study import study_page
+from iqa_zoo.reports.html.predictions import list_datasets
+from iqa_zoo.reports.html.study import assemble_study_page
 from iqa_zoo.studies.results import RESULTS, StudyResult, load_result
 
 
@@ -27,9 +27,11 @@ def make_study_page(result: StudyResult, sources: Sequence[DataSource], folder: 
     with reading_values(result.values, folder):
         pictures = {
             data["name"]: check_names(find_images(data["name"], sources), data.get("mos", {}), data["name"])
-            for data in datasets_of(result.values)
+            for data in list_datasets(result.values)
         }
-        return study_page(result.values, result.tables(), result.sentences(), result.figures(), pictures, folder)
+        return assemble_study_page(
+            result.values, result.tables(), result.sentences(), result.figures(), pictures, folder
+        )
 
 
 def make_run_page(folder: Path, sources: Sequence[DataSource]) -> Page:

@@ -17,15 +17,15 @@ from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split, load_splits, make_splits
 from iqa_zoo.errors import IqaZooError
 from iqa_zoo.identity import describe_origin, identify_images, identify_labels
-from iqa_zoo.progress import Reporter, Tick
+from iqa_zoo.progress import Progress, Reporter
 from iqa_zoo.studies.spec import DataSpec, StudySpec
 from iqa_zoo.studies.weights import describe_weights
-from iqa_zoo.training.devices import torch_device
+from iqa_zoo.training.devices import select_device
 from iqa_zoo.training.recipe import FrozenRecipe
 
 BASELINE_RATE = 10  # times the learning rate: one linear layer is far from its optimum after the same steps otherwise
 SMALLEST_TEST_PART = 5
-TRAINING_MODULE = "iqa_zoo.engine.trainings"  # its code, with that of the parts, trains on frozen features
+TRAINING_MODULE = "iqa_zoo.training.frozen.trainings"  # its code, with that of the parts, trains on frozen features
 
 _LOOK_ALIKES: WeakKeyDictionary[RatedImages, LookAlikes] = WeakKeyDictionary()
 
@@ -42,7 +42,7 @@ def load_data(spec: DataSpec, progress: Reporter, source: DataSource | None = No
     return data
 
 
-def find_look_alikes(data: RatedImages, progress: Tick | None = None) -> LookAlikes:
+def find_look_alikes(data: RatedImages, progress: Progress | None = None) -> LookAlikes:
     """Return the images of a dataset that look the same; they are searched once per dataset."""
     if data not in _LOOK_ALIKES:
         _LOOK_ALIKES[data] = group_look_alikes(data, progress)
@@ -84,7 +84,7 @@ def make_frozen_recipe(spec: StudySpec) -> FrozenRecipe:
     """Return the recipe of the compared decoders, its precision decided for the device."""
     given = spec.training
     recipe = FrozenRecipe(epochs=given.epochs, batch_size=given.batch_size, lr=given.lr, precision=given.precision)
-    return recipe.on(torch_device(spec.resources.device))
+    return recipe.on(select_device(spec.resources.device))
 
 
 def compute_parts_ratio(split: Split) -> float:

@@ -11,29 +11,29 @@ import torch
 from torch import nn
 
 from iqa_zoo.budgets import measure_budget
+from iqa_zoo.budgets.throughput import measure_backbone_speed
+from iqa_zoo.budgets.training_time import estimate_step_seconds
 from iqa_zoo.build import build_model
 from iqa_zoo.cache import cache_folder
 from iqa_zoo.config import Config, resolve_config
 from iqa_zoo.contracts import FeatureSpec, spec_of
 from iqa_zoo.data.preflight import check_images
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.data.release import some
+from iqa_zoo.data.release import format_some
 from iqa_zoo.data.splits import Split
-from iqa_zoo.engine.estimate import seconds_a_step
-from iqa_zoo.engine.extraction import extract_features
-from iqa_zoo.engine.features import FeatureBank, bank_shapes
-from iqa_zoo.engine.latency import backbone_speed
-from iqa_zoo.engine.trainings import Elsewhere, Training, train_many
-from iqa_zoo.engine.workers import warm_up
 from iqa_zoo.errors import IqaZooError
 from iqa_zoo.identity import find_part_modules, identify_code
 from iqa_zoo.placing import make_backbone_config
-from iqa_zoo.progress import Reporter, Tick
+from iqa_zoo.progress import Progress, Reporter
 from iqa_zoo.randomness import seeded
 from iqa_zoo.reports.shared import format_number
 from iqa_zoo.studies.protocol import BASELINE_RATE, TRAINING_MODULE, make_frozen_recipe
 from iqa_zoo.studies.spec import BASELINE, StudySpec
-from iqa_zoo.training.devices import torch_device
+from iqa_zoo.training.devices import select_device
+from iqa_zoo.training.frozen.extraction import extract_features
+from iqa_zoo.training.frozen.features import FeatureBank, compute_bank_shapes
+from iqa_zoo.training.frozen.trainings import ExtraTestSet, Training, train_many
+from iqa_zoo.training.workers import warm_up
 
 Record = dict[str, Any]
 MOST_IN_A_LINE = 6  # models whose SROCC is logged after each split
@@ -73,7 +73,7 @@ class FrozenRunner:
 
     @property
     def device(self) -> torch.device:
-        return torch_device(self.spec.resources.device)
+        return select_device(self.spec.resources.device)
 
     @property
     def crops(self) -> int:
@@ -101,7 +101,7 @@ class FrozenRunner:
             small = self.enlarged[data] = check_images(data, range(len(data)), side)
             if small:
                 self.progress.log(
-                    f"{len(small)} of {len(data)} images of {data.name} are enlarged to {side} pixels: {some(small)}"
+                    f"{len(small)} of {len(data)} images of {data.name} are enlarged to {side} pixels: {format_some(small)}"
                 )
             self.banks[data] = extract_features(
                 self.backbone.to(self.device),
@@ -116,7 +116,7 @@ class FrozenRunner:
         return self.banks[data]
 
     def _count_values(self, data: RatedImages) -> int:
-        shapes = bank_shapes(self.features, len(data), self.crops).values()
+        shapes = compute_bank_shapes(self.features, len(data), self.crops).values()
         return sum(torch.Size(shape).numel() for shape in shapes)
 
     def train_all(
@@ -178,7 +178,7 @@ class FrozenRunner:
         jobs = min(resources.jobs, len(trainings))
         if not resources.ray:
             warm_up(jobs)  # while features are computed, or read
-        others = {name: Elsewhere(other, self.load_bank(other)) for name, other in (test_sets or {}).items()}
+        others = {name: ExtraTestSet(other, self.load_bank(other)) for name, other in (test_sets or {}).items()}
         records = train_many(
             trainings,
             self.load_bank(data),
@@ -188,7 +188,7 @@ class FrozenRunner:
             fresh=resources.fresh,
             jobs=jobs,
             ray=resources.ray,
-            tell=self.progress.log,
+            notify=self.progress.log,
         )
         tick = self.progress.start(f"{stage}, {'on Ray' if resources.ray else f'{jobs} at a time'}")
         return gather_records(records, models, splits, tick, self.progress, fresh=resources.fresh)
@@ -198,7 +198,7 @@ class FrozenRunner:
         crops = self.crops * len(data)
         self.progress.log(
             f"features: {crops} crops, {2 * self._count_values(data) / 1e9:.2f} GB in {cache_folder()}, about "
-            f"{crops / backbone_speed(self.backbone):.0f} s unless they are there"
+            f"{crops / measure_backbone_speed(self.backbone):.0f} s unless they are there"
         )
 
     def log_cost(
@@ -208,7 +208,7 @@ class FrozenRunner:
         self.log_feature_cost(data)
         recipe = make_frozen_recipe(self.spec)
         macs = [measure_budget(dict(cfg)).decoder.macs for cfg in models.values()]
-        step = seconds_a_step(list(models.values()), macs, recipe, str(self.device))
+        step = estimate_step_seconds(list(models.values()), macs, recipe, str(self.device))
         # A backward pass costs two forward ones; validation, and with every_rule the test part, is measured now and then.
         measured = self.crops * (0.3 if every_rule else 0.1) * min(recipe.epochs, recipe.measurements) / 3
         images = len(data) * (0.8 * recipe.epochs + measured) * count
@@ -223,7 +223,7 @@ def gather_records(
     records: Iterator[tuple[int, Record]],
     models: Sequence[str],
     splits: Sequence[Split],
-    tick: Tick,
+    tick: Progress,
     progress: Reporter,
     *,
     fresh: bool = False,

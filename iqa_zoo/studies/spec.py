@@ -214,12 +214,12 @@ class StudySpec:
 
     def identity(self) -> str:
         """Return 16 hexadecimal digits that change with every value that changes numbers, and with no other."""
-        from iqa_zoo.training.devices import torch_device
+        from iqa_zoo.training.devices import select_device
 
         spec = self.complete()
         models = {label: config_hash(cfg) for label, cfg in spec.load_models().items()}
         groups = [_collect_numbers(group) for group in _groups(spec)]
-        return digest(spec.study, models, groups, torch_device(spec.resources.device).type)
+        return digest(spec.study, models, groups, select_device(spec.resources.device).type)
 
     def folder(self) -> Path:
         """Return the default run folder: ``runs/`` and a name made of the study, its models, its data and the identity."""
@@ -318,7 +318,9 @@ def _convert(study: str, name: str, value: Any, hint: Any) -> Any:
     if Path in kinds and isinstance(value, Path):
         return value
     if str in kinds and isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
+        value = str(value)
+    if name == "budget" and isinstance(value, str) and value.lstrip("-").isdigit() and int(value) < 1:
+        raise InputError(f"{study}: --budget is a positive number, got {value}")
     if problem := value_problem(value, hint):
         raise InputError(f"{study}: {flag}: {problem}")
     if name in POSITIVE and value is not None and value < 1:

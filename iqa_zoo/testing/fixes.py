@@ -25,7 +25,7 @@ FIXES = {
     "runs_under_autocast": "Bring what meets in one operation to one dtype, and compute what overflows in float().",
     "runs_in_double_precision": "Make tensors with the dtype and device of the input, for example x.new_zeros(...).",
     "same_seed_gives_the_same_part": "Draw initial values and noise from torch's generator only, not from random or numpy.",
-    "graph_is_right_on_other_inputs": "Compute nothing from values in Python (item, tolist, a branch): ask iqa_zoo.graphs.is_recorded() "
+    "graph_is_right_on_other_inputs": "Compute nothing from values in Python (item, tolist, a branch): ask iqa_zoo.layers.graphs.is_recorded() "
     "and use operators that do not depend on values. Write x.shape[0], not len(x), which a trace takes as a constant. Where neither "
     "can be done, say why in an attribute no_graph.",
     "budget_counts_every_operator_as_torch_does": "For an operator without a formula say what it costs with "

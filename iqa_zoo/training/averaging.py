@@ -1,4 +1,4 @@
-"""The moving average of a model's weights that both trainers test and keep."""
+"""The moving average of a model's weights, for both trainers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from iqa_zoo.training.shards import as_sharded, local
+from iqa_zoo.training.shards import get_local, shard_like
 
 
 class MovingAverage:
@@ -19,7 +19,7 @@ class MovingAverage:
 
     Args:
         model: what is averaged.
-        past: weight of what was averaged before, a step of the optimizer, between 0 and 1.
+        past: weight of the previous average per optimizer step, between 0 and 1.
         every: optimizer steps between two updates, as an update costs a pass over the weights. An update weighs the past
             by ``past ** every``. The last step of an epoch always updates, with the same weight.
 
@@ -50,7 +50,7 @@ class MovingAverage:
         parameters = {name for name, _ in model.named_parameters(remove_duplicate=False)}
         averages, values = [], []
         for name, tensor in model.state_dict().items():
-            average, now = local(self.tensors[name]), local(tensor)
+            average, now = get_local(self.tensors[name]), get_local(tensor)
             if self.updates and name in parameters:
                 averages.append(average)
                 values.append(now)
@@ -65,7 +65,7 @@ class MovingAverage:
         return {"steps": torch.tensor(self.updates), **named}
 
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
-        """Put back what :meth:`state_dict` gave, whole."""
+        """Load what :meth:`state_dict` returned, gathered."""
         self.updates = int(tensors["steps"])
         for name, average in self.tensors.items():
-            local(average).copy_(local(as_sharded(tensors[f"module.{name}"], average)))
+            get_local(average).copy_(get_local(shard_like(tensors[f"module.{name}"], average)))

@@ -1,4 +1,4 @@
-"""Where models are trained and run."""
+"""Devices and precisions that models are trained and run in."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import torch
 from iqa_zoo.errors import InputError, closest
 
 
-def torch_device(name: str | None) -> torch.device:
+def select_device(name: str | None) -> torch.device:
     """Return the device of a name, as torch names it; for None CUDA where there is one, else the CPU.
 
     Raises:
-        InputError: torch has no such device here; says which there are.
+        InputError: torch finds no such device; lists the devices.
 
-    >>> torch_device("cpu")
+    >>> select_device("cpu")
     device(type='cpu')
     """
     found = list_devices()
@@ -46,7 +46,7 @@ def list_devices() -> list[str]:
     return [*found, "mps"] if torch.backends.mps.is_available() else found
 
 
-def fast_precision(device: torch.device | str) -> Literal["float32", "bfloat16"]:
+def find_fast_precision(device: torch.device | str) -> Literal["float32", "bfloat16"]:
     """Return ``bfloat16`` where a CPU or a CUDA device multiplies it natively, ``float32`` for any other."""
     kind = torch.device(device).type
     if kind == "cuda":
@@ -56,8 +56,8 @@ def fast_precision(device: torch.device | str) -> Literal["float32", "bfloat16"]
     return "bfloat16" if native else "float32"
 
 
-def in_precision(precision: str, device: torch.device | str) -> AbstractContextManager[object]:
-    """A context in which matrix products are computed in a precision, ``float32``, ``bfloat16`` or ``float16``."""
+def use_precision(precision: str, device: torch.device | str) -> AbstractContextManager[object]:
+    """Return a context in which matrix products are computed in a precision, ``float32``, ``bfloat16`` or ``float16``."""
     if precision == "float32":
         return nullcontext()
     return torch.autocast(torch.device(device).type, getattr(torch, precision))

@@ -1,4 +1,4 @@
-"""Which parameters of a model are not trained."""
+"""Freeze parameters of a model."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def make_optimizer(
         backbone_lr: peak rate of the backbone; ``recipe.lr`` where it is None.
         fused: as torch's optimizers take it.
     """
-    decayed = set(decayed_parameters(model, recipe.decay))
+    decayed = set(find_decayed_parameters(model, recipe.decay))
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
@@ -46,7 +46,7 @@ def make_optimizer(
     )
 
 
-def decayed_parameters(model: nn.Module, rule: Decay = "weights") -> list[str]:
+def find_decayed_parameters(model: nn.Module, rule: Decay = "weights") -> list[str]:
     """Return the names of the parameters that decay: ``all`` of them, ``none``, or the ``weights``, by which inputs are multiplied.
 
     Decay keeps weights small because a product of large weights fits noise. That holds for the kernel of a convolution
@@ -61,7 +61,7 @@ def decayed_parameters(model: nn.Module, rule: Decay = "weights") -> list[str]:
       begins with embed, token, position, quer, prompt or bias, or is pos), and those that are broadcast (an axis of size
       1). The others decay: an adjacency, a stack of the matrices of experts.
 
-    >>> decayed_parameters(nn.Sequential(nn.Conv2d(1, 2, 3), nn.LayerNorm([2, 4, 4]), nn.Embedding(5, 8), nn.Linear(8, 1)))
+    >>> find_decayed_parameters(nn.Sequential(nn.Conv2d(1, 2, 3), nn.LayerNorm([2, 4, 4]), nn.Embedding(5, 8), nn.Linear(8, 1)))
     ['0.weight', '3.weight']
     """
     names = [name for name, _ in model.named_parameters()]

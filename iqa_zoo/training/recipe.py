@@ -13,14 +13,18 @@ from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, get_type_hints
 
-from iqa_zoo.config import FILES, read_mapping
+from iqa_zoo.config import FILES, is_run_folder, read_mapping, read_run_value
 from iqa_zoo.errors import ConfigError, UnknownName, closest, not_one_of
+from iqa_zoo.registry import list_models
 from iqa_zoo.values import value_problem
 
 if TYPE_CHECKING:
     import torch
 
+    from iqa_zoo.data.rated import RatedImages
+
 Decay = Literal["weights", "all", "none"]
+RECIPES = "recipes"  # what lists call them
 FOLDER = Path(__file__).resolve().parents[1] / "recipes"
 
 
@@ -34,7 +38,7 @@ class TrainingRecipe:
         optimizer: ``adam`` (weight decay in the gradient) or ``adamw`` (decoupled).
         lr: peak learning rate (of the decoder, where the backbone has its own).
         weight_decay: of the parameters that ``decay`` names.
-        decay: which parameters decay, a rule of :func:`iqa_zoo.training.optimizer.decayed_parameters`: ``weights`` (by which
+        decay: which parameters decay, a rule of :func:`iqa_zoo.training.optimizer.find_decayed_parameters`: ``weights`` (by which
             inputs are multiplied: matrices and convolution kernels), ``all`` or ``none``.
         schedule: ``constant``; ``step``: times ``step_factor`` every ``step_epochs``; ``cosine`` to ``final_lr``.
         step_epochs, step_factor: of the step schedule.
@@ -104,9 +108,9 @@ class FrozenRecipe(TrainingRecipe):
         """The recipe with its precision decided for a device."""
         if self.precision != "auto":
             return self
-        from iqa_zoo.training.devices import fast_precision  # imports torch, which reading a recipe does not need
+        from iqa_zoo.training.devices import find_fast_precision  # imports torch, which reading a recipe does not need
 
-        return replace(self, precision=fast_precision(device))
+        return replace(self, precision=find_fast_precision(device))
 
     def warmup_steps(self, steps_an_epoch: int) -> float:
         """At least one step, where there is a warm-up."""
@@ -122,7 +126,7 @@ class Recipe(TrainingRecipe):
         epochs: an epoch meets every training image once, with all its crops.
         batch_size: crops a step, over all processes and accumulated parts.
         crops: random crops an image gives in an epoch.
-        test_crops: crops an image is tested on, at fixed positions (:func:`iqa_zoo.data.crops.grid_boxes`); their scores are averaged.
+        test_crops: crops an image is tested on, at fixed positions (:func:`iqa_zoo.data.crops.compute_grid_boxes`); their scores are averaged.
         flip: mirror training crops left to right at random.
         backbone_lr: learning rate of the backbone; ``lr`` where it is None.
         warmup_epochs: the rate rises in a straight line from ``warmup_lr`` (or falls from it, if it is higher).
@@ -184,8 +188,20 @@ def list_recipes() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
+def choose_recipe(model: str, data: RatedImages) -> str:
+    """Return the recipe that a model is trained with where none is named.
+
+    It is that of the run where the model is the folder of a training, else the one named as the model, or as it and the kind
+    of the data's distortions, else ``quick``.
+    """
+    if model not in list_models() and is_run_folder(model):
+        return model
+    kind = "synthetic" if data.distortions is not None and data.references is not None else "authentic"
+    return next((name for name in (model, f"{model}_{kind}") if name in list_recipes()), "quick")
+
+
 def load_recipe(source: str | Path | Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Recipe:
-    """Return a recipe by its name, from a .yaml or .json file, or from a dict, with some values replaced.
+    """Return a recipe by its name, from a .yaml or .json file, of a training's folder, or from a dict, with some values replaced.
 
     Raises:
         UnknownName: no such recipe or file.
@@ -201,6 +217,8 @@ def load_recipe(source: str | Path | Mapping[str, Any], overrides: Mapping[str, 
         content, title = read_mapping(source), str(source)
     elif (FOLDER / f"{source}.yaml").is_file():
         content, title = read_mapping(FOLDER / f"{source}.yaml"), f"the recipe {source}"
+    elif is_run_folder(source):
+        content, title = read_run_value(source, "recipe"), f"the recipe of {source}"
     else:
         raise UnknownName(not_one_of(source, list_recipes(), "recipe"))
     given = dict(overrides or {})
@@ -245,17 +263,15 @@ def _problems(content: Mapping[str, Any], kind: type[TrainingRecipe]) -> list[st
     return problems
 
 
-_RANGES = dict.fromkeys(
-    (
-        "epochs",
-        "batch_size",
-        "crops",
-        "test_crops",
-        "step_epochs",
-        "accumulate",
-        "patience",
-        "ema_every",
-        "measurements",
-    ),
-    (1.0, math.inf),
-) | {"ema": (0.001, 0.999999), "warmup_share": (0.0, 1.0)}
+_COUNTS = (
+    "epochs",
+    "batch_size",
+    "crops",
+    "test_crops",
+    "step_epochs",
+    "accumulate",
+    "patience",
+    "ema_every",
+    "measurements",
+)
+_RANGES = dict.fromkeys(_COUNTS, (1.0, math.inf)) | {"ema": (0.001, 0.999999), "warmup_share": (0.0, 1.0)}

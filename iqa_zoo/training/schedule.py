@@ -1,4 +1,4 @@
-"""The learning rate as a function of the step alone: nothing to keep, so resuming cannot go wrong."""
+"""The learning rate as a function of the step: there is no state to save or restore."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
 
-def rate_factor(recipe: TrainingRecipe, step: int, steps_an_epoch: int) -> float:
-    """What the peak learning rate is multiplied by at a step, counted from 0; one rule for both trainers.
+def compute_rate_factor(recipe: TrainingRecipe, step: int, steps_an_epoch: int) -> float:
+    """Return the factor of the peak learning rate at a step, counted from 0; one rule for both trainers.
 
     >>> from iqa_zoo.training.recipe import Recipe
     >>> recipe = Recipe(summary="", epochs=20, schedule="step", step_epochs=10, step_factor=0.1, warmup_epochs=2)
-    >>> [round(rate_factor(recipe, epoch * 100, 100), 3) for epoch in (0, 1, 2, 9, 10)]
+    >>> [round(compute_rate_factor(recipe, epoch * 100, 100), 3) for epoch in (0, 1, 2, 9, 10)]
     [0.005, 0.505, 1.0, 1.0, 0.1]
     """
     warmup = recipe.warmup_steps(steps_an_epoch)

@@ -7,11 +7,11 @@ from torch.nn import functional as F
 import iqa_zoo
 from iqa_zoo.backbones.local_injection import LocalInjection
 from iqa_zoo.build import build_model
-from iqa_zoo.engine.trainable import Trainable
 from iqa_zoo.errors import CheckpointError, ConfigError
 from iqa_zoo.inference.scorer import Scorer
 from iqa_zoo.testing.inputs import perturbed
 from iqa_zoo.testing.released import fill
+from iqa_zoo.training.end_to_end.trainable import Trainable
 from iqa_zoo.training.optimizer import make_optimizer
 from iqa_zoo.training.recipe import load_recipe
 from iqa_zoo.weights import load_weights

@@ -10,14 +10,14 @@ import iqa_zoo
 from iqa_zoo.backbones.multi_backbone import MultiBackbone
 from iqa_zoo.backbones.nss import NaturalSceneStatistics
 from iqa_zoo.backbones.timm_features import TimmFeatures
-from iqa_zoo.budgets.measure import backbone_shapes
+from iqa_zoo.budgets.measure import find_backbone_shapes
 from iqa_zoo.build import build_backbone, build_model
 from iqa_zoo.config import apply_overrides, check_config, config_hash, model_config, resolve_config
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.engine.extraction import extract_features
-from iqa_zoo.engine.trainable import Trainable
 from iqa_zoo.errors import CheckpointError, ConfigError, PartError
 from iqa_zoo.inference.scorer import Scorer
+from iqa_zoo.training.end_to_end.trainable import Trainable
+from iqa_zoo.training.frozen.extraction import extract_features
 from iqa_zoo.training.optimizer import make_optimizer
 from iqa_zoo.training.recipe import load_recipe
 from iqa_zoo.weights import load_weights
@@ -147,7 +147,7 @@ def test_budget_is_that_of_the_branches():
 
 def test_shapes_without_computing_are_those_of_the_maps():
     cfg = config(branches=[RESNET, {**RESNET, "name": "test_efficientnet"}], stages=(3, 14))
-    shapes, backbone = backbone_shapes(cfg), build_backbone(cfg)
+    shapes, backbone = find_backbone_shapes(cfg), build_backbone(cfg)
     features = backbone.eval()(image(1))
     assert shapes.maps == {stage: tuple(value.shape) for stage, value in features.maps.items()}
     assert (shapes.tokens, shapes.vector) == (tuple(features.tokens_BLC.shape), tuple(features.global_BC.shape))

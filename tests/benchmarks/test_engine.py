@@ -23,7 +23,7 @@ def test_the_features_of_the_plain_loop_are_those_of_the_bank(load_script):
     import torch
 
     from iqa_zoo.contracts import FeatureSpec, StageInfo
-    from iqa_zoo.engine.features import FeatureBank
+    from iqa_zoo.training.frozen.features import FeatureBank
 
     script = load_script("engine")
     rng = np.random.default_rng(0)
@@ -33,7 +33,7 @@ def test_the_features_of_the_plain_loop_are_those_of_the_bank(load_script):
         "map4": rng.normal(size=(5, 2, 2, 2, 8)),
         "global": rng.normal(size=(5, 2, 8)),
     }
-    bank = FeatureBank(spec, {k: v.astype(np.float16) for k, v in arrays.items()}, "made up", None).standardised(
+    bank = FeatureBank(spec, {k: v.astype(np.float16) for k, v in arrays.items()}, "made up", None).standardise(
         np.arange(5)
     )
     data = script.CachedFeatures(bank, np.arange(5), np.zeros(5), seed=0)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iqa_zoo import measure_budget
-from iqa_zoo.budgets import front_table, pareto_front
-from iqa_zoo.budgets.front import MOST, _Tried, not_dominated
+from iqa_zoo.budgets import make_front_table, pareto_front
+from iqa_zoo.budgets.front import MOST, _Tried, select_front
 from iqa_zoo.config import apply_overrides
 from iqa_zoo.errors import BudgetError
 
@@ -105,7 +105,7 @@ def test_the_default_grid_is_half_once_and_twice():
 
 def test_a_table(capsys):
     front = pareto_front(DEIQT, by=("depth", "params"), grid={"depth": [1, 2]})
-    table = front_table("deiqt", front, ("depth", "params"))
+    table = make_front_table("deiqt", front, ("depth", "params"))
     assert [column.header for column in table.columns] == ["depth", "parameters", "active", "MACs", ""]
     assert list(table.columns[0].cells) == ["1", "2"]
     assert list(table.columns[-1].cells) == ["as it is", ""]
@@ -117,12 +117,12 @@ def test_a_table(capsys):
         (dict(by="params"), "needs a gain and at least one cost"),
         (dict(by=("params", "mac")), "unknown cost 'mac'; did you mean 'macs'"),
         (dict(by=("parms", "macs")), "unknown gain 'parms'; did you mean 'params'"),
-        (dict(by=("params", "params")), "cannot be the gain and a cost"),
+        (dict(by=("params", "params")), "cannot be both the gain and a cost"),
         (dict(grid={"dept": [1]}), "unknown knob 'dept'; did you mean 'depth'"),
         (dict(grid={"depth": [0, 1]}), r"values of depth are positive whole numbers.*got \[0, 1\]"),
         (dict(grid={"depth": "12"}), "values of depth are positive whole numbers"),
         (dict(grid={"depth": range(1, 200), "dim": range(1, 200)}), f"39,601 settings, more than {MOST:,}"),
-        (dict(at={"macs": (2, 1)}), r"at\['macs'\] is the least and the most"),
+        (dict(at={"macs": (2, 1)}), r"at\['macs'\] is \(minimum, maximum\)"),
     ],
 )
 def test_bad_arguments(more, message):
@@ -138,7 +138,7 @@ def test_no_knobs():
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6), st.integers(0, 6)), max_size=30))
 def test_a_front_beats_all_and_none_of_itself(sizes):
     tried = [_Tried((), {}, gain, costs) for gain, *costs in sizes for costs in [tuple(costs)]]
-    front = not_dominated(tried)
+    front = select_front(tried)
 
     def as_good(a, b):
         return a.gain >= b.gain and all(x <= y for x, y in zip(a.costs, b.costs, strict=True))

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from iqa_zoo import build_model, match_budget
 from iqa_zoo.budgets import latency as module
 from iqa_zoo.budgets import measure_latency
-from iqa_zoo.budgets.budget import latency_in_words
-from iqa_zoo.budgets.latency import FINAL_ROUNDS, MOST, _next_place, timed_decoder
-from iqa_zoo.budgets.report import notes
+from iqa_zoo.budgets.budget import format_latency
+from iqa_zoo.budgets.latency import FINAL_ROUNDS, MOST, _choose_next, build_timed_decoder
+from iqa_zoo.budgets.report import format_notes
 from iqa_zoo.errors import BudgetError
 
 from .test_match import DEIQT, LIFEIQA
@@ -39,12 +39,12 @@ def clock(monkeypatch):
         seen.append(timed.decoder)
         return made_up(timed) * next(noise)
 
-    monkeypatch.setattr(module, "_seconds", seconds)
+    monkeypatch.setattr(module, "_time_pass", seconds)
     return seen
 
 
 def takes(cfg) -> float:
-    return made_up(timed_decoder(cfg))
+    return made_up(build_timed_decoder(cfg))
 
 
 @pytest.mark.slow
@@ -81,14 +81,14 @@ def test_itself_needs_no_move(clock):
     assert (matched, budget.moved) == (DEIQT | {"interactions": matched["interactions"]}, {})
     assert budget.latency.tried == 1
     assert budget.to_dict()["latency"]["seconds"] == budget.latency.seconds
-    assert latency_in_words(budget.latency) in notes({"it": budget})
+    assert format_latency(budget.latency) in format_notes({"it": budget})
     again = match_budget(DEIQT, budget, by="latency")[1]
     assert again.latency.target == budget.latency.seconds
 
 
 @pytest.mark.slow
 def test_a_lucky_time_is_not_believed(clock, monkeypatch):
-    """A first look may be off; what is returned was timed again, longer, and stayed near."""
+    """The first measurement may be off; the result is timed again with more rounds and stays within the tolerance."""
     lucky = {"left": module.ROUNDS + 1}
     honest = module._seconds
 
@@ -97,7 +97,7 @@ def test_a_lucky_time_is_not_believed(clock, monkeypatch):
         return 2 * takes(DEIQT) if lucky["left"] >= 0 else honest(timed)
 
     target = 2 * takes(DEIQT)
-    monkeypatch.setattr(module, "_seconds", seconds)
+    monkeypatch.setattr(module, "_time_pass", seconds)
     matched, budget = match_budget(DEIQT, target, by="latency")
     assert budget.moved
     assert takes(matched) == pytest.approx(target, rel=0.05)
@@ -138,7 +138,7 @@ def test_interpolation_stays_between_and_ends(last, low, high):
 
     points = {0: ratio(0), last: ratio(last)}
     for _ in range(200):
-        place = _next_place(points)
+        place = _choose_next(points)
         if place is None:
             break
         assert 0 < place < last

@@ -13,8 +13,8 @@ from torch import nn
 from iqa_zoo import blank, build_model, match_budget, measure_budget, model_config, register_interaction
 from iqa_zoo.budgets import measure
 from iqa_zoo.budgets.decoder_costs import DecoderCosts
-from iqa_zoo.budgets.knobs import _period
-from iqa_zoo.budgets.match import _nearest
+from iqa_zoo.budgets.knobs import _find_period
+from iqa_zoo.budgets.match import _search_nearest
 from iqa_zoo.budgets.measure import measure_backbone
 from iqa_zoo.build import build_backbone, build_decoder
 from iqa_zoo.config import load_config
@@ -171,7 +171,7 @@ def counted(monkeypatch):
     measure._COUNTED.clear()
     blank.empty_backbone.cache_clear()
     blank.declared_spec.cache_clear()
-    measure._shapes_of.cache_clear()
+    measure._compute_shapes.cache_clear()
     return counted, made
 
 
@@ -201,8 +201,8 @@ def test_parts_add_up_to_the_decoder(cfg):
     for other in others:
         decoder = measure_budget(other).decoder
         for by in ("params", "active_params", "macs"):
-            assert costs.size(other, by) == getattr(decoder, by)
-    assert costs.size(cfg | {"dim": 97}, "params") is None or cfg["dim"] is None
+            assert costs.compute_size(other, by) == getattr(decoder, by)
+    assert costs.compute_size(cfg | {"dim": 97}, "params") is None or cfg["dim"] is None
 
 
 def test_behind_a_change_of_width_an_equal_block_costs_something_else(scratch_registry):
@@ -226,8 +226,8 @@ def test_behind_a_change_of_width_an_equal_block_costs_something_else(scratch_re
     rest = measure_budget(cfg | {"interactions": cfg["interactions"][1:2]}).decoder.params - blocks[1]
     costs = DecoderCosts(measure_backbone(cfg))
     for by in ("params", "macs"):
-        assert costs.size(cfg, by) == getattr(measure_budget(cfg).decoder, by)
-    assert costs.size(cfg, "params") == rest + sum(blocks)
+        assert costs.compute_size(cfg, by) == getattr(measure_budget(cfg).decoder, by)
+    assert costs.compute_size(cfg, "params") == rest + sum(blocks)
     matched, budget = match_budget(cfg, 60_000)
     assert decoder_params(matched) == budget.decoder.params == pytest.approx(60_000, rel=0.01)
 
@@ -243,7 +243,7 @@ def test_a_model_width_goes_below_a_quarter_only_where_nothing_else_does():
 
 def test_shapes_without_a_count_are_those_of_a_count(counted):
     cfg = DEIQT | {"backbone": dict(type="timm_features", name="test_resnet", stages=[3, 4])}
-    shapes = measure.backbone_shapes(cfg)
+    shapes = measure.find_backbone_shapes(cfg)
     assert counted[0] == []
     found = measure_backbone(cfg)
     for name in ("spec", "image_size", "tokens", "vector", "maps"):
@@ -253,7 +253,7 @@ def test_shapes_without_a_count_are_those_of_a_count(counted):
 @pytest.mark.slow
 def test_a_backbone_that_reads_values_is_run(counted):
     cfg = DEIQT | {"backbone": dict(type="nss", stages=[3, 4], image_size=96)}
-    assert measure.backbone_shapes(cfg).maps == measure_backbone(cfg).maps
+    assert measure.find_backbone_shapes(cfg).maps == measure_backbone(cfg).maps
 
 
 @pytest.mark.slow
@@ -274,16 +274,16 @@ def test_nearest_is_the_nearest(power, high, target):
     def size(n: int) -> int:
         return 7 * n**power + 3
 
-    found = _nearest(size, target, 1, high)
+    found = _search_nearest(size, target, 1, high)
     assert abs(size(found) - target) == min(abs(size(n) - target) for n in range(1, high + 1))
 
 
 def test_period():
-    assert _period([]) == 0
-    assert _period(["a"]) == 1
-    assert _period(["a", "b"] * 4) == 2
-    assert _period(["a", "a", "b"]) == 3
-    assert _period(["a"] * 5) == 1
+    assert _find_period([]) == 0
+    assert _find_period(["a"]) == 1
+    assert _find_period(["a", "b"] * 4) == 2
+    assert _find_period(["a", "a", "b"]) == 3
+    assert _find_period(["a"] * 5) == 1
 
 
 def test_a_knob_must_be_a_key(monkeypatch):

@@ -7,7 +7,7 @@ import json
 
 from rich.console import Console
 
-from iqa_zoo.budgets import budget_rows, match_budget, measure_budget, measure_budgets, print_budgets
+from iqa_zoo.budgets import list_budget_rows, match_budget, measure_budget, measure_budgets, print_budgets
 
 CFG = dict(
     dim=24,
@@ -21,7 +21,7 @@ CFG = dict(
 
 
 def test_rows_add_up():
-    rows = budget_rows(measure_budgets([CFG]))
+    rows = list_budget_rows(measure_budgets([CFG]))
     parts = {row["part"]: row for row in rows}
     slots = ["backbone", "queries", "memory", "interactions", "head"]
     assert list(parts) == [*slots, "decoder", "whole"]
@@ -39,7 +39,7 @@ def test_the_printed_report_says_what_was_counted_and_what_was_not():
     assert "MACs" in text
     assert "convolution" in text
     assert "kernel area" in text
-    assert "apart from the MACs: batch_norm" in text
+    assert "not counted as MACs: batch_norm" in text
     assert f"moved interactions.*.hidden 48 -> {matched['interactions'][1]['hidden']}" in text
 
 

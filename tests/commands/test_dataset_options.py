@@ -6,8 +6,10 @@ import sys
 import pytest
 from PIL import Image
 
-from iqa_zoo.commands.dataset_options import add_dataset_options, load_dataset, progress_bar, release_of
+from iqa_zoo.commands.dataset_options import add_dataset_options, load_dataset
+from iqa_zoo.commands.progress import progress_bar
 from iqa_zoo.data import livec
+from iqa_zoo.data.loading import find_release
 from iqa_zoo.errors import InputError, UnknownName
 
 
@@ -85,7 +87,7 @@ def test_the_demo_needs_no_root_and_reports_how_far_it_is(monkeypatch):
     def demo(root=None, progress=None):
         given.append((root, progress))
 
-    monkeypatch.setattr("iqa_zoo.commands.dataset_options.DATASETS.get", lambda name: demo)
+    monkeypatch.setattr("iqa_zoo.data.loading.DATASETS.get", lambda name: demo)
     load_dataset(parse("demo"), print)
     assert given == [(None, print)]
 
@@ -109,8 +111,8 @@ def test_skip_unreadable_can_be_left_out_of_a_command():
 
 
 def test_the_release_of_a_dataset():
-    assert release_of("livec") is livec.RELEASE
-    assert release_of("table") is None
+    assert find_release("livec") is livec.RELEASE
+    assert find_release("table") is None
 
 
 def test_a_bar_in_a_terminal_and_nothing_elsewhere(capsys, monkeypatch):

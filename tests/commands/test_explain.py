@@ -60,14 +60,14 @@ def test_one_image_as_a_figure(run, photo, tmp_path, suffix):
     file = tmp_path / f"out.{suffix}"
     code, out, err = run(photo, "-o", file)
     assert (code, err) == (0, "")
-    first, shown, *findings, last = out.splitlines()
+    first, shown, *observations, last = out.splitlines()
     assert first.startswith(f"{photo}: MOS ")
     assert " predicted, the mean of 2 crops; " in first
     assert first.endswith(" from the centre crop alone")
     assert shown == "Shown is the centre crop of 32x32 pixels at row 9, column 19 of 50x70"
-    assert any(line.startswith("interactions.1: a query looks at ") for line in findings)
-    assert any(" of 2 queries meet experts " in line for line in findings)
-    assert "is the selected weights." in findings[-1]
+    assert any(line.startswith("interactions.1: a query attends to ") for line in observations)
+    assert any(" of 2 queries are sent to experts " in line for line in observations)
+    assert "is the selected weights." in observations[-1]
     assert last == f"written to {file}"
     if suffix == "png":
         with Image.open(file) as image:

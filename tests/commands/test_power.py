@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from iqa_zoo.cli import main
-from iqa_zoo.commands.dataset_options import release_of
 from iqa_zoo.commands.power import PUBLISHED
+from iqa_zoo.data.loading import find_release
 from iqa_zoo.registry import DATASETS
 from iqa_zoo.stats import power as power_stats
 from iqa_zoo.stats.power import compute_gap_ratio, find_detectable_gap
@@ -116,7 +116,7 @@ def test_several_and_all(run, simulated):
     assert [result["dataset"] for result in json.loads(out)] == ["live", "koniq10k"]
     assert [images for images, *_ in simulated] == [161, 2015]
     _, out, _ = run("--data", "all", "--json")
-    assert [each["dataset"] for each in json.loads(out)] == [name for name in DATASETS.built_in() if release_of(name)]
+    assert [each["dataset"] for each in json.loads(out)] == [name for name in DATASETS.built_in() if find_release(name)]
     _, out, _ = run("--data", "all")
     assert "gap at 80 %" in out
     assert "gap at 50 %" not in out

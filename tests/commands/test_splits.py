@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from iqa_zoo.cli import main
-from iqa_zoo.data.splits import load_splits, make_splits, official_split
+from iqa_zoo.data.splits import load_official_split, load_splits, make_splits
 from iqa_zoo.data.table import table
 
 
@@ -68,7 +68,7 @@ def test_the_official_split(run, root, tmp_path):
     code, out, _ = run("-o", tmp_path / "splits.json", "--official", "--validation-fraction", "0.3", "--json")
     assert code == 0
     (split,) = json.loads(out)["splits"]
-    assert split["id"] == official_split(table(root), 0.3).id
+    assert split["id"] == load_official_split(table(root), 0.3).id
     assert (split["train"], split["validation"], split["test"]) == (10, 4, 6)
 
 
@@ -97,7 +97,7 @@ def test_an_existing_file_is_checked_against_the_data(run, root, tmp_path):
 
 
 def test_images_that_look_the_same_in_two_parts(run, root, tmp_path):
-    split = official_split(table(root))
+    split = load_official_split(table(root))
     code, out, _ = run("-o", tmp_path / "clean.json", "--official", "--validation-fraction", "0", "--check-duplicates")
     assert code == 0
     assert "contents that look the same: 0 pairs of images; in different parts, over all splits: 0\n" in out
@@ -133,7 +133,7 @@ def test_unreadable_images_can_be_left_out(run, root, tmp_path):
     [
         (["-o", "there.json"], "there.json: exists already; choose another name or remove it"),
         (["-o", "no/s.json"], "there is no folder"),
-        (["-o", "s.json", "--count", "0"], "0 splits were asked for; ask for at least 1"),
+        (["-o", "s.json", "--count", "0"], "count is 0; give at least 1 split"),
         (["-o", "s.json", "--test-fraction", "20"], "test_fraction is 20.0; give a share between 0 and 1"),
         (["-o", "s.json", "--official", "--count", "3"], "--count does not count with --official"),
         (["--read", "there.json", "--seed", "0"], "--seed does not count with --read"),

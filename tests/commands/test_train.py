@@ -10,7 +10,7 @@ from PIL import Image
 from iqa_zoo.cli import main
 from iqa_zoo.commands import train
 from iqa_zoo.config import dump_config
-from iqa_zoo.data.splits import load_splits, make_splits, official_split, save_splits
+from iqa_zoo.data.splits import load_official_split, load_splits, make_splits, save_splits
 from iqa_zoo.data.table import table
 from iqa_zoo.stats.metrics import METRICS
 from iqa_zoo.training.recipe import load_recipe
@@ -163,7 +163,7 @@ def test_which_split(root, tmp_path):
     assert chosen(split=2, split_seed=5, validation_fraction=0.2) == made[1].id
     assert chosen(splits=tmp_path / "s.json") == made[0].id
     assert chosen(splits=tmp_path / "s.json", split=3) == made[2].id
-    assert chosen(official=True) == official_split(data, 0.1).id
+    assert chosen(official=True) == load_official_split(data, 0.1).id
 
 
 def test_a_models_own_recipe_is_the_default(root):
@@ -197,7 +197,7 @@ def test_ctrl_c_says_how_to_go_on(run, tmp_path, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("iqa_zoo.engine.training.train_model", interrupted)
+    monkeypatch.setattr("iqa_zoo.training.end_to_end.train.train_model", interrupted)
     code, out, err = run("--work-dir", tmp_path / "run")
     assert (code, out) == (130, "")
     assert err.endswith(f"with --resume goes on from the last checkpoint in {tmp_path / 'run'}, if there is one\n")

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from iqa_zoo.data import kadid10k
-from iqa_zoo.data.check import check_dataset, without_unreadable
+from iqa_zoo.data.check import check_dataset, drop_unreadable
 from iqa_zoo.data.table import table
 from iqa_zoo.errors import InputError, UnknownName
 
@@ -39,7 +39,7 @@ def test_a_complete_dataset(root):
     assert report.missing == report.unreadable == report.duplicates == report.problems == ()
     assert report.smallest == ((40, 48), "I01_01_01.png")
     assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
-    text = "\n".join(report.lines())
+    text = "\n".join(report.format_lines())
     assert "usable" in text
     assert "rated images on disk: 4 of 4" in text
     assert "MOS, 3.5..4, higher is better" in text
@@ -60,7 +60,7 @@ def test_what_is_missing_unreadable_and_duplicated(root):
     assert len(report.unreadable) == 1
     assert "I02_01_02.png is truncated" in report.unreadable[0]
     assert report.duplicates == (("I01_01_02.png", "I02_01_01.png"),)
-    text = "\n".join(report.lines())
+    text = "\n".join(report.format_lines())
     assert "not usable" in text
     assert "rated images on disk: 3 of 4" in text
     assert "missing: 1 images" in text
@@ -81,7 +81,7 @@ def test_nothing_there(tmp_path):
     assert report.data is None
     assert "gone does not exist" in report.problems[0]
     assert report.source == kadid10k.RELEASE.source
-    assert "rated images on disk: 0 of 4" in "\n".join(report.lines())
+    assert "rated images on disk: 0 of 4" in "\n".join(report.format_lines())
 
 
 def test_an_unknown_dataset(tmp_path):
@@ -101,11 +101,11 @@ def test_a_users_table(root):
 def test_unreadable_images_can_be_left_out(root):
     (root / "mine.csv").write_text("image,mos\nimages/I01_01_01.png,1\nimages/I02_01_02.png,2\n")
     Path(root, "images", "I01_01_01.png").write_text("no image")
-    data, left_out = without_unreadable(table(root / "mine.csv"))
+    data, left_out = drop_unreadable(table(root / "mine.csv"))
     assert data.names == ("I02_01_02.png",)
     assert data.mos.tolist() == [2]
     assert len(left_out) == 1
     assert "I01_01_01.png is not an image" in left_out[0]
     Path(root, "images", "I02_01_02.png").write_text("no image")
     with pytest.raises(InputError, match="no image can be read"):
-        without_unreadable(table(root / "mine.csv"))
+        drop_unreadable(table(root / "mine.csv"))

@@ -5,7 +5,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from iqa_zoo.data import crops
-from iqa_zoo.data.crops import crop_boxes, crop_flips, cut_crops, grid_boxes, grid_crops, load_grid_crops
+from iqa_zoo.data.crops import (
+    compute_grid_boxes,
+    cut_crops,
+    cut_grid_crops,
+    load_grid_crops,
+    sample_crop_boxes,
+    sample_crop_flips,
+)
 from iqa_zoo.errors import InputError
 
 
@@ -13,14 +20,14 @@ from iqa_zoo.errors import InputError
 @given(size=st.integers(1, 64), extra=st.tuples(st.integers(0, 90), st.integers(0, 90)), key=st.text())
 def test_boxes_lie_inside_and_the_first_do_not_depend_on_the_count(size, extra, key):
     height, width = size + extra[0], size + extra[1]
-    boxes = crop_boxes(height, width, size, 7, key)
+    boxes = sample_crop_boxes(height, width, size, 7, key)
     assert len(boxes) == 7
     assert all(0 <= top <= height - size and 0 <= left <= width - size for top, left in boxes)
-    assert crop_boxes(height, width, size, 3, key) == boxes[:3]
+    assert sample_crop_boxes(height, width, size, 3, key) == boxes[:3]
 
 
 def test_boxes_cover_the_image_evenly():
-    boxes = np.array(crop_boxes(11, 33, 2, 4000, "even"))
+    boxes = np.array(sample_crop_boxes(11, 33, 2, 4000, "even"))
     rows, columns = np.bincount(boxes[:, 0], minlength=10), np.bincount(boxes[:, 1], minlength=32)
     assert len(rows) == 10
     assert len(columns) == 32
@@ -30,13 +37,13 @@ def test_boxes_cover_the_image_evenly():
 
 
 def test_other_keys_give_other_boxes():
-    assert crop_boxes(500, 500, 224, 5, "a.png") != crop_boxes(500, 500, 224, 5, "b.png")
+    assert sample_crop_boxes(500, 500, 224, 5, "a.png") != sample_crop_boxes(500, 500, 224, 5, "b.png")
 
 
 def test_flips_are_even_and_repeatable():
-    flips = crop_flips(1000, "a.png")
+    flips = sample_crop_flips(1000, "a.png")
     assert 420 < sum(flips) < 580
-    assert crop_flips(10, "a.png") == flips[:10]
+    assert sample_crop_flips(10, "a.png") == flips[:10]
 
 
 SIDES = st.integers(0, 200)
@@ -58,7 +65,7 @@ def _about_the_middle(boxes, room, axis, sign):
 @given(grids())
 def test_a_grid_lies_inside_touches_the_borders_and_is_symmetric(grid):
     height, width, size, count = grid
-    boxes = grid_boxes(height, width, size, count)
+    boxes = compute_grid_boxes(height, width, size, count)
     assert len(boxes) == count
     below, beside = height - size, width - size
     assert all(0 <= top <= below and 0 <= left <= beside for top, left in boxes)
@@ -68,7 +75,7 @@ def test_a_grid_lies_inside_touches_the_borders_and_is_symmetric(grid):
     for axis, room in enumerate((below, beside)):
         assert _about_the_middle(boxes, room, axis, 1) == _about_the_middle(boxes, room, axis, -1)
     if height != width:
-        assert sorted(grid_boxes(width, height, size, count)) == sorted((left, top) for top, left in boxes)
+        assert sorted(compute_grid_boxes(width, height, size, count)) == sorted((left, top) for top, left in boxes)
     if max(below, beside) >= count - 1:
         assert len(set(boxes)) == count
 
@@ -82,7 +89,7 @@ def test_a_grid_that_is_large_enough_covers_every_pixel(grid):
     assume(count <= 400)
     assume(min(height, width) - size >= side - 1)  # or the crops would not be distinct
     covered = np.zeros((height, width), bool)
-    for top, left in grid_boxes(height, width, size, count):
+    for top, left in compute_grid_boxes(height, width, size, count):
         covered[top : top + size, left : left + size] = True
     assert covered.all()
 
@@ -91,11 +98,11 @@ def test_a_grid_that_is_large_enough_covers_every_pixel(grid):
 @given(grids())
 def test_covered_pixels_are_counted_as_they_are_painted(grid):
     height, width, size, count = grid
-    boxes = crop_boxes(height, width, size, count, "random")
+    boxes = sample_crop_boxes(height, width, size, count, "random")
     painted = np.zeros((height, width), bool)
     for top, left in boxes:
         painted[top : top + size, left : left + size] = True
-    assert crops._covered_pixels(boxes, size) == painted.sum()
+    assert crops._count_covered_pixels(boxes, size) == painted.sum()
 
 
 @pytest.mark.parametrize(
@@ -111,18 +118,18 @@ def test_covered_pixels_are_counted_as_they_are_painted(grid):
     ],
 )
 def test_rows_of_common_sizes(height, width, count, rows):
-    tops = [top for top, _ in grid_boxes(height, width, 224, count)]
+    tops = [top for top, _ in compute_grid_boxes(height, width, 224, count)]
     found = [tops.count(top) for top in dict.fromkeys(tops)]
     assert found == rows
 
 
 def test_one_crop_is_the_centre_and_pixels_do_not_matter(tmp_path):
-    assert grid_boxes(300, 501, 200, 1) == ((50, 150),)
+    assert compute_grid_boxes(300, 501, 200, 1) == ((50, 150),)
     pixels = np.random.default_rng(0).integers(0, 256, (300, 501, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "a.png")
     cut, note = load_grid_crops(tmp_path / "a.png", 200, 7)
     assert note == ""
-    for crop, (top, left) in zip(cut, grid_boxes(300, 501, 200, 7), strict=True):
+    for crop, (top, left) in zip(cut, compute_grid_boxes(300, 501, 200, 7), strict=True):
         np.testing.assert_array_equal(crop, pixels[top : top + 200, left : left + 200])
 
 
@@ -132,12 +139,12 @@ def test_a_small_image_is_enlarged_before_it_is_cut(tmp_path):
     cut, note = load_grid_crops(tmp_path / "small.png", 32, 3)
     assert note == "enlarged from 20x30"
     larger = np.asarray(small.resize((48, 32), Image.Resampling.BICUBIC))
-    np.testing.assert_array_equal(cut, grid_crops(larger, 32, 3))
+    np.testing.assert_array_equal(cut, cut_grid_crops(larger, 32, 3))
 
 
 def test_crops_are_pieces_of_the_image_some_mirrored():
     pixels = np.random.default_rng(0).integers(0, 256, (60, 50, 3), dtype=np.uint8)
-    boxes, flips = crop_boxes(60, 50, 16, 25, "a.png"), crop_flips(25, "a.png")
+    boxes, flips = sample_crop_boxes(60, 50, 16, 25, "a.png"), sample_crop_flips(25, "a.png")
     cut = cut_crops(pixels, boxes, 16, flips)
     assert (cut.shape, cut.dtype) == ((25, 16, 16, 3), np.uint8)
     assert any(flips)
@@ -146,7 +153,7 @@ def test_crops_are_pieces_of_the_image_some_mirrored():
         assert (crop == (np.fliplr(piece) if flipped else piece)).all()
 
 
-@pytest.mark.parametrize("boxes", [crop_boxes, lambda *numbers: grid_boxes(*numbers[:4])])
+@pytest.mark.parametrize("boxes", [sample_crop_boxes, lambda *numbers: compute_grid_boxes(*numbers[:4])])
 def test_numbers_that_do_not_fit(boxes):
     with pytest.raises(InputError, match=r"is 200x300 pixels.*smaller than the 224x224 crop; enlarge it first"):
         boxes(200, 300, 224, 1, "small.png")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from iqa_zoo.data import enlarge as module
-from iqa_zoo.data.enlarge import enlarge, enlarged_size
+from iqa_zoo.data.enlarge import compute_enlarged_size, enlarge
 from iqa_zoo.errors import InputError
 
 FILE = Path("a.png")
@@ -18,7 +18,7 @@ SIDES = st.integers(1, 2000)
 
 @given(SIDES, SIDES, st.integers(1, 400))
 def test_the_short_side_is_what_was_wanted_and_the_shape_is_kept(height, width, smallest):
-    larger = enlarged_size(height, width, smallest, FILE)
+    larger = compute_enlarged_size(height, width, smallest, FILE)
     if min(height, width) >= smallest:
         assert larger == (height, width)
         return
@@ -26,8 +26,8 @@ def test_the_short_side_is_what_was_wanted_and_the_shape_is_kept(height, width, 
     scale = smallest / min(height, width)
     assert abs(larger[0] - height * scale) <= 0.5
     assert abs(larger[1] - width * scale) <= 0.5
-    assert enlarged_size(width, height, smallest, FILE) == larger[::-1]
-    assert enlarged_size(*larger, smallest, FILE) == larger
+    assert compute_enlarged_size(width, height, smallest, FILE) == larger[::-1]
+    assert compute_enlarged_size(*larger, smallest, FILE) == larger
 
 
 def test_pixels_are_those_of_a_bicubic_resize_and_a_large_image_is_the_same_object():

@@ -3,7 +3,7 @@ import os
 import pytest
 
 from iqa_zoo.data import listing as module
-from iqa_zoo.data.listing import find_images, gather_images, list_images, printable
+from iqa_zoo.data.listing import escape_path, find_images, gather_images, list_images
 from iqa_zoo.errors import InputError
 
 
@@ -108,9 +108,9 @@ def test_names_that_are_not_utf_8_are_listed_and_printable(tmp_path):
     (tmp_path / os.fsdecode(b"caf\xe9.png")).touch()
     (tmp_path / "caf\u00e9.png").touch()
     listing = find_images(tmp_path)
-    assert sorted(printable(path.name) for path in listing.paths) == ["caf\\xe9.png", "caf\u00e9.png"]
+    assert sorted(escape_path(path.name) for path in listing.paths) == ["caf\\xe9.png", "caf\u00e9.png"]
     for path in listing.paths:
-        printable(path).encode("utf-8")
+        escape_path(path).encode("utf-8")
 
 
 def test_the_suffixes_are_those_of_the_formats():

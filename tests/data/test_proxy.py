@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from iqa_zoo.data.proxy import mdsi, proxy_scores
+from iqa_zoo.data.proxy import compute_mdsi, compute_proxy_scores
 
 
 def noisy(level: float) -> np.ndarray:
@@ -40,27 +40,29 @@ def plain_mdsi(reference, distorted):
 
 
 def test_mdsi_is_that_of_the_papers_equations():
-    assert mdsi(noisy(0), noisy(25)) == pytest.approx(plain_mdsi(noisy(0), noisy(25)), abs=1e-12)
+    assert compute_mdsi(noisy(0), noisy(25)) == pytest.approx(plain_mdsi(noisy(0), noisy(25)), abs=1e-12)
 
 
 def test_mdsi_is_zero_for_equal_images_and_grows_with_noise():
-    values = [mdsi(noisy(0), noisy(level)) for level in (0, 5, 15, 40)]
+    values = [compute_mdsi(noisy(0), noisy(level)) for level in (0, 5, 15, 40)]
     assert values[0] == 0
     assert values == sorted(values)
     assert values[-1] < 0.5**0.25
 
 
 def test_mdsi_is_symmetric_up_to_its_directed_gradient_term():
-    assert mdsi(noisy(0), noisy(20)) != mdsi(noisy(20), noisy(0))
+    assert compute_mdsi(noisy(0), noisy(20)) != compute_mdsi(noisy(20), noisy(0))
 
 
 def test_score_is_half_own_and_half_that_of_the_degradation():
     # by hand: the mean of 0.3 and 0.5 is 0.4; (0.3 + 0.4) / 2 = 0.35, (0.5 + 0.4) / 2 = 0.45
-    scores = proxy_scores([0.3, 0.5, 0.1], [("jpeg", 1), ("jpeg", 1), ("blur", 2)])
+    scores = compute_proxy_scores([0.3, 0.5, 0.1], [("jpeg", 1), ("jpeg", 1), ("blur", 2)])
     np.testing.assert_allclose(scores, 100 - 100 * np.array([0.35, 0.45, 0.1]) / 0.8408964152537145)
 
 
 def test_order_of_images_does_not_matter():
     own, kinds = np.array([0.1, 0.4, 0.2, 0.3]), ["a", "b", "a", "b"]
     order = [2, 0, 3, 1]
-    np.testing.assert_array_equal(proxy_scores(own, kinds)[order], proxy_scores(own[order], [kinds[i] for i in order]))
+    np.testing.assert_array_equal(
+        compute_proxy_scores(own, kinds)[order], compute_proxy_scores(own[order], [kinds[i] for i in order])
+    )

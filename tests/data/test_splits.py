@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.data.splits import check_leaks, load_splits, make_splits, official_split, save_splits
+from iqa_zoo.data.splits import check_leaks, load_official_split, load_splits, make_splits, save_splits
 from iqa_zoo.errors import InputError
 
 
@@ -101,14 +101,14 @@ def test_impossible_splits_are_refused(changes, message):
 
 def test_official_split():
     data = rated(references=list("aabbcd"), official_split=["train", "train", "train", "train", "", "test"])
-    assert parts(official_split(data)) == [[0, 1, 2, 3], [], [5]]
-    train, validation, test = parts(official_split(data, validation_fraction=0.5))
+    assert parts(load_official_split(data)) == [[0, 1, 2, 3], [], [5]]
+    train, validation, test = parts(load_official_split(data, validation_fraction=0.5))
     assert test == [5]
     assert [train, validation] in ([[0, 1], [2, 3]], [[2, 3], [0, 1]])
     given_all = rated(references=list("abcd"), official_split=["test", "validation", "train", "train"])
-    assert parts(official_split(given_all, validation_fraction=0.5)) == [[2, 3], [1], [0]]
+    assert parts(load_official_split(given_all, validation_fraction=0.5)) == [[2, 3], [1], [0]]
     with pytest.raises(InputError, match="no official split"):
-        official_split(rated())
+        load_official_split(rated())
 
 
 def test_leaks_are_named():
@@ -125,7 +125,7 @@ def test_leaks_are_named():
 
 def test_near_duplicates_across_parts_leak():
     data = rated(official_split=["train"] * 10 + ["validation"] * 5 + ["test"] * 5)
-    split = official_split(data)
+    split = load_official_split(data)
     pairs = [("1.png", "2.png"), ("3.png", "19.png"), ("12.png", "4.png")]
     assert check_leaks(data, split, pairs) == [
         "images 3.png and 19.png look the same and are in train and test",
@@ -147,7 +147,7 @@ def test_saved_splits_survive_another_order(tmp_path):
 
 def test_images_in_no_part_are_remembered(tmp_path):
     data = rated(references=list("abc"), official_split=["train", "", "test"])
-    save_splits(tmp_path / "splits.json", data, [official_split(data)])
+    save_splits(tmp_path / "splits.json", data, [load_official_split(data)])
     assert parts(load_splits(tmp_path / "splits.json", data)[0]) == [[0], [], [2]]
 
 

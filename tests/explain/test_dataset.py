@@ -7,10 +7,16 @@ from PIL import Image
 
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
+from iqa_zoo.explain.adjacency import collect_adjacencies
 from iqa_zoo.explain.crop import read_crop
-from iqa_zoo.explain.dataset import judge_survey, ordered_groups, quality_bands, survey, survey_numbers
-from iqa_zoo.explain.graphs import graphs_of
-from iqa_zoo.explain.image import look_at
+from iqa_zoo.explain.dataset import (
+    assess_dataset,
+    assign_quality_bands,
+    explain_dataset,
+    sort_groups,
+    summarize_dataset,
+)
+from iqa_zoo.explain.image import explain_image
 from iqa_zoo.jsonio import to_json
 
 
@@ -25,30 +31,30 @@ def data(tmp_path):
     return RatedImages("six", paths, mos, score_range=(0, 100), licence="CC0", source="chance", distortions=kinds)
 
 
-def test_is_the_mean_of_looks_at_single_images(make, data):
+def test_is_the_mean_over_single_images(make, data):
     scorer, calls = make(), []
     indices = [4, 1, 3]
-    found = survey(scorer, data, indices, lambda done, total: calls.append((done, total)))
-    looks = [look_at(scorer, read_crop(data.paths[i], 64), 2) for i in indices]
+    found = explain_dataset(scorer, data, indices, lambda done, total: calls.append((done, total)))
+    single = [explain_image(scorer, read_crop(data.paths[i], 64), 2) for i in indices]
     assert calls == [(1, 3), (2, 3), (3, 3)]
     assert found.names == ("4.png", "1.png", "3.png")
-    assert np.array_equal(found.score_IN, [look.score_N for look in looks])
-    assert np.allclose(found.cosine_NN, np.mean([look.cosine_NN for look in looks], 0))
-    assert np.allclose(found.before_NN, np.mean([look.before_NN for look in looks], 0))
+    assert np.array_equal(found.score_IN, [explanation.score_N for explanation in single])
+    assert np.allclose(found.cosine_NN, np.mean([explanation.cosine_NN for explanation in single], 0))
+    assert np.allclose(found.before_NN, np.mean([explanation.before_NN for explanation in single], 0))
     for path, weights_NL in found.attention.items():
-        assert np.allclose(weights_NL, np.mean([look.attention[path] for look in looks], 0))
+        assert np.allclose(weights_NL, np.mean([explanation.attention[path] for explanation in single], 0))
         assert np.allclose(weights_NL.sum(1), 1, atol=1e-5)
-    assert np.array_equal(found.routes[0].choice_INK, [look.routes[0].choice_INK[0] for look in looks])
+    assert np.array_equal(found.routing[0].choice_INK, [explanation.routing[0].choice_INK[0] for explanation in single])
     assert found.groups["distortion"].tolist() == ["blur", "jpeg", "jpeg"]
 
 
 def test_loads_of_groups_add_up_to_the_whole(make, data):
     scorer = make()
-    found = survey(scorer, data, np.arange(6))
-    graphs = graphs_of(scorer.model, make(noise=0.0).model)
-    findings = judge_survey(found, graphs)
-    assert [each.warning for each in findings] == sorted((each.warning for each in findings), reverse=True)
-    numbers = json.loads(to_json(survey_numbers(found, graphs, findings)))
+    found = explain_dataset(scorer, data, np.arange(6))
+    adjacencies = collect_adjacencies(scorer.model, make(noise=0.0).model)
+    observations = assess_dataset(found, adjacencies)
+    assert [each.warning for each in observations] == sorted((each.warning for each in observations), reverse=True)
+    numbers = json.loads(to_json(summarize_dataset(found, adjacencies, observations)))
     (routing,) = numbers["routing"]
     for kind, count in (("by_quality", 3), ("by_distortion", 2)):
         groups = routing[kind].values()
@@ -56,13 +62,13 @@ def test_loads_of_groups_add_up_to_the_whole(make, data):
         whole = np.sum([np.multiply(group["load"], group["images"] / 6) for group in groups], 0)
         assert np.allclose(whole, routing["load"])
     assert len(numbers["adjacencies"]) == 6
-    assert all(graph["moved"] > 0 for graph in numbers["adjacencies"])
+    assert all(adjacency["moved"] > 0 for adjacency in numbers["adjacencies"])
 
 
 def test_a_model_with_nothing_inside_says_so(make, data):
     plain = {"head": {"type": "linear"}, "losses": [{"type": "l1"}], "interactions": [], "memory": None}
-    found = survey(make(plain), dataclasses.replace(data, distortions=None), [0, 1])
-    kinds = {finding.kind for finding in judge_survey(found, [])}
+    found = explain_dataset(make(plain), dataclasses.replace(data, distortions=None), [0, 1])
+    kinds = {observation.kind for observation in assess_dataset(found, [])}
     assert {"no experts", "no attention", "no graph"} <= kinds
     assert list(found.groups) == ["quality"]
 
@@ -70,13 +76,13 @@ def test_a_model_with_nothing_inside_says_so(make, data):
 def test_an_image_that_cannot_be_read_is_named(make, data):
     data.paths[2].write_text("no image")
     with pytest.raises(InputError, match=r"2.png is not an image"):
-        survey(make(), data, np.arange(6))
+        explain_dataset(make(), data, np.arange(6))
 
 
 def test_thirds_of_the_labels():
     mos = np.random.default_rng(0).permutation(30).astype(float)
-    bands = quality_bands(mos, "proxy: something long")
-    assert ordered_groups(bands) == [f"{third} third of proxy" for third in ("lowest", "middle", "highest")]
-    for third, group in enumerate(ordered_groups(bands)):
+    bands = assign_quality_bands(mos, "proxy: something long")
+    assert sort_groups(bands) == [f"{third} third of proxy" for third in ("lowest", "middle", "highest")]
+    for third, group in enumerate(sort_groups(bands)):
         assert np.array_equal(np.sort(mos[bands == group]), np.arange(10.0) + 10 * third)
-    assert len(set(quality_bands(np.ones(5), "MOS"))) == 1
+    assert len(set(assign_quality_bands(np.ones(5), "MOS"))) == 1

@@ -6,47 +6,47 @@ import pytest
 import torch
 
 from iqa_zoo.explain.crop import read_crop
-from iqa_zoo.explain.image import attention_at, judge_look, look_at, numbers_of
+from iqa_zoo.explain.image import assess_image, compute_attention, explain_image, summarize_image
 from iqa_zoo.jsonio import to_json
 
 
 def test_scores_are_those_of_the_forward_pass_to_the_last_bit(make, photo):
     scorer, crop = make(), read_crop(photo, 64)
-    look = look_at(scorer, crop, 2)
-    assert look.crop_score == scorer.score(crop.batch_BCHW).item()
-    assert look.score_N.mean() == pytest.approx(look.crop_score, abs=1e-4)
+    explanation = explain_image(scorer, crop, 2)
+    assert explanation.crop_score == scorer.score(crop.batch_BCHW).item()
+    assert explanation.score_N.mean() == pytest.approx(explanation.crop_score, abs=1e-4)
     with torch.no_grad():
         score_BN = scorer.model.details(scorer.normalise(crop.batch_BCHW)).score_BN
-    assert np.array_equal(look.score_N, score_BN[0].double().numpy() * 20 + 50)
+    assert np.array_equal(explanation.score_N, score_BN[0].double().numpy() * 20 + 50)
 
 
 def test_attention_and_routing_are_those_of_the_forward_pass(make, photo):
     scorer, crop = make(), read_crop(photo, 64)
-    look = look_at(scorer, crop, 2)
+    explanation = explain_image(scorer, crop, 2)
     with torch.no_grad():
         details = scorer.model.details(scorer.normalise(crop.batch_BCHW))
-    assert list(look.attention) == ["interactions.1", "interactions.3"]
-    for path, weights_NL in look.attention.items():
+    assert list(explanation.attention) == ["interactions.1", "interactions.3"]
+    for path, weights_NL in explanation.attention.items():
         assert np.array_equal(weights_NL, details.attention[path][0].double().numpy())
         assert np.allclose(weights_NL.sum(1), 1, atol=1e-5)
-        assert weights_NL.shape == (6, look.grid.rows * look.grid.columns)
-        assert np.allclose(look.by_head[path].mean(0), weights_NL, atol=1e-6)
-    assert (look.grid.rows, look.grid.columns, look.grid.source) == (3, 3, "stage 3, pooled")
-    assert np.array_equal(look.routes[0].choice_INK[0], details.routing[0].choice_TK.numpy())
+        assert weights_NL.shape == (6, explanation.grid.rows * explanation.grid.columns)
+        assert np.allclose(explanation.by_head[path].mean(0), weights_NL, atol=1e-6)
+    assert (explanation.grid.rows, explanation.grid.columns, explanation.grid.source) == (3, 3, "stage 3, pooled")
+    assert np.array_equal(explanation.routing[0].choice_INK[0], details.routing[0].choice_TK.numpy())
 
 
 def test_a_model_is_left_as_it_was(make, photo):
     scorer, crop = make(), read_crop(photo, 64)
     scorer.train()
-    look = look_at(scorer, crop, 2)
+    explanation = explain_image(scorer, crop, 2)
     assert scorer.training
     assert not scorer.model.queries._forward_hooks
-    assert look_at(scorer.eval(), crop, 2).score == look.score
+    assert explain_image(scorer.eval(), crop, 2).score == explanation.score
 
 
 def test_attention_at_another_moment_is_that_of_its_model(make, photo):
     now, then, crop = make(), make(noise=0.1), read_crop(photo, 64)
-    seen, expected = attention_at(then.model, now, crop), look_at(then, crop, 2).attention
+    seen, expected = compute_attention(then.model, now, crop), explain_image(then, crop, 2).attention
     assert list(seen) == list(expected)
     assert all(np.array_equal(seen[path], expected[path]) for path in seen)
 
@@ -54,7 +54,7 @@ def test_attention_at_another_moment_is_that_of_its_model(make, photo):
 def test_queries_that_begin_alike_are_told_from_those_that_become_alike(make, photo):
     crop = read_crop(photo, 64)
 
-    def likeness(alike):
+    def assess(alike):
         scorer = make({"queries": {"type": "learned", "num_queries": 6}}, noise=0.0)
         with torch.no_grad():
             for parameter in scorer.model.queries.parameters():
@@ -62,39 +62,39 @@ def test_queries_that_begin_alike_are_told_from_those_that_become_alike(make, ph
                 if alike:
                     parameter.copy_(parameter[..., :1, :].expand_as(parameter))
             scorer.model.interactions[3].attn.out_proj.bias.fill_(100.0)  # outgrows what the queries differ in
-        (finding,) = [each for each in judge_look(look_at(scorer, crop, 2)) if each.kind == "likeness"]
-        assert finding.warning
-        return finding.words
+        (observation,) = [each for each in assess_image(explain_image(scorer, crop, 2)) if each.kind == "similarity"]
+        assert observation.warning
+        return observation.text
 
-    assert "are one vector from the beginning" in likeness(True)
-    assert "was 1.0000 before the first block" in likeness(True)
-    assert "have collapsed to one vector" in likeness(False)
+    assert "are one vector from the beginning" in assess(True)
+    assert "was 1.0000 before the first block" in assess(True)
+    assert "have collapsed to one vector" in assess(False)
 
 
-def kinds(look):
-    return {finding.kind for finding in judge_look(look)}
+def kinds(explanation):
+    return {observation.kind for observation in assess_image(explanation)}
 
 
 def test_what_a_model_lacks_is_said_and_the_rest_is_there(make, photo):
     crop = read_crop(photo, 64)
     plain = {"head": {"type": "linear"}, "losses": [{"type": "l1"}]}
-    look = look_at(make({**plain, "interactions": [{"type": "query_gcn", "hidden": [8]}]}), crop, 2)
-    assert {"no attention", "no experts"} <= kinds(look)
-    assert (look.attention, look.grid, look.routes) == ({}, None, [])
-    assert len(look.score_N) == 6
+    explanation = explain_image(make({**plain, "interactions": [{"type": "query_gcn", "hidden": [8]}]}), crop, 2)
+    assert {"no attention", "no experts"} <= kinds(explanation)
+    assert (explanation.attention, explanation.grid, explanation.routing) == ({}, None, [])
+    assert len(explanation.score_N) == 6
     scorer = make()
     scorer.model.memory.token_grid = None
-    look = look_at(scorer, crop, 2)
-    assert look.grid is None
-    assert "no grid" in kinds(look)
-    assert not {"no attention", "no experts", "no grid"} & kinds(look_at(make(), crop, 2))
+    explanation = explain_image(scorer, crop, 2)
+    assert explanation.grid is None
+    assert "no grid" in kinds(explanation)
+    assert not {"no attention", "no experts", "no grid"} & kinds(explain_image(make(), crop, 2))
 
 
 def test_numbers_are_json_and_complete(make, photo):
     scorer, crop = make(), read_crop(photo, 64)
-    look = look_at(scorer, crop, 2)
-    then = {"start": attention_at(make(noise=0.1).model, scorer, crop)}
-    numbers = json.loads(to_json(numbers_of(Path("a.png"), look, then, judge_look(look))))
+    explanation = explain_image(scorer, crop, 2)
+    then = {"start": compute_attention(make(noise=0.1).model, scorer, crop)}
+    numbers = json.loads(to_json(summarize_image(Path("a.png"), explanation, then, assess_image(explanation))))
     assert np.shape(numbers["attention"]["interactions.3"]["by_head"]) == (4, 6, 9)
     moved = numbers["attention_in_training"]["start"]["interactions.1"]["distance"]
     assert len(moved) == 6

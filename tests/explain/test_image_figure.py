@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from iqa_zoo.explain.crop import read_crop
-from iqa_zoo.explain.image import attention_at, judge_look, look_at
-from iqa_zoo.explain.image_figure import image_figure
+from iqa_zoo.explain.image import assess_image, compute_attention, explain_image
+from iqa_zoo.explain.image_figure import draw_image_figure
 
 
 def texts(figure):
@@ -14,21 +14,21 @@ def texts(figure):
     return " | ".join(text.get_text() for text in figure.findobj(lambda each: hasattr(each, "get_text")))
 
 
-def figure_of(scorer, photo, moments=None):
-    look = look_at(scorer, read_crop(photo, 64), 2)
-    return look, image_figure("photo.png", look, moments or {}, judge_look(look), "MOS")
+def draw(scorer, photo, snapshots=None):
+    explanation = explain_image(scorer, read_crop(photo, 64), 2)
+    return explanation, draw_image_figure("photo.png", explanation, snapshots or {}, assess_image(explanation), "MOS")
 
 
 @pytest.mark.slow
 def test_shows_scores_attention_and_experts(make, photo):
     scorer, crop = make(), read_crop(photo, 64)
-    then = {"start, seed 0": attention_at(make(noise=0.1).model, scorer, crop)}
-    look, figure = figure_of(scorer, photo, then)
+    then = {"start, seed 0": compute_attention(make(noise=0.1).model, scorer, crop)}
+    explanation, figure = draw(scorer, photo, then)
     words = texts(figure)
-    for said in (
-        f"photo.png: MOS {look.score:.4f} predicted (mean of 2 crops; the crop shown alone: {look.crop_score:.4f})",
-        "the image, and its 64x64 crop",
-        f"query 6: {look.score_N[5]:.4g}",
+    for expected in (
+        f"photo.png: MOS {explanation.score:.4f} predicted (mean of 2 crops; the crop shown: {explanation.crop_score:.4f})",
+        "the image and its 64x64 crop",
+        f"query 6: {explanation.score_N[5]:.4g}",
         "Attention over the 3x3 memory tokens (stage 3, pooled), mean over heads; 11.1 % each if even",
         "interactions.1",
         "start, seed 0",
@@ -37,9 +37,9 @@ def test_shows_scores_attention_and_experts(make, photo):
         "row 3, column 13 of 70x90",
         "score (MOS)",
     ):
-        assert said in words
+        assert expected in words
     shown = [np.asarray(image.get_array()) for image in figure.findobj(lambda each: hasattr(each, "get_array"))]
-    grid = 100 * look.attention["interactions.3"][2].reshape(3, 3)
+    grid = 100 * explanation.attention["interactions.3"][2].reshape(3, 3)
     assert sum(array.shape == (3, 3) and np.allclose(array, grid) for array in shown) == 2  # on the image, on the grid
 
 
@@ -56,22 +56,22 @@ def test_shows_scores_attention_and_experts(make, photo):
     ],
 )
 def test_is_drawn_for_every_kind_of_model(make, photo, changes):
-    look, figure = figure_of(make(changes), photo)
+    explanation, figure = draw(make(changes), photo)
     words = texts(figure)
-    for finding in judge_look(look):
-        if finding.kind.startswith("no "):
-            assert finding.words.split(":")[0] in words
-    if len(look.score_N) == 11:
-        assert "Maps of queries 1 to 8 of 11 are drawn." in words
-    if len(look.attention) == 6:
-        assert "4 of 6 blocks that attend are drawn." in words
+    for observation in assess_image(explanation):
+        if observation.kind.startswith("no "):
+            assert observation.text.split(":")[0] in words
+    if len(explanation.score_N) == 11:
+        assert "Attention maps of queries 1 to 8 of 11 are drawn." in words
+    if len(explanation.attention) == 6:
+        assert "4 of 6 attention blocks are drawn." in words
 
 
 @pytest.mark.slow
 def test_is_the_same_figure_twice(make, photo):
     def svg():
         text = io.BytesIO()
-        figure_of(make(), photo)[1].savefig(text, format="svg", metadata={"Date": None})
+        draw(make(), photo)[1].savefig(text, format="svg", metadata={"Date": None})
         return len(text.getvalue())
 
     assert svg() == svg()

@@ -20,13 +20,13 @@ from iqa_zoo import identity, source_files
 from iqa_zoo.build import build_model
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split, make_splits
-from iqa_zoo.engine import extraction
-from iqa_zoo.engine.trainings import Elsewhere, Identities, Training
 from iqa_zoo.identity import identify_images
 from iqa_zoo.progress import Silent
 from iqa_zoo.randomness import seeded
 from iqa_zoo.studies.runner import FrozenRunner
 from iqa_zoo.studies.spec import BackboneSpec, StudySpec
+from iqa_zoo.training.frozen import extraction
+from iqa_zoo.training.frozen.trainings import ExtraTestSet, Identities, Training
 from iqa_zoo.training.recipe import FrozenRecipe
 
 COMPARE = Path(__file__).resolve().parents[2] / "benchmarks" / "compare.py"
@@ -97,11 +97,11 @@ class Study:
         with torch.no_grad():
             next(model.backbone.parameters()).view(-1)[0] += self.weight
         config = model.config["backbone"]
-        return extraction._key(model.backbone, config, identify_images(data), self.crops, self.seed)
+        return extraction._make_key(model.backbone, config, identify_images(data), self.crops, self.seed)
 
     def key(self) -> str:
         banks = [Bank(self.features(data)) for data in (self.data, self.other)]
-        others = {self.other_name: Elsewhere(self.other, banks[1])}
+        others = {self.other_name: ExtraTestSet(self.other, banks[1])}
         training = Training(
             self.model, self.cfg, self.split, self.recipe, self.seed, self.rule, device=self.device
         )  # fmt: skip
@@ -333,7 +333,7 @@ def test_a_part_counts_by_its_source_even_where_it_is_installed_as_a_library_is(
     for name, text in (("users_parts", "import users_library\n"), ("users_library", "")):
         (tmp_path / f"{name}.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(source_files, "_site_folders", lambda: (tmp_path,))
+    monkeypatch.setattr(source_files, "_list_site_folders", lambda: (tmp_path,))
     before = identity.identify_code([], ["users_parts"])
     assert before["users_library"] == "missing"  # no distribution says its version
     edit(tmp_path / "users_parts.py")

@@ -12,15 +12,15 @@ from iqa_zoo.build import build_backbone
 from iqa_zoo.contracts import Features, spec_of
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
-from iqa_zoo.engine.extraction import extract_features
-from iqa_zoo.engine.features import FeatureBank
-from iqa_zoo.engine.trainings import Training, train_one
 from iqa_zoo.identity import identify_weights
 from iqa_zoo.progress import Silent
 from iqa_zoo.randomness import seeded
 from iqa_zoo.registry import register_backbone, register_head
 from iqa_zoo.studies.runner import FrozenRunner
 from iqa_zoo.studies.weights import describe_weights, needs_weights
+from iqa_zoo.training.frozen.extraction import extract_features
+from iqa_zoo.training.frozen.features import FeatureBank
+from iqa_zoo.training.frozen.trainings import Training, train_one
 from iqa_zoo.training.recipe import FrozenRecipe
 
 DATA = ("--data", "table", "--root", "d", "--selection", "last")
@@ -63,14 +63,16 @@ def test_scaling_builds_every_backbone_from_the_seed(plan_command, tiny):
     assert not set(found[0]) & set(found[2])
 
 
-def test_probes_build_the_control_from_the_seed(load, monkeypatch):
-    script, found = load("probe_layers"), []
-    for seed in ("0", "0", "1"):
+def test_probes_build_the_control_from_the_seed(plan_command, monkeypatch):
+    from iqa_zoo.studies.layer_probe import study
+
+    found = []
+    for seed in (0, 0, 1):
         disturb()
-        arguments = arguments_of(script, "--backbones", "test_resnet", "--pretrained", "--seed", seed)
-        real = script.build_model
-        monkeypatch.setattr(script, "build_model", lambda cfg, pretrained, weights, real=real: real(cfg))
-        probed, _ = script.backbones_of(arguments)
+        spec = plan_command("layer_probe", "--backbones", "test_resnet", "--pretrained", "--seed", seed, *DATA)
+        real = study.build_model
+        monkeypatch.setattr(study, "build_model", lambda cfg, pretrained, weights, real=real: real(cfg))
+        probed, _ = study.load_backbones(spec)
         monkeypatch.undo()
         found.append([identify_weights(each.levels) for each in probed])
     assert found[0] == found[1]

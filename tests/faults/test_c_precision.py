@@ -11,12 +11,12 @@ from PIL import Image
 
 from iqa_zoo.cli import main
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.engine.evaluation import evaluate_scores
-from iqa_zoo.engine.run_folder import RunFolder
+from iqa_zoo.inference.evaluation import evaluate_scores
 from iqa_zoo.inference.load_run import load_run
 from iqa_zoo.inference.predict import predict
 from iqa_zoo.jsonio import to_json
 from iqa_zoo.stats.metrics import srocc
+from iqa_zoo.training.run_folder import RunFolder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -12,10 +12,10 @@ import iqa_zoo
 from iqa_zoo.budgets import count_macs, measure_budget
 from iqa_zoo.budgets.count import count_operators
 from iqa_zoo.errors import InputError
-from iqa_zoo.graphs import counting, is_recorded
 from iqa_zoo.heads.moe import MoEHead
 from iqa_zoo.interactions.moe_feed_forward import MoEFeedForward
 from iqa_zoo.interactions.query_gcn import QueryGCN
+from iqa_zoo.layers.graphs import counting, is_recorded
 from iqa_zoo.testing.witness import macs_by_torch
 
 RECORDERS = {

@@ -10,18 +10,21 @@ from PIL import Image
 from torch import nn
 
 from iqa_zoo import list_models, model_config
-from iqa_zoo.budgets.measure import backbone_shapes
+from iqa_zoo.budgets.measure import find_backbone_shapes
 from iqa_zoo.build import build_decoder, build_model
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
-from iqa_zoo.engine import frozen, hooks, training
-from iqa_zoo.engine.features import FeatureBank
-from iqa_zoo.engine.training import TrainingOptions, train_model
 from iqa_zoo.errors import InputError
 from iqa_zoo.placing import make_backbone_config
-from iqa_zoo.training.optimizer import decayed_parameters
+from iqa_zoo.training.end_to_end import fit, hooks
+from iqa_zoo.training.end_to_end import train as training
+from iqa_zoo.training.end_to_end.options import TrainingOptions
+from iqa_zoo.training.end_to_end.train import train_model
+from iqa_zoo.training.frozen import decoder as frozen
+from iqa_zoo.training.frozen.features import FeatureBank
+from iqa_zoo.training.optimizer import find_decayed_parameters
 from iqa_zoo.training.recipe import FrozenRecipe, Recipe
-from iqa_zoo.training.schedule import rate_factor
+from iqa_zoo.training.schedule import compute_rate_factor
 
 SIZE = 48
 SPLIT = Split(np.arange(16), np.arange(24, 32), np.arange(16, 24), "made up")
@@ -84,7 +87,7 @@ def train_both(data, tmp_path, monkeypatch):
 
             return watched
 
-        shapes = backbone_shapes(dict(cfg))
+        shapes = find_backbone_shapes(dict(cfg))
         monkeypatch.setattr(torch.optim.AdamW, "step", watch("frozen"))
         frozen.train_frozen(
             cfg, planted(shapes), data.mos if mos is None else mos, SPLIT, recipe=FrozenRecipe(**values), rule="last"
@@ -158,11 +161,13 @@ def test_what_decays_in_a_model_does_not_hang_on_who_trains_it(name, backbone):
     if backbone is not None:
         cfg["backbone"] = make_backbone_config(backbone, [cfg])
     with torch.device("meta"):
-        whole, spec = build_model(cfg), backbone_shapes(cfg).spec
+        whole, spec = build_model(cfg), find_backbone_shapes(cfg).spec
         decoder = build_decoder(cfg, spec)
-    of_whole = [each for each in decayed_parameters(whole) if not each.startswith("backbone.")]
-    assert of_whole == decayed_parameters(decoder)
-    others = {each: parameter for each, parameter in whole.named_parameters() if each not in decayed_parameters(whole)}
+    of_whole = [each for each in find_decayed_parameters(whole) if not each.startswith("backbone.")]
+    assert of_whole == find_decayed_parameters(decoder)
+    others = {
+        each: parameter for each, parameter in whole.named_parameters() if each not in find_decayed_parameters(whole)
+    }
     owners = dict(whole.named_modules())
     for each, parameter in others.items():
         owner, _, leaf = each.rpartition(".")
@@ -176,13 +181,13 @@ def test_decoders_without_convolutions_decay_as_they_always_did(name):
     """On frozen features exactly the matrices decayed: numbers that were published on them stand."""
     cfg = model_config(name)
     with torch.device("meta"):
-        decoder = build_decoder(cfg, backbone_shapes(cfg).spec)
-    assert decayed_parameters(decoder) == [each for each, value in decoder.named_parameters() if value.ndim == 2]
+        decoder = build_decoder(cfg, find_backbone_shapes(cfg).spec)
+    assert find_decayed_parameters(decoder) == [each for each, value in decoder.named_parameters() if value.ndim == 2]
 
 
 def test_trainers_have_no_rule_of_their_own():
-    assert frozen.make_optimizer is training.make_optimizer
-    assert frozen.rate_factor is hooks.rate_factor is rate_factor
+    assert frozen.make_optimizer is fit.make_optimizer
+    assert frozen.compute_rate_factor is hooks.compute_rate_factor is compute_rate_factor
     assert frozen.MovingAverage is hooks.MovingAverage
     assert frozen.fit_label_scale is training.fit_label_scale
 
@@ -193,7 +198,7 @@ def test_equal_labels_are_an_error_in_both_before_anything_is_trained(value, tin
     tiny["backbone"]["image_size"] = SIZE
     mos = np.full(32, value)
     with pytest.raises(InputError, match="all training labels are .*; there is nothing to learn"):
-        frozen.train_frozen(tiny, planted(backbone_shapes(tiny)), mos, SPLIT, recipe=FrozenRecipe(), rule="last")
+        frozen.train_frozen(tiny, planted(find_backbone_shapes(tiny)), mos, SPLIT, recipe=FrozenRecipe(), rule="last")
     equal = RatedImages("grey", data.paths, mos, score_range=(0, 100), licence="CC0", source="made up")
     recipe = Recipe(summary="", epochs=1, batch_size=4)
     with pytest.raises(InputError, match="all training labels are .*; there is nothing to learn"):
@@ -207,7 +212,7 @@ def test_the_scale_of_labels_is_the_same(tiny, data, tmp_path, monkeypatch):
     found, fit = [], frozen.fit_label_scale
     monkeypatch.setattr(frozen, "fit_label_scale", lambda *arguments: found.append(fit(*arguments)) or found[0])
     frozen.train_frozen(
-        tiny, planted(backbone_shapes(tiny)), data.mos, SPLIT, recipe=FrozenRecipe(epochs=1), rule="last"
+        tiny, planted(find_backbone_shapes(tiny)), data.mos, SPLIT, recipe=FrozenRecipe(epochs=1), rule="last"
     )
     recipe = Recipe(summary="", epochs=1, batch_size=4, test_crops=1)
     train_model(tiny, data, SPLIT, recipe, tmp_path / "run", options=TrainingOptions(selection="last", device="cpu"))
@@ -239,9 +244,9 @@ def test_both_test_the_average_of_their_weights(every, tiny, data, tmp_path, mon
 
     values = dict(epochs=2, batch_size=4, ema=0.8, ema_every=every, precision="float32")
     monkeypatch.setattr(torch.optim.AdamW, "step", noted)
-    kept, averaged = [], frozen._averaged
-    monkeypatch.setattr(frozen, "_averaged", lambda *arguments: kept.append(averaged(*arguments)) or kept[-1])
-    bank = planted(backbone_shapes(tiny))
+    kept, averaged = [], frozen._copy_averaged
+    monkeypatch.setattr(frozen, "_copy_averaged", lambda *arguments: kept.append(averaged(*arguments)) or kept[-1])
+    bank = planted(find_backbone_shapes(tiny))
     frozen.train_frozen(tiny, bank, data.mos, SPLIT, recipe=FrozenRecipe(**values), rule="last")
     torch.testing.assert_close(dict(kept[-1].named_parameters())[path].detach(), expected())
     live.clear()

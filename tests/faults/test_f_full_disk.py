@@ -16,9 +16,9 @@ from iqa_zoo.build import build_backbone
 from iqa_zoo.cache import write_file
 from iqa_zoo.cli import main
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.engine import extraction, trainings
-from iqa_zoo.engine.extraction import extract_features
 from iqa_zoo.errors import InputError
+from iqa_zoo.training.frozen import extraction, trainings
+from iqa_zoo.training.frozen.extraction import extract_features
 
 BACKBONE = dict(type="nss", image_size=64, stages=[3, 4])
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,7 +86,7 @@ def test_without_fallocate_the_file_is_filled(tmp_path, monkeypatch):
 def test_a_cache_that_cannot_be_written_is_named_with_the_way_out(blocked, tmp_path):
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / blocked).write_text("a file where a folder should be")
-    with pytest.raises(InputError, match=r"cache.* cannot be written \(.*\); set IQA_ZOO_CACHE to a folder that can"):
+    with pytest.raises(InputError, match=r"cache.* cannot be written \(.*\); set IQA_ZOO_CACHE to a writable folder"):
         extract_features(build_backbone(dict(backbone=BACKBONE)), BACKBONE, rated(tmp_path / "i", 3), crops=1,
                          cache=tmp_path / "cache")  # fmt: skip
 
@@ -106,7 +106,7 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 from test_f_full_disk import BACKBONE, rated
 from iqa_zoo.build import build_backbone
-from iqa_zoo.engine.extraction import extract_features
+from iqa_zoo.training.frozen.extraction import extract_features
 def stop(done, total):
     os.kill(os.getpid(), signal.{signal})
 extract_features(build_backbone(dict(backbone=BACKBONE)), BACKBONE, rated(Path({folder!r}) / "killed", 12), crops=1,

@@ -47,7 +47,7 @@ def no_work(monkeypatch):
 
     monkeypatch.setattr(predict, "score_images", work)
     monkeypatch.setattr(predict, "predict", work)
-    monkeypatch.setattr(explain_image, "look_at", work)
+    monkeypatch.setattr(explain_image, "explain_image", work)
 
 
 @pytest.mark.parametrize("place", ["gone/s.csv", "photos.csv", "file/s.csv", "/proc/s.csv"])

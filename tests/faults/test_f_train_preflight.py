@@ -16,9 +16,9 @@ from iqa_zoo.cli import main
 from iqa_zoo.config import dump_config
 from iqa_zoo.data.splits import make_splits
 from iqa_zoo.data.table import table
-from iqa_zoo.engine import checks
 from iqa_zoo.inference.load_run import load_run
 from iqa_zoo.inference.predict import predict
+from iqa_zoo.training.end_to_end import checks
 
 QUICK = ["--recipe-set", "epochs=2", "test_crops=2"]
 Usage = namedtuple("Usage", "total used free")
@@ -70,7 +70,7 @@ def run(root, config, tmp_path, capsys):
 @pytest.fixture
 def no_step(monkeypatch):
     """Training may not begin."""
-    monkeypatch.setattr("iqa_zoo.engine.training._fit", lambda *_, **__: pytest.fail("an epoch began"))
+    monkeypatch.setattr("iqa_zoo.training.end_to_end.train.fit", lambda *_, **__: pytest.fail("an epoch began"))
 
 
 def damage(path, how):
@@ -226,13 +226,13 @@ def test_what_is_refused_leaves_no_folder_behind(argv, message, run, no_step, tm
 def test_a_finished_run_is_not_checked_again(run, parts, monkeypatch, tmp_path):
     code, first, _ = run("--json")
     assert code == 0
-    monkeypatch.setattr("iqa_zoo.engine.training.check_split_images", lambda *_, **__: pytest.fail("checked"))
+    monkeypatch.setattr("iqa_zoo.training.end_to_end.train.check_split_images", lambda *_, **__: pytest.fail("checked"))
     assert run("--resume", "--json")[:2] == (0, first)
 
 
 @pytest.mark.slow
 def test_a_result_that_cannot_be_written_is_shown(run, monkeypatch, tmp_path):
-    from iqa_zoo.engine.run_folder import RunFolder
+    from iqa_zoo.training.run_folder import RunFolder
 
     write = RunFolder.write
 

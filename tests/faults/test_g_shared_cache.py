@@ -15,9 +15,9 @@ from iqa_zoo.cache import hold_lock, write_file
 from iqa_zoo.cli import main
 from iqa_zoo.config import dump_config
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.engine import extraction
-from iqa_zoo.engine.extraction import extract_features
-from iqa_zoo.engine.run_folder import hold_run
+from iqa_zoo.training.frozen import extraction
+from iqa_zoo.training.frozen.extraction import extract_features
+from iqa_zoo.training.run_folder import hold_run
 
 BACKBONE = dict(type="nss", image_size=64, stages=[4])
 

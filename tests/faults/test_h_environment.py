@@ -18,9 +18,9 @@ from iqa_zoo import __version__
 from iqa_zoo.backbones.timm_features import TimmFeatures
 from iqa_zoo.cache import cache_folder
 from iqa_zoo.cli import main
-from iqa_zoo.engine.run_folder import FORMAT, RunFolder
 from iqa_zoo.errors import CheckpointError, InputError, PartError
 from iqa_zoo.studies.results import StudyResult, write_values
+from iqa_zoo.training.run_folder import FORMAT, RunFolder
 
 ROOT = Path(__file__).resolve().parents[2]
 DAMAGED = int(os.environ.get("IQA_ZOO_FUZZ", "60"))

@@ -12,14 +12,14 @@ from iqa_zoo.cli import main
 from iqa_zoo.config import dump_config
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import make_splits
-from iqa_zoo.engine.end_to_end import EndToEnd, identify_run, train_all_end_to_end
-from iqa_zoo.engine.training import TrainingOptions
 from iqa_zoo.errors import InputError
 from iqa_zoo.progress import Silent
 from iqa_zoo.studies.compare.study import Options, load_test_sets
 from iqa_zoo.studies.protocol import choose_distinct_name
 from iqa_zoo.studies.runner import FrozenRunner
 from iqa_zoo.studies.spec import DataSpec, StudySpec
+from iqa_zoo.training.end_to_end.options import TrainingOptions
+from iqa_zoo.training.end_to_end.trainings import EndToEnd, identify_run, train_all_end_to_end
 from iqa_zoo.training.recipe import Recipe
 
 
@@ -150,7 +150,7 @@ def test_a_finished_end_to_end_run_is_not_that_of_other_images_labels_or_code(en
     assert changed["predictions"] != first["predictions"]
     relabelled = replace(data, mos=data.mos[::-1])
     assert not end_to_end(relabelled)["resumed"]
-    from iqa_zoo.engine import end_to_end as module
+    from iqa_zoo.training.end_to_end import trainings as module
 
     real = module.identify_code
     monkeypatch.setattr(module, "identify_code", lambda *modules: {**real(*modules), "a part": "edited"})

@@ -10,11 +10,11 @@ from PIL import Image, ImageFilter
 
 from iqa_zoo.build import build_backbone
 from iqa_zoo.cli import main
-from iqa_zoo.data.crops import grid_crops
+from iqa_zoo.data.crops import cut_grid_crops
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.engine.extraction import extract_features
 from iqa_zoo.inference.load_run import load_run
 from iqa_zoo.inference.predict import predict, score_image
+from iqa_zoo.training.frozen.extraction import extract_features
 
 SIZE = 32
 
@@ -105,7 +105,7 @@ def test_features_of_a_study_are_of_the_crops_that_a_score_is_computed_from(phot
         image = Image.open(path)
         if min(image.size) < SIZE:
             image = image.resize((43, SIZE), Image.Resampling.BICUBIC)
-        crops = torch.from_numpy(grid_crops(np.array(image), SIZE, 4)).permute(0, 3, 1, 2).float() / 255
+        crops = torch.from_numpy(cut_grid_crops(np.array(image), SIZE, 4)).permute(0, 3, 1, 2).float() / 255
         crops = (crops - torch.tensor(spec.mean).view(3, 1, 1)) / torch.tensor(spec.std).view(3, 1, 1)
         with torch.no_grad():
             expected = backbone(crops).global_BC

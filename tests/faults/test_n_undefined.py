@@ -16,10 +16,10 @@ import yaml
 from PIL import Image
 
 from iqa_zoo.cli import main
-from iqa_zoo.engine.selection import choose, every_rule
 from iqa_zoo.progress import Terminal
 from iqa_zoo.stats.factorial import analyze_factors
 from iqa_zoo.studies.runner import gather_records
+from iqa_zoo.training.selection import choose_epoch, compare_rules
 
 CONSTANT_HEAD = '''
 import torch
@@ -218,11 +218,11 @@ def test_an_epoch_without_a_metric_is_chosen_last(undefined: float | None) -> No
         dict(epoch=i, validation=dict(srocc=value), test=dict(srocc=value, plcc=value))
         for i, value in enumerate([undefined, -0.5, undefined], start=1)
     ]
-    assert choose(history, "validation") == 1
-    assert choose(history, "test-oracle") == 1
+    assert choose_epoch(history, "validation") == 1
+    assert choose_epoch(history, "test-oracle") == 1
     none = [{**epoch, "validation": dict(srocc=undefined), "test": dict(srocc=undefined)} for epoch in history]
-    assert choose(none, "validation") == 2
-    assert set(every_rule(none)) == {"validation", "last", "test-oracle"}
+    assert choose_epoch(none, "validation") == 2
+    assert set(compare_rules(none)) == {"validation", "last", "test-oracle"}
 
 
 def test_an_analysis_of_one_combination_says_why_there_is_none() -> None:

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from iqa_zoo.data.splits import Split
-from iqa_zoo.engine import trainings as records_of
-from iqa_zoo.engine import workers
-from iqa_zoo.engine.trainings import Training
-from iqa_zoo.engine.workers import Failure, run_all
 from iqa_zoo.studies.runner import select_succeeded
+from iqa_zoo.training import workers
+from iqa_zoo.training.frozen import trainings as records_of
+from iqa_zoo.training.frozen.trainings import Training
 from iqa_zoo.training.recipe import FrozenRecipe
+from iqa_zoo.training.workers import Failure, run_all
 
 pytestmark = pytest.mark.skipif("forkserver" not in get_all_start_methods(), reason="no server forks the workers here")
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from iqa_zoo.cli import main
 from iqa_zoo.data.look_alikes import group_look_alikes
-from iqa_zoo.data.splits import check_leaks, load_splits, make_splits, official_split
+from iqa_zoo.data.splits import check_leaks, load_official_split, load_splits, make_splits
 from iqa_zoo.data.table import table
 from iqa_zoo.errors import InputError
 from iqa_zoo.studies.protocol import make_study_splits
@@ -48,7 +48,7 @@ def test_look_alikes_are_in_one_part(root):
     assert found.pairs == PAIRS
     assert apart(data, make_splits(data, 20)) > 0
     assert apart(data, make_splits(data, 20, validation_fraction=0.2, groups=found.groups)) == 0
-    assert apart(data, [official_split(data, 0.2, seed, found.groups) for seed in range(20)]) == 20  # 2 and 31
+    assert apart(data, [load_official_split(data, 0.2, seed, found.groups) for seed in range(20)]) == 20  # 2 and 31
 
 
 def test_splits_without_look_alikes_keep_their_ids(root):

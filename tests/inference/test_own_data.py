@@ -12,9 +12,9 @@ from PIL import Image
 
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import make_splits
-from iqa_zoo.engine.run_folder import FORMAT
 from iqa_zoo.identity import identify_images, identify_labels
 from iqa_zoo.inference.own_data import find_changes
+from iqa_zoo.training.run_folder import FORMAT
 
 
 @pytest.fixture

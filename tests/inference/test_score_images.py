@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from iqa_zoo import build_model
-from iqa_zoo.data.crops import grid_boxes
+from iqa_zoo.data.crops import compute_grid_boxes
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
 from iqa_zoo.inference.predict import ScoredImage, predict, score_image, score_images
@@ -66,7 +66,7 @@ def test_nor_on_the_name_the_folder_or_a_lossless_format(scorer, files, tmp_path
 
 def test_a_score_is_the_mean_over_crops_at_fixed_positions(scorer, files):
     pixels_HWC = np.array(Image.open(files[3]))
-    boxes = grid_boxes(200, 45, SIZE, 5)
+    boxes = compute_grid_boxes(200, 45, SIZE, 5)
     crops_BHWC = np.stack([pixels_HWC[top : top + SIZE, left : left + SIZE] for top, left in boxes])
     single = [scorer.score(torch.from_numpy(crop_HWC[None]).permute(0, 3, 1, 2)).item() for crop_HWC in crops_BHWC]
     (score,) = _scores(scorer, [files[3]], 5).values()

@@ -3,7 +3,7 @@ import torch
 
 from iqa_zoo.contracts import Features, FeatureSpec, StageInfo
 from iqa_zoo.errors import PartError
-from iqa_zoo.gated_pool import GatedPool
+from iqa_zoo.layers.gated_pool import GatedPool
 from iqa_zoo.queries.gated_pool import GatedPoolQueries
 
 SPEC = FeatureSpec({3: StageInfo(3, 16), 4: StageInfo(5, 32)}, 5, 5, 224)

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 from iqa_zoo.data.loading import DataSource
-from iqa_zoo.reports.html.study import study_page
+from iqa_zoo.reports.html.study import assemble_study_page
 from iqa_zoo.studies.compare.report import make_sentences, make_tables
 from iqa_zoo.studies.page import make_study_page
 from iqa_zoo.studies.results import StudyResult
@@ -78,7 +78,7 @@ def made_up(names, *, label="MOS", models=("lifeiqa", "deiqt"), seed=0, splits=(
 
 
 def page_without_images(results, figures=None):
-    return study_page(results, make_tables(results), make_sentences(results), figures or {}, {})
+    return assemble_study_page(results, make_tables(results), make_sentences(results), figures or {}, {})
 
 
 def page_with_images(results, root, data="table"):

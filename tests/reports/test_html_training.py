@@ -55,9 +55,9 @@ def test_everything_is_there(folder, made):
     assert "part:" not in content
 
 
-def test_without_the_dataset_predictions_stand_alone(folder):
+def test_without_the_dataset_predictions_have_no_labels(folder):
     content = report(folder)
-    assert "The images were not given" in content
+    assert "No images are shown: give the dataset again" in content
     assert "Predictions of the test images" in content
     assert "No interval" in content
 
@@ -92,7 +92,7 @@ def test_a_model_that_cannot_be_built_keeps_the_rest(folder):
     assert "SROCC 0.750" in content
 
 
-def test_pictures_of_the_inside_are_shown_with_their_words(folder):
+def test_figures_of_explain_are_shown_with_alternative_text(folder):
     (folder / "explain").mkdir()
     (folder / "explain" / "routing.png").write_bytes(b"\x89PNG")
     (folder / "explain" / "routing.txt").write_text("Expert 2 takes all <blurred> images")
@@ -102,7 +102,7 @@ def test_pictures_of_the_inside_are_shown_with_their_words(folder):
     assert content.count('class="explain"') == 1
 
 
-def test_an_oracle_is_called_one(folder):
+def test_an_oracle_gives_a_warning(folder):
     result = json.loads((folder / "result.json").read_text())
     (folder / "result.json").write_text(json.dumps({**result, "selection": "test-oracle"}))
-    assert "peeks at the test part" in report(folder)
+    assert "selects on the test part" in report(folder)

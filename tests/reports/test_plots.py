@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iqa_zoo.reports.plots import curves, forest, matrix, panels, pareto, pareto_front
+from iqa_zoo.reports.plots import find_pareto_front, plot_curves, plot_forest, plot_matrix, plot_panels, plot_pareto
 from iqa_zoo.stats.estimate import Estimate
 
 POINT = st.tuples(st.integers(1, 6), st.integers(0, 6))
@@ -19,7 +19,7 @@ def test_the_front_is_what_no_other_point_beats(points):
         for i, (c, v) in enumerate(points)
         if any(cost <= c and value >= v and (cost, value) != (c, v) for cost, value in points)
     }
-    front = pareto_front(costs, values)
+    front = find_pareto_front(costs, values)
     assert {points[i] for i in front} == {points[i] for i in range(len(points)) if i not in beaten}
 
 
@@ -27,11 +27,11 @@ def test_the_front_is_what_no_other_point_beats(points):
 @pytest.mark.parametrize(
     ("figure", "texts"),
     [
-        (forest({"as it is": {"row one": V}, "matched": {"row two": V}}, title="A title", label="SROCC"), ["row one", "SROCC"]),
-        (curves({"a": [(1, V), (2, V)], "b": [(1, V)]}, title="A title", x_label="images", y_label="SROCC"), ["images"]),
-        (panels({"depth": {"a": [(1, V), (2, V)]}, "dim": {"a": [(3, V)]}}, title="A title", y_label="SROCC", log=True), ["depth", "dim"]),
-        (matrix([[0.1, None], [0.2, 0.3]], ["r1", "r2"], ["c1", "c2"], title="A title", label="SROCC"), ["0.100", "0.300", "r2", "c1"]),
-        (pareto({"lifeiqa": {"resnet18": (1e6, V), "resnet50": (1e7, V)}}, title="A title", x_label="MACs", y_label="SROCC"), ["resnet50"]),
+        (plot_forest({"as it is": {"row one": V}, "matched": {"row two": V}}, title="A title", label="SROCC"), ["row one", "SROCC"]),
+        (plot_curves({"a": [(1, V), (2, V)], "b": [(1, V)]}, title="A title", x_label="images", y_label="SROCC"), ["images"]),
+        (plot_panels({"depth": {"a": [(1, V), (2, V)]}, "dim": {"a": [(3, V)]}}, title="A title", y_label="SROCC", log=True), ["depth", "dim"]),
+        (plot_matrix([[0.1, None], [0.2, 0.3]], ["r1", "r2"], ["c1", "c2"], title="A title", label="SROCC"), ["0.100", "0.300", "r2", "c1"]),
+        (plot_pareto({"lifeiqa": {"resnet18": (1e6, V), "resnet50": (1e7, V)}}, title="A title", x_label="MACs", y_label="SROCC"), ["resnet50"]),
     ],
 )  # fmt: skip
 def test_a_figure_says_what_it_was_given(figure, texts, tmp_path):

@@ -6,7 +6,7 @@ from torch import nn
 
 from iqa_zoo.backbones.multi_scale_patches import MultiScalePatches
 from iqa_zoo.build import build_model
-from iqa_zoo.training.optimizer import decayed_parameters, make_optimizer
+from iqa_zoo.training.optimizer import find_decayed_parameters, make_optimizer
 from iqa_zoo.training.recipe import FrozenRecipe, Recipe
 from iqa_zoo.training.schedule import set_rates
 
@@ -48,7 +48,7 @@ def own(**shapes):
     ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
 )
 def test_layers_of_torch(layer, expected):
-    assert decayed_parameters(layer) == expected
+    assert find_decayed_parameters(layer) == expected
 
 
 @pytest.mark.parametrize(
@@ -81,9 +81,9 @@ def test_layers_of_torch(layer, expected):
     ],
 )
 def test_bare_parameters(name, shape, decays):
-    assert decayed_parameters(own(**{name: shape})) == [name] * decays
+    assert find_decayed_parameters(own(**{name: shape})) == [name] * decays
     nested = nn.Sequential(nn.Identity(), own(**{name: shape}))
-    assert decayed_parameters(nested) == [f"1.{name}"] * decays
+    assert find_decayed_parameters(nested) == [f"1.{name}"] * decays
 
 
 def test_a_module_may_list_names_as_timm_does():
@@ -97,24 +97,24 @@ def test_a_module_may_list_names_as_timm_does():
         def no_weight_decay(self):
             return {"place", "inner.*.table"}
 
-    assert decayed_parameters(Part()) == ["fc.weight", "inner.1.other"]
-    assert decayed_parameters(nn.ModuleDict({"head": Part()})) == ["head.fc.weight", "head.inner.1.other"]
-    assert len(decayed_parameters(Part(), "all")) == 6
-    assert decayed_parameters(Part(), "none") == []
+    assert find_decayed_parameters(Part()) == ["fc.weight", "inner.1.other"]
+    assert find_decayed_parameters(nn.ModuleDict({"head": Part()})) == ["head.fc.weight", "head.inner.1.other"]
+    assert len(find_decayed_parameters(Part(), "all")) == 6
+    assert find_decayed_parameters(Part(), "none") == []
 
 
 def test_shared_weights_have_the_rule_of_their_first_owner():
     embedding, fc = nn.Embedding(5, 4), nn.Linear(4, 5, bias=False)
     fc.weight = embedding.weight
-    assert decayed_parameters(nn.Sequential(embedding, fc)) == []
-    assert decayed_parameters(nn.Sequential(fc, embedding)) == ["0.weight"]
+    assert find_decayed_parameters(nn.Sequential(embedding, fc)) == []
+    assert find_decayed_parameters(nn.Sequential(fc, embedding)) == ["0.weight"]
 
 
 def test_rates_and_decay_go_to_the_right_parameters(tiny):
     model = build_model(tiny)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     recipe = Recipe(summary="", epochs=1, lr=1e-3, backbone_lr=1e-5, weight_decay=0.1)
-    decayed = set(decayed_parameters(model))
+    decayed = set(find_decayed_parameters(model))
     assert {"queries.embedding", "head.gamma", "head.norm.weight"}.isdisjoint(decayed)
     assert {"interactions.0.layers.0.adjacency_NN", "head.router.weight"} <= decayed
     assert any(name.startswith("backbone.model.layer4.") for name in decayed)
@@ -164,5 +164,5 @@ def test_rates_are_set_from_the_peak():
 
 def test_the_embeddings_of_a_part_that_lists_them_do_not_decay():
     backbone = MultiScalePatches(width=24, depth=1, num_heads=2, longer_sides=(64,))
-    assert {"place", "scale", "class_token"}.isdisjoint(decayed_parameters(backbone))
-    assert "embed.conv.weight" in decayed_parameters(backbone)
+    assert {"place", "scale", "class_token"}.isdisjoint(find_decayed_parameters(backbone))
+    assert "embed.conv.weight" in find_decayed_parameters(backbone)

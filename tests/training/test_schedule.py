@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iqa_zoo.training.recipe import FrozenRecipe, Recipe, load_recipe
-from iqa_zoo.training.schedule import rate_factor
+from iqa_zoo.training.schedule import compute_rate_factor
 
 
 def rates(steps_an_epoch=100, **settings):
     recipe = Recipe(**{"summary": "", "lr": 1e-3, **settings})
-    return [recipe.lr * rate_factor(recipe, step, steps_an_epoch) for step in range(recipe.epochs * steps_an_epoch)]
+    return [
+        recipe.lr * compute_rate_factor(recipe, step, steps_an_epoch) for step in range(recipe.epochs * steps_an_epoch)
+    ]
 
 
 def test_cosine_without_warmup_is_torchs():
@@ -48,7 +50,7 @@ def test_warmup_rises_to_the_peak_or_falls_to_it():
 
 def test_deiqt_reaches_its_rate_at_the_end_of_the_warmup_and_goes_on_at_a_tenth():
     recipe = load_recipe("deiqt")
-    factors = [rate_factor(recipe, step, 10) for step in range(90)]
+    factors = [compute_rate_factor(recipe, step, 10) for step in range(90)]
     assert factors[29] == 1.0
     assert [factors[30], factors[60]] == pytest.approx([0.1, 0.01])
 
@@ -83,7 +85,7 @@ def frozen_formula(step, total):
 def test_frozen_features_have_the_rates_they_always_had(epochs, steps):
     """Equal to the last bit, so that no published number moves."""
     recipe = FrozenRecipe(epochs=epochs)
-    found = [rate_factor(recipe, step, steps) for step in range(epochs * steps)]
+    found = [compute_rate_factor(recipe, step, steps) for step in range(epochs * steps)]
     assert found == [frozen_formula(step, epochs * steps) for step in range(epochs * steps)]
 
 
@@ -98,8 +100,10 @@ def test_a_share_and_as_many_epochs_of_warmup_are_one_rule(epochs, steps, share)
     frozen = FrozenRecipe(epochs=epochs, warmup_share=share, lr=1e-3)
     recipe = Recipe(summary="", epochs=epochs, warmup_epochs=frozen.warmup_steps(steps) / steps, lr=1e-3)
     for step in range(epochs * steps):
-        assert rate_factor(frozen, step, steps) == pytest.approx(rate_factor(recipe, step, steps), abs=1e-12)
+        assert compute_rate_factor(frozen, step, steps) == pytest.approx(
+            compute_rate_factor(recipe, step, steps), abs=1e-12
+        )
 
 
 def test_no_warmup_begins_at_the_peak():
-    assert rate_factor(FrozenRecipe(warmup_share=0.0, epochs=2), 0, 5) == 1.0
+    assert compute_rate_factor(FrozenRecipe(warmup_share=0.0, epochs=2), 0, 5) == 1.0

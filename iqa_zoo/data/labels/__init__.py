@@ -1,4 +1,4 @@
-"""Label files: delimited text, spreadsheets and MATLAB files as rows that know their place in the file."""
+"""Label files: delimited text, spreadsheets and MATLAB files as rows with their place in the file."""
 
 from iqa_zoo.data.labels.delimited import read_lines
 from iqa_zoo.data.labels.mat import read_mat

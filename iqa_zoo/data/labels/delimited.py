@@ -18,16 +18,12 @@ _NAMES_DELIMITER = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # spreadsheet p
 
 
 def read_csv(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> list[LabelRow]:
-    """Read a table with a header; commas, semicolons or tabs separate. Rows without any value are left out.
+    """Read a table with a header, separated by commas, semicolons or tabs. Empty rows are left out.
 
-    Args:
-        path: the file.
-        columns: column names that must be there, exact or in other letters.
-        optional: column names that may be there.
+    Arguments are those of :func:`iqa_zoo.data.labels.table.read_table`.
 
     Raises:
-        InputError: not a text file, no header, a column that is missing or comes twice, or a line with more or fewer
-            values than columns; names the line.
+        InputError: not a text file, no header, a missing or repeated column, or a line with the wrong number of values.
     """
     text = read_text(path)
     if not text.strip():
@@ -85,7 +81,7 @@ def _split_first_line(text: str) -> tuple[str, str]:
 
 
 def _read_records(path: Path, text: str, delimiter: str, first_line: int) -> Iterator[tuple[int, list[str]]]:
-    """The records with a value in them, each with the line it begins on."""
+    """Read the records that have a value, each with its first line number."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
     while True:
         line = reader.line_num + first_line
@@ -101,7 +97,7 @@ def _read_records(path: Path, text: str, delimiter: str, first_line: int) -> Ite
 
 
 def _find_delimiter(path: Path, text: str, columns: Sequence[str]) -> str:
-    """The delimiter under which the first line names the most of the columns, or has the most values."""
+    """Find the delimiter with which the first line has the most required columns, or the most values."""
 
     def quality(delimiter: str) -> tuple[int, int]:
         try:

@@ -1,4 +1,4 @@
-"""MATLAB label files (.mat), read in a process of its own so that a damaged one cannot end this one."""
+"""MATLAB label files (.mat), read in a subprocess, because damaged files can crash scipy."""
 
 from __future__ import annotations
 
@@ -17,38 +17,40 @@ from iqa_zoo.data.labels.text import read_bytes
 from iqa_zoo.errors import InputError
 
 SECONDS = 120  # a label file takes less than one
-HDF5 = b"\x89HDF\r\n\x1a\n"  # what version 7.3 is, after 512 bytes of its own
+HDF5 = b"\x89HDF\r\n\x1a\n"  # version 7.3, after a header of 512 bytes
 V7_3 = b"MATLAB 7.3 MAT-file"
 
-Variables = dict[str, Any]  # a list of values by name, or words for what is no vector of text or numbers
+Variables = dict[str, Any]  # by name: a list of values, or the reason why there is none
 
 
 def read_mat(*wanted: tuple[Path, str]) -> list[list[LabelRow]]:
-    """Read variables of MATLAB files, each as rows with one value; cells give what they hold.
+    """Read variables of MATLAB files, each as rows with one value.
 
-    All files are read by one process, which takes about 0.3 s.
+    All files are read in one subprocess (about 0.3 s).
 
     Args:
-        wanted: the file and the name of each variable.
+        wanted: file and name of each variable.
 
     Raises:
-        InputError: a file that is damaged or of version 7.3, or a variable that is missing or no vector.
+        InputError: a file is damaged or of version 7.3, or a variable is missing or not a vector.
     """
     paths = list(dict.fromkeys(path for path, _ in wanted))
     content = dict(zip(paths, _load(paths), strict=True))
-    return [_rows(path, content[path], [name]) for path, name in wanted]
+    return [_make_rows(path, content[path], [name]) for path, name in wanted]
 
 
 def read_mat_table(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> list[LabelRow]:
     """Read variables of one MATLAB file as the columns of a table.
 
     Raises:
-        InputError: as :func:`read_mat`, and for variables of different lengths.
+        InputError: as :func:`read_mat`, or the variables have different lengths.
     """
-    return _rows(path, _load([path])[0], columns, optional)
+    return _make_rows(path, _load([path])[0], columns, optional)
 
 
-def _rows(path: Path, variables: Variables, columns: Sequence[str], optional: Sequence[str] = ()) -> list[LabelRow]:
+def _make_rows(
+    path: Path, variables: Variables, columns: Sequence[str], optional: Sequence[str] = ()
+) -> list[LabelRow]:
     names = list(variables)
     vectors = {}
     for column, at in find_columns(path, names, columns, optional, what="variable").items():
@@ -71,7 +73,7 @@ def _load(paths: Sequence[Path]) -> list[Variables]:
         begin = read_bytes(path)[: 512 + len(HDF5)]
         if begin.startswith((V7_3, HDF5)) or begin.endswith(HDF5):
             raise InputError(f"{path} is a MATLAB file of version 7.3 (HDF5); save it in MATLAB with the option -v7")
-    # -P keeps files of the user's folder from being imported in place of numpy and scipy.
+    # -P prevents imports from the user's folder.
     command = [sys.executable, "-P", mat_worker.__file__, *(str(path.absolute()) for path in paths)]
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     try:

@@ -1,7 +1,6 @@
-"""Print the variables of MATLAB files as JSON, a line a file: ``python mat_worker.py FILE...``
+"""Print the variables of MATLAB files as JSON, one line per file: ``python mat_worker.py FILE...``
 
-A process of its own, as damaged files make scipy crash, or ask for more memory than there is. It imports nothing of
-the package.
+Runs as a subprocess, because damaged files crash scipy or exhaust the memory. It does not import the package.
 """
 
 from __future__ import annotations
@@ -14,13 +13,13 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-MOST_VALUES = 10**6  # of a variable; longer ones are no labels
+MOST_VALUES = 10**6  # per variable; longer ones are not labels
 MOST_BYTES = 4 * 2**30  # of address space
-HEADER, TAG, COMPRESSED = 128, 8, 15  # of version 5: bytes of the header and of a tag, the type of a packed variable
+HEADER, TAG, COMPRESSED = 128, 8, 15  # version 5: bytes of the header and of a tag, type of a compressed variable
 
 
 def main(paths: list[str]) -> None:
-    from scipy.io import loadmat  # before the limit: libraries map more than they use
+    from scipy.io import loadmat  # before the limit, since libraries map more than they use
     from scipy.io.matlab import MatReadWarning
 
     _limit_memory()
@@ -30,16 +29,16 @@ def main(paths: list[str]) -> None:
             _check_streams(Path(path).read_bytes())
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                warnings.simplefilter("error", MatReadWarning)  # a variable that comes twice
+                warnings.simplefilter("error", MatReadWarning)  # a repeated variable
                 content = loadmat(path)
             record = {"variables": {name: _convert(content[name]) for name in content if not name.startswith("__")}}
-        except Exception as error:  # scipy has no one error for damaged files: TypeError, KeyError, MemoryError ...
+        except Exception as error:  # scipy raises anything on damaged files
             record = {"error": str(error) or type(error).__name__}
         print(json.dumps(record), flush=True)
 
 
 def _convert(value: Any) -> list[Any] | str:
-    """The values of a vector; words for what is no vector of text or numbers."""
+    """Convert a vector to a list; otherwise say what the value is."""
     import numpy as np
 
     if not isinstance(value, np.ndarray) or value.dtype.names or value.dtype.kind not in "biufUO":
@@ -53,7 +52,7 @@ def _convert(value: Any) -> list[Any] | str:
 
 
 def _unpack(item: Any) -> str | float | None:
-    """What a cell holds; None for an empty cell and for anything but one text or number."""
+    """Unpack a cell; None unless it holds one text or number."""
     import numpy as np
 
     while isinstance(item, np.ndarray) and item.size == 1 and not item.dtype.names:
@@ -64,7 +63,7 @@ def _unpack(item: Any) -> str | float | None:
 
 
 def _check_streams(data: bytes) -> None:
-    """Unpack every compressed variable in full, which checks its checksum; scipy does not."""
+    """Decompress every variable to verify its checksum, which scipy does not."""
     if data[124:128] not in (b"\x00\x01IM", b"\x01\x00MI"):
         return
     order: Any = "little" if data[126:127] == b"I" else "big"

@@ -1,4 +1,4 @@
-"""A row of a label file: its values by column, and messages that name the file and the line."""
+"""Rows of label files, with errors that name the file and the line."""
 
 from __future__ import annotations
 
@@ -26,9 +26,8 @@ class LabelRow:
 
     Args:
         path: the label file.
-        place: where the row stands in it, for example ``"line 3"``.
-        values: what the row holds, by the column names that the reader was given: text, or what a spreadsheet or
-            MATLAB file holds.
+        place: place of the row, for example ``"line 3"``.
+        values: values by requested column name: text, or values of a spreadsheet or MATLAB file.
 
     >>> row = LabelRow(Path("scores.csv"), "line 3", {"image": " a.png", "mos": "1,7"})
     >>> row.text("image"), row.optional_text("reference")
@@ -47,10 +46,10 @@ class LabelRow:
         return f"{self.path}, {self.place}"
 
     def text(self, column: str) -> str:
-        """The text in a column, without white space around it; a whole number gives its digits.
+        """Return the text in a column, stripped; whole numbers are formatted without a decimal point.
 
         Raises:
-            InputError: the cell is empty, or holds a date or a truth value.
+            InputError: the cell is empty, or holds a date or a boolean.
         """
         text = self.optional_text(column)
         if not text:
@@ -58,7 +57,7 @@ class LabelRow:
         return text
 
     def optional_text(self, column: str) -> str:
-        """Like :meth:`text`, but an empty string where the cell is empty or the file lacks the column."""
+        """Return text like :meth:`text`, or an empty string if the cell is empty or the column is missing."""
         value = self.values.get(column)
         if value is None:
             return ""
@@ -69,14 +68,14 @@ class LabelRow:
         return str(value).strip()
 
     def number(self, column: str, image: str | None = None) -> float:
-        """The finite number in a column, in full precision.
+        """Return the finite number in a column, in full precision.
 
         Args:
-            column: where it is.
-            image: the image whose score it is, for the message.
+            column: column name.
+            image: the image with this score, for messages.
 
         Raises:
-            InputError: the cell is empty or holds something else.
+            InputError: the cell is empty or not a number.
         """
         value = self.values.get(column)
         value = value.strip() if isinstance(value, str) else value
@@ -111,18 +110,18 @@ class LabelRow:
 def find_columns(
     path: Path, header: Sequence[str], columns: Sequence[str], optional: Sequence[str] = (), what: str = "column"
 ) -> dict[str, int]:
-    """Return where each column stands in a header: under its exact name, else under its name in other letters.
+    """Find the position of each column in a header, by exact name or in other letter case.
 
     Args:
         path: the label file.
-        header: its column names, in order.
-        columns: those that must be there.
-        optional: those that are left out of the result where the header lacks them.
+        header: its column names in order.
+        columns: required columns.
+        optional: columns that may be missing.
         what: "column" or "variable", for messages.
 
     Raises:
-        MissingColumn: says the closest one there is.
-        InputError: a name stands for two columns.
+        MissingColumn: a column is missing; suggests the closest one.
+        InputError: a name matches two columns.
     """
     names = [name.strip() for name in header]
     found = {}

@@ -16,8 +16,8 @@ from iqa_zoo.data.names import match_names
 from iqa_zoo.errors import InputError, closest
 
 HEADER_WITHIN = 20  # rows
-MOST_ROWS = 2**20  # of the format; damaged files claim more
-MOST_BYTES = 2**30  # of an unpacked file; label files of all releases are far below
+MOST_ROWS = 2**20  # limit of the format; damaged files claim more
+MOST_BYTES = 2**30  # of an unpacked file; far above any label file
 
 
 def read_xlsx(
@@ -25,15 +25,11 @@ def read_xlsx(
 ) -> list[LabelRow]:
     """Read a sheet by column names; the header is the first row that has all ``columns``, at most the 20th.
 
-    Args:
-        path: the file.
-        columns: column names that must be there, exact or in other letters.
-        optional: column names that may be there.
-        sheet: its name; the first sheet where left out.
+    Arguments are those of :func:`iqa_zoo.data.labels.table.read_table`.
 
     Raises:
-        InputError: openpyxl is not installed, the file is damaged or has a password, it lacks the sheet or the header,
-            or a formula whose value is not saved in the file.
+        InputError: openpyxl is not installed; the file is damaged, has a password, or lacks the sheet, the header or the saved
+            value of a formula.
     """
     cells = _read_cells(path, sheet)
     places, start = _find_header(path, cells, columns, optional)
@@ -52,7 +48,7 @@ def read_xlsx(
 def _find_header(
     path: Path, cells: Sequence[tuple[Any, ...]], columns: Sequence[str], optional: Sequence[str]
 ) -> tuple[dict[str, int], int]:
-    """Where each column stands, and how many rows there are up to the header: the row that has most of them."""
+    """Find the header, the row with the most required columns; return the column positions and the next row."""
     headers = [["" if cell is None else str(cell).strip() for cell in row] for row in cells[:HEADER_WITHIN]]
     counts = [sum(bool(match_names(column, header)) for column in columns) for header in headers]
     if not any(counts):
@@ -75,25 +71,25 @@ def _refuse_formulas(path: Path, sheet: str | None, rows: Sequence[int], places:
 
 
 def _read_cells(path: Path, sheet: str | None, formulas: bool = False) -> list[tuple[Any, ...]]:
-    """The cells of a sheet, row by row: the values of formulas, or the formulas themselves."""
+    """Read the cells of a sheet by row: the values of formulas, or the formulas themselves."""
     try:
         import openpyxl
     except ImportError:
         raise InputError(
             f"{path} is a spreadsheet; pip install 'iqa-zoo[xlsx]' to read it, or save it as {path.stem}.csv beside it"
         ) from None
-    file = io.BytesIO(read_bytes(path))  # under a path, openpyxl asks for its suffix
+    file = io.BytesIO(read_bytes(path))  # openpyxl checks the suffix of a path
     try:
         _refuse_bomb(path, file)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of styles and extensions, which hold no cell
+            warnings.simplefilter("ignore")  # about styles and extensions
             book = openpyxl.load_workbook(file, read_only=True, data_only=not formulas)
             page = _find_sheet(path, {page.title: page for page in book.worksheets}, sheet)
-            page.reset_dimensions()  # some programs write a wrong one, and openpyxl would stop there
+            page.reset_dimensions()  # some programs write wrong dimensions
             return [tuple(row) for row in itertools.islice(page.iter_rows(values_only=True), MOST_ROWS)]
     except InputError:
         raise
-    except Exception as error:  # openpyxl has no error of its own: damaged files fail wherever they are parsed
+    except Exception as error:  # openpyxl raises anything on damaged files
         reason = str(error) or type(error).__name__
         raise InputError(f"{path} is not a spreadsheet that can be read: {reason}; save it anew") from error
 

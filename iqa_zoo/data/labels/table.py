@@ -1,4 +1,4 @@
-"""Label tables by what the file holds: delimited text, a spreadsheet or a MATLAB file."""
+"""Read label tables by file content: delimited text, spreadsheet or MATLAB file."""
 
 from __future__ import annotations
 
@@ -16,19 +16,16 @@ from iqa_zoo.errors import InputError
 def read_table(
     path: Path, columns: Sequence[str], optional: Sequence[str] = (), sheet: str | None = None
 ) -> list[LabelRow]:
-    """Read a table with named columns: .csv, .tsv, .xlsx or .mat; a spreadsheet is recognised under any name.
+    """Read a table with named columns: .csv, .tsv, .xlsx or .mat. Empty rows are left out.
 
     Args:
         path: the file.
-        columns: column names that must be there, exact or in other letters.
-        optional: column names that may be there.
-        sheet: of a spreadsheet; the first where left out.
-
-    Returns:
-        A row a line, blank ones left out, with the values by the names in ``columns`` and ``optional``.
+        columns: required column names, exact or in other letter case.
+        optional: optional column names.
+        sheet: sheet of a spreadsheet; default: the first.
 
     Raises:
-        InputError: the file cannot be read; names it and, where known, the line.
+        InputError: the file cannot be read.
     """
     begin = read_bytes(path)[:4]
     if begin == OLE:

@@ -1,4 +1,4 @@
-"""Text files as people have them: UTF-8 or UTF-16, and a clear message for every other encoding."""
+"""Read text files in UTF-8 or UTF-16, with a clear message for other encodings."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 
 from iqa_zoo.errors import InputError
 
-_BYTE_ORDER_MARKS = {  # the longer one first: that of UTF-32 begins with that of UTF-16
+_BYTE_ORDER_MARKS = {  # UTF-32 first: its mark begins with that of UTF-16
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-ZIP = b"PK\x03\x04"  # what an .xlsx file begins with
-OLE = b"\xd0\xcf\x11\xe0"  # an .xls file, or an .xlsx file with a password
-_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")  # bytes that text in any of these encodings does not have
+ZIP = b"PK\x03\x04"  # first bytes of an .xlsx file
+OLE = b"\xd0\xcf\x11\xe0"  # first bytes of an .xls file, or an .xlsx file with a password
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")  # bytes that do not occur in text
 _SAVE = "save it as UTF-8 (in a spreadsheet program: CSV UTF-8)"
 
 
@@ -25,7 +25,7 @@ def read_bytes(path: Path) -> bytes:
     """Read a file.
 
     Raises:
-        InputError: it cannot be read; says why.
+        InputError: the file cannot be read.
     """
     try:
         return path.read_bytes()
@@ -34,12 +34,12 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_text(path: Path) -> str:
-    """Read a text file: UTF-8, or what its byte order mark says.
+    """Read a text file as UTF-8, or as declared by its byte order mark.
 
-    No other encoding is guessed, as a wrong guess would change the names of images.
+    Other encodings are not guessed, because a wrong guess changes the names of images.
 
     Raises:
-        InputError: the file cannot be read, or is not text in these encodings; names the line and what to do.
+        InputError: the file cannot be read, or is not text in these encodings.
     """
     data = read_bytes(path)
     if data.startswith((ZIP, OLE)):

@@ -1,17 +1,16 @@
-"""Results as one HTML file: no network, light and dark, from a phone to a desk, with a keyboard or without.
+"""Results as one self-contained HTML file: no network, light and dark, any screen size, usable by keyboard.
 
-page.py         what a page has, and the file made of it
-tables.py       tables that sort and filter
-predictions.py  which prediction of which model stands for an image
+page.py         the contents of a page, and the file written from it
+tables.py       sortable and filterable tables
+predictions.py  one prediction per model and image
 scatter.py      predictions against labels
-extremes.py     the worst errors and the biggest disagreements
-pictures.py     thumbnails, and where no image can be shown the reason
-figures.py      matplotlib's figures as inline SVG
-gallery.py      what a page shows of a dataset's images, within limits of size
-protocol.py     the conditions, the configs and the command
+extremes.py     the worst errors and the largest disagreements
+pictures.py     thumbnails, or the reason why an image is missing
+figures.py      matplotlib figures as inline SVG
+gallery.py      the images of a dataset, within size limits
+protocol.py     conditions, configs and command
 find.py         the images of a study
 study.py        the page of a study
-kinds.py        the studies, by the script that made them
 training.py     the page of a training
-templates/      the page itself, its style and its script
+templates/      HTML, CSS and JavaScript
 """

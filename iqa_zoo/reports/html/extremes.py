@@ -1,4 +1,4 @@
-"""The images that models get most wrong, and those that two models disagree about most."""
+"""Images with the largest errors, and images with the largest disagreement between two models."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST_PAIRS = 3
 
 @dataclass(frozen=True)
 class Card:
-    """An image with what was said of it: (who, score) in order."""
+    """An image with its scores: (source, score) in order."""
 
     name: str
     picture: Picture
@@ -33,35 +33,33 @@ class Row:
     cards: Sequence[Card]
 
 
-def worst_errors(predictions: Predictions, models: Sequence[str], pictures: Pictures, count: int = CARDS) -> list[Row]:
-    """Of each model, the images whose score is furthest from the label."""
+def find_worst_errors(predictions: Predictions, models: Sequence[str], pictures: Pictures) -> list[Row]:
+    """Find the images with the largest errors of each model."""
     rows = []
     for model in models:
         scores_I = predictions.scores[model]
         gap_I = scores_I - predictions.mos_I
-        cards = [_card(predictions, i, [model], f"{gap_I[i]:+.1f}", pictures) for i in _largest(np.abs(gap_I), count)]
-        rows.append(Row(f"{model}: furthest from the {predictions.axis}", cards))
+        cards = [_card(predictions, i, [model], f"{gap_I[i]:+.1f}", pictures) for i in _find_largest(np.abs(gap_I))]
+        rows.append(Row(f"{model}: largest errors against {predictions.axis}", cards))
     return rows
 
 
-def disagreements(
-    predictions: Predictions, models: Sequence[str], pictures: Pictures, count: int = CARDS, pairs: int = MOST_PAIRS
-) -> list[Row]:
-    """Of each two models, without the baseline, the images whose two scores are furthest apart."""
+def find_disagreements(predictions: Predictions, models: Sequence[str], pictures: Pictures) -> list[Row]:
+    """Find the images with the largest score difference of each pair of models, without baselines."""
     rows = []
     compared = [model for model in models if model not in predictions.baselines]
-    for first, second in itertools.islice(itertools.combinations(compared, 2), pairs):
+    for first, second in itertools.islice(itertools.combinations(compared, 2), MOST_PAIRS):
         gap_I = predictions.scores[first] - predictions.scores[second]
         cards = [
-            _card(predictions, i, [first, second], f"{gap_I[i]:+.1f}", pictures) for i in _largest(np.abs(gap_I), count)
+            _card(predictions, i, [first, second], f"{gap_I[i]:+.1f}", pictures) for i in _find_largest(np.abs(gap_I))
         ]
         if cards:
-            rows.append(Row(f"{first} and {second}: furthest from each other", cards))
+            rows.append(Row(f"{first} and {second}: largest disagreements", cards))
     return rows
 
 
-def _largest(values_I: NDArray[np.float64], count: int) -> list[int]:
-    order = np.argsort(-np.nan_to_num(values_I, nan=-1), kind="stable")[:count]
+def _find_largest(values_I: NDArray[np.float64]) -> list[int]:
+    order = np.argsort(-np.nan_to_num(values_I, nan=-1), kind="stable")[:CARDS]
     return [int(i) for i in order if np.isfinite(values_I[i])]
 
 

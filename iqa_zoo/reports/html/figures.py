@@ -1,4 +1,4 @@
-"""Figures of matplotlib as SVG inside the page, each with words for who cannot see it."""
+"""Matplotlib figures as inline SVG with alternative text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Drawing:
-    """An SVG element with its alternative text; ``width`` is the one it was drawn for, in CSS pixels."""
+    """An SVG element with its alternative text; ``width`` is its natural width in CSS pixels."""
 
     name: str
     svg: Markup
@@ -24,17 +24,17 @@ class Drawing:
     width: int
 
 
-def drawings(figures: Mapping[str, Figure]) -> list[Drawing]:
-    return [drawing(name, figure) for name, figure in figures.items()]
+def embed_figures(figures: Mapping[str, Figure]) -> list[Drawing]:
+    return [embed_figure(name, figure) for name, figure in figures.items()]
 
 
-def drawing(name: str, figure: Figure) -> Drawing:
-    """A figure as one SVG element whose ids no other figure has.
+def embed_figure(name: str, figure: Figure) -> Drawing:
+    """Render a figure as one SVG element with unique ids.
 
     >>> from matplotlib.figure import Figure
     >>> figure = Figure()
     >>> _ = figure.subplots().set(title="Speed", xlabel="images", ylabel="s")
-    >>> drawn = drawing("speed", figure)
+    >>> drawn = embed_figure("speed", figure)
     >>> str(drawn.svg[:4]), drawn.alt
     ('<svg', 'Plot: Speed. Horizontal axis: images. Vertical axis: s.')
     """
@@ -50,7 +50,7 @@ def drawing(name: str, figure: Figure) -> Drawing:
 
 
 def describe(figure: Figure) -> str:
-    """What a figure shows, from its titles, axes and legends."""
+    """Describe a figure by its titles, axes and legends."""
     parts: list[str] = []
     heading = figure.get_suptitle()
     parts += [f"Plot: {heading}"] if heading else []

@@ -1,4 +1,4 @@
-"""The images that a study's results name: its results hold names and scores, and no pixels."""
+"""Find the images that a study's results name; results hold names and scores, not pixels."""
 
 from __future__ import annotations
 
@@ -7,42 +7,48 @@ from dataclasses import replace
 from typing import Any
 
 from iqa_zoo.data.loading import DataSource, load_dataset
+from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import IqaZooError
 from iqa_zoo.reports.html.pictures import Pictures
 
-DEMO = "demo"  # makes its images
-GIVE = "The images were not given, so none is shown: give the dataset again with --data and --root."
+DEMO = "demo"  # generates its images
+GIVE = "No images are shown: give the dataset again with --data and --root."
 
 
 def find_images(name: str, sources: Sequence[DataSource]) -> Pictures:
-    """Return the images of a study's dataset, or a note that says why there are none.
+    """Find the images of a study's dataset, or explain why there are none.
 
     Args:
-        name: of the dataset, as the results call it.
-        sources: where images may be.
+        name: name of the dataset in the results.
+        sources: candidate data sources.
     """
+    data, note = load_source(name, sources)
+    return Pictures({} if data is None else dict(zip(data.names, data.paths, strict=True)), note)
+
+
+def load_source(name: str, sources: Sequence[DataSource]) -> tuple[RatedImages | None, str]:
+    """Load the dataset ``name`` from its source, or return a note on why it is missing."""
     source = choose_source(name, sources)
     if source is None:
-        return Pictures({}, GIVE)
+        return None, GIVE
     try:
-        data = load_dataset(source)
+        return load_dataset(source), ""
     except IqaZooError as error:
-        return Pictures({}, f"The images could not be found, so none is shown: {error}")
-    return Pictures(dict(zip(data.names, data.paths, strict=True)))
+        return None, f"No images are shown, because the dataset cannot be loaded: {error}"
 
 
 def check_names(pictures: Pictures, mos: Mapping[str, Any], name: str) -> Pictures:
-    """Return the images, or none where they are those of another dataset."""
+    """Return the images, or none if they belong to another dataset."""
     missing = [each for each in mos if each not in pictures.paths]
     if not pictures.paths or not missing:
         return pictures
     if len(missing) == len(mos):
-        return Pictures({}, f"No image is shown: those that were given are not the images of {name}.")
+        return Pictures({}, f"No images are shown: the given images are not those of {name}.")
     return Pictures(pictures.paths, f"{len(missing)} of {len(mos)} images were not found, for example {missing[0]}.")
 
 
 def choose_source(name: str, sources: Sequence[DataSource]) -> DataSource | None:
-    """Return the source of a dataset: one of its name, the only one that is given, or the demo."""
+    """Choose the source of a dataset: the one with its name, the only one, or the demo."""
     for source in sources:
         if name in (source.name, dict(source.options).get("name")) and (source.root or name == DEMO):
             return source

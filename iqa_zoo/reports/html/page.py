@@ -1,4 +1,4 @@
-"""A page and the one file made of it: style, script, figures and images lie inside."""
+"""A page, written as one HTML file with style, script, figures and images inside."""
 
 from __future__ import annotations
 
@@ -20,22 +20,21 @@ from iqa_zoo.reports.html.tables import TableView
 
 @dataclass(frozen=True)
 class Page:
-    """What a report says.
+    """The contents of a report.
 
     Args:
-        title: what was studied, on what.
-        verdict: what came out, in one sentence.
-        sentences: what else is to be said in words.
-        warnings: what a reader must know first: labels that are a proxy, parts that are missing.
-        tables: in order.
-        drawings: figures.
-        galleries: single images, a dataset each.
-        explain: pictures of what happens inside a model, as (data URI, alternative text).
-        conditions: (what, how).
-        configs: of the models.
-        configs_note: where some are left out.
-        command: that makes the results again.
-        text: kept output in the place of what cannot be read.
+        title: study and dataset.
+        verdict: the result in one sentence.
+        sentences: further results.
+        warnings: caveats shown first, such as proxy labels and missing parts.
+        tables, drawings: tables and figures in order.
+        galleries: single images, one gallery per dataset.
+        explain: figures of ``iqa-zoo explain`` as (data URI, alternative text).
+        conditions: (name, value).
+        configs: configs of the models.
+        configs_note: says if configs are left out.
+        command: the command that reproduces the results.
+        text: kept text output, shown if the results cannot be read.
     """
 
     title: str
@@ -54,7 +53,7 @@ class Page:
 
 
 def render(page: Page) -> str:
-    """The page as HTML.
+    """Render the page as HTML.
 
     >>> "<h1>a &lt;b&gt;</h1>" in render(Page("a <b>", "Undecided."))
     True
@@ -71,14 +70,14 @@ def render(page: Page) -> str:
         page=page,
         style=Markup((folder / "report.css").read_text(encoding="utf-8")),
         script=Markup((folder / "report.js").read_text(encoding="utf-8")),
-        points=Markup(as_script([gallery.points for gallery in page.galleries])),
+        points=Markup(format_script([gallery.points for gallery in page.galleries])),
     )
 
 
-def as_script(value: object) -> str:
-    """JSON that can stand in a script element: no text of it ends the element.
+def format_script(value: object) -> str:
+    """Format JSON for a script element, so that no text in it ends the element.
 
-    >>> as_script(["</script>"])
+    >>> format_script(["</script>"])
     '["\\\\u003c/script>"]'
     """
     return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")

@@ -1,4 +1,4 @@
-"""Thumbnails that lie in the page itself, and words in the place of an image that cannot be shown."""
+"""Thumbnails embedded in the page, or the reason why an image is missing."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from PIL import Image
 from iqa_zoo.data.images import read_image
 from iqa_zoo.errors import InputError
 
-ABSENT = "the image was not at hand"
+ABSENT = "the image is not available"
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A JPEG as a data URI with its size in pixels, or why there is none."""
+    """A JPEG as a data URI with its size in pixels, or the reason (``why``) there is none."""
 
     uri: str = ""
     width: int = 0
@@ -28,10 +28,10 @@ class Picture:
 
 @dataclass
 class Pictures:
-    """The images of a dataset by name, read when they are shown; what was not found is explained in ``note``.
+    """The images of a dataset by name, read when shown; ``note`` explains missing images.
 
     >>> Pictures({}).thumbnail("1.png").why
-    'the image was not at hand'
+    'the image is not available'
     """
 
     paths: Mapping[str, Path]
@@ -39,7 +39,7 @@ class Pictures:
     unreadable: dict[str, str] = field(default_factory=dict)
 
     def thumbnail(self, name: str, side: int = 160, quality: int = 70) -> Picture:
-        """At most ``side`` pixels wide and high; never fails."""
+        """Make a thumbnail of at most ``side`` pixels in width and height; never raises."""
         path = self.paths.get(name)
         if path is None:
             return Picture(why=ABSENT)
@@ -52,32 +52,31 @@ class Pictures:
 
 
 def encode(path: Path, side: int, quality: int) -> Picture:
-    """An image file as a small JPEG.
+    """Encode an image file as a small JPEG.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: the file cannot be read.
     """
     image = Image.fromarray(read_image(path))
     image.thumbnail((side, side), reducing_gap=2.0)
     kept = io.BytesIO()
     image.save(kept, "JPEG", quality=quality, optimize=True)
-    return Picture(as_uri(kept.getvalue(), "image/jpeg"), *image.size)
+    return Picture(format_data_uri(kept.getvalue(), "image/jpeg"), *image.size)
 
 
-def as_uri(content: bytes, kind: str) -> str:
-    """Bytes as a data URI.
+def format_data_uri(content: bytes, kind: str) -> str:
+    """Format bytes as a data URI.
 
-    >>> as_uri(b"a", "image/png")
+    >>> format_data_uri(b"a", "image/png")
     'data:image/png;base64,YQ=='
     """
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def explanations(folder: Path, most_bytes: int = 8_000_000) -> tuple[list[tuple[str, str]], list[str]]:
-    """The pictures of a run's ``explain/`` as (data URI, alternative text), and what was left out of them.
+def load_explanations(folder: Path, most_bytes: int = 8_000_000) -> tuple[list[tuple[str, str]], list[str]]:
+    """Load the figures in a run's ``explain/`` as (data URI, alternative text), and list those left out.
 
-    A text file of a picture's name beside it (``experts.txt`` for ``experts.png``) is its alternative text; without one
-    it is the name in words.
+    The alternative text of ``experts.png`` is in ``experts.txt`` if that file exists, else it is the file name.
     """
     kinds = {".png": "image/png", ".svg": "image/svg+xml"}
     shown, left_out, used = [], [], 0
@@ -86,14 +85,14 @@ def explanations(folder: Path, most_bytes: int = 8_000_000) -> tuple[list[tuple[
             continue
         try:
             content = path.read_bytes()
-            words = path.with_suffix(".txt")
-            alt = words.read_text(encoding="utf-8").strip() if words.is_file() else path.stem.replace("_", " ")
+            text = path.with_suffix(".txt")
+            alt = text.read_text(encoding="utf-8").strip() if text.is_file() else path.stem.replace("_", " ")
         except (OSError, UnicodeDecodeError) as error:
             left_out.append(f"explain/{path.name} cannot be read: {type(error).__name__}.")
             continue
         used += len(content)
         if used > most_bytes:
-            left_out.append(f"explain/{path.name} is left out: more than {most_bytes / 1e6:.0f} MB of pictures.")
+            left_out.append(f"explain/{path.name} is left out: more than {most_bytes / 1e6:.0f} MB of figures.")
         else:
-            shown.append((as_uri(content, kinds[path.suffix.lower()]), alt))
+            shown.append((format_data_uri(content, kinds[path.suffix.lower()]), alt))
     return shown, left_out

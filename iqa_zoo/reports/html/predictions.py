@@ -1,4 +1,4 @@
-"""Predictions of test images, out of a study's records."""
+"""Predictions of test images, collected from a study's results."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 HUMAN_LABELS = ("MOS", "DMOS")
-ONCE = "Each image once: of several splits, the first whose test part has it, so a point is one training's prediction."
+ONCE = "Each image appears once, with its prediction from the first split whose test part contains it."
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What models said of the test images of one dataset; nan where a model was not asked.
+    """Predictions of models for the test images of one dataset; nan where a model has none.
 
     Args:
-        data: the dataset's name.
+        data: name of the dataset.
         label: "MOS", "DMOS" or "proxy: ...".
-        higher_is_better: of the labels.
-        names: of the images.
-        mos_I: their labels.
-        scores: of each model, one an image.
-        baselines: models that are shown last and are in no pair.
-        note: how a prediction was chosen where there are several.
+        higher_is_better: direction of the labels.
+        names: names of the images.
+        mos_I: labels of the images.
+        scores: scores by model, one per image.
+        baselines: models that are shown last and not paired.
+        note: how one of several predictions is chosen.
     """
 
     data: str
@@ -39,65 +39,60 @@ class Predictions:
 
     @property
     def axis(self) -> str:
-        """The labels in a few words: a proxy is called one."""
+        """A short name of the labels, which says if they are a proxy."""
         kind = self.label if self.label in HUMAN_LABELS else f"{self.label.split(':')[0]} label"
         return kind if self.higher_is_better else f"{kind} (lower is better)"
 
 
-def predictions_of(results: Mapping[str, Any]) -> list[Predictions]:
-    """The predictions of each dataset that a study tested on, where its results keep them.
+def collect_predictions(results: Mapping[str, Any]) -> list[Predictions]:
+    """Collect the predictions for each test dataset whose results keep them.
 
     >>> runs = [dict(model="a", predictions={"1.png": 2.5}), dict(model="a", predictions={"1.png": 9.9, "2.png": 1.0})]
     >>> results = {"runs": runs, "data": dict(name="two", label="MOS", higher_is_better=True, mos={"1.png": 3.0, "2.png": 1.5})}
-    >>> [found] = predictions_of(results)
+    >>> [found] = collect_predictions(results)
     >>> found.scores["a"].tolist()
     [2.5, 1.0]
     """
     found = []
-    for data in datasets_of(results):
+    for data in list_datasets(results):
         first: dict[str, dict[str, float]] = {}
         plain: dict[str, str] = {}
         for run in results.get("runs", []):
             if "error" in run or run.get("test", data["name"]) != data["name"]:
                 continue
-            label = label_of(run)
+            label = format_run_label(run)
             plain[label] = str(run.get("decoder", run["model"]))
-            mine = first.setdefault(label, {})
+            kept = first.setdefault(label, {})
             for name, score in run.get("predictions", {}).items():
-                mine.setdefault(name, score)
+                kept.setdefault(name, score)
         mos = data.get("mos", {})
         names = [name for name in mos if any(name in scores for scores in first.values())]
         if names:
-            ordered = _in_order(plain, results)
+            ordered = _sort_labels(plain, results)
             scores = {model: np.array([first[model].get(name, np.nan) for name in names]) for model in ordered}
             mos_I = np.array([mos[name] for name in names], dtype=float)
-            told = str(data.get("label", "MOS")), bool(data.get("higher_is_better", True))
-            baselines = [label for label in ordered if plain[label] == results.get("baseline")]
-            found.append(Predictions(data["name"], *told, names, mos_I, scores, baselines))
+            label, higher = str(data.get("label", "MOS")), bool(data.get("higher_is_better", True))
+            baselines = [name for name in ordered if plain[name] == results.get("baseline")]
+            found.append(Predictions(data["name"], label, higher, names, mos_I, scores, baselines))
     return found
 
 
-def datasets_of(results: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The description of the dataset of a study, or of each of several."""
+def list_datasets(results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """List the descriptions of a study's datasets."""
     return results.get("datasets") or ([results["data"]] if results.get("data") else [])
 
 
-def label_of(run: Mapping[str, Any]) -> str:
-    """A training's model, and the share of the images it was trained on where a study varies that."""
+def format_run_label(run: Mapping[str, Any]) -> str:
+    """Format a training's model and, if the study varies it, the share of training images."""
     return f"{run['model']}, {run['fraction']:.0%} of the images" if "fraction" in run else str(run["model"])
 
 
-def _in_order(plain: Mapping[str, str], results: Mapping[str, Any]) -> list[str]:
-    """The labels of the compared models first and of the baseline last; of shares of the images only all of them.
-
-    Args:
-        plain: the model of each label.
-        results: of the study.
-    """
+def _sort_labels(plain: Mapping[str, str], results: Mapping[str, Any]) -> list[str]:
+    """Sort labels: compared models first, the baseline last; of the shares of training images, keep 100 % only."""
     compared = [results["base"]] if "base" in results else results.get("compared", [])
 
-    def place(label: str) -> int:
+    def rank(label: str) -> int:
         return 2 if plain[label] == results.get("baseline") else 0 if plain[label] in compared else 1
 
     whole = [label for label in plain if label.endswith(", 100% of the images")]
-    return sorted(whole or plain, key=place)
+    return sorted(whole or plain, key=rank)

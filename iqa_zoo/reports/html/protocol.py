@@ -1,4 +1,4 @@
-"""How numbers came about: the conditions, the configs and the command, as a page shows them."""
+"""The conditions, configs and command behind the numbers of a page."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from iqa_zoo.engine.selection import RULES
-from iqa_zoo.reports.html.predictions import HUMAN_LABELS, datasets_of
+from iqa_zoo.reports.html.predictions import HUMAN_LABELS, list_datasets
+from iqa_zoo.training.selection import RULES
 
 MOST_CONFIGS = 60
 
@@ -24,39 +24,39 @@ class ConfigText:
     text: str
 
 
-def conditions_of(results: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What the numbers of a study depend on, in the order a reader asks."""
-    told: list[tuple[str, str]] = []
+def list_conditions(results: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """List what the numbers of a study depend on."""
+    conditions: list[tuple[str, str]] = []
 
-    def tell(what: str, key: str, words: Any = str) -> None:
+    def add(name: str, key: str, form: Any = str) -> None:
         if results.get(key) not in (None, "", [], {}):
-            told.append((what, words(results[key])))
+            conditions.append((name, form(results[key])))
 
-    for data in datasets_of(results):
-        told.append(("Dataset", data_in_words(data)))
+    for data in list_datasets(results):
+        conditions.append(("Dataset", format_dataset(data)))
         if data.get("splits"):
-            told.append((f"Splits of {data['name']}", splits_in_words(data["splits"], data.get("parts", {}))))
-    tell("Protocol", "protocol")
-    tell("Backbone", "backbone")
-    tell("Weights", "weights")
-    tell("Matched by", "match", lambda by: f"{by} to {results['target']}" if results.get("target") else str(by))
-    tell("Splits", "splits", lambda splits: splits_in_words(splits, results.get("parts", {})))
-    told += seeds(results.get("runs", []))
-    tell("Selection rule", "selection", rule_in_words)
-    tell("Crops an image", "crops")
-    tell("Recipe", "recipe_name")
-    tell("Recipe values", "recipe", values_in_words)
-    tell("Rate of the baseline", "baseline_lr", lambda rate: f"{rate:g}")
-    told += versions_of(results)
-    tell("Threads", "threads")
-    tell("Time in all", "seconds", lambda seconds: f"{seconds:.0f} s")
-    return told
+            conditions.append((f"Splits of {data['name']}", format_splits(data["splits"], data.get("parts", {}))))
+    add("Protocol", "protocol")
+    add("Backbone", "backbone")
+    add("Weights", "weights")
+    add("Matched by", "match", lambda by: f"{by} to {results['target']}" if results.get("target") else str(by))
+    add("Splits", "splits", lambda splits: format_splits(splits, results.get("parts", {})))
+    conditions += list_seeds(results.get("runs", []))
+    add("Selection rule", "selection", format_rule)
+    add("Crops per image", "crops")
+    add("Recipe", "recipe_name")
+    add("Recipe values", "recipe", format_values)
+    add("Learning rate of the baseline", "baseline_lr", lambda rate: f"{rate:g}")
+    conditions += list_versions(results)
+    add("Threads", "threads")
+    add("Total time", "seconds", lambda seconds: f"{seconds:.0f} s")
+    return conditions
 
 
-def data_in_words(data: Mapping[str, Any]) -> str:
-    """A dataset in a line.
+def format_dataset(data: Mapping[str, Any]) -> str:
+    """Format a dataset in one line.
 
-    >>> data_in_words(dict(name="two", images=2, contents=1, label="DMOS", higher_is_better=False))
+    >>> format_dataset(dict(name="two", images=2, contents=1, label="DMOS", higher_is_better=False))
     'two: 2 images of 1 contents; labels: DMOS, lower is better'
     """
     contents = f" of {data['contents']} contents" if data.get("contents") not in (None, data["images"]) else ""
@@ -66,80 +66,78 @@ def data_in_words(data: Mapping[str, Any]) -> str:
     return f"{data['name']}: {data['images']} images{contents}; labels: {data['label']}, {way} is better"
 
 
-def splits_in_words(splits: Sequence[str], parts: Mapping[str, int]) -> str:
+def format_splits(splits: Sequence[str], parts: Mapping[str, int]) -> str:
     sizes = ", ".join(f"{count} {part}" for part, count in parts.items())
     return f"{len(splits)}{f' of {sizes}' if sizes else ''}: {', '.join(splits)}"
 
 
-def seeds(runs: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+def list_seeds(runs: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
     found = sorted({run["seed"] for run in runs if "seed" in run})
     return [("Seeds", ", ".join(map(str, found)))] if found else []
 
 
-def rule_in_words(rule: str) -> str:
+def format_rule(rule: str) -> str:
     return f"{rule}: {RULES[rule]}" if rule in RULES else rule
 
 
-def values_in_words(values: Mapping[str, Any]) -> str:
-    """Numbers and names of a recipe; text about it is left out.
+def format_values(values: Mapping[str, Any]) -> str:
+    """Format the values of a recipe, without its summary and notes.
 
-    >>> values_in_words(dict(epochs=3, lr=0.0001, summary="For all", freeze=[]))
+    >>> format_values(dict(epochs=3, lr=0.0001, summary="For all", freeze=[]))
     'epochs 3, lr 0.0001'
     """
-    told = {key: value for key, value in values.items() if key not in ("summary", "notes") and value not in (None, [])}
+    shown = {key: value for key, value in values.items() if key not in ("summary", "notes") and value not in (None, [])}
     return ", ".join(
-        f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in told.items()
+        f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in shown.items()
     )
 
 
-def versions_of(results: Mapping[str, Any]) -> list[tuple[str, str]]:
-    told = []
+def list_versions(results: Mapping[str, Any]) -> list[tuple[str, str]]:
+    versions = []
     if results.get("versions"):
-        told.append(("Versions", ", ".join(f"{name} {version}" for name, version in results["versions"].items())))
+        versions.append(("Versions", ", ".join(f"{name} {version}" for name, version in results["versions"].items())))
     if results.get("source"):
-        told.append(("Source hash", str(results["source"])))
-    return told
+        versions.append(("Source hash", str(results["source"])))
+    return versions
 
 
-def configs_of(results: Mapping[str, Any], most: int = MOST_CONFIGS) -> tuple[list[ConfigText], str]:
-    """The configs that were trained, and a note where some are left out."""
+def list_configs(results: Mapping[str, Any]) -> tuple[list[ConfigText], str]:
+    """List the trained configs, with a note if some are left out."""
     rows = [row for row in (*results.get("matched", []), *results.get("rows", [])) if row.get("config")]
     shown = [
-        ConfigText(str(row.get("model", "a model")), str(row.get("hash", "")), as_yaml(row["config"])) for row in rows[:most]
+        ConfigText(str(row.get("model", "a model")), str(row.get("hash", "")), format_yaml(row["config"])) for row in rows[:MOST_CONFIGS]
         if isinstance(row["config"], Mapping)
     ]  # fmt: skip
-    note = f"The first {most} of {len(rows)}; all are in results.json." if len(rows) > most else ""
+    note = f"The first {MOST_CONFIGS} of {len(rows)}; results.json holds all." if len(rows) > MOST_CONFIGS else ""
     return shown, note
 
 
-def as_yaml(config: Mapping[str, Any]) -> str:
+def format_yaml(config: Mapping[str, Any]) -> str:
     return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True, default_flow_style=None, width=100)
 
 
-def command_of(results: Mapping[str, Any]) -> str:
-    """The command line as one can type it; paths were kept by their last part only.
+def format_command(results: Mapping[str, Any]) -> str:
+    """Format the command line for a shell; paths are kept by their last part only.
 
-    >>> command_of({"command": ["iqa-zoo compare", "lifeiqa", "my model.yaml"]})
+    >>> format_command({"command": ["iqa-zoo compare", "lifeiqa", "my model.yaml"]})
     "iqa-zoo compare lifeiqa 'my model.yaml'"
     """
-    program, *words = results.get("command") or [""]
+    program, *arguments = results.get("command") or [""]
     if program.endswith(".py"):  # results of schema 1
         program = f"python benchmarks/{program}"
-    return f"{program} {shlex.join(words)}".strip()
+    return f"{program} {shlex.join(arguments)}".strip()
 
 
-def label_warnings(labels: Iterable[str]) -> list[str]:
-    """Where no human gave the scores, the page says so at the top.
+def list_label_warnings(labels: Iterable[str]) -> list[str]:
+    """List a warning for each kind of label that is not human opinion.
 
-    >>> label_warnings(["MOS", "proxy: distance to the reference"])
-    ['Labels are a proxy, not human opinion (distance to the reference). What is said of models here is said of the proxy.']
+    >>> list_label_warnings(["MOS", "proxy: distance to the reference"])
+    ['Labels are a proxy, not human opinion (distance to the reference). Results on this page describe the proxy.']
     """
-    found = []
+    warnings = []
     for label in dict.fromkeys(labels):
         if label not in HUMAN_LABELS:
             kind, _, what = label.partition(":")
-            told = f" ({what.strip().removesuffix(', not human opinion')})" if what else ""
-            found.append(
-                f"Labels are a {kind}, not human opinion{told}. What is said of models here is said of the {kind}."
-            )
-    return found
+            note = f" ({what.strip().removesuffix(', not human opinion')})" if what else ""
+            warnings.append(f"Labels are a {kind}, not human opinion{note}. Results on this page describe the {kind}.")
+    return warnings

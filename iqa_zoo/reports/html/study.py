@@ -1,4 +1,4 @@
-"""The page of a study: everything that its results, tables and figures say."""
+"""The page of a study."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from iqa_zoo.reports.html.figures import drawings
-from iqa_zoo.reports.html.gallery import HOVER_BYTES, gallery_of
+from iqa_zoo.reports.html.figures import embed_figures
+from iqa_zoo.reports.html.gallery import HOVER_BYTES, make_gallery
 from iqa_zoo.reports.html.page import Page
-from iqa_zoo.reports.html.pictures import Pictures, explanations
-from iqa_zoo.reports.html.predictions import datasets_of, predictions_of
-from iqa_zoo.reports.html.protocol import command_of, conditions_of, configs_of, label_warnings
-from iqa_zoo.reports.html.tables import view_of
+from iqa_zoo.reports.html.pictures import Pictures, load_explanations
+from iqa_zoo.reports.html.predictions import collect_predictions, list_datasets
+from iqa_zoo.reports.html.protocol import format_command, list_conditions, list_configs, list_label_warnings
+from iqa_zoo.reports.html.tables import make_view
 from iqa_zoo.reports.shared import undefined_notes
 from iqa_zoo.reports.table import Table
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Results = Mapping[str, Any]
 
 
-def study_page(
+def assemble_study_page(
     results: Results,
     tables: Sequence[Table],
     sentences: Sequence[str],
@@ -30,49 +30,49 @@ def study_page(
     pictures: Mapping[str, Pictures],
     folder: Path | None = None,
 ) -> Page:
-    """The page of a study.
+    """Assemble the page of a study.
 
     Args:
-        results: what was kept.
-        tables, sentences, figures: what is made of them.
-        pictures: the images, by dataset.
+        results: the kept results.
+        tables, sentences, figures: views of the results.
+        pictures: images by dataset.
         folder: the run folder, whose ``explain/`` is shown.
     """
-    found = predictions_of(results)
-    explain, left_out = explanations(folder / "explain") if folder else ([], [])
-    configs, note = configs_of(results)
-    labels = [str(data.get("label", "MOS")) for data in datasets_of(results)]
+    found = collect_predictions(results)
+    explain, left_out = load_explanations(folder / "explain") if folder else ([], [])
+    configs, note = list_configs(results)
+    labels = [str(data.get("label", "MOS")) for data in list_datasets(results)]
     failed = [run for run in results.get("runs", []) if "error" in run]
-    warnings = label_warnings(labels)
+    warnings = list_label_warnings(labels)
     if failed:
         named = ", ".join(dict.fromkeys(str(run["model"]) for run in failed))
-        warnings.append(f"{len(failed)} trainings failed and are missing here: {named}.")
+        warnings.append(f"{len(failed)} trainings failed and are missing: {named}.")
     warnings += undefined_notes(results.get("runs", []))
     if results.get("runs") and not found:
-        warnings.append("These results hold no predictions of single images, so no image is shown.")
+        warnings.append("No images are shown: these results hold no predictions of single images.")
     return Page(
-        title_of(results),
-        sentences[0] if sentences else "No models were compared: only what they cost was measured.",
+        format_title(results),
+        sentences[0] if sentences else "No models were compared; only their cost was measured.",
         sentences[1:],
         [*warnings, *left_out],
-        [view_of(table) for table in tables],
-        drawings(figures),
-        [gallery_of(each, pictures.get(each.data, Pictures({})), HOVER_BYTES // len(found)) for each in found],
+        [make_view(table) for table in tables],
+        embed_figures(figures),
+        [make_gallery(each, pictures.get(each.data, Pictures({})), HOVER_BYTES // len(found)) for each in found],
         explain,
-        conditions_of(results),
+        list_conditions(results),
         configs,
         note,
-        command_of(results),
+        format_command(results),
     )
 
 
-def title_of(results: Results) -> str:
-    """Return what was studied, on what.
+def format_title(results: Results) -> str:
+    """Format the study and its dataset.
 
-    >>> title_of({"study": "data_efficiency", "compared": ["a", "b"], "data": {"name": "livec"}})
+    >>> format_title({"study": "data_efficiency", "compared": ["a", "b"], "data": {"name": "livec"}})
     'Data efficiency: a, b on livec'
     """
     study = str(results.get("study", "study")).replace("_", " ").capitalize()
     what = [results["base"]] if "base" in results else results.get("compared", [])
-    where = ", ".join(str(data["name"]) for data in datasets_of(results))
+    where = ", ".join(str(data["name"]) for data in list_datasets(results))
     return study + (f": {', '.join(what)}" if what else "") + (f" on {where}" if where else "")

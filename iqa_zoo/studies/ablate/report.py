@@ -116,14 +116,14 @@ def _sorted_out(pairs: Iterable[Results]) -> str:
 
 
 def make_figures(results: Results) -> dict[str, Figure]:
-    """The differences as a forest, or the sweeps as curves."""
-    from iqa_zoo.reports.plots import forest, panels
+    """The differences as a plot_forest, or the sweeps as curves."""
+    from iqa_zoo.reports.plots import plot_forest, plot_panels
 
     where = f"{results['data']['name']}, {results['data']['images']} images, {len(results['splits'])} splits, {results['backbone']}"
     if results["sensitivity"]:
         sweeps = _sweeps(results)
         title = f"{results['base']} by size: {where}"
-        return {"sensitivity": panels(sweeps, title=title, y_label="SROCC, mean", log=True)} if sweeps else {}
+        return {"sensitivity": plot_panels(sweeps, title=title, y_label="SROCC, mean", log=True)} if sweeps else {}
     kind_of = {row["model"]: (row["kind"], row["variant"]) for row in results["rows"]}
     groups: dict[str, dict[str, Estimate]] = {"as it is": {}, f"at the budget ({results['match']})": {}}
     for pair in select_defined(results["differences"]):
@@ -135,7 +135,7 @@ def make_figures(results: Results) -> dict[str, Figure]:
     if not groups:
         return {}
     label = f"SROCC minus that of {results['base']}, 95 % interval"
-    return {"ablation": forest(groups, title=f"{results['base']} with one change: {where}", label=label)}
+    return {"ablation": plot_forest(groups, title=f"{results['base']} with one change: {where}", label=label)}
 
 
 def _sweeps(results: Results) -> dict[str, dict[str, list[tuple[float, Estimate]]]]:

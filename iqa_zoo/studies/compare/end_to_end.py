@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from iqa_zoo.budgets.measure import backbone_spec
+from iqa_zoo.budgets.measure import find_backbone_spec
+from iqa_zoo.budgets.throughput import measure_speed
 from iqa_zoo.build import build_model
 from iqa_zoo.config import Config
 from iqa_zoo.data.loader import DecodedImages
 from iqa_zoo.data.preflight import check_images
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
-from iqa_zoo.engine.latency import measure_speed
-from iqa_zoo.progress import Reporter, Tick
+from iqa_zoo.progress import Progress, Reporter
 from iqa_zoo.studies.matching import Matched
 from iqa_zoo.studies.runner import Record, gather_records
 from iqa_zoo.studies.spec import StudySpec
@@ -29,8 +29,8 @@ def train_all(
     progress: Reporter,
 ) -> list[Record]:
     """Train every model on every split, one after the other; return the records split by split."""
-    from iqa_zoo.engine.end_to_end import EndToEnd, train_all_end_to_end
-    from iqa_zoo.engine.training import TrainingOptions
+    from iqa_zoo.training.end_to_end.train import TrainingOptions
+    from iqa_zoo.training.end_to_end.trainings import EndToEnd, train_all_end_to_end
 
     folder = spec.resources.out or spec.folder()
     given = spec.backbone
@@ -41,7 +41,7 @@ def train_all(
         for name, cfg in models.items()
     ]  # fmt: skip
     options = TrainingOptions(selection=spec.training.selection or "validation", device=spec.resources.device)
-    side = max(backbone_spec(cfg).image_size for cfg in models.values())
+    side = max(find_backbone_spec(cfg).image_size for cfg in models.values())
     for name, other in test_sets.items():  # they are read after the training; damage is found before it
         decoded = DecodedImages(other, memory_bytes=0, smallest=side)
         check_images(other, range(len(other)), side, images=decoded, progress=progress.start(f"checking {name}"))
@@ -55,7 +55,7 @@ class _Stages:
     def __init__(self, models: Sequence[str], progress: Reporter):
         self.models, self.progress = models, progress
         self.last, self.count = 0, 0
-        self.tick: Tick | None = None
+        self.tick: Progress | None = None
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         if self.tick is None or done < self.last:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from iqa_zoo.engine.selection import RULES
 from iqa_zoo.reports.decoders import describe_place, list_unmatched_notes, make_decoders_table
 from iqa_zoo.reports.notes import list_protocol_notes
 from iqa_zoo.reports.shared import (
@@ -20,6 +19,7 @@ from iqa_zoo.reports.shared import (
 from iqa_zoo.reports.table import Table, count
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.summary import is_defined, summarize_values
+from iqa_zoo.training.selection import RULES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

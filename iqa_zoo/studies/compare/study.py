@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from iqa_zoo.budgets import measure_budget
+from iqa_zoo.budgets.throughput import measure_speed
 from iqa_zoo.build import build_model
 from iqa_zoo.cards import find_published, list_published_only, load_cards, load_plugin_cards
 from iqa_zoo.config import Config, config_hash, parse_value
@@ -14,7 +15,6 @@ from iqa_zoo.data.loading import DataSource
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.shared_images import find_shared_images
 from iqa_zoo.data.splits import Split
-from iqa_zoo.engine.latency import measure_speed
 from iqa_zoo.errors import InputError
 from iqa_zoo.progress import Reporter
 from iqa_zoo.registry import register_study
@@ -115,7 +115,7 @@ class Compare(Study):
         if spec.resources.dry_run:
             return None
         results = {
-            **describe_code(["iqa_zoo.engine.trainings" if frozen else "iqa_zoo.engine.training"]),
+            **describe_code(["iqa_zoo.training.frozen.trainings" if frozen else "iqa_zoo.training.end_to_end.train"]),
             "protocol": options.protocol,
             "baseline": BASELINE if BASELINE in configs else None,
             "compared": compared,

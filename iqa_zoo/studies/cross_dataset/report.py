@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from iqa_zoo.engine.selection import RULES
 from iqa_zoo.reports.decoders import make_decoders_table
 from iqa_zoo.reports.notes import list_cache_notes, list_left_out_notes
 from iqa_zoo.reports.shared import (
@@ -22,6 +21,7 @@ from iqa_zoo.reports.shared import (
 )
 from iqa_zoo.reports.table import Table
 from iqa_zoo.stats.estimate import Estimate
+from iqa_zoo.training.selection import RULES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,7 +30,7 @@ Results = dict[str, Any]
 
 
 def make_tables(results: Results) -> list[Table]:
-    """The datasets, the decoders, a matrix for each model, the differences, and what was not there."""
+    """The datasets, the decoders, a plot_matrix for each model, the differences, and what was not there."""
     tables = [_datasets(results), make_decoders_table(results)]
     tables += [_matrix(results, model) for model in _models(results)]
     if results["differences"]:
@@ -135,8 +135,8 @@ def make_sentences(results: Results) -> list[str]:
 
 
 def make_figures(results: Results) -> dict[str, Figure]:
-    """A matrix for each model, and the differences of the compared models on other datasets."""
-    from iqa_zoo.reports.plots import forest, matrix
+    """A plot_matrix for each model, and the differences of the compared models on other datasets."""
+    from iqa_zoo.reports.plots import plot_forest, plot_matrix
 
     names = _names(results)
     figures = {}
@@ -144,7 +144,7 @@ def make_figures(results: Results) -> dict[str, Figure]:
         cells = {
             (row["train"], row["test"]): row["srocc"]["median"] for row in results["rows"] if row["model"] == model
         }
-        figures[f"matrix_{model}"] = matrix(
+        figures[f"matrix_{model}"] = plot_matrix(
             [[cells.get((train, test)) for test in names] for train in names],
             [f"trained on {name}" for name in names],
             [f"tested on {name}" for name in names],
@@ -159,7 +159,7 @@ def make_figures(results: Results) -> dict[str, Figure]:
             group[row] = read_difference(pair)
     if groups:
         title = next(iter(groups)) if len(groups) == 1 else "Differences between models"
-        figures["differences"] = forest(
+        figures["differences"] = plot_forest(
             groups, title=f"{title}, {results['backbone']}", label="SROCC difference, 95 % interval"
         )
     return figures

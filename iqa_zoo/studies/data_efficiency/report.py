@@ -208,7 +208,7 @@ def make_sentences(results: Results) -> list[str]:
 
 def make_figures(results: Results) -> dict[str, Figure]:
     """SROCC against images to train on, and the differences of the compared models."""
-    from iqa_zoo.reports.plots import curves
+    from iqa_zoo.reports.plots import plot_curves
 
     where = f"{format_data_name(results['data'])}, {results['backbone']}, {len(results['splits'])} splits"
     x_label = "images to train on"
@@ -222,13 +222,13 @@ def make_figures(results: Results) -> dict[str, Figure]:
     }
     title = f"Data efficiency: {where}"
     y_label = "SROCC, median and quartiles"
-    figures = {"data_efficiency": curves(lines, title=title, x_label=x_label, y_label=y_label, apart=0.012)}
+    figures = {"data_efficiency": plot_curves(lines, title=title, x_label=x_label, y_label=y_label, apart=0.012)}
     apart: dict[str, list[tuple[float, Estimate]]] = {}
     for pair in select_defined(results["differences"]):
         if results["baseline"] not in (pair["first"], pair["second"]):
             apart.setdefault(f"{pair['first']} - {pair['second']}", []).append((pair["images"], read_difference(pair)))
     if apart:
-        figure = curves(
+        figure = plot_curves(
             apart,
             title=f"{next(iter(apart)) if len(apart) == 1 else 'Differences'}: {where}",
             x_label=x_label,

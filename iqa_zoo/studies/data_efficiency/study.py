@@ -11,7 +11,7 @@ import numpy as np
 from iqa_zoo.config import Config
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
-from iqa_zoo.data.subsets import Subset, nested_subsets
+from iqa_zoo.data.subsets import Subset, draw_nested_subsets
 from iqa_zoo.errors import InputError
 from iqa_zoo.progress import Reporter
 from iqa_zoo.registry import register_study
@@ -40,7 +40,7 @@ class Options:
 
 @register_study("data_efficiency")
 class DataEfficiency(Study):
-    """Train on nested shares of the training images: how does quality grow with the data?"""
+    """Train on nested shares of the training images: quality against the amount of data."""
 
     title = "a study of data efficiency"
     report: ClassVar[Report] = report
@@ -61,7 +61,7 @@ class DataEfficiency(Study):
         placed = {name: runner.place(cfg) for name, cfg in configs.items()}
         data = load_data(spec.data, progress)
         splits = make_study_splits(spec, data)
-        parts = [nested_subsets(data, split, spec.options.fractions) for split in splits]
+        parts = [draw_nested_subsets(data, split, spec.options.fractions) for split in splits]
         shares = [describe_share(subset, splits[0], spec) for subset in parts[0]]
         matched = match_models(placed, compared, spec.budget, progress)
         log_cost(runner, matched.configs, data, len(splits))

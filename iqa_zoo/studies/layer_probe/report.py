@@ -168,7 +168,7 @@ def _order(rows: Sequence[Results], pairs: Mapping[tuple[str, str], Results]) ->
 
 def make_figures(results: Results) -> dict[str, Figure]:
     """SROCC against depth, a line a backbone and its control; and by distortion, where the data names it."""
-    from iqa_zoo.reports.plots import curves, matrix
+    from iqa_zoo.reports.plots import plot_curves, plot_matrix
 
     where = f"{format_data_name(results['data'])}, {results['data']['images']} images, {len(results['splits'])} splits"
     deepest = {each["backbone"]: len(each["levels"]) for each in results["probed"]}
@@ -180,7 +180,7 @@ def make_figures(results: Results) -> dict[str, Figure]:
             if row["head"] == head and is_defined(row["srocc"]["median"]):
                 place = row["number"] if same else row["number"] / deepest[row["backbone"]]
                 series.setdefault(_name(row), []).append((place, read_spread(row["srocc"])))
-        figures[f"probe_{head}"] = curves(
+        figures[f"probe_{head}"] = plot_curves(
             series,
             title=f"Quality by depth, {head} head: {where}",
             x_label=("block" if results["every_block"] else "stage") if same else "depth, as a part of the backbone",
@@ -190,7 +190,7 @@ def make_figures(results: Results) -> dict[str, Figure]:
         rows = [row for row in results["rows"] if row["head"] == head and row["srocc_by_distortion"]]
         kinds = sorted({kind for row in rows for kind in row["srocc_by_distortion"]})
         if rows:
-            figures[f"probe_{head}_by_distortion"] = matrix(
+            figures[f"probe_{head}_by_distortion"] = plot_matrix(
                 [[row["srocc_by_distortion"].get(kind) for kind in kinds] for row in rows],
                 [f"{_name(row)}, {row['level']}" for row in rows],
                 kinds,

@@ -133,7 +133,7 @@ def make_sentences(results: Results) -> list[str]:
 
 def make_figures(results: Results) -> dict[str, Figure]:
     """SROCC against MACs and against parameters, with the Pareto front; costs of zero cannot be drawn and are left out."""
-    from iqa_zoo.reports.plots import pareto
+    from iqa_zoo.reports.plots import plot_pareto
 
     random = any(backbone["weights"].startswith("random weights") for backbone in results["backbones"])
     where = (
@@ -149,7 +149,7 @@ def make_figures(results: Results) -> dict[str, Figure]:
                     read_spread(row["srocc"]),
                 )
         if points:
-            figures[f"scaling_{cost}"] = pareto(
+            figures[f"scaling_{cost}"] = plot_pareto(
                 points,
                 title=f"Quality and {words}: {where}",
                 x_label=f"{words} of the whole model",

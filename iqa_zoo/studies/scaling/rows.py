@@ -10,7 +10,7 @@ from iqa_zoo.budgets import Budget
 from iqa_zoo.config import Config
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
-from iqa_zoo.reports.plots import pareto_front
+from iqa_zoo.reports.plots import find_pareto_front
 from iqa_zoo.stats.summary import is_defined, summarize_values
 from iqa_zoo.studies.matching import describe_model
 from iqa_zoo.studies.protocol import compute_parts_ratio
@@ -66,7 +66,7 @@ def find_fronts(rows: Sequence[Record]) -> dict[str, list[str]]:
     measured = select_measured(rows)
     values = [row["srocc"]["median"] for row in measured]
     return {
-        cost: [measured[i]["model"] for i in pareto_front([row["budget"][cost] for row in measured], values)]
+        cost: [measured[i]["model"] for i in find_pareto_front([row["budget"][cost] for row in measured], values)]
         for cost in COSTS
     }
 

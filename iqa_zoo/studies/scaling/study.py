@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from iqa_zoo.budgets import Budget, measure_budget
+from iqa_zoo.budgets.throughput import measure_speed
 from iqa_zoo.build import build_model
 from iqa_zoo.config import Config
-from iqa_zoo.engine.latency import measure_speed
 from iqa_zoo.errors import ConfigError, InputError, IqaZooError
 from iqa_zoo.progress import Reporter
 from iqa_zoo.registry import register_study
@@ -43,7 +43,7 @@ class Options:
 
 @register_study("scaling")
 class Scaling(Study):
-    """Train decoders of one size on several backbones: is it the backbone or the decoder?"""
+    """Train decoders of one size on several backbones."""
 
     title = "a study of backbone sizes"
     report: ClassVar[Report] = report

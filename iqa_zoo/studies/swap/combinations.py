@@ -11,13 +11,13 @@ from iqa_zoo.budgets.knobs import KnobBoard
 from iqa_zoo.build import build_backbone, build_decoder
 from iqa_zoo.config import Config, load_config, resolve_config
 from iqa_zoo.contracts import spec_of
-from iqa_zoo.engine.frozen import on_frozen_features
 from iqa_zoo.placing import make_backbone_config
 from iqa_zoo.studies.ablate.variants import ROUTING_LOSSES
 from iqa_zoo.studies.matching import describe_model, try_match
 from iqa_zoo.studies.runner import FrozenRunner
 from iqa_zoo.studies.spec import BudgetSpec, StudySpec
 from iqa_zoo.studies.swap.levels import WORDS, Levels, explain_refusal, format_error, make_config
+from iqa_zoo.training.frozen.decoder import drop_mirrored_losses
 
 BUDGETS = {"params": 1_000_000, "macs": 20_000_000}
 LAYER_SIZE = {"params": 13.5, "macs": 270}  # of a decoder of typical widths, in squares of the model width
@@ -31,7 +31,7 @@ def load_owner(budget: str | None) -> Config | None:
         return None
     owner = load_config(budget)
     resolve_config(owner)  # all names and keys, before any work
-    return on_frozen_features(owner)[0]
+    return drop_mirrored_losses(owner)[0]
 
 
 def choose_target(spec: BudgetSpec, owner: Config | None, runner: FrozenRunner) -> int:
@@ -115,4 +115,4 @@ def scale_widths(cfg: Config) -> Config:
     """Return a config whose parts have their default widths in proportion to its model width."""
     board = KnobBoard(cfg)
     widths = [knob for knob in board.knobs if knob.kind == "width"]
-    return board.turned(tuple((knob, max(1, round(knob.now * cfg["dim"] / USUAL_DIM))) for knob in widths))
+    return board.turn(tuple((knob, max(1, round(knob.now * cfg["dim"] / USUAL_DIM))) for knob in widths))

@@ -1,11 +1,11 @@
-"""Tables, sentences and plots of a component-swap matrix, made from its results alone."""
+"""Tables, sentences and plots of a component-swap plot_matrix, made from its results alone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from iqa_zoo.budgets.budget import in_words
+from iqa_zoo.budgets.budget import format_moved
 from iqa_zoo.reports.notes import list_protocol_notes
 from iqa_zoo.reports.shared import CORRECTED_T, format_interval, format_spread, select_defined
 from iqa_zoo.reports.table import Table, count
@@ -118,7 +118,7 @@ def _combinations(results: Results) -> Table:
     for rank, row in enumerate(ranked, 1):
         quality, difference = _quality(results, behind, row["model"])
         decoder = row["budget"]["decoder"]
-        moved = in_words({path: (old, new) for path, (old, new) in row["budget"]["moved"].items()}) or "-"
+        moved = format_moved({path: (old, new) for path, (old, new) in row["budget"]["moved"].items()}) or "-"
         levels = [row["levels"][factor] for factor in FACTORS]
         sizes = [count(decoder["params"]), count(decoder["macs"])]
         rows.append([str(rank), *levels, quality, difference, *sizes, moved])
@@ -214,8 +214,8 @@ def _reach(rows: list[Results]) -> str:
 
 
 def make_figures(results: Results) -> dict[str, Figure]:
-    """Main effects as a forest, and the mean SROCC of every combination as a matrix."""
-    from iqa_zoo.reports.plots import forest, matrix
+    """Main effects as a plot_forest, and the mean SROCC of every combination as a plot_matrix."""
+    from iqa_zoo.reports.plots import plot_forest, plot_matrix
 
     where = (
         f"{results['data']['name']}, {results['data']['images']} images, {len(results['splits'])} splits,\n"
@@ -228,14 +228,14 @@ def make_figures(results: Results) -> dict[str, Figure]:
         groups.setdefault(name, {})[f"{name}: {row['level']}"] = Estimate(row["effect"], row["low"], row["high"])
     if groups:
         label = "SROCC minus the mean of all combinations, 95 % interval"
-        figures["main_effects"] = forest(groups, title=f"What each part adds: {where}", label=label)
+        figures["main_effects"] = plot_forest(groups, title=f"What each part adds: {where}", label=label)
     mean = {model: sum(scores) / len(scores) for model, scores in _scores(results["runs"]).items()}
     if results["rows"]:
         swapped = find_factors([row["levels"] for row in results["rows"]])
         value = {tuple(row["levels"][f] for f in FACTORS): mean.get(row["model"]) for row in results["rows"]}
         cells = [[value.get((q, i, m, h)) for i, h in _pairs(results, "interactions", "head")]
                  for q, m in _pairs(results, "queries", "memory")]  # fmt: skip
-        figures["matrix"] = matrix(
+        figures["matrix"] = plot_matrix(
             cells,
             [_label(swapped, queries=q, memory=m) for q, m in _pairs(results, "queries", "memory")],
             [_label(swapped, interactions=i, head=h) for i, h in _pairs(results, "interactions", "head")],

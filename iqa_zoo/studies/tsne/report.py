@@ -64,7 +64,7 @@ def make_sentences(results: Results) -> list[str]:
 
 def make_figures(results: Results) -> dict[str, Figure]:
     """The layout of each level; by quality the colour is the label itself."""
-    from iqa_zoo.reports.plots import scatters
+    from iqa_zoo.reports.plots import plot_layouts
 
     titles = [
         f"{level['level']}: silhouette {level['silhouette']:+.2f}, k-NN {level['accuracy']:.2f} "
@@ -75,7 +75,7 @@ def make_figures(results: Results) -> dict[str, Figure]:
     colours: Any = results["classes"] if results["by"] == "distortion" else list(results["data"]["mos"].values())
     random = ", RANDOM WEIGHTS" if results["weights"].startswith("random weights") else ""
     return {
-        "tsne": scatters(
+        "tsne": plot_layouts(
             points,
             colours,
             title=f"t-SNE of {results['backbone']}{random}: {_data(results)}, {results['data']['images']} images",

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from iqa_zoo.contracts import Features, FeatureSpec
 from iqa_zoo.errors import PartError
-from iqa_zoo.stages import stage_channels
+from iqa_zoo.layers.stages import stage_channels
 
 
 class MultiScaleFeatures(nn.Module):

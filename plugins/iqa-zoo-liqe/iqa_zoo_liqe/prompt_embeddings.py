@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iqa_zoo.graphs import is_recorded
+from iqa_zoo.layers.graphs import is_recorded
 from iqa_zoo_liqe.prompts import TextTree, text_tree, tokenise
 from iqa_zoo_liqe.text_tower import TextTower
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from iqa_zoo.contracts import Features, FeatureSpec, Grid
 from iqa_zoo.errors import PartError
-from iqa_zoo.stages import stage_channels
+from iqa_zoo.layers.stages import stage_channels
 from iqa_zoo.values import checked
 
 

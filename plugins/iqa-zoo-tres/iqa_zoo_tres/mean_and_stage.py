@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from iqa_zoo.contracts import Features, FeatureSpec, HeadOutput, Size
-from iqa_zoo.stages import stage_channels
+from iqa_zoo.layers.stages import stage_channels
 from iqa_zoo.values import checked
 
 

@@ -19,13 +19,13 @@ from torch.nn import functional as F
 
 import iqa_zoo
 from iqa_zoo.contracts import Features, FeatureSpec, QualityOutput, StageInfo
-from iqa_zoo.engine.frozen import on_frozen_features
 from iqa_zoo.errors import CheckpointError
 from iqa_zoo.placing import make_backbone_config
 from iqa_zoo.released import import_released
 from iqa_zoo.testing import LossContract
 from iqa_zoo.testing.released import filled, noise
 from iqa_zoo.testing.witness import macs_by_torch
+from iqa_zoo.training.frozen.decoder import drop_mirrored_losses
 from iqa_zoo.training.recipe import load_recipe
 
 ORIGIN = "iqa-zoo-tres 0.1.0"
@@ -224,7 +224,7 @@ def test_a_step_has_the_gradients_of_the_released_one():
 
 
 def test_on_frozen_features_the_losses_of_one_view_stay():
-    cfg, left_out = on_frozen_features(iqa_zoo.model_config("tres"))
+    cfg, left_out = drop_mirrored_losses(iqa_zoo.model_config("tres"))
     assert cfg["losses"] == [{"type": "l1"}, {"type": "ranking", "weight": 0.05}]
     assert left_out == ["mirrored_l1", "mirror_consistency", "mirrored_ranking", "ranking_consistency"]
 
@@ -235,7 +235,7 @@ def test_the_recipe_that_comes_with_it_is_one():
 
 
 def test_its_wide_decoder_can_be_brought_to_a_small_one_s_budget():
-    configs = [on_frozen_features(iqa_zoo.model_config(name))[0] for name in ("tres", "deiqt")]
+    configs = [drop_mirrored_losses(iqa_zoo.model_config(name))[0] for name in ("tres", "deiqt")]
     backbone = make_backbone_config("nss", configs)
     tres, deiqt = ({**cfg, "backbone": backbone} for cfg in configs)
     _, budget = iqa_zoo.match_budget(tres, to=deiqt, scope="decoder")

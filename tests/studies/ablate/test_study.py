@@ -1,14 +1,16 @@
-"""ablate.py as a user runs it, small, and what its report says of made-up results."""
+"""iqa-zoo ablate as a user runs it, small, and what its report says of made-up results."""
 
 import json
 
 import pytest
-from iqa_zoo.reports.ablation import ablation_figures, ablation_tables, verdicts
+
+from iqa_zoo.cli import main
+from iqa_zoo.studies.ablate.report import make_figures, make_sentences, make_tables
 
 
 def test_the_whole_ablation(noise_folder, run_study):
     first = run_study(
-        "ablate.py",
+        "ablate",
         noise_folder,
         "gcn.yaml",
         "--data",
@@ -34,7 +36,7 @@ def test_the_whole_ablation(noise_folder, run_study):
     assert {file.name for file in (noise_folder / "ablation").iterdir()} == {
         "results.json", "tables.md", "runs.csv", "ablation.png", "ablation.svg",
     }  # fmt: skip
-    again = run_study("ablate.py", noise_folder, "--from", "ablation", small=False)
+    again = run_study("ablate", noise_folder, "--from", "ablation", small=False)
     assert again.returncode == 0, again.stderr
     assert again.stdout == first.stdout
 
@@ -47,9 +49,9 @@ def test_the_whole_ablation(noise_folder, run_study):
         (["lifeiqa", "--splits", "0"], "--splits is a positive number"),
     ],
 )
-def test_bad_input_is_one_clear_message(load_script, capsys, arguments, words):
+def test_bad_input_is_one_clear_message(capsys, arguments, words):
     try:
-        code = load_script("ablate").main(arguments)
+        code = main(["ablate", *arguments])
     except SystemExit as stopped:  # argparse's way
         code = stopped.code
     assert code == 2
@@ -87,17 +89,17 @@ def made_up():
         differences=[pair("A", -0.02, -0.03, -0.01), pair("B", 0.0, -0.01, 0.01), pair("B, matched", 0.02, 0.01, 0.03)],
         summary={name: dict(srocc=spread) for name in names},
         data=dict(name="livec", images=1162, contents=1162, label="MOS"), backbone="resnet18", weights="ImageNet weights", protocol="frozen",
-        splits=["x"] * 10, parts=dict(train=8, validation=1, test=2), crops=4, yardstick_lr=0.1, selection="last",
+        splits=["x"] * 10, parts=dict(train=8, validation=1, test=2), crops=4, baseline_lr=0.1, selection="last",
         recipe=dict(epochs=1, batch_size=2, lr=0.1, precision="float32"), runs=[], seconds=1.0,
     )  # fmt: skip
 
 
 def test_worse_better_and_ties_are_told_apart():
-    assert verdicts(made_up()) == [
+    assert make_sentences(made_up()) == [
         "As they are: worse: A (-0.020); undecided: B.",
         "At one budget: worse: A (-0.020); better: B (+0.020).",
     ]
-    variants, refused = ablation_tables(made_up())
+    variants, refused = make_tables(made_up())
     assert [row[-1] for row in variants.rows] == ["-", "worse", "undecided", "better"]
     assert refused.rows == [["C", "-", "no stage 3"]]
-    assert list(ablation_figures(made_up())) == ["ablation"]
+    assert list(make_figures(made_up())) == ["ablation"]

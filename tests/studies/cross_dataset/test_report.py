@@ -3,7 +3,8 @@
 import itertools
 
 import pytest
-from iqa_zoo.reports.cross_dataset import cross_figures, cross_sentences, cross_tables
+
+from iqa_zoo.studies.cross_dataset.report import make_figures, make_sentences, make_tables
 
 
 @pytest.fixture
@@ -33,18 +34,18 @@ def results():
         compared=["a", "b"],
         match="params",
         target="a's decoder",
-        yardstick="probe",
+        baseline="probe",
         backbone="nss",
         weights="no weights to load",
         selection="validation",
         recipe=dict(epochs=9, batch_size=16, lr=1e-3, precision="float32"),
-        yardstick_lr=1e-2,
+        baseline_lr=1e-2,
         crops=1,
     )  # fmt: skip
 
 
 def test_tables(results):
-    text = "\n".join(table.markdown() for table in cross_tables(results))
+    text = "\n".join(table.markdown() for table in make_tables(results))
     for words in (
         "LEAK: x and y share images (3",
         "THE LABELS OF Y ARE A PROXY: made up",
@@ -57,14 +58,14 @@ def test_tables(results):
 
 
 def test_sentences_tell_home_from_elsewhere(results):
-    leak, home, away = cross_sentences(results)
+    leak, home, away = make_sentences(results)
     assert leak.startswith("LEAK")
     assert home == "a and b at 2 own test parts: undecided at 2."
     assert away == "a and b at 2 pairs of datasets: a ahead at 2."
 
 
 def test_figures(results, tmp_path):
-    figures = cross_figures(results)
+    figures = make_figures(results)
     assert set(figures) == {"matrix_a", "matrix_b", "differences"}
     figures["matrix_b"].savefig(tmp_path / "f.svg")
     assert "<!-- trained on y -->" in (tmp_path / "f.svg").read_text()
@@ -74,8 +75,8 @@ def test_a_dataset_on_which_every_training_failed_leaves_the_others_standing(res
     results["rows"] = [row for row in results["rows"] if row["train"] == "x"]
     results["differences"] = [pair for pair in results["differences"] if pair["train"] == "x"]
     results["runs"] = [dict(model="a", split="s", train="y", test="y", error="ValueError: the loss is nan", trace="")]
-    text = "\n".join(table.markdown() for table in cross_tables(results))
+    text = "\n".join(table.markdown() for table in make_tables(results))
     assert "0.700" in text
     assert "the loss is nan" in text
-    assert cross_sentences(results)
-    assert cross_figures(results)
+    assert make_sentences(results)
+    assert make_figures(results)

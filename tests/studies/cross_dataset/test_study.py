@@ -1,4 +1,4 @@
-"""cross_dataset.py as a user runs it."""
+"""iqa-zoo cross-dataset as a user runs it."""
 
 import json
 from pathlib import Path
@@ -6,17 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from iqa_zoo.cli import main
+from iqa_zoo.data.loading import DataSource
 from iqa_zoo.data.rated import RatedImages
+from iqa_zoo.studies.cross_dataset.cells import compare_models
+from iqa_zoo.studies.cross_dataset.study import parse_source
 
 
-@pytest.fixture(scope="module")
-def script(load_script):
-    return load_script("cross_dataset")
-
-
-def test_the_whole_study(noise_folder, run_study, script, monkeypatch):
+def test_the_whole_study(noise_folder, run_study, monkeypatch):
     first = run_study(
-        "cross_dataset.py", noise_folder, "gcn.yaml", "attention.json", "--data", "table=photos", "--data",
+        "cross-dataset", noise_folder, "gcn.yaml", "attention.json", "--data", "table=photos", "--data",
         "table=others,higher_is_better=false", "--data", "livec=nowhere", "--out", "cross", "--json", "c.json", "--markdown", "c.md",
     )  # fmt: skip
     assert first.returncode == 0, first.stderr
@@ -40,14 +39,14 @@ def test_the_whole_study(noise_folder, run_study, script, monkeypatch):
     for name in ("matrix_gcn.png", "matrix_linear_probe.svg", "differences.png"):
         assert (noise_folder / "cross" / name).is_file()
     monkeypatch.chdir(noise_folder)
-    assert script.main(["--from", "cross", "--markdown", "again.md"]) == 0
+    assert main(["cross-dataset", "--from", "cross", "--markdown", "again.md"]) == 0
     assert (noise_folder / "again.md").read_text() == text
 
 
-def test_what_data_says(script):
-    assert script.source("demo") == script.Source("demo", None)
-    assert script.source("table=a/b=c") == script.Source("table", Path("a/b=c"))
-    given = script.source("table=a,score_range=[0, 5],higher_is_better=false")
+def test_what_data_says():
+    assert parse_source("demo") == DataSource("demo", None)
+    assert parse_source("table=a/b=c") == DataSource("table", Path("a/b=c"))
+    given = parse_source("table=a,score_range=[0, 5],higher_is_better=false")
     assert given.options == (("score_range", "[0, 5]"), ("higher_is_better", "false"))
 
 
@@ -55,10 +54,8 @@ def test_what_data_says(script):
     ("arguments", "says"),
     [([], "two datasets"), (["--data", "demo"], "two datasets"), (["--data", "=x", "--data", "demo"], "NAME=ROOT")],
 )
-def test_usage_errors(script, arguments, says, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        script.main(arguments)
-    assert stopped.value.code == 2
+def test_usage_errors(arguments, says, capsys, exit_code):
+    assert exit_code("cross-dataset", *arguments) == 2
     assert says in " ".join(capsys.readouterr().err.split())
 
 
@@ -70,9 +67,9 @@ def test_usage_errors(script, arguments, says, capsys):
         (["--data", "livec=a", "--data", "bid=b"], "0 datasets are there"),
     ],
 )
-def test_data_that_cannot_be_used(script, arguments, says, capsys, tmp_path, monkeypatch):
+def test_data_that_cannot_be_used(arguments, says, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert script.main(["deiqt", *arguments]) == 2
+    assert main(["cross-dataset", "deiqt", *arguments]) == 2
     assert says in " ".join(capsys.readouterr().err.split())
 
 
@@ -83,6 +80,6 @@ def data():
     return RatedImages("toy", paths, mos, score_range=(-9, 9), licence="CC0", source="made up")
 
 
-def test_trainings_that_failed_have_no_differences(script, data):
+def test_trainings_that_failed_have_no_differences(data):
     failed = [dict(model=model, split="s", error="ValueError: the loss is nan", trace="") for model in ("a", "b")]
-    assert script.differences_from("x", failed, {"x": data, "y": data}, 0.25) == []
+    assert compare_models("x", failed, {"x": data, "y": data}, 0.25) == []

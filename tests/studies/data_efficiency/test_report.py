@@ -3,11 +3,12 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from iqa_zoo.reports.data_efficiency import (
-    efficiency_figures,
-    efficiency_sentences,
-    efficiency_tables,
+
+from iqa_zoo.studies.data_efficiency.report import (
     images_to_reach,
+    make_figures,
+    make_sentences,
+    make_tables,
     reached,
 )
 
@@ -35,7 +36,7 @@ def results():
         matched=[dict(model=model, budget=budget) for model in SROCC],
         match="params",
         target="a's decoder",
-        yardstick="probe",
+        baseline="probe",
         equal="steps",
         shares=[dict(fraction=f, images=n, epochs=9, steps=90) for f, n in zip((0.3, 0.6, 1.0), IMAGES, strict=True)],
         backbone="nss",
@@ -46,7 +47,7 @@ def results():
         parts=dict(train=300, validation=20, test=80),
         splits=["s", "t"],
         recipe=dict(epochs=9, batch_size=16, lr=1e-3),
-        yardstick_lr=1e-2,
+        baseline_lr=1e-2,
         crops=1,
     )
 
@@ -68,19 +69,19 @@ def test_what_is_reached_lies_on_the_curve(values, target):
 
 
 def test_tables_and_sentences(results):
-    text = "\n".join(table.markdown() for table in efficiency_tables(results))
+    text = "\n".join(table.markdown() for table in make_tables(results))
     for words in ("not reached", "150 (50%)", "drawn by content", "Steps are held equal", "60 % (200)"):
         assert words in text
-    assert efficiency_sentences(results) == [
+    assert make_sentences(results) == [
         "a and b at 3 shares: a ahead at 3.",
         "a reaches what b has with all of the data with 150 (50%) images (interpolated).",
     ]
     results["equal"] = "epochs"
-    assert "cannot be told apart" in efficiency_tables(results)[1].markdown()
+    assert "cannot be told apart" in make_tables(results)[1].markdown()
 
 
 def test_figures(results, tmp_path):
-    for name, figure in efficiency_figures(results).items():
+    for name, figure in make_figures(results).items():
         figure.savefig(tmp_path / f"{name}.svg")
     assert "<!-- images to train on -->" in (tmp_path / "data_efficiency.svg").read_text()
     assert "<!-- a - b: toy, nss, 2 splits -->" in (tmp_path / "differences.svg").read_text()

@@ -1,20 +1,18 @@
-"""data_efficiency.py as a user runs it, and what it decides before it trains."""
+"""iqa-zoo data-efficiency as a user runs it, and what it decides before it trains."""
 
-import argparse
 import csv
 import json
 
 import pytest
 
+from iqa_zoo.cli import main
+from iqa_zoo.studies.data_efficiency.study import count_epochs, count_steps
+from iqa_zoo.studies.study import plan_study
 
-@pytest.fixture(scope="module")
-def script(load_script):
-    return load_script("data_efficiency")
 
-
-def test_the_whole_study(noise_folder, run_study, script, monkeypatch, capsys):
+def test_the_whole_study(noise_folder, run_study, monkeypatch, capsys):
     first = run_study(
-        "data_efficiency.py", noise_folder, "gcn.yaml", "attention.json", "--data", "table", "--root", "photos", "--fractions", 1, 0.5,
+        "data-efficiency", noise_folder, "gcn.yaml", "attention.json", "--data", "table", "--root", "photos", "--fractions", 1, 0.5,
         "--out", "efficiency", "--json", "e.json", "--csv", "e.csv", "--markdown", "e.md",
     )  # fmt: skip
     assert first.returncode == 0, first.stderr
@@ -38,18 +36,18 @@ def test_the_whole_study(noise_folder, run_study, script, monkeypatch, capsys):
     assert "Steps are held equal" in text
     assert "How much data a model needs to reach another" in text
     monkeypatch.chdir(noise_folder)
-    assert script.main(["--from", "efficiency", "--markdown", "again.md"]) == 0
+    assert main(["data-efficiency", "--from", "efficiency", "--markdown", "again.md"]) == 0
     assert (noise_folder / "again.md").read_text() == text
     assert "gcn and attention at 2 shares" in capsys.readouterr().out
 
 
-def test_equal_steps_and_equal_epochs(script):
-    asked = argparse.Namespace(equal="steps", epochs=12, batch_size=32)
+def test_equal_steps_and_equal_epochs():
+    spec = plan_study("data_efficiency", epochs=12, batch_size=32)
+    assert (count_epochs(840, 840, spec), count_epochs(168, 840, spec)) == (12, 62)
     for images in (20, 100, 333, 840):
-        steps = script.epochs_for(images, 840, asked) * script.steps_an_epoch(images, 32)
-        assert abs(steps - 12 * 26) <= script.steps_an_epoch(images, 32) / 2
-    asked.equal = "epochs"
-    assert script.epochs_for(20, 840, asked) == 12
+        steps = count_epochs(images, 840, spec) * count_steps(images, 32)
+        assert abs(steps - 12 * 26) <= count_steps(images, 32) / 2
+    assert count_epochs(20, 840, plan_study("data_efficiency", epochs=12, batch_size=32, equal="epochs")) == 12
 
 
 @pytest.mark.parametrize(
@@ -59,19 +57,17 @@ def test_equal_steps_and_equal_epochs(script):
         (["lifeiqa", "lifeiqa"], "named twice"),
     ],
 )
-def test_usage_errors(script, arguments, says, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        script.main(arguments)
-    assert stopped.value.code == 2
+def test_usage_errors(arguments, says, capsys, exit_code):
+    assert exit_code("data-efficiency", *arguments) == 2
     assert says in " ".join(capsys.readouterr().err.split())
 
 
-def test_an_output_in_no_folder(script, tmp_path, monkeypatch, capsys):
+def test_an_output_in_no_folder(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert script.main(["--json", "nowhere/r.json"]) == 2
-    assert capsys.readouterr().err == "error: nowhere/r.json: there is no folder nowhere\n"
+    assert main(["data-efficiency", "--json", "nowhere/r.json"]) == 2
+    assert capsys.readouterr().err == "iqa-zoo: nowhere/r.json: there is no folder nowhere\n"
 
 
-def test_not_a_run(script, tmp_path, capsys):
-    assert script.main(["--from", str(tmp_path)]) == 2
-    assert "not a run of data_efficiency.py" in " ".join(capsys.readouterr().err.split())
+def test_not_a_run(tmp_path, capsys):
+    assert main(["data-efficiency", "--from", str(tmp_path)]) == 2
+    assert "is not a run of a study" in " ".join(capsys.readouterr().err.split())

@@ -1,18 +1,16 @@
-"""probe_layers.py as a user runs it: levels of a backbone, its control, what is left out, what is said."""
+"""iqa-zoo layer-probe as a user runs it: levels of a backbone, its control, what is left out, what is said."""
 
 import json
 
 import pytest
 import timm
-from iqa_zoo.reports.probe import probe_sentences
 from safetensors.torch import save_file
 
+from iqa_zoo.cli import main
 from iqa_zoo.errors import IqaZooError
-
-
-@pytest.fixture(scope="module")
-def script(load_script):
-    return load_script("probe_layers")
+from iqa_zoo.studies.layer_probe.probing import build_probed
+from iqa_zoo.studies.layer_probe.report import make_sentences
+from iqa_zoo.studies.study import plan_study
 
 
 @pytest.fixture(scope="module")
@@ -21,9 +19,9 @@ def weights(noise_folder):
     return "test_resnet=w.safetensors"
 
 
-def test_the_whole_study(noise_folder, run_study, script, weights, monkeypatch):
+def test_the_whole_study(noise_folder, run_study, weights, monkeypatch):
     first = run_study(
-        "probe_layers.py", noise_folder, "--backbones", "test_resnet", "resnet18", "--weights", weights, "--data", "table",
+        "layer-probe", noise_folder, "--backbones", "test_resnet", "resnet18", "--weights", weights, "--data", "table",
         "--root", "photos", "--out", "probe", "--json", "p.json", "--markdown", "p.md", "--csv", "p.csv", "--html", "p.html",
     )  # fmt: skip
     assert first.returncode == 0, first.stderr
@@ -47,14 +45,14 @@ def test_the_whole_study(noise_folder, run_study, script, weights, monkeypatch):
     page = (noise_folder / "p.html").read_text()
     assert "test_resnet, random weights" in page
     monkeypatch.chdir(noise_folder)
-    assert script.main(["--from", "probe", "--markdown", "again.md"]) == 0
+    assert main(["layer-probe", "--from", "probe", "--markdown", "again.md"]) == 0
     assert (noise_folder / "again.md").read_text() == (noise_folder / "p.md").read_text()
 
 
-def test_no_weights_at_all_stops_and_says_what_to_give(script):
-    arguments = script.parse(["--backbones", "resnet18"])
+def test_no_weights_at_all_stops_and_says_what_to_give():
+    spec = plan_study("layer_probe", backbones=["resnet18"])
     with pytest.raises(IqaZooError, match=r"no backbone is left: resnet18: no weights: give --weights NAME=FILE"):
-        script.backbones_of(arguments)
+        build_probed(spec)
 
 
 def results_of(medians, ties, control=()):
@@ -74,16 +72,16 @@ def results_of(medians, ties, control=()):
 
 
 def test_the_sentence_says_what_the_intervals_support():
-    rising = probe_sentences(results_of([0.3, 0.5, 0.7], set(), [0.2, 0.4, 0.3]))[0]
+    rising = make_sentences(results_of([0.3, 0.5, 0.7], set(), [0.2, 0.4, 0.3]))[0]
     assert "best at stage 3 (0.700), ahead of every other level; every level is better than the one before it" in rising
     assert "should read stage 3. With random weights the best is 0.400, at stage 2." in rising
-    tied = probe_sentences(results_of([0.3, 0.69, 0.7], {(2, 3)}))[0]
+    tied = make_sentences(results_of([0.3, 0.69, 0.7], {(2, 3)}))[0]
     assert (
         "best at stage 3 (0.700), undecided against stage 2; deeper is better or undecided (1 of 2 steps undecided)"
         in tied
     )
     assert "should read stage 3 or stage 2" in tied
-    falling = probe_sentences(results_of([0.3, 0.7, 0.5], set()))[0]
+    falling = make_sentences(results_of([0.3, 0.7, 0.5], set()))[0]
     assert "depth does not always help: stage 3 below stage 2" in falling
-    fading = probe_sentences(results_of([0.7, 0.69, 0.6], {(1, 2), (2, 3)}))[0]  # no step alone, but the whole way
+    fading = make_sentences(results_of([0.7, 0.69, 0.6], {(1, 2), (2, 3)}))[0]  # no step alone, but the whole way
     assert "depth does not always help: stage 3 below stage 1" in fading

@@ -1,7 +1,8 @@
 """The report of backbone sizes: random weights are called that, and what is undecided against the best is named."""
 
 import pytest
-from iqa_zoo.reports.scaling import scaling_figures, scaling_sentences, scaling_tables
+
+from iqa_zoo.studies.scaling.report import make_figures, make_sentences, make_tables
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def results():
         match="params",
         target=1000,
         target_of="a's on small",
-        yardstick="probe",
+        baseline="probe",
         backbone="backbone",
         weights="whose weights are below",
         protocol="frozen",
@@ -54,13 +55,13 @@ def results():
         parts=dict(train=30, validation=2, test=8),
         splits=["s", "t"],
         recipe=dict(epochs=9, batch_size=16, lr=1e-3),
-        yardstick_lr=1e-2,
+        baseline_lr=1e-2,
         crops=1,
     )  # fmt: skip
 
 
 def test_tables(results):
-    text = "\n".join(table.markdown() for table in scaling_tables(results))
+    text = "\n".join(table.markdown() for table in make_tables(results))
     for words in (
         "RANDOM WEIGHTS: small never saw",
         "failed",
@@ -73,7 +74,7 @@ def test_tables(results):
 
 
 def test_sentences_whichever_way_a_pair_stands(results):
-    assert scaling_sentences(results) == [
+    assert make_sentences(results) == [
         "The best median SROCC: b on large.",
         "Undecided against it at fewer MACs: b on small.",
         "b and a at 1 backbones: b ahead at 1.",
@@ -82,7 +83,7 @@ def test_sentences_whichever_way_a_pair_stands(results):
 
 
 def test_figures(results, tmp_path):
-    figures = scaling_figures(results)
+    figures = make_figures(results)
     assert set(figures) == {"scaling_macs", "scaling_params"}
     figures["scaling_macs"].savefig(tmp_path / "f.svg")
     assert "PROXY LABELS, 2 splits, RANDOM WEIGHTS" in (tmp_path / "f.svg").read_text()

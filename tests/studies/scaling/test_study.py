@@ -1,24 +1,24 @@
-"""scaling.py as a user runs it, and its choice of the best and of the fronts."""
+"""iqa-zoo scaling as a user runs it, and its choice of the best and of the fronts."""
 
 import json
 
 import pytest
 import timm
-from rich.console import Console
 from safetensors.torch import save_file
 
+from iqa_zoo.cli import main
 from iqa_zoo.config import load_config
 from iqa_zoo.errors import IqaZooError, UnknownName
+from iqa_zoo.progress import Silent
+from iqa_zoo.studies.scaling.rows import choose_best, find_fronts
+from iqa_zoo.studies.scaling.study import build_runners
+from iqa_zoo.studies.study import plan_study
+from iqa_zoo.studies.weights import check_backbone
 
 
-@pytest.fixture(scope="module")
-def script(load_script):
-    return load_script("scaling")
-
-
-def test_the_whole_study(noise_folder, run_study, script, monkeypatch):
+def test_the_whole_study(noise_folder, run_study, monkeypatch):
     first = run_study(
-        "scaling.py", noise_folder, "gcn.yaml", "attention.json", "--backbones", "nss", "test_resnet", "--data", "table",
+        "scaling", noise_folder, "gcn.yaml", "attention.json", "--backbones", "nss", "test_resnet", "--data", "table",
         "--root", "photos", "--out", "scaling", "--json", "s.json", "--markdown", "s.md",
     )  # fmt: skip
     assert first.returncode == 0, first.stderr
@@ -39,21 +39,20 @@ def test_the_whole_study(noise_folder, run_study, script, monkeypatch):
     for name in ("scaling_macs.png", "scaling_params.svg"):
         assert (noise_folder / "scaling" / name).is_file()
     monkeypatch.chdir(noise_folder)
-    assert script.main(["--from", "scaling", "--markdown", "again.md"]) == 0
+    assert main(["scaling", "--from", "scaling", "--markdown", "again.md"]) == 0
     assert (noise_folder / "again.md").read_text() == text
 
 
-def test_weights_of_a_backbone_are_loaded_and_named(noise_folder, script, monkeypatch):
+def test_weights_of_a_backbone_are_loaded_and_named(noise_folder, monkeypatch):
     monkeypatch.chdir(noise_folder)
     monkeypatch.setenv("IQA_ZOO_CACHE", str(noise_folder / "cache"))
     save_file(timm.create_model("test_resnet").state_dict(), "named.safetensors")
     arguments = ["gcn.yaml", "--backbones", "test_resnet", "--weights", "test_resnet=named.safetensors", "--data", "table",
                  "--root", "photos", "--splits", "1", "--epochs", "1", "--crops", "1", "--validation-fraction", "0.25",
                  "--no-latency", "--jobs", "1", "--out", "named", "--markdown", "n.md"]  # fmt: skip
-    assert script.main(arguments) == 0
+    assert main(["scaling", *arguments]) == 0
     assert "test_resnet: weights from named.safetensors" in (noise_folder / "n.md").read_text()
-    with pytest.raises(SystemExit):
-        script.parse([*arguments[:5], "other=named.safetensors"])
+    assert main(["scaling", *arguments[:4], "other=named.safetensors"]) == 2
 
 
 def row(backbone, decoder, srocc, macs, params):
@@ -66,31 +65,31 @@ def row(backbone, decoder, srocc, macs, params):
     )
 
 
-def test_fronts_and_the_best_pass_over_what_failed(script):
+def test_fronts_and_the_best_pass_over_what_failed():
     rows = [row("s", "a", 0.7, 1, 5), row("s", "b", None, 1, 1), row("l", "a", 0.8, 9, 4), row("l", "b", 0.6, 9, 3)]
-    assert script.best_of(rows) == "a on l"
-    assert script.fronts(rows) == {"macs": ["a on s", "a on l"], "params": ["b on l", "a on l"]}
+    assert choose_best(rows) == "a on l"
+    assert find_fronts(rows) == {"macs": ["a on s", "a on l"], "params": ["b on l", "a on l"]}
 
 
-def test_a_backbone_without_a_stage_is_left_out_and_a_misspelt_one_stops(script):
-    arguments = script.parse(["deiqt", "--backbones", "efficientvit_m0", "nss"])
+def test_a_backbone_without_a_stage_is_left_out_and_a_misspelt_one_stops():
+    spec = plan_study("scaling", ["deiqt"], backbones=["efficientvit_m0", "nss"])
     reads = {**load_config("deiqt"), "memory": dict(type="grid_pool", stage=2)}
-    benches, refused = script.benches_of(arguments, {"m": reads}, lambda _: lambda *_: None, Console())
-    assert list(benches) == ["nss"]
+    runners, refused = build_runners(spec, {"m": reads}, Silent())
+    assert list(runners) == ["nss"]
     assert [row["backbone"] for row in refused] == ["efficientvit_m0"]
     assert "stage 2" in refused[0]["reason"]
-    arguments.backbones = ["efficientvit_m0"]
+    spec = plan_study("scaling", ["deiqt"], backbones=["efficientvit_m0"])
     with pytest.raises(IqaZooError, match="no backbone is left: efficientvit_m0: .*stage 2"):
-        script.benches_of(arguments, {"m": reads}, lambda _: lambda *_: None, Console())
+        build_runners(spec, {"m": reads}, Silent())
     with pytest.raises(UnknownName, match="did you mean 'resnet18'"):
-        script.check_known("resnet81")
+        check_backbone("resnet81")
 
 
-def test_a_dry_run_says_what_it_would_cost(noise_folder, script, monkeypatch, capsys):
+def test_a_dry_run_says_what_it_would_cost(noise_folder, monkeypatch, capsys):
     monkeypatch.setenv("IQA_ZOO_CACHE", str(noise_folder / "dry"))
     arguments = [noise_folder / "gcn.yaml", "--backbones", "test_resnet", "--data", "table", "--root", noise_folder / "photos",
                  "--validation-fraction", "0.25", "--dry-run"]  # fmt: skip
-    assert script.main([str(word) for word in arguments]) == 0
+    assert main(["scaling", *map(str, arguments)]) == 0
     said = capsys.readouterr().err
     assert "test_resnet:" in said
     assert "T MACs" in said
@@ -108,8 +107,6 @@ def test_a_dry_run_says_what_it_would_cost(noise_folder, script, monkeypatch, ca
         (["--backbones", "resnet18", "--budget", "0"], "positive"),
     ],
 )
-def test_usage_errors(script, arguments, says, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        script.main(arguments)
-    assert stopped.value.code == 2
+def test_usage_errors(arguments, says, capsys, exit_code):
+    assert exit_code("scaling", *arguments) == 2
     assert says in " ".join(capsys.readouterr().err.split())

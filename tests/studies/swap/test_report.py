@@ -9,8 +9,8 @@ import pytest
 from iqa_zoo.stats.factorial import analyze_factors
 from iqa_zoo.stats.metrics import METRICS
 from iqa_zoo.studies.summaries import differences, summarise
+from iqa_zoo.studies.swap.levels import FACTORS
 from iqa_zoo.studies.swap.report import make_figures, make_sentences, make_tables
-from iqa_zoo.studies.swap.swaps import FACTORS
 
 PARTS = (["learned", "guided"], ["none", "query_gcn", "self_attention"], ["grid_pool"], ["linear", "moe"])
 HEAD = dict(linear=-0.02, moe=0.02)

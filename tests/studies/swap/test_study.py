@@ -1,12 +1,7 @@
-"""swap.py as a user runs it, on a folder of noise with a table of scores."""
+"""iqa-zoo swap as a user runs it, on a folder of noise with a table of scores."""
 
 import csv
-import importlib.util
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,16 +9,9 @@ from PIL import Image
 from torch import nn
 
 from iqa_zoo import registry
-
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "swap.py"
-
-
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("swap_script", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from iqa_zoo.cli import main
+from iqa_zoo.studies.swap.levels import group_refused
+from iqa_zoo.studies.swap.study import select_complete
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +35,9 @@ def options(folder):
     ]  # fmt: skip
 
 
-def test_a_whole_matrix(folder):
-    environment = {**os.environ, "IQA_ZOO_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(SCRIPT), *options(folder), "--jobs", "1", "--out", "run", "--csv", "r.csv"]
-    ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
+def test_a_whole_matrix(folder, run_study):
+    arguments = [*options(folder), "--jobs", "1", "--out", "run", "--csv", "r.csv"]
+    ran = run_study("swap", folder, *arguments, small=False)
     assert ran.returncode == 0, ran.stderr
     results = json.loads((folder / "run" / "results.json").read_text())
     assert len(results["rows"]) == 4
@@ -80,12 +67,12 @@ class Broken(nn.Module):
         raise RuntimeError("no library here")
 
 
-def test_what_cannot_be_built_is_listed_and_the_rest_goes_on(folder, script, monkeypatch, capfd, tmp_path):
+def test_what_cannot_be_built_is_listed_and_the_rest_goes_on(folder, monkeypatch, capfd, tmp_path):
     monkeypatch.setenv("IQA_ZOO_CACHE", str(tmp_path))
     monkeypatch.setitem(registry.HEADS.module_dict, "demanding", Demanding)
     monkeypatch.setitem(registry.HEADS.module_dict, "broken", Broken)
     heads = ["--heads", "linear", "demanding", "broken", "--dry-run"]
-    assert script.main([*options(folder)[:-2], *heads]) == 0
+    assert main(["swap", *options(folder)[:-2], *heads]) == 0
     said = " ".join(capfd.readouterr().err.split())
     assert "4 combinations (2 queries x 2 mixing block x 1 memory x 1 head)" in said
     assert "not built: head demanding (4): has no default for width" in said
@@ -93,10 +80,10 @@ def test_what_cannot_be_built_is_listed_and_the_rest_goes_on(folder, script, mon
     assert "4 combinations" in said
 
 
-def test_a_budget_out_of_reach_is_said_with_its_reason(folder, script, capfd):
+def test_a_budget_out_of_reach_is_said_with_its_reason(folder, capfd):
     arguments = options(folder)
     arguments[arguments.index("--budget") + 1] = "7"
-    assert script.main([*arguments, "--dry-run"]) == 2
+    assert main(["swap", *arguments, "--dry-run"]) == 2
     said = " ".join(capfd.readouterr().err.split())
     assert "0 of 4 combinations can be built" in said
     assert "the closest is" in said
@@ -114,32 +101,32 @@ def test_a_budget_out_of_reach_is_said_with_its_reason(folder, script, capfd):
         (["--from", "nowhere"], "nowhere is not a run"),
     ],
 )
-def test_bad_input_is_one_clear_message_before_any_work(script, capfd, arguments, says):
+def test_bad_input_is_one_clear_message_before_any_work(capfd, arguments, says):
     try:
-        code = script.main(arguments)
+        code = main(["swap", *arguments])
     except SystemExit as error:
         code = error.code
     assert code == 2
     assert says in " ".join(capfd.readouterr().err.split())
 
 
-def test_a_part_of_the_table_holds_every_level(folder, script, monkeypatch, capfd, tmp_path):
+def test_a_part_of_the_table_holds_every_level(folder, monkeypatch, capfd, tmp_path):
     monkeypatch.setenv("IQA_ZOO_CACHE", str(tmp_path))
-    assert script.main([*options(folder), "--draw", "2", "--dry-run"]) == 0
+    assert main(["swap", *options(folder), "--draw", "2", "--dry-run"]) == 0
     said = " ".join(capfd.readouterr().err.split())
     assert "2 of 4 combinations (2 queries x 2 mixing block x 1 memory x 1 head)" in said
 
 
-def test_combinations_that_share_a_reason_stand_in_one_row(script):
+def test_combinations_that_share_a_reason_stand_in_one_row():
     levels = dict(queries=["a", "b"], memory=["x", "y"], head=["z"])
     rows = [dict(queries=query, memory="x", head="z") for query in "ab"]
     refused = [(row, "no x") for row in rows] + [(dict(queries="a", memory="y", head="z"), "too large")]
-    assert script.together(refused, levels) == [
+    assert group_refused(refused, levels) == [
         dict(what="memory x", combinations=2, reason="no x"),
         dict(what="queries a, memory y", combinations=1, reason="too large"),
     ]
 
 
-def test_a_combination_that_failed_on_a_split_is_left_out(script):
+def test_a_combination_that_failed_on_a_split_is_left_out():
     done = [dict(model=model, srocc=0.5) for model in "aab"]
-    assert script.trained_everywhere(done, ["a", "b"], 2) == {"a": [0.5, 0.5]}
+    assert select_complete(done, ["a", "b"], 2) == {"a": [0.5, 0.5]}

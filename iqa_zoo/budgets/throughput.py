@@ -1,0 +1,77 @@
+"""Measure the latency and throughput of several models in turn, so that their ratios are comparable."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from iqa_zoo.contracts import spec_of
+from iqa_zoo.progress import Progress
+from iqa_zoo.quality_model import QualityModel
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Medians over the rounds: ``latency_ms`` of one image alone, ``images_per_second`` in batches of ``batch``."""
+
+    latency_ms: float
+    images_per_second: float
+    batch: int
+    rounds: int
+
+
+def measure_speed(
+    models: Mapping[str, QualityModel], *, batch: int = 4, rounds: int = 5, progress: Progress | None = None
+) -> dict[str, Speed]:
+    """Time the models on random images, one after the other in each round, after one warm-up round.
+
+    Args:
+        models: timed in eval mode on the device that they are on.
+        batch: images per batch for the throughput.
+        rounds: how often each model is timed; noisy machines need more.
+        progress: called with the rounds done and all rounds.
+    """
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in models}  # of one image, and of a batch
+    for model in models.values():
+        model.eval()
+    with torch.inference_mode():
+        for number in range(rounds + 1):
+            for name, model in models.items():
+                times[name].append((_time_forward(model, 1), _time_forward(model, batch)))
+            if progress:
+                progress(number + 1, rounds + 1)
+    speeds = {}
+    for name, (_, *rounds_of_model) in times.items():  # the first round warms up
+        single, batched = (statistics.median(seconds) for seconds in zip(*rounds_of_model, strict=True))
+        speeds[name] = Speed(1000 * single, batch / batched, batch, rounds)
+    return speeds
+
+
+def _time_forward(model: QualityModel, batch: int) -> float:
+    image_BCHW = _draw_images(model, model.spec.image_size, batch)
+    started = time.perf_counter()
+    model(image_BCHW).sum().item()  # .item() waits for an accelerator to finish
+    return time.perf_counter() - started
+
+
+def _draw_images(module: nn.Module, size: int, batch: int) -> torch.Tensor:
+    """Return random images on the device of a module."""
+    tensor = next(iter(module.state_dict().values()), torch.empty(0))
+    return torch.rand(batch, 3, size, size, device=tensor.device)
+
+
+def measure_backbone_speed(backbone: nn.Module, batch: int = 8) -> float:
+    """Return the images per second of a backbone in eval mode, from one timed forward pass after a warm-up pass."""
+    image_BCHW = _draw_images(backbone, spec_of(backbone).image_size, batch)
+    backbone.eval()
+    with torch.inference_mode():
+        for _ in range(2):
+            started = time.perf_counter()
+            backbone(image_BCHW).global_BC.sum().item()  # .item() waits for an accelerator to finish
+            seconds = time.perf_counter() - started
+    return batch / seconds

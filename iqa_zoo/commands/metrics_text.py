@@ -1,0 +1,43 @@
+"""Metrics as a table for a reader."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from rich.table import Table
+
+TITLES = {
+    "srocc": "SROCC",
+    "plcc": "PLCC, raw scores",
+    "plcc_logistic4": "PLCC, after a 4-parameter logistic",
+    "krocc": "KROCC",
+    "rmse": "RMSE, raw scores",
+    "rmse_logistic4": "RMSE, after a 4-parameter logistic",
+}  # in the order of the table
+
+
+def make_metrics_table(columns: Mapping[str, Mapping[str, float | None]], undefined: str | None = None) -> Table:
+    """Return a table with a column for each set of metrics.
+
+    Args:
+        columns: title -> name of a metric -> its value; nan or None where it is undefined.
+        undefined: why it is.
+    """
+    table = Table("metric", *columns)
+    for name, title in TITLES.items():
+        if any(name in metrics for metrics in columns.values()):
+            cells = [format_metric(metrics[name], undefined) if name in metrics else "" for metrics in columns.values()]
+            table.add_row(title, *cells)
+    return table
+
+
+def format_metric(value: float | None, undefined: str | None = None) -> str:
+    """Format a metric with four decimals, or say why it is undefined.
+
+    >>> format_metric(0.91237), format_metric(None, "all scores are equal")
+    ('0.9124', 'undefined (all scores are equal)')
+    """
+    if value is None or math.isnan(value):
+        return f"undefined ({undefined})" if undefined else "undefined"
+    return f"{value:.4f}"

@@ -1,0 +1,92 @@
+"""How far the work is, on stderr: a bar in a terminal; elsewhere nothing, or a line now and then for a training."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich import progress as bars
+from rich.console import Console
+
+from iqa_zoo.progress import Progress, StepProgress
+
+OFTEN = 30.0  # seconds between two lines about a training outside a terminal
+SELDOM = 300.0  # seconds between two lines while images are tested
+
+
+@contextmanager
+def _open_bar(text: str) -> Iterator[Callable[..., None]]:
+    columns = (
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TimeRemainingColumn(),
+    )
+    with bars.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(text, total=None)
+        yield lambda **values: bar.update(task, **values)
+
+
+@contextmanager
+def progress_bar(text: str) -> Iterator[Progress | None]:
+    """A progress bar on stderr, as the function (done, total) that moves it; None where stderr is no terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    with _open_bar(text) as update:
+        yield lambda done, total: update(completed=done, total=total)
+
+
+@contextmanager
+def report_training(epochs: int) -> Iterator[StepProgress]:
+    """A progress bar on stderr; where that is no terminal, a line now and then: four an epoch and few between epochs."""
+    if sys.stderr.isatty() and is_first_process():
+        with _open_bar("starting") as update:
+            yield lambda text, done, total: update(description=text, completed=done, total=total)
+        return
+    began = said_at = time.perf_counter()
+    first = said = last = None
+
+    def report(text: str, done: int, total: int) -> None:
+        nonlocal began, first, said, said_at, last
+        now = time.perf_counter()
+        if not done:
+            began = now  # images are checked before the first step
+        elif first is None:
+            first = done
+        quarter = 4 * epochs * done // total
+        stands, last = done == last, done  # images are tested between two steps
+        if now - said_at < SELDOM if stands else done < total and (quarter == said or now - said_at < OFTEN):
+            return
+        said, said_at = quarter, now
+        left = (now - began) / (done - first + 1) * (total - done) if first else 0
+        print_once(f"{text}, step {done} of {total}" + (f", about {format_duration(left)} left" if left else ""))
+
+    yield report
+
+
+def print_once(text: str) -> None:
+    """Print a line on stderr, in the first process only."""
+    if is_first_process():
+        print(f"iqa-zoo: {text}", file=sys.stderr, flush=True)
+
+
+def is_first_process() -> bool:
+    """Whether this process prints for all those of torchrun."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def format_duration(seconds: float) -> str:
+    """Format a time.
+
+    >>> [format_duration(each) for each in (4.2, 95, 7260)]
+    ['4 s', '1 min 35 s', '2 h 1 min']
+    """
+    whole_seconds = round(seconds)
+    if whole_seconds < 60:
+        return f"{whole_seconds} s"
+    minutes, rest = divmod(whole_seconds, 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

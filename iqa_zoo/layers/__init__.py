@@ -1,0 +1,1 @@
+"""Modules that several parts share. They are no parts: nothing here is registered."""

@@ -1,0 +1,113 @@
+"""Which stages of a backbone carry quality? A linear head and a ridge on each one's mean, beside random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+from iqa_zoo.errors import InputError
+from iqa_zoo.progress import Reporter
+from iqa_zoo.registry import register_study
+from iqa_zoo.studies.layer_probe import report
+from iqa_zoo.studies.layer_probe.probing import HEADS, build_probed, compare_probes, make_rows, run_probe
+from iqa_zoo.studies.protocol import BASELINE_RATE, describe_conditions, load_data, make_study_splits
+from iqa_zoo.studies.runner import FrozenRunner, Record, describe_cache_use, select_succeeded
+from iqa_zoo.studies.spec import StudySpec, setting
+from iqa_zoo.studies.study import Report, Results, Study
+from iqa_zoo.studies.weights import check_named_weights, parse_named_file
+
+BACKBONES = (
+    "resnet50",
+    "swin_tiny_patch4_window7_224",
+    "convnext_tiny",
+    "vit_small_patch16_224",
+    "deit3_small_patch16_224",
+    "pvt_v2_b2",
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """The settings of a probe of layers."""
+
+    backbones: tuple[str, ...] = setting(
+        BACKBONES, "nss, or timm names; backbones without weights are skipped and listed", metavar="NAME"
+    )
+    weights: tuple[tuple[str, Path], ...] = setting(
+        (),
+        "a backbone's weights, a .safetensors file or a plain state dict; may be given several times",
+        metavar="NAME=FILE",
+        parse=parse_named_file,
+        append=True,
+    )
+    pretrained: bool = setting(False, "fetch the ImageNet weights of the backbones that --weights does not name")
+    every_block: bool = setting(
+        False, "every output that timm gives: each block of a ViT, the stem too of a CNN (default: stages 1 to 4)"
+    )
+    no_control: bool = setting(False, "leave out the same backbone with random weights")
+    heads: tuple[str, ...] = setting(
+        HEADS, "linear: trained as decoders are; ridge: in closed form", metavar="HEAD", choices=HEADS
+    )
+
+
+@register_study("layer_probe")
+class LayerProbe(Study):
+    """Read quality from each stage of a backbone with a linear head and a ridge."""
+
+    title = "a probe of layers"
+    report: ClassVar[Report] = report
+    options: ClassVar[type] = Options
+    without = ("backbone", "budget")
+    takes_models = (0, 0)
+    columns: ClassVar[Sequence[str]] = ("backbone", "control", "level", "head", *Study.columns[2:])
+
+    def prepare(self, spec: StudySpec) -> StudySpec:
+        check_named_weights(dict(spec.options.weights), spec.options.backbones)
+        if wrong := set(spec.options.heads) - set(HEADS):
+            raise InputError(f"--heads: {', '.join(sorted(wrong))} is none of {', '.join(HEADS)}")
+        return replace(spec, backbone=replace(spec.backbone, backbone=", ".join(spec.options.backbones)))
+
+    def run(self, spec: StudySpec, progress: Reporter) -> Results | None:
+        options: Options = spec.options
+        probed, refused = build_probed(spec)
+        for row in refused:
+            progress.log(f"left out: {row['backbone']}: {row['reason']}")
+        data = load_data(spec.data, progress)
+        splits = make_study_splits(spec, data)
+        runners = {each.label: FrozenRunner(spec, progress, each.levels, each.config) for each in probed}
+        for label, runner in runners.items():
+            progress.log(f"{label}:")
+            runner.log_feature_cost(data)
+        if spec.resources.dry_run:
+            return None
+        records: list[Record] = []
+        for each in probed:
+            records += run_probe(each, runners[each.label], data, splits)
+        return {
+            **describe_conditions(spec, data, splits),
+            **describe_cache_use(records, *runners.values()),
+            "weights": "; ".join(f"{each.label}: {each.weights}" for each in probed),
+            "baseline_lr": BASELINE_RATE * spec.training.lr,
+            "heads": list(options.heads),
+            "every_block": options.every_block,
+            "probed": [
+                {
+                    "backbone": each.name,
+                    "control": each.control,
+                    "weights": each.weights,
+                    "config": each.config,
+                    "levels": [
+                        {"level": level, "name": each.levels.names[level], "channels": info.channels}
+                        for level, info in each.levels.spec.stages.items()
+                    ],
+                    "features": runners[each.label].load_bank(data).key,
+                }
+                for each in probed
+            ],
+            "refused": refused,
+            "rows": make_rows(probed, select_succeeded(records), options.heads),
+            "differences": compare_probes(probed, records, options.heads, data, splits),
+            "runs": records,
+        }

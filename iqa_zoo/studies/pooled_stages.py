@@ -1,0 +1,137 @@
+"""What the outputs of a backbone say about quality by themselves: averaged over the image, read by a linear head."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.linear_model import RidgeCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor, nn
+
+from iqa_zoo.backbones.timm_features import TimmFeatures
+from iqa_zoo.build import build_backbone
+from iqa_zoo.config import Config, load_config, resolve_config
+from iqa_zoo.contracts import Features, StageInfo, spec_of
+from iqa_zoo.data.splits import Split
+from iqa_zoo.errors import InputError
+from iqa_zoo.registry import BACKBONES
+from iqa_zoo.training.frozen.features import FeatureBank
+
+ALPHAS = np.logspace(
+    -1, 6, 15
+)  # strengths of the ridge that are tried, in squared deviations of a standardised channel
+
+
+class LevelVectors(nn.Module):
+    """A backbone whose outputs at several depths (levels) are averaged over the image: maps of one cell each.
+
+    Levels are the stages of the backbone, or with ``every_block`` all outputs that timm gives of it: of a plain
+    transformer the output of each block, of a hierarchical one those of its stages and, where it has one, its stem.
+
+    Args:
+        backbone: with the stages that are to be read.
+        every_block: see above; for ``timm_features`` only.
+
+    Attributes:
+        names: what each level is called, by its number.
+
+    Raises:
+        InputError: ``every_block`` of a backbone that is not timm's.
+
+    >>> import torch
+    >>> levels = LevelVectors(TimmFeatures(name="resnet18", stages=(1, 2, 3, 4)))
+    >>> levels.names[1], [tuple(m.shape) for m in levels(torch.zeros(2, 3, 64, 64)).maps.values()][:2]
+    ('stage 1', [(2, 64, 1, 1), (2, 128, 1, 1)])
+    """
+
+    def __init__(self, backbone: nn.Module, *, every_block: bool = False):
+        super().__init__()
+        self.backbone = backbone
+        spec = spec_of(backbone)
+        self.every_block = every_block
+        if every_block:
+            if not isinstance(backbone, TimmFeatures):
+                raise InputError(f"only timm's backbones give their blocks, and this is a {type(backbone).__name__}")
+            info = backbone.model.feature_info
+            channels = {i + 1: int(info[i]["num_chs"]) for i in range(len(info))}
+            strides = [int(info[i]["reduction"]) for i in range(len(info))]
+            plain = len(set(strides)) == 1 and len(strides) > 1
+            self.names = {i: f"block {i}" if plain else f"stride {strides[i - 1]}" for i in channels}
+        else:
+            channels = {stage: info.channels for stage, info in spec.stages.items()}
+            self.names = {stage: f"stage {stage}" for stage in channels}
+        stages = {level: StageInfo(width, spec.image_size) for level, width in channels.items()}
+        last = max(stages)
+        self.spec = replace(
+            spec,
+            stages=stages,
+            available_stages=tuple(stages),
+            token_stage=last,
+            token_channels=channels[last],
+            global_channels=channels[last],
+        )
+
+    def forward(self, image_BCHW: Tensor) -> Features:
+        if self.every_block:
+            given = self.backbone.model.forward_intermediates(  # type: ignore[union-attr, operator]
+                image_BCHW, norm=False, output_fmt="NCHW", intermediates_only=True
+            )
+            maps = dict(zip(self.spec.stages, given, strict=True))
+        else:
+            maps = self.backbone(image_BCHW).maps
+        maps = {level: level_map.mean((2, 3), keepdim=True) for level, level_map in maps.items()}
+        last_BC = maps[max(maps)].flatten(1)
+        return Features(maps, last_BC[:, None], last_BC)
+
+
+def full_config(name: str) -> Config:
+    """The config of a backbone, registered or timm's, with every stage it has.
+
+    Raises:
+        ConfigError: no such backbone.
+
+    >>> full_config("resnet18")["stages"]
+    [1, 2, 3, 4]
+    """
+    given = dict(type=name) if name in BACKBONES.names() else dict(type="timm_features", name=name)
+    with torch.device("meta"):
+        available = spec_of(build_backbone({"backbone": given})).available_stages
+    config: Config = resolve_config(probe_carrier({**given, "stages": list(available)}))["backbone"]
+    return config
+
+
+def probe_carrier(backbone: Config) -> Config:
+    """The linear probe on a backbone, to build the backbone with its weights."""
+    return {**load_config("linear_probe"), "backbone": backbone}
+
+
+def probe_config(backbone: Config, level: int, channels: int) -> Config:
+    """The linear probe of one level: one linear layer on the level's mean."""
+    queries = dict(type="global_vector", stage=level)
+    return {**probe_carrier(backbone), "dim": channels, "queries": queries}
+
+
+def level_vectors(bank: FeatureBank, level: int) -> NDArray[np.float64]:
+    """The vectors of one level, the mean over the cached crops: (images, channels)."""
+    return np.asarray(bank.arrays[f"map{level}"], dtype=np.float64).mean((1, 2, 3))
+
+
+def ridge_scores(bank: FeatureBank, level: int, mos: NDArray[np.float64], split: Split) -> NDArray[np.float64]:
+    """Predict the test part by ridge regression in closed form, its strength chosen by leave-one-out on what is not test.
+
+    Channels are standardised by the same images. There is no epoch to select, so the validation part is learned from too.
+
+    Returns:
+        one score an image of ``split.test``, on the scale of the labels.
+    """
+    vectors_IC = level_vectors(bank, level)
+    learned = np.concatenate([split.train, split.validation])
+    model: Any = make_pipeline(StandardScaler(), RidgeCV(ALPHAS))
+    model.fit(vectors_IC[learned], mos[learned])
+    scores: NDArray[np.float64] = model.predict(vectors_IC[split.test])
+    return scores

@@ -1,0 +1,143 @@
+"""Compare models trained end to end: the same splits, seeds, recipe and crops for all, one training after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from iqa_zoo.config import Config, config_hash, resolve_config
+from iqa_zoo.data.loader import DecodedImages
+from iqa_zoo.data.rated import RatedImages
+from iqa_zoo.data.splits import Split
+from iqa_zoo.identity import (
+    digest,
+    find_part_modules,
+    identify_code,
+    identify_file,
+    identify_images,
+    identify_labels,
+    identify_libraries,
+)
+from iqa_zoo.inference.evaluation import evaluate_test_set, flatten_metrics
+from iqa_zoo.inference.load_run import load_run
+from iqa_zoo.inference.predict import predict
+from iqa_zoo.progress import StepProgress
+from iqa_zoo.training.devices import select_device
+from iqa_zoo.training.end_to_end.options import TrainingOptions
+from iqa_zoo.training.end_to_end.train import train_model
+from iqa_zoo.training.recipe import Recipe
+from iqa_zoo.training.run_folder import hold_run
+from iqa_zoo.training.workers import describe_failure
+
+TRAINING = "iqa_zoo.training.end_to_end.train"  # its code and that of the parts identify a training
+
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class EndToEnd:
+    """One model on one split. Its run is kept in a subfolder of ``folder``, named by :func:`identify_run`."""
+
+    model: str
+    cfg: Config
+    split: Split
+    recipe: Recipe
+    seed: int
+    folder: Path
+    weights: Path | None = None
+    pretrained: bool = False
+    recipe_name: str | None = None
+
+
+def train_all_end_to_end(
+    trainings: Sequence[EndToEnd],
+    data: RatedImages,
+    options: TrainingOptions,
+    test_sets: Mapping[str, RatedImages] | None = None,
+    progress: StepProgress | None = None,
+) -> Iterator[tuple[int, Record]]:
+    """Yield (position in ``trainings``, record), in order; trainings that were begun before are resumed.
+
+    Args:
+        trainings: what to train.
+        data: the dataset.
+        options: of every training, besides ``resume`` and ``peek``, which are on so that the rules can be compared.
+        test_sets: further datasets, by name; all their images are predicted at the selected epoch.
+        progress: called after each step and each tested image.
+    """
+    for i, training in enumerate(trainings):
+        try:
+            record = _train(training, data, options, test_sets or {}, progress)
+        except Exception as error:  # costs its own training only
+            failed = describe_failure(error)
+            record = {"model": training.model, "split": training.split.id, **vars(failed)}
+        yield i, record
+
+
+def _train(
+    training: EndToEnd,
+    data: RatedImages,
+    options: TrainingOptions,
+    test_sets: Mapping[str, RatedImages],
+    progress: StepProgress | None,
+) -> Record:
+    folder = training.folder / f"{training.split.id}-{identify_run(training, data, options)}"
+    with hold_run(folder, wait=True):  # another study may train it right now
+        finished = (folder / "result.json").is_file()
+        result = train_model(
+            training.cfg,
+            data,
+            training.split,
+            training.recipe,
+            folder,
+            seed=training.seed,
+            pretrained=training.pretrained,
+            weights=training.weights,
+            recipe_name=training.recipe_name,
+            options=replace(options, resume=True, peek=True),
+            progress=progress,
+        )
+    return {
+        "model": training.model,
+        "config": config_hash(training.cfg),
+        "split": training.split.id,
+        "seed": training.seed,
+        **flatten_metrics(
+            {key: result[key] for key in ("metrics", "predictions", "srocc_by_distortion") if key in result}
+        ),
+        **{key: result[key] for key in ("epoch", "epochs", "every_rule", "seconds")},
+        "elsewhere": _evaluate_test_sets(folder, training.recipe.test_crops, data, test_sets, options),
+        "resumed": finished,
+    }
+
+
+def identify_run(training: EndToEnd, data: RatedImages, options: TrainingOptions) -> str:
+    """Identify one training by what its result depends on: if any of it changes, the run has another folder."""
+    cfg = resolve_config(training.cfg)
+    weights = identify_file(training.weights) if training.weights else training.pretrained
+    return digest(
+        [config_hash(cfg), weights, training.recipe.to_dict(), training.seed, options.selection],
+        [identify_images(data), identify_labels(data), training.split.id],
+        select_device(options.device).type,
+        identify_code([TRAINING], find_part_modules(cfg)),
+        identify_libraries(),
+    )[:8]
+
+
+def _evaluate_test_sets(
+    folder: Path, crops: int, data: RatedImages, test_sets: Mapping[str, RatedImages], options: TrainingOptions
+) -> dict[str, Record]:
+    if not test_sets:
+        return {}
+    scorer, _ = load_run(folder, options.device)
+    records = {}
+    for name, other in test_sets.items():
+        images = DecodedImages(other, memory_bytes=0, smallest=scorer.model.spec.image_size)
+        scores = predict(scorer, other, np.arange(len(other)), crops=crops, images=images)
+        records[name] = {**evaluate_test_set(scores, data, other), "enlarged": images.notes}
+    return records

@@ -1,0 +1,256 @@
+"""Train a decoder on frozen, cached backbone features: the quick and fair way to compare decoders."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from iqa_zoo.build import build_decoder
+from iqa_zoo.config import Config
+from iqa_zoo.contracts import Features
+from iqa_zoo.data.splits import Split
+from iqa_zoo.errors import InputError, IqaZooError
+from iqa_zoo.inference.evaluation import compute_metrics
+from iqa_zoo.layers.attention import compute_for_few_queries
+from iqa_zoo.registry import LOSSES
+from iqa_zoo.training.averaging import MovingAverage
+from iqa_zoo.training.devices import use_precision
+from iqa_zoo.training.frozen.features import FeatureBank
+from iqa_zoo.training.label_scale import LabelScale, fit_label_scale
+from iqa_zoo.training.optimizer import make_optimizer
+from iqa_zoo.training.recipe import FrozenRecipe
+from iqa_zoo.training.schedule import compute_rate_factor, set_rates
+from iqa_zoo.training.selection import choose_epoch
+
+
+@dataclass(frozen=True)
+class FrozenRun:
+    """The result of one training.
+
+    Attributes:
+        predictions: of the test part at the selected epoch, on the labels' scale (mean over the cached crops).
+        test_sets: predictions of all images of further datasets, by name, at the same epoch.
+        history: each measured ``epoch``, counted from 1: the mean ``loss`` on standardised labels since the previous one;
+            metrics of the ``validation`` and ``test`` parts, None where not measured; whether it is ``selected``.
+        seconds: wall clock.
+    """
+
+    predictions: NDArray[np.float64]
+    test_sets: dict[str, NDArray[np.float64]]
+    history: list[dict[str, Any]]
+    seconds: float
+
+
+def drop_mirrored_losses(cfg: Mapping[str, Any]) -> tuple[Config, list[str]]:
+    """Return the config without the losses that read mirrored images, which cached features cannot give, and their names.
+
+    Raises:
+        InputError: the config has no other losses.
+
+    >>> drop_mirrored_losses({"losses": [{"type": "l1"}, {"type": "mirror_consistency"}]})
+    ({'losses': [{'type': 'l1'}]}, ['mirror_consistency'])
+    """
+    losses = cfg.get("losses") or []
+    mirrored = [loss["type"] for loss in losses if getattr(LOSSES.get(loss["type"]), "needs_mirrored", False)]
+    if not mirrored:
+        return dict(cfg), []
+    kept = [loss for loss in losses if loss["type"] not in mirrored]
+    if not kept:
+        raise InputError(
+            f"all losses read mirrored images ({', '.join(mirrored)}), of which there are no features: give the config another "
+            "loss, or train it from images"
+        )
+    return {**cfg, "losses": kept}, mirrored
+
+
+def train_frozen(
+    cfg: Mapping[str, Any],
+    bank: FeatureBank,
+    mos: NDArray[np.float64],
+    split: Split,
+    *,
+    recipe: FrozenRecipe,
+    seed: int = 0,
+    rule: str = "validation",
+    every_rule: bool = True,
+    test_sets: Mapping[str, FeatureBank] | None = None,
+    device: str = "cpu",
+) -> FrozenRun:
+    """Train the decoder of a config on the training part and predict the test part at the epoch a rule selects.
+
+    Labels and features (each channel) are standardised by the training part; predictions are on the labels' scale. The
+    seed sets the initial weights, the order of images and the crops: decoders with equal seeds see the same batches.
+    Only ``test-oracle`` selects by the test part.
+
+    Args:
+        cfg: the model; its backbone is not built.
+        bank: features of all images.
+        mos: labels of all images.
+        split: its validation part may be empty if the rule does not read it.
+        recipe: how to train.
+        seed: see above.
+        rule: of :data:`iqa_zoo.training.selection.RULES`.
+        every_rule: measure the test part at every measured epoch, so that the rules can be compared.
+        test_sets: features of further datasets to predict, from the same backbone.
+        device: as torch names it.
+
+    Raises:
+        IqaZooError: the loss is not finite; names the step.
+        InputError: the rule needs a validation part and there is none; the training part is empty or its labels are all
+            equal; a loss reads mirrored images (:func:`drop_mirrored_losses` removes it).
+    """
+    started = time.perf_counter()
+    if rule == "validation" and not len(split.validation):
+        raise InputError("the rule 'validation' needs a validation part, and this split has none")
+    history: list[dict[str, Any]] = []
+    best: _Snapshot | None = None
+    tested: NDArray[np.float64] | None = None
+    if not len(split.train):
+        raise InputError(f"the training part of split {split.id} is empty")
+    labels = fit_label_scale(mos[split.train], f"split {split.id}")
+    for fitted in _train_epochs(cfg, bank, mos[split.train], split.train, labels, recipe.on(device), seed, device):
+        parts = {
+            "validation": split.validation,
+            "test": split.test if every_rule or rule == "test-oracle" else split.test[:0],
+        }
+        scores = {part: fitted.predict(bank, images) for part, images in parts.items() if len(images)}
+        measured = {part: compute_metrics(scores[part], mos[parts[part]]) for part in scores}
+        history.append({"epoch": fitted.epoch, "loss": fitted.loss, **dict.fromkeys(parts), **measured})
+        if choose_epoch(history, rule) == len(history) - 1:
+            best, tested = fitted.copy(), scores.get("test")
+    chosen = choose_epoch(history, rule)
+    for i, past in enumerate(history):
+        past["selected"] = i == chosen
+    assert best is not None
+    others = {name: best.predict(other, np.arange(other.images)) for name, other in (test_sets or {}).items()}
+    predictions = best.predict(bank, split.test) if tested is None else tested
+    return FrozenRun(predictions, others, history, time.perf_counter() - started)
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    """The decoder at a measured epoch (training continues), its mean loss since the previous one, and its scales."""
+
+    model: nn.Module
+    epoch: int
+    loss: float
+    scales: dict[str, tuple[torch.Tensor, torch.Tensor]] | None
+    labels: LabelScale
+    precision: str
+
+    def predict(self, bank: FeatureBank, images: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return one score per image on the labels' scale."""
+        with use_precision(self.precision, next(self.model.parameters()).device):
+            scores = predict_frozen(self.model, replace(bank, scales=self.scales), images)
+        return scores * self.labels.spread + self.labels.center
+
+    def copy(self) -> _Snapshot:
+        """Return the same with a copy of the decoder, which further training does not change."""
+        return replace(self, model=copy.deepcopy(self.model))
+
+
+def _train_epochs(
+    cfg: Mapping[str, Any],
+    bank: FeatureBank,
+    mos: NDArray[np.float64],
+    images: NDArray[np.int64],
+    labels: LabelScale,
+    recipe: FrozenRecipe,
+    seed: int,
+    device: str,
+) -> Iterator[_Snapshot]:
+    """Train a decoder on some images and their labels; yield it at each epoch to measure."""
+    bank = bank.standardise(images)
+    target_of = dict(zip(images.tolist(), ((mos - labels.center) / labels.spread).tolist(), strict=True))
+    rng = np.random.default_rng(seed)
+    batch = min(recipe.batch_size, len(images))
+    steps_an_epoch = len(images) // batch
+    total = recipe.epochs * steps_an_epoch
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = build_decoder(cfg, bank.spec).to(device)
+        compute_for_few_queries(model)
+        optimizer = make_optimizer(model, recipe, fused=True)
+        average = None if recipe.ema is None else MovingAverage(model, recipe.ema, recipe.ema_every)
+        measured = {-(-recipe.epochs * (i + 1) // recipe.measurements) for i in range(recipe.measurements)}
+        losses: list[float] = []
+        for epoch in range(recipe.epochs):
+            model.train()
+            order = rng.permutation(images)
+            for i in range(steps_an_epoch):
+                image_B = order[i * batch : (i + 1) * batch]
+                crop_B = rng.integers(bank.crops, size=batch)
+                target_B = torch.tensor([target_of[image] for image in image_B.tolist()], device=device)
+                with use_precision(recipe.precision, device):
+                    loss = model.loss(bank.take(image_B, crop_B, device), target_B)["total"]
+                step = epoch * steps_an_epoch + i + 1
+                if not torch.isfinite(loss):
+                    raise IqaZooError(
+                        f"the loss is {loss.item()} at step {step} of {total}; lower the learning rate ({recipe.lr})"
+                    )
+                optimizer.zero_grad()
+                loss.backward()
+                if recipe.clip is not None:
+                    nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
+                set_rates(optimizer, compute_rate_factor(recipe, step - 1, steps_an_epoch))
+                optimizer.step()
+                if average is not None:
+                    average.step(model, i + 1, of=steps_an_epoch)
+                losses.append(loss.item())
+            if epoch + 1 in measured:
+                loss_since = sum(losses) / len(losses)
+                decoder = _fit_head(_copy_averaged(model, average), bank, images, target_of)
+                yield _Snapshot(decoder, epoch + 1, loss_since, bank.scales, labels, recipe.precision)
+                losses.clear()
+
+
+def _copy_averaged(model: nn.Module, average: MovingAverage | None) -> nn.Module:
+    """Return the decoder, or with a moving average a copy that has the averaged weights."""
+    if average is None:
+        return model
+    averaged = copy.deepcopy(model)
+    averaged.load_state_dict(average.tensors)
+    return averaged
+
+
+def _fit_head(
+    model: nn.Module, bank: FeatureBank, images: NDArray[np.int64], target_of: Mapping[int, float]
+) -> nn.Module:
+    """Return the decoder, or for a head in closed form a copy whose head is fitted to all crops of some images."""
+    if not hasattr(model.head, "fit"):
+        return model
+    fitted: Any = copy.deepcopy(model).eval()
+    device = next(fitted.parameters()).device
+    with torch.no_grad():
+        queries = [fitted.output(features).queries_BND for features in _iterate_crops(bank, images, device)]
+    target_B = torch.tensor([target_of[image] for image in images.tolist()]).repeat_interleave(bank.crops)
+    fitted.head.fit(torch.cat(queries), target_B)
+    return fitted
+
+
+def predict_frozen(model: nn.Module, bank: FeatureBank, images: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return one score per image, the mean over its cached crops, on the model's own scale."""
+    if not len(images):
+        return np.empty(0)
+    device = next(model.parameters()).device
+    model.eval()
+    with torch.inference_mode():
+        score_B = torch.cat([model(features).cpu().double() for features in _iterate_crops(bank, images, device)])
+    scores: NDArray[np.float64] = score_B.view(len(images), bank.crops).mean(1).numpy()
+    return scores
+
+
+def _iterate_crops(bank: FeatureBank, images: NDArray[np.int64], device: torch.device) -> Iterator[Features]:
+    """Yield the features of every crop of some images, image by image, in batches."""
+    per_batch = max(1, 64 // bank.crops)
+    for start in range(0, len(images), per_batch):
+        chosen = images[start : start + per_batch]
+        yield bank.take(np.repeat(chosen, bank.crops), np.tile(np.arange(bank.crops), len(chosen)), device)
