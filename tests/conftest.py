@@ -184,6 +184,19 @@ def noise_folder(tmp_path_factory):
     return root
 
 
+@pytest.fixture
+def exit_code():
+    """The exit code of a command line, whether a study or argparse refuses it."""
+
+    def run(*words):
+        try:
+            return main([str(word) for word in words])
+        except SystemExit as stopped:
+            return stopped.code
+
+    return run
+
+
 @dataclass
 class Done:
     """What a command printed, and its exit code."""

@@ -201,7 +201,7 @@ CHANGES = {
     "a part of the zoo": lambda s: edit(s.folder / "iqa_zoo" / "memories" / "grid_pool.py"),
     "what a part of the zoo imports": lambda s: edit(s.folder / "iqa_zoo" / "interactions" / "attention.py"),
     "the training loop": lambda s: edit(s.folder / "iqa_zoo" / "engine" / "frozen.py"),
-    "a metric": lambda s: edit(s.folder / "iqa_zoo" / "engine" / "metrics.py"),
+    "a metric": lambda s: edit(s.folder / "iqa_zoo" / "stats" / "metrics.py"),
     "how crops are cut": lambda s: edit(s.folder / "iqa_zoo" / "data" / "crops.py"),
     "how features are computed": lambda s: edit(s.folder / "iqa_zoo" / "engine" / "extraction.py"),
     "the recipe": lambda s: setattr(s, "recipe", replace(s.recipe, weight_decay=0.06)),

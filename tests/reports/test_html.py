@@ -10,7 +10,7 @@ import pytest
 from iqa_zoo.cli import main
 from iqa_zoo.errors import InputError
 from iqa_zoo.registry import STUDIES
-from iqa_zoo.reports.html.gallery import HOVER_BYTES, gallery_of
+from iqa_zoo.reports.html.gallery import HOVER_BYTES
 from iqa_zoo.reports.html.page import render, write_page
 from iqa_zoo.reports.html.pictures import Pictures
 from iqa_zoo.reports.html.predictions import collect_predictions
@@ -187,7 +187,7 @@ def test_40000_images_stay_below_20_mb(made, tmp_path):
     assert len(gallery.table.rows) == 1000
     assert "The 1000 images of the largest errors, of 40000" in gallery.table.notes[-1]
     size = write_page(
-        made.study_page(
+        made.assemble_study_page(
             results, make_tables(results), ["Undecided."], {}, {"table": Pictures(dict.fromkeys(names, photo))}
         ),
         tmp_path / "r.html",
@@ -216,7 +216,9 @@ def test_a_constant_prediction_and_missing_ones(made, results):
 def test_every_study_has_its_tables_sentences_and_figures(name, tmp_path):
     report = find_study(name).report
     assert (
-        migrate_values({"command": [f"{name}.py"], "seconds": 1.0, **dict.fromkeys(_KEYS[name], [])}, tmp_path)["study"]
+        migrate_values({"command": [f"{name}.py"], "seconds": 1.0, **{key: [] for key in _KEYS[name]}}, tmp_path)[
+            "study"
+        ]
         == name
     )
     assert callable(report.make_tables)

@@ -246,7 +246,7 @@ def test_a_report_of_40000_images_opens_within_3_s(sized, made, tmp_path):
     photo = made.photo_folder(tmp_path / "photos", ["one.png"]) / "one.png"
     results = made.made_up(names, splits=("s1",))
     pictures = {"table": Pictures(dict.fromkeys(names, photo))}
-    page = made.study_page(results, made.make_tables(results), ["A verdict."], {}, pictures)
+    page = made.assemble_study_page(results, made.make_tables(results), ["A verdict."], {}, pictures)
     assert write_page(page, tmp_path / "many.html") < 20e6
     browser = sized(*DESK)
     assert open_page(browser, tmp_path / "many.html") < 3
