@@ -10,7 +10,7 @@ import pytest
 from iqa_zoo.cli import main
 from iqa_zoo.errors import InputError
 from iqa_zoo.registry import STUDIES
-from iqa_zoo.reports.html.gallery import HOVER_BYTES
+from iqa_zoo.reports.html.gallery import HOVER_BYTES, make_gallery
 from iqa_zoo.reports.html.page import render, write_page
 from iqa_zoo.reports.html.pictures import Pictures
 from iqa_zoo.reports.html.predictions import collect_predictions
@@ -67,7 +67,7 @@ def test_images_names_and_scores_of_the_worst_and_of_disagreements(made, results
     content = render(made.page_with_images(results, made.photo_folder(tmp_path / "photos", NAMES)))
     assert content.count('<img src="data:image/jpeg;base64,') == 8 * 4  # three models' errors, one pair
     assert 'alt="Test image 3.png"' in content
-    assert "lifeiqa and deiqt: furthest from each other" in content
+    assert "lifeiqa and deiqt: largest disagreements" in content
     [points] = json.loads(re.search(r'id="points">(.*?)</script>', content)[1])
     assert points["names"] == NAMES
     assert len(points["images"]) == len(NAMES)
@@ -85,7 +85,7 @@ def test_of_shares_all_images_are_shown_and_the_baseline_is_in_no_pair(results):
     results["runs"] = [{**run, "fraction": share} for share in (0.2, 1.0) for run in results["runs"]]
     [found] = collect_predictions(results)
     assert list(found.scores) == [f"{model}, 100% of the images" for model in ("lifeiqa", "deiqt", "linear_probe")]
-    [pair] = gallery_of(found, Pictures({})).apart
+    [pair] = make_gallery(found, Pictures({})).apart
     assert pair.title.startswith("lifeiqa, 100% of the images and deiqt")
 
 
@@ -94,7 +94,7 @@ def test_several_datasets_have_a_part_each(made, results):
     results["runs"] = [{**run, "train": name, "test": name} for name in ("table", "other") for run in results["runs"]]
     results["datasets"] = [results.pop("data"), other]
     results["splits"] = ["s1"]
-    content = render(made.study_page(results, [], ["A verdict."], {}, {}))
+    content = render(made.assemble_study_page(results, [], ["A verdict."], {}, {}))
     assert content.count("Worst errors") == 2
     assert "Predictions against DMOS (lower is better)" in content
 
@@ -124,8 +124,8 @@ def test_an_image_that_cannot_be_read_has_its_reason_in_its_place(made, results,
     ("data", "root", "said"),
     [
         ("demo", None, "give the dataset again with --data and --root"),
-        ("table", "nowhere", "The images could not be found"),
-        ("table", "other", "those that were given are not the images of table"),
+        ("table", "nowhere", "the dataset cannot be loaded"),
+        ("table", "other", "the given images are not those of table"),
     ],
 )
 def test_without_images_it_says_why(made, results, tmp_path, data, root, said):
@@ -133,7 +133,7 @@ def test_without_images_it_says_why(made, results, tmp_path, data, root, said):
     content = render(made.page_with_images(results, root and tmp_path / root, data))
     assert said in html.unescape(content)
     assert "<img" not in content
-    assert "the image was not at hand" in content
+    assert "the image is not available" in content
 
 
 def test_a_proxy_is_called_a_proxy(made):
@@ -144,14 +144,14 @@ def test_a_proxy_is_called_a_proxy(made):
 
 def test_failed_trainings_are_told(made, results):
     results["runs"].append(dict(model="broken", split="s1", seed=0, error="no memory"))
-    assert "1 trainings failed and are missing here: broken." in text_of(made.page_without_images(results))
+    assert "1 trainings failed and are missing: broken." in text_of(made.page_without_images(results))
 
 
 def test_results_without_trainings(made, results):
     for key in ("runs", "summary", "differences", "data", "splits", "parts"):
         del results[key]
     text = text_of(made.page_without_images(results))
-    assert "only what they cost was measured" in text
+    assert "only their cost was measured" in text
     assert "2.76 M" in text
     assert "Single images" not in text
 
@@ -161,7 +161,7 @@ def test_a_figure_is_drawn_inside_with_words(made, results):
         name: plot_forest({"a": {"row": Estimate(0.1, 0, 0.2)}}, title="A forest", label="SROCC") for name in "xy"
     }
     content = render(made.page_without_images(results, figures))
-    assert 'role="img" aria-label="Plot: A plot_forest. Horizontal axis: SROCC."' in content
+    assert 'role="img" aria-label="Plot: A forest. Horizontal axis: SROCC."' in content
     ids = re.findall(r'\bid="([^"]+)"', content)
     assert len(ids) == len(set(ids))
     assert "<metadata" not in content
@@ -172,7 +172,7 @@ def test_tables_sort_by_what_their_numbers_are_and_are_cut_with_a_note():
     view = make_view(table, most=20)
     assert [row[1].key for row in view.rows][:3] == [0, 1e6, 2e6]
     assert len(view.rows) == 20
-    assert view.notes == ["The first 20 of 30 rows; all are in the results that this page was made from."]
+    assert view.notes == ["The first 20 of 30 rows; the results behind this page hold all."]
 
 
 @pytest.mark.slow
@@ -181,11 +181,11 @@ def test_40000_images_stay_below_20_mb(made, tmp_path):
     results = made.made_up(names, splits=("s1",))
     photo = made.photo_folder(tmp_path / "photos", ["one.png"]) / "one.png"
     [predictions] = collect_predictions(results)
-    gallery = gallery_of(predictions, Pictures(dict.fromkeys(names, photo)))
+    gallery = make_gallery(predictions, Pictures(dict.fromkeys(names, photo)))
     assert sum(len(uri) for uri in gallery.points["images"].values()) <= HOVER_BYTES
     assert "40000 images as a density" in gallery.scatters[0].caption
     assert len(gallery.table.rows) == 1000
-    assert "The 1000 images of the largest errors, of 40000" in gallery.table.notes[-1]
+    assert "The 1000 images with the largest errors, of 40000" in gallery.table.notes[-1]
     size = write_page(
         made.assemble_study_page(
             results, make_tables(results), ["Undecided."], {}, {"table": Pictures(dict.fromkeys(names, photo))}
@@ -198,7 +198,7 @@ def test_40000_images_stay_below_20_mb(made, tmp_path):
 def test_images_beside_dots_stop_at_their_limit(made, results, tmp_path):
     root = made.photo_folder(tmp_path / "photos", NAMES)
     [predictions] = collect_predictions(results)
-    gallery = gallery_of(predictions, Pictures({name: root / name for name in NAMES}), hover_bytes=20_000)
+    gallery = make_gallery(predictions, Pictures({name: root / name for name in NAMES}), hover_bytes=20_000)
     assert 0 < len(gallery.points["images"]) < len(NAMES)
     assert any("would make the page too large" in note for note in gallery.notes)
 

@@ -77,7 +77,7 @@ def page(made, tmp_path_factory):
     results = made.made_up(names)
     told = made.make_tables(results), ["A verdict.", "Another sentence."], {"forest": figure}
     pictures = {"table": Pictures({name: photos / name for name in NAMES})}
-    write_page(made.study_page(results, *told, pictures), root / "report.html")
+    write_page(made.assemble_study_page(results, *told, pictures), root / "report.html")
     return root / "report.html"
 
 
@@ -197,7 +197,7 @@ def test_a_dot_shows_its_image_by_keys_and_by_pointer(browser, page):
         told.add(tip.text)
     assert len(told) == 13
     assert any("cannot be read" in text for text in told)
-    assert any("the image was not at hand" in text for text in told)
+    assert any("the image is not available" in text for text in told)
     press(browser, "\ue00c")  # Escape
     assert not tip.is_displayed()
     dot = browser.find_element("css selector", '.scatter circle[data-i="5"]')
