@@ -293,7 +293,12 @@ def test_the_example_is_listed_without_torch(example):
     added = {
         (part["slot"], part["name"]) for part in json.loads(done.stdout) if part["origin"] == "iqa-zoo-example 0.1.0"
     }
-    assert added == {("interactions", "memory_gate"), ("head", "weighted_mean"), ("models", "example_iqa"), ("studies", "seed_noise")}
+    assert added == {
+        ("interactions", "memory_gate"),
+        ("head", "weighted_mean"),
+        ("models", "example_iqa"),
+        ("studies", "seed_noise"),
+    }
 
 
 @pytest.mark.slow

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from iqa_zoo.data.decoded import DecodedImages
 from iqa_zoo.data.images import read_size
-from iqa_zoo.data.loader import DecodedImages
 from iqa_zoo.data.preflight import SHOWN, check_images
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
