@@ -1,4 +1,4 @@
-"""What training costs: in experts, in images, in splits, and in the size of the backbone.
+"""Time training over the number of experts, images and splits, and over the size of the backbone.
 
     python benchmarks/cost.py                                # four curves, about three minutes on one idle core
     python benchmarks/cost.py --curves experts --rounds 9
@@ -9,7 +9,7 @@ images     training and measuring a decoder on frozen features, in the images of
 splits     the same, in the splits of a dataset, one training each
 backbones  the same, in the multiply-accumulates of the backbone that the features are declared to come from
 
-Features are random numbers in files: time does not depend on what they say. The sizes of a curve take turns, so that
+Features are random numbers in files: time does not depend on their values. The sizes of a curve take turns, so that
 a machine that slows down for a while slows all. A figure is the median over the rounds, an exponent the slope of
 log(seconds) over log(size): 1 is linear growth, 0 none.
 """
@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import statistics
 import sys
 import tempfile
@@ -30,23 +29,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from iqa_zoo.budgets.measure import MeasuredBackbone, measure_backbone
 from iqa_zoo.commands.shared import console, parse_path, print_json
 from iqa_zoo.config import Config, load_config
 from iqa_zoo.data.splits import Split
-from iqa_zoo.errors import IqaZooError
 from iqa_zoo.heads.moe import MoEHead
 from iqa_zoo.identity import describe_origin
+from iqa_zoo.outputs import write_json
+from iqa_zoo.program import run_program
+from iqa_zoo.progress import Reporter, Terminal
 from iqa_zoo.reports.table import Table, count
 from iqa_zoo.training.frozen.decoder import train_frozen
 from iqa_zoo.training.frozen.features import FeatureBank
 from iqa_zoo.training.recipe import FrozenRecipe
 
 Job = Callable[[], object]
-Report = Callable[[str, int, int], None]  # what is timed, done, all
 
 
 @dataclass(frozen=True)
@@ -112,24 +110,25 @@ CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 @dataclass(frozen=True)
 class Timing:
-    """How jobs are timed: rounds, a clock, and who is told of the progress."""
+    """How jobs are timed: rounds, a clock, and where progress is reported."""
 
     rounds: int
     clock: Callable[[], float]
-    report: Report
+    progress: Reporter
 
 
 def take_turns(name: str, jobs: Sequence[Job], timing: Timing, warm: int = 1) -> list[list[float]]:
-    """Seconds of each job, a figure a round, after the first ``warm`` jobs ran once unmeasured."""
+    """Return the seconds of each job, a figure a round, after the first ``warm`` jobs ran once unmeasured."""
     for job in jobs[:warm]:
         job()
     seconds: list[list[float]] = [[] for _ in jobs]
+    tick = timing.progress.start(name)
     for number in range(timing.rounds):
         for i, job in enumerate(jobs):
             start = timing.clock()
             job()
             seconds[i].append(timing.clock() - start)
-            timing.report(name, number * len(jobs) + i + 1, timing.rounds * len(jobs))
+            tick(number * len(jobs) + i + 1, timing.rounds * len(jobs))
     return seconds
 
 
@@ -149,7 +148,7 @@ def experts_curve(experts: Sequence[int], tokens: int, top_k: int, timing: Timin
         title,
         "experts",
         points,
-        "A token meets top_k experts whatever their number; the router alone grows.",
+        "A token is processed by top_k experts whatever their number; only the router grows.",
     )
 
 
@@ -164,7 +163,7 @@ def _train_head(head: MoEHead, queries_BND: torch.Tensor) -> None:
 
 @dataclass(frozen=True)
 class Training:
-    """What the three curves of training share: a decoder, how it is trained, and where made-up features lie."""
+    """What the three curves of training share: a decoder, how it is trained, and the folder of random features."""
 
     model: str
     epochs: int
@@ -178,10 +177,10 @@ class Training:
     def job(self, backbone: str, images: int, splits: int = 1) -> Job:
         """Train and measure the decoder on ``splits`` splits of ``images`` images."""
         cfg = self.config(backbone)
-        bank = made_up_bank(measure_backbone(cfg), images, self.crops, self.folder / f"{backbone}-{images}")
+        bank = make_random_bank(measure_backbone(cfg), images, self.crops, self.folder / f"{backbone}-{images}")
         rng = np.random.default_rng(0)
         mos = rng.uniform(0, 100, images)
-        parts = [made_up_split(images, rng) for _ in range(splits)]
+        parts = [make_random_split(images, rng) for _ in range(splits)]
         recipe = FrozenRecipe(epochs=self.epochs)
 
         def train() -> None:
@@ -194,8 +193,8 @@ class Training:
         return take_turns(name, jobs, self.timing)
 
 
-def made_up_bank(backbone: MeasuredBackbone, images: int, crops: int, folder: Path) -> FeatureBank:
-    """Random features of a backbone's shapes, in half precision and memory-mapped, as real ones are."""
+def make_random_bank(backbone: MeasuredBackbone, images: int, crops: int, folder: Path) -> FeatureBank:
+    """Return random features of a backbone's shapes, in half precision and memory-mapped, as real ones are."""
     shapes: dict[str, tuple[int, ...]] = {
         f"map{s}": (height, width, channels) for s, (_, channels, height, width) in backbone.maps.items()
     }
@@ -212,8 +211,8 @@ def made_up_bank(backbone: MeasuredBackbone, images: int, crops: int, folder: Pa
     return FeatureBank(backbone.spec, arrays, folder.name, folder)
 
 
-def made_up_split(images: int, rng: np.random.Generator) -> Split:
-    """70 % of the images train, 10 % validate, 20 % test."""
+def make_random_split(images: int, rng: np.random.Generator) -> Split:
+    """Return a split: 70 % of the images train, 10 % validate, 20 % test."""
     order = rng.permutation(images)
     train, validation, test = (np.sort(part) for part in np.split(order, [images * 7 // 10, images * 8 // 10]))
     return Split(train, test, validation, "made up")
@@ -270,8 +269,8 @@ def _shapes(backbone: MeasuredBackbone) -> str:
 # results ------------------------------------------------------------------------------------------------------------
 
 
-def table(curve: Curve) -> Table:
-    """A curve for people."""
+def make_table(curve: Curve) -> Table:
+    """Return a curve as a table."""
     grouped = len({point.group for point in curve.points}) > 1
     rows = []
     for point in curve.points:
@@ -279,22 +278,22 @@ def table(curve: Curve) -> Table:
         row = [point.label, f"{middle:.3f}", f"{least:.3f} to {most:.3f}", f"{curve.growth(point):.2f}"]
         rows.append([row[0], point.group, *row[1:]] if grouped else row)
     columns = ["size", *(["group"] if grouped else []), "seconds, median", "least to most", "times the first"]
-    return Table(curve.title, columns, rows, [_exponent(curve), curve.says], left=["size", "group"])
+    return Table(curve.title, columns, rows, [_format_exponent(curve), curve.says], left=["size", "group"])
 
 
-def _exponent(curve: Curve) -> str:
+def _format_exponent(curve: Curve) -> str:
     if curve.exponent is None:
         return "No exponent: no two sizes can be compared."
     low, high = min(curve.exponents), max(curve.exponents)
-    says = f"Exponent {curve.exponent:.2f} ({low:.2f} to {high:.2f} over the rounds)."
+    text = f"Exponent {curve.exponent:.2f} ({low:.2f} to {high:.2f} over the rounds)."
     if curve.linear:
         start, slope, miss = curve.line()
-        says += f" A line: {start:.3g} s + {slope:.3g} s each, which misses no median by more than {miss:.1%}."
-    return says
+        text += f" A line: {start:.3g} s + {slope:.3g} s each, which misses no median by more than {miss:.1%}."
+    return text
 
 
 def to_dict(curve: Curve) -> dict[str, Any]:
-    """A curve as JSON has it, with every round."""
+    """Return a curve as JSON holds it, with every round."""
     growth = [curve.growth(point) for point in curve.points]
     return {
         **asdict(curve),
@@ -326,7 +325,7 @@ def plot(curves: Sequence[Curve], folder: Path) -> None:
         axes.set_xticks(sizes, [count(size) if size > 999 else f"{size:g}" for size in sizes], fontsize=8, rotation=45)
         axes.xaxis.set_minor_locator(NullLocator())
         low, high = axes.get_ylim()
-        axes.set_ylim(low / 1.5, high * 1.5)  # a flat curve shall look flat
+        axes.set_ylim(low / 1.5, high * 1.5)  # so that a flat curve appears flat
         exponent = "" if curve.exponent is None else f": exponent {curve.exponent:.2f}"
         axes.set_title(f"{curve.name}{exponent}", fontsize=10)
         axes.grid(alpha=0.3)
@@ -337,9 +336,9 @@ def plot(curves: Sequence[Curve], folder: Path) -> None:
 def write(results: Mapping[str, Any], curves: Sequence[Curve], folder: Path) -> None:
     """cost.csv (a row a round), cost.json, cost.md, cost.png and cost.svg."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "cost.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
+    write_json(folder / "cost.json", results)
     how = f"{results['threads']} thread(s), {results['rounds']} rounds, {results['clock']} clock"
-    markdown = [*(table(curve).markdown() for curve in curves), f"{how}, torch {results['versions']['torch']}."]
+    markdown = [*(make_table(curve).markdown() for curve in curves), f"{how}, torch {results['versions']['torch']}."]
     (folder / "cost.md").write_text("\n\n".join(markdown) + "\n", encoding="utf-8")
     with (folder / "cost.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -354,11 +353,11 @@ def write(results: Mapping[str, Any], curves: Sequence[Curve], folder: Path) -> 
 CURVES = ("experts", "images", "splits", "backbones")
 
 
-def measure(options: argparse.Namespace, report: Report) -> list[Curve]:
-    """The curves that were asked for."""
+def measure(options: argparse.Namespace, progress: Reporter) -> list[Curve]:
+    """Return the curves that the options name."""
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
-    timing = Timing(options.rounds, CLOCKS[options.clock], report)
+    timing = Timing(options.rounds, CLOCKS[options.clock], progress)
     curves = []
     with tempfile.TemporaryDirectory() as scratch:
         training = Training(options.model, options.epochs, options.crops, Path(scratch), timing)
@@ -387,8 +386,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         help="cpu: this process's own, for a machine shared with others",
     )
     parser.add_argument("--experts", type=int, nargs="+", default=[2, 4, 8, 16])
-    parser.add_argument("--tokens", type=int, default=4096, help="that meet the experts in one batch")
-    parser.add_argument("--top-k", type=int, default=2, help="experts a token meets")
+    parser.add_argument("--tokens", type=int, default=4096, help="in one batch of the experts")
+    parser.add_argument("--top-k", type=int, default=2, help="experts per token")
     parser.add_argument("--model", default="lifeiqa", help="whose decoder is trained: a zoo name or a config file")
     parser.add_argument("--images", type=int, nargs="+", default=[200, 400, 800, 1600])
     parser.add_argument("--splits", type=int, nargs="+", default=[1, 2, 4])
@@ -418,31 +417,26 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     options = parse(argv)
-    errors = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    try:
-        with Progress(*columns, console=errors, transient=True) as bar:
-            tasks: dict[str, Any] = {}
 
-            def report(name: str, done: int, of: int) -> None:
-                if name not in tasks:
-                    tasks[name] = bar.add_task(name)
-                bar.update(tasks[name], completed=done, total=of)
+    def work() -> int:
+        with Terminal().running() as progress:
+            curves = measure(options, progress)
+        given = {name: value for name, value in vars(options).items() if name not in ("out", "json")}
+        results = {
+            **given,
+            **describe_origin(["iqa_zoo.training.frozen.decoder"]),
+            "results": [to_dict(c) for c in curves],
+        }
+        if options.out:
+            write(results, curves, options.out)
+        if options.json:
+            print_json(results)
+        else:
+            for curve in curves:
+                console().print(make_table(curve).rich())
+        return 0
 
-            curves = measure(options, report)
-    except IqaZooError as error:
-        errors.print(f"error: {error}", style="red", markup=False, highlight=False)
-        return 2
-    asked = {name: value for name, value in vars(options).items() if name not in ("out", "json")}
-    results = {**asked, **describe_origin(["iqa_zoo.training.frozen.decoder"]), "results": [to_dict(c) for c in curves]}
-    if options.out:
-        write(results, curves, options.out)
-    if options.json:
-        print_json(results)
-    else:
-        for curve in curves:
-            console().print(table(curve).rich())
-    return 0
+    return run_program(work, lambda message: print(f"cost: {message}", file=sys.stderr))
 
 
 if __name__ == "__main__":

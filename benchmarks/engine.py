@@ -1,23 +1,21 @@
-"""How much faster is the frozen-feature engine than a plain PyTorch loop, with the same results?
+"""Time the frozen-feature engine against a plain PyTorch loop that gives the same results.
 
 python benchmarks/engine.py deiqt
 python benchmarks/engine.py lifeiqa deiqt --data livec --root ChallengeDB_release --backbone resnet18 --pretrained --splits 2
 
-The plain loop is what one would write first: a Dataset of cached features in float32, a DataLoader, torch's attention as it
-stands, AdamW, every core for each operation. The engine trains as many splits at a time as there are cores. Both learn with
-the same recipe from the same features, splits and seeds, in turn in one run.
+The plain loop has a Dataset of cached features in float32, a DataLoader, torch's attention, AdamW, and every core for each
+operation. The engine trains as many splits at a time as there are cores. Both train with the same recipe on the same
+features, splits and seeds, in turn in one run.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import statistics
 import sys
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,26 +27,21 @@ from torch.utils.data import DataLoader, Dataset
 
 from iqa_zoo.build import build_decoder
 from iqa_zoo.commands.shared import parse_path
-from iqa_zoo.commands.study import (
-    Bars,
-    Bench,
-    add_backbone_options,
-    add_data_options,
-    add_training_options,
-    check_options,
-    for_frozen_features,
-    load_data,
-    match_all,
-    recipe_wanted,
-    splits_of,
-)
-from iqa_zoo.config import load_config
+from iqa_zoo.commands.study import add_settings
 from iqa_zoo.contracts import Features
 from iqa_zoo.data.splits import Split
-from iqa_zoo.errors import IqaZooError
 from iqa_zoo.identity import describe_origin
+from iqa_zoo.outputs import write_json
+from iqa_zoo.program import run_program
+from iqa_zoo.progress import Reporter, Terminal
 from iqa_zoo.reports.table import Table
 from iqa_zoo.stats.metrics import srocc
+from iqa_zoo.studies.matching import match_models
+from iqa_zoo.studies.models import fit_to_frozen_features
+from iqa_zoo.studies.protocol import load_data, make_frozen_recipe, make_study_splits
+from iqa_zoo.studies.runner import FrozenRunner
+from iqa_zoo.studies.spec import NoOptions, StudySpec
+from iqa_zoo.studies.study import plan_study
 from iqa_zoo.training.frozen.features import FeatureBank
 from iqa_zoo.training.recipe import FrozenRecipe
 from iqa_zoo.training.workers import run_all
@@ -79,7 +72,7 @@ class CachedFeatures(Dataset[tuple[dict[str, Tensor], Tensor]]):
         return named
 
 
-def as_features(named: Mapping[str, Tensor], bank: FeatureBank) -> Features:
+def make_features(named: Mapping[str, Tensor], bank: FeatureBank) -> Features:
     maps = {int(name[3:]): value for name, value in named.items() if name.startswith("map")}
     if "tokens" in named:
         tokens_BLC = named["tokens"]
@@ -89,11 +82,11 @@ def as_features(named: Mapping[str, Tensor], bank: FeatureBank) -> Features:
     return Features(maps, tokens_BLC, named["global"])
 
 
-def plain_loop(
+def run_plain_loop(
     cfg: Mapping[str, Any], bank: FeatureBank, mos: NDArray[np.float64], split: Split, recipe: FrozenRecipe, seed: int
 ) -> float:
     """Train, measure validation after every epoch, predict the test part; return its SROCC."""
-    bank = bank.standardise(split.train)
+    bank = bank.standardised(split.train)
     center, spread = mos[split.train].mean(), mos[split.train].std()
     data = CachedFeatures(bank, split.train, (mos - center) / spread, seed)
     torch.manual_seed(seed)
@@ -107,7 +100,7 @@ def plain_loop(
     for _ in range(recipe.epochs):
         model.train()
         for named, target_B in loader:
-            loss = model.loss(as_features(named, bank), target_B)["total"]
+            loss = model.loss(make_features(named, bank), target_B)["total"]
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
@@ -128,7 +121,7 @@ def predict(
         for image in images:
             each = [data.features(int(image), crop) for crop in range(crops)]
             named = {name: torch.stack([one[name] for one in each]) for name in each[0]}
-            scores.append(model(as_features(named, bank)).mean().item())
+            scores.append(model(make_features(named, bank)).mean().item())
     return np.array(scores)
 
 
@@ -137,64 +130,55 @@ def main(argv: list[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("models", nargs="+", metavar="MODEL", help="zoo names or config files")
-    what = parser.add_argument_group("what is trained")
-    add_data_options(what)
-    add_backbone_options(what)
-    add_training_options(parser.add_argument_group("how"))
+    add_settings(parser, NoOptions, without=("budget", "fresh", "out", "dry_run"))
     parser.add_argument("--json", type=parse_path, metavar="FILE", help="every time and SROCC")
-    arguments = parser.parse_args(argv)
-    arguments.csv = arguments.markdown = None
-    arguments.match, arguments.budget = "params", "smallest"
-    check_options(parser, arguments)
-    arguments.fresh = True  # what was trained before takes no time
-    console = Console(stderr=True)
-    try:
-        results = measure(arguments, console)
-    except IqaZooError as error:
-        console.print(f"error: {error}", style="red", markup=False, highlight=False)
-        return 2
-    Console(width=None if sys.stdout.isatty() else 150).print(table(results, arguments).rich())
-    if arguments.json:
-        arguments.json.write_text(
-            json.dumps({**describe_origin(["iqa_zoo.training.frozen.trainings"]), "models": results}, indent=1),
-            encoding="utf-8",
-        )
-    return 0
+    settings = vars(parser.parse_args(argv))
+    models, file = settings.pop("models"), settings.pop("json")
+
+    def work() -> int:
+        spec = plan_study("compare", models, **settings, fresh=True)  # what was trained before takes no time
+        with Terminal().running() as progress:
+            results = measure(spec, progress)
+        Console(width=None if sys.stdout.isatty() else 150).print(make_table(results, spec).rich())
+        if file:
+            write_json(file, {**describe_origin(["iqa_zoo.training.frozen.trainings"]), "models": results})
+        return 0
+
+    return run_program(work, lambda message: print(f"engine: {message}", file=sys.stderr))
 
 
-def measure(arguments: argparse.Namespace, console: Console) -> dict[str, dict[str, list[float]]]:
-    whole = {Path(name).stem: load_config(name) for name in arguments.models}
-    configs, _ = for_frozen_features(whole, console)
-    with Bars(console) as report:
-        bench = Bench.of(arguments, list(configs.values()), report, console)
-        placed = {name: bench.placed(cfg) for name, cfg in configs.items()}
-        matched = match_all(placed, list(placed), arguments, report, console).configs
-        data = load_data(arguments, report)
-        splits = splits_of(arguments, data, usual=2)
-        bank = bench.bank(data)
-        list(run_all(abs, [(0,)], jobs=arguments.jobs))  # a study imports torch once, so before either is timed
-        found: dict[str, dict[str, list[float]]] = {}
-        tick = report("plain loop and engine in turn")
-        for i, (name, cfg) in enumerate(matched.items()):
-            plain, scores = [], []
-            for number, split in enumerate(splits):
-                started = time.perf_counter()
-                scores.append(plain_loop(cfg, bank, data.mos, split, recipe_wanted(arguments), arguments.seed + number))
-                plain.append(time.perf_counter() - started)
+def measure(spec: StudySpec, progress: Reporter) -> dict[str, dict[str, list[float]]]:
+    """Return the seconds and the SROCC of each split by model, for the plain loop and for the engine."""
+    configs, _ = fit_to_frozen_features(spec.load_models(), progress)
+    runner = FrozenRunner.build(spec, list(configs.values()), progress)
+    placed = {name: runner.place(cfg) for name, cfg in configs.items()}
+    matched = match_models(placed, list(placed), spec.budget, progress).configs
+    data = load_data(spec.data, progress)
+    splits = make_study_splits(spec, data, 2)
+    bank, recipe = runner.load_bank(data), make_frozen_recipe(spec)
+    list(run_all(abs, [(0,)], jobs=spec.resources.jobs))  # a study imports torch once, before either is timed
+    results: dict[str, dict[str, list[float]]] = {}
+    tick = progress.start("plain loop and engine in turn")
+    for i, (name, cfg) in enumerate(matched.items()):
+        seconds, sroccs = [], []
+        for number, split in enumerate(splits):
             started = time.perf_counter()
-            records = bench.train({name: cfg}, data, splits)
-            engine = (time.perf_counter() - started) / len(splits)
-            found[name] = {
-                "plain_seconds": plain,
-                "engine_seconds": [engine] * len(splits),
-                "plain_srocc": scores,
-                "engine_srocc": [record["srocc"] for record in records],
-            }
-            tick(i + 1, len(matched))
-    return found
+            sroccs.append(run_plain_loop(cfg, bank, data.mos, split, recipe, spec.training.seed + number))
+            seconds.append(time.perf_counter() - started)
+        started = time.perf_counter()
+        records = runner.train_all({name: cfg}, data, splits)
+        engine = (time.perf_counter() - started) / len(splits)
+        results[name] = {
+            "plain_seconds": seconds,
+            "engine_seconds": [engine] * len(splits),
+            "plain_srocc": sroccs,
+            "engine_srocc": [record["srocc"] for record in records],
+        }
+        tick(i + 1, len(matched))
+    return results
 
 
-def table(results: dict[str, dict[str, list[float]]], arguments: argparse.Namespace) -> Table:
+def make_table(results: dict[str, dict[str, list[float]]], spec: StudySpec) -> Table:
     rows = []
     for name, found in results.items():
         plain, engine = (statistics.median(found[f"{which}_seconds"]) for which in ("plain", "engine"))
@@ -202,10 +186,10 @@ def table(results: dict[str, dict[str, list[float]]], arguments: argparse.Namesp
         rows.append(
             [name, f"{plain:.1f}", f"{engine:.1f}", f"{plain / engine:.1f}", *(f"{value:.3f}" for value in sroccs)]
         )
-    recipe = recipe_wanted(arguments)
+    recipe = make_frozen_recipe(spec)
     note = (
         f"Seconds a split, in one run: {recipe.epochs} epochs, batch {recipe.batch_size}. Plain loop: float32, {torch.get_num_threads()} "
-        f"threads. Engine: {recipe.precision}, {arguments.jobs} splits at a time, start of the processes included, "
+        f"threads. Engine: {recipe.precision}, {spec.resources.jobs} splits at a time, start of the processes included, "
         "the import of torch not."
     )
     columns = ["model", "plain loop, s", "engine, s", "times", "SROCC, plain", "SROCC, engine"]

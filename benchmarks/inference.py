@@ -1,4 +1,4 @@
-"""What a model's forward pass costs in times of its backbone's alone, timed in turn in one run.
+"""Time a model's forward pass in multiples of its backbone's alone, in turn in one run.
 
     python benchmarks/inference.py                       # Life-IQA on Swin-B, four images, eval and inference mode
     python benchmarks/inference.py deiqt --batch 1 --threads 4
@@ -12,7 +12,6 @@ of model / backbone with a 95 % interval of that median, so that a machine which
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import time
@@ -21,16 +20,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import Progress
 from scipy.stats import quantile_test
 from torch import Tensor
 
 from iqa_zoo.backbones.timm_features import TimmFeatures
 from iqa_zoo.build import build_model
 from iqa_zoo.commands.shared import add_set_option, console, parse_path, print_json
-from iqa_zoo.errors import IqaZooError
+from iqa_zoo.errors import InputError
 from iqa_zoo.identity import describe_origin, find_part_modules
+from iqa_zoo.outputs import write_json
+from iqa_zoo.program import run_program
+from iqa_zoo.progress import Terminal
 from iqa_zoo.quality_model import QualityModel
 from iqa_zoo.reports.table import Table
 from iqa_zoo.training.devices import select_device
@@ -39,8 +39,8 @@ Ways = Mapping[str, Callable[[Tensor], Any]]
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
-def ways_of(model: QualityModel, compiled: bool = False) -> dict[str, Callable[[Tensor], Any]]:
-    """The backbone alone and the model, and both compiled on request, in the order in which they take turns."""
+def list_ways(model: QualityModel, compiled: bool = False) -> dict[str, Callable[[Tensor], Any]]:
+    """Return the backbone alone and the model, and both compiled on request, in the order in which they take turns."""
     backbone = model.backbone
     alone: Callable[[Tensor], Any] = backbone.model.forward_features if isinstance(backbone, TimmFeatures) else backbone
     ways: dict[str, Callable[[Tensor], Any]] = {"backbone": alone, "model": model}
@@ -57,7 +57,7 @@ def measure(
     clock: Callable[[], float] = time.perf_counter,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, list[float]]:
-    """Seconds of each way, a figure a round; the ways take turns, after two rounds that warm up."""
+    """Return the seconds of each way, a figure a round; the ways take turns, after two rounds that warm up."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     wait = torch.cuda.synchronize if image_BCHW.is_cuda else lambda: None
     with torch.inference_mode():
@@ -74,40 +74,43 @@ def measure(
     return seconds
 
 
-def ratio(seconds: Mapping[str, list[float]], way: str, to: str) -> dict[str, float]:
-    """Median over the rounds of one way's time in times of another's, and the 95 % interval of that median."""
+def compute_ratio(seconds: Mapping[str, list[float]], way: str, to: str) -> dict[str, float]:
+    """Return the median over the rounds of one way's time in multiples of another's, and its 95 % interval."""
     paired = np.array(seconds[way]) / np.array(seconds[to])
     interval = quantile_test(paired, q=1, p=0.5).confidence_interval()
     low, high = (float(paired.min()), float(paired.max())) if len(paired) < 6 else (interval.low, interval.high)
     return {"median": float(np.median(paired)), "low": float(low), "high": float(high)}
 
 
-def graph_breaks(model: QualityModel, image_BCHW: Tensor) -> int:
-    """How often torch.compile would leave the graph of a forward pass."""
+def count_graph_breaks(model: QualityModel, image_BCHW: Tensor) -> int:
+    """Return how often torch.compile leaves the graph of a forward pass."""
     torch.compiler.reset()
     with torch.inference_mode():
         return int(torch._dynamo.explain(model)(image_BCHW).graph_break_count)
 
 
-def benchmark(options: argparse.Namespace, errors: Console) -> dict[str, Any]:
-    """Everything that is printed or saved."""
+def benchmark(options: argparse.Namespace) -> dict[str, Any]:
+    """Return everything that is printed or saved."""
     torch.set_num_threads(options.threads)
     device = select_device(options.device)
     torch.manual_seed(0)
     model = build_model(options.model, overrides=dict(options.set)).eval().to(device)
     size = model.spec.image_size
     image_BCHW = torch.randn(options.batch, 3, size, size, device=device)
-    breaks = graph_breaks(model, image_BCHW) if options.compile else None
-    ways = ways_of(model, options.compile)
-    with Progress(console=errors, transient=True) as bar:
-        task = bar.add_task("compiling, warming up, timing" if options.compile else "timing")
-        seconds = measure(
-            ways,
-            image_BCHW,
-            options.rounds,
-            clock=CLOCKS[options.clock],
-            progress=lambda done, of: bar.update(task, completed=done, total=of),
-        )
+    try:
+        breaks = count_graph_breaks(model, image_BCHW) if options.compile else None
+        ways = list_ways(model, options.compile)
+        with Terminal().running() as terminal:
+            seconds = measure(
+                ways,
+                image_BCHW,
+                options.rounds,
+                clock=CLOCKS[options.clock],
+                progress=terminal.start("compiling, warming up, timing" if options.compile else "timing"),
+            )
+    except torch._dynamo.exc.TorchDynamoException as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"torch.compile: {reason}; leave --compile out") from error
     pairs = [name for name in ways if name.startswith("model")]
     return {
         "model": str(options.model),
@@ -121,13 +124,13 @@ def benchmark(options: argparse.Namespace, errors: Console) -> dict[str, Any]:
         "device": str(device),
         **describe_origin(["iqa_zoo.build", *find_part_modules(model.config)]),
         "graph_breaks": breaks,
-        "ratios": {name: ratio(seconds, name, name.replace("model", "backbone")) for name in pairs},
+        "ratios": {name: compute_ratio(seconds, name, name.replace("model", "backbone")) for name in pairs},
         "seconds": seconds,
     }
 
 
-def table(results: Mapping[str, Any]) -> Table:
-    """The results for people."""
+def make_table(results: Mapping[str, Any]) -> Table:
+    """Return the results as a table."""
     rows = []
     for name, times in results["seconds"].items():
         found = results["ratios"].get(name)
@@ -173,23 +176,18 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     options = parse(argv)
-    errors = Console(stderr=True)
-    try:
-        results = benchmark(options, errors)
-    except IqaZooError as error:
-        errors.print(f"error: {error}", style="red", markup=False, highlight=False)
-        return 2
-    except torch._dynamo.exc.TorchDynamoException as error:
-        reason = str(error).strip().splitlines()[0]
-        errors.print(f"error: torch.compile: {reason}; leave --compile out", style="red", markup=False)
-        return 2
-    if options.out:
-        options.out.write_text(json.dumps(results, indent=1), encoding="utf-8")
-    if options.json:
-        print_json(results)
-    else:
-        console().print(table(results).rich())
-    return 0
+
+    def work() -> int:
+        results = benchmark(options)
+        if options.out:
+            write_json(options.out, results)
+        if options.json:
+            print_json(results)
+        else:
+            console().print(make_table(results).rich())
+        return 0
+
+    return run_program(work, lambda message: print(f"inference: {message}", file=sys.stderr))
 
 
 if __name__ == "__main__":

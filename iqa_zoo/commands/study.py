@@ -7,7 +7,7 @@ import dataclasses
 import sys
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ TITLES = {
     "resources": "where it runs",
 }
 STDOUT = Path("-")
+OUTPUTS = ("kept", "json", "csv", "markdown", "html")  # arguments that are no settings
 
 
 def add(commands: Any) -> None:
@@ -46,7 +47,6 @@ def match_study(argv: Sequence[str]) -> str | None:
 
 def make_parser(name: str) -> argparse.ArgumentParser:
     """Return the parser of one study."""
-    from iqa_zoo.studies.spec import list_settings
     from iqa_zoo.studies.study import find_study
 
     study = find_study(name)
@@ -61,11 +61,7 @@ def make_parser(name: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--from", dest="kept", type=parse_path, metavar="RUN", help="print a run folder again; trains nothing"
     )
-    groups: dict[str, Any] = {}
-    for group, each, hint in list_settings(study.options, study.without):
-        if group not in groups:
-            groups[group] = parser.add_argument_group(TITLES[group])
-        _add_setting(groups[group], each, hint, study.defaults.get(each.name))
+    add_settings(parser, study.options, study.without, study.defaults)
     shown = parser.add_argument_group("results")
     for flag, words in (
         ("--json", "everything: configs, hashes, versions, splits, predictions"),
@@ -82,6 +78,22 @@ def make_parser(name: str) -> argparse.ArgumentParser:
         help="everything as one page; with --from, give --data and --root again to have the images in it",
     )
     return parser
+
+
+def add_settings(
+    parser: argparse.ArgumentParser,
+    options: type,
+    without: Sequence[str] = (),
+    defaults: Mapping[str, Any] | None = None,
+) -> None:
+    """Add the options of all settings that a study takes; see :func:`iqa_zoo.studies.spec.list_settings`."""
+    from iqa_zoo.studies.make_spec import list_settings
+
+    groups: dict[str, Any] = {}
+    for group, each, hint in list_settings(options, without):
+        if group not in groups:
+            groups[group] = parser.add_argument_group(TITLES[group])
+        _add_setting(groups[group], each, hint, (defaults or {}).get(each.name))
 
 
 def _add_setting(parser: Any, each: Field[Any], hint: Any, default: Any) -> None:
@@ -127,13 +139,25 @@ def _wrap(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     return read
 
 
+def read_spec(name: str, args: argparse.Namespace) -> StudySpec:
+    """Return the checked spec of a study from the arguments of its command.
+
+    Raises:
+        InputError: settings or models that the study does not take.
+    """
+    from iqa_zoo.studies.study import plan_study
+
+    settings = {key: value for key, value in vars(args).items() if key not in OUTPUTS}
+    return plan_study(name, settings.pop("models", ()), **settings)
+
+
 def run(name: str, argv: Sequence[str]) -> int:
     """Run a study's command; return the exit code."""
     parser = make_parser(name)
     args = parser.parse_args(argv)
     from iqa_zoo.progress import Terminal
     from iqa_zoo.studies.results import load_result, write_values
-    from iqa_zoo.studies.study import plan_study, run_study
+    from iqa_zoo.studies.study import run_study
     from iqa_zoo.studies.views import write_views
 
     outputs = [path for path in (args.json, args.csv, args.markdown, args.html) if path not in (None, STDOUT)]
@@ -143,12 +167,7 @@ def run(name: str, argv: Sequence[str]) -> int:
         check_writable(path)
     if args.kept:
         return 2 if _show(load_result(args.kept, name), args, args.kept, None) else 0
-    settings = {
-        key: value
-        for key, value in vars(args).items()
-        if key not in ("models", "kept", "json", "csv", "markdown", "html")
-    }
-    spec = plan_study(name, getattr(args, "models", ()), **settings)
+    spec = read_spec(name, args)
     folder = spec.resources.out or spec.folder()
     check_folder_writable(folder)
     if folder.is_dir():

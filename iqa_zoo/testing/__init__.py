@@ -25,6 +25,7 @@ _SUITES = (
     "loss",
     "model",
     "dataset",
+    "study",
 )
 pytest.register_assert_rewrite(*(f"iqa_zoo.testing.{suite}" for suite in _SUITES))
 
@@ -38,6 +39,7 @@ from iqa_zoo.testing.memory import MemoryContract  # noqa: E402
 from iqa_zoo.testing.model import ModelContract  # noqa: E402
 from iqa_zoo.testing.part import PartContract  # noqa: E402
 from iqa_zoo.testing.queries import QueriesContract  # noqa: E402
+from iqa_zoo.testing.study import StudyContract  # noqa: E402
 
 SUITES = {
     suite.slot: suite
@@ -50,6 +52,7 @@ SUITES = {
         LossContract,
         ModelContract,
         DatasetContract,
+        StudyContract,
     )
 }
 
@@ -65,6 +68,7 @@ __all__ = [
     "ModelContract",
     "PartContract",
     "QueriesContract",
+    "StudyContract",
     "perturbed",
     "randn",
 ]

@@ -72,4 +72,11 @@ FIXES = {
     "has_a_docstring": "Say in the docstring which files are read, the scale and the direction of the scores.",
     "a_folder_that_is_not_there_is_named": "Raise iqa_zoo.errors.InputError with the folder in its message.",
     "an_empty_folder_is_named": "Raise iqa_zoo.errors.InputError that says what was looked for, and where.",
+    # studies
+    "is_a_study_with_a_title": "Derive the class from iqa_zoo.studies.study.Study; give it a title such as 'a study of seeds', and "
+    "options that are a frozen dataclass of iqa_zoo.studies.spec.setting fields.",
+    "report_has_its_three_functions": "Give the class a report, a module or an object, with make_tables, make_sentences and "
+    "make_figures, which take the results (make_figures may return {}).",
+    "a_small_run_has_tables_figures_and_a_page": "Run iqa-zoo NAME --data demo --images 40; settings that a small run needs go into "
+    "the attribute examples, for example ({'models': ['deiqt'], 'seeds': 2},).",
 }

@@ -1,26 +1,26 @@
 """cost.py as a user runs it at its smallest, and its exponents on made-up seconds."""
 
 import csv
-import importlib.util
 import json
-import sys
 import time
-from pathlib import Path
 
 import pytest
 import yaml
 
-FILE = Path(__file__).resolve().parents[2] / "benchmarks" / "cost.py"
-
 
 @pytest.fixture(scope="module")
-def cost():
-    spec = importlib.util.spec_from_file_location("cost", FILE)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["cost"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["cost"]
+def cost(load_script):
+    return load_script("cost")
+
+
+class Listed:
+    """A reporter that keeps every tick."""
+
+    def __init__(self):
+        self.ticks = []
+
+    def start(self, stage):
+        return lambda done, total: self.ticks.append((stage, done, total))
 
 
 @pytest.mark.parametrize("power", [0.0, 1.0, 1.5])
@@ -48,12 +48,12 @@ def test_groups_are_compared_with_themselves_only(cost):
 
 
 def test_the_sizes_take_turns(cost):
-    log, said = [], []
-    timing = cost.Timing(2, time.perf_counter, lambda *done: said.append(done))
+    log, listed = [], Listed()
+    timing = cost.Timing(2, time.perf_counter, listed)
     seconds = cost.take_turns("x", [lambda: log.append("a"), lambda: log.append("b")], timing)
     assert log == ["a", *"abab"]
     assert [len(found) for found in seconds] == [2, 2]
-    assert said == [("x", 1, 4), ("x", 2, 4), ("x", 3, 4), ("x", 4, 4)]
+    assert listed.ticks == [("x", 1, 4), ("x", 2, 4), ("x", 3, 4), ("x", 4, 4)]
 
 
 def test_every_curve_is_measured_and_written(cost, tiny, tmp_path, capsys, one_thread):

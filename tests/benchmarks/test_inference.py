@@ -1,6 +1,5 @@
 """inference.py as a user runs it, and its ratio on made-up seconds."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -14,19 +13,16 @@ FILE = Path(__file__).resolve().parents[2] / "benchmarks" / "inference.py"
 
 
 @pytest.fixture(scope="module")
-def inference():
-    spec = importlib.util.spec_from_file_location("inference", FILE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def inference(load_script):
+    return load_script("inference")
 
 
 def test_the_ratio_pairs_the_rounds(inference):
     slow_half = [1.0] * 5 + [10.0] * 5  # the machine slows down for both
     seconds = {"backbone": slow_half, "model": [1.02 * s for s in slow_half]}
-    found = inference.ratio(seconds, "model", "backbone")
+    found = inference.compute_ratio(seconds, "model", "backbone")
     assert found == pytest.approx({"median": 1.02, "low": 1.02, "high": 1.02})
-    few = inference.ratio({"backbone": [1.0, 1.0], "model": [1.1, 1.3]}, "model", "backbone")
+    few = inference.compute_ratio({"backbone": [1.0, 1.0], "model": [1.1, 1.3]}, "model", "backbone")
     assert few == pytest.approx({"median": 1.2, "low": 1.1, "high": 1.3})
 
 
@@ -52,6 +48,6 @@ def test_from_the_command_line(tiny, tmp_path):
     assert 0 < found["low"] <= found["median"] <= found["high"]
 
 
-def test_a_problem_is_said_in_a_line(inference, capsys):
+def test_a_problem_is_one_line(inference, capsys):
     assert inference.main(["lifeiq"]) == 2
     assert "lifeiqa" in capsys.readouterr().err

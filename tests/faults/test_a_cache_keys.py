@@ -1,6 +1,5 @@
 """A number that comes from the cache is that of the same inputs: each input in turn changes the keys, and nothing else does."""
 
-import argparse
 import copy
 import csv
 import json
@@ -15,16 +14,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from rich.console import Console
 
 import iqa_zoo
 from iqa_zoo import identity, source_files
 from iqa_zoo.build import build_model
-from iqa_zoo.commands.study import Bars, Bench
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split, make_splits
 from iqa_zoo.identity import identify_images
+from iqa_zoo.progress import Silent
 from iqa_zoo.randomness import seeded
+from iqa_zoo.studies.runner import FrozenRunner
+from iqa_zoo.studies.spec import BackboneSpec, StudySpec
 from iqa_zoo.training.frozen import extraction
 from iqa_zoo.training.frozen.trainings import ExtraTestSet, Identities, Training
 from iqa_zoo.training.recipe import FrozenRecipe
@@ -97,7 +97,7 @@ class Study:
         with torch.no_grad():
             next(model.backbone.parameters()).view(-1)[0] += self.weight
         config = model.config["backbone"]
-        return extraction._make_key(model.backbone, config, identify_images(data), self.crops, self.seed)
+        return extraction._key(model.backbone, config, identify_images(data), self.crops, self.seed)
 
     def key(self) -> str:
         banks = [Bank(self.features(data)) for data in (self.data, self.other)]
@@ -201,7 +201,7 @@ CHANGES = {
     "a part of the zoo": lambda s: edit(s.folder / "iqa_zoo" / "memories" / "grid_pool.py"),
     "what a part of the zoo imports": lambda s: edit(s.folder / "iqa_zoo" / "interactions" / "attention.py"),
     "the training loop": lambda s: edit(s.folder / "iqa_zoo" / "engine" / "frozen.py"),
-    "a metric": lambda s: edit(s.folder / "iqa_zoo" / "engine" / "metrics.py"),
+    "a metric": lambda s: edit(s.folder / "iqa_zoo" / "stats" / "metrics.py"),
     "how crops are cut": lambda s: edit(s.folder / "iqa_zoo" / "data" / "crops.py"),
     "how features are computed": lambda s: edit(s.folder / "iqa_zoo" / "engine" / "extraction.py"),
     "the recipe": lambda s: setattr(s, "recipe", replace(s.recipe, weight_decay=0.06)),
@@ -261,8 +261,9 @@ def touch(folder: Path) -> None:
 
 
 NO_CHANGES = {
-    "a table": lambda s: edit(s.folder / "iqa_zoo" / "reports" / "comparison.py"),
+    "a table": lambda s: edit(s.folder / "iqa_zoo" / "studies" / "compare" / "report.py"),
     "an HTML page": lambda s: edit(s.folder / "iqa_zoo" / "reports" / "html" / "study.py"),
+    "a study": lambda s: edit(s.folder / "iqa_zoo" / "studies" / "compare" / "study.py"),
     "a command": lambda s: edit(s.folder / "iqa_zoo" / "commands" / "study.py"),
     "an explanation": lambda s: edit(s.folder / "iqa_zoo" / "explain" / "image.py"),
     "the message of an error": lambda s: edit(s.folder / "iqa_zoo" / "errors.py"),
@@ -305,9 +306,7 @@ def test_a_module_edited_after_its_import_is_neither_what_it_was_nor_what_it_is(
 
 def test_an_edit_while_features_are_computed_is_not_kept_as_the_code_that_ran(study, monkeypatch):
     monkeypatch.setenv("IQA_ZOO_CACHE", str(study.folder / "cache"))
-    arguments = argparse.Namespace(backbone="test_resnet", pretrained=False, weights=None, seed=0)
-    with Bars(Console(quiet=True)) as report:
-        Bench.of(arguments, [study.cfg], report, Console(quiet=True))
+    FrozenRunner.build(StudySpec("compare", {}, backbone=BackboneSpec("test_resnet")), [study.cfg], Silent())
     edit(study.plugin / "head_helper.py")  # what is in memory is the code before
     edited = study.key()
     monkeypatch.setattr(identity, "_WHEN_IMPORTED", {})  # as in a new process, which imports the file as it is now
@@ -334,7 +333,7 @@ def test_a_part_counts_by_its_source_even_where_it_is_installed_as_a_library_is(
     for name, text in (("users_parts", "import users_library\n"), ("users_library", "")):
         (tmp_path / f"{name}.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(source_files, "_list_site_folders", lambda: (tmp_path,))
+    monkeypatch.setattr(source_files, "_site_folders", lambda: (tmp_path,))
     before = identity.identify_code([], ["users_parts"])
     assert before["users_library"] == "missing"  # no distribution says its version
     edit(tmp_path / "users_parts.py")

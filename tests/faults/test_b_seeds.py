@@ -1,40 +1,32 @@
 """Everything random hangs on the seed: the same arguments give the same numbers, another seed gives others."""
 
 import random
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from rich.console import Console
 from torch import nn
 
 from iqa_zoo.build import build_backbone
-from iqa_zoo.commands import study
-from iqa_zoo.commands.study import Bars, Bench, needs_weights, weights_in_words
 from iqa_zoo.contracts import Features, spec_of
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
 from iqa_zoo.identity import identify_weights
+from iqa_zoo.progress import Silent
 from iqa_zoo.randomness import seeded
 from iqa_zoo.registry import register_backbone, register_head
+from iqa_zoo.studies.layer_probe import probing
+from iqa_zoo.studies.layer_probe.probing import build_probed
+from iqa_zoo.studies.runner import FrozenRunner
+from iqa_zoo.studies.scaling.study import build_runners
+from iqa_zoo.studies.weights import describe_weights, needs_weights
 from iqa_zoo.training.frozen.extraction import extract_features
 from iqa_zoo.training.frozen.features import FeatureBank
 from iqa_zoo.training.frozen.trainings import Training, train_one
 from iqa_zoo.training.recipe import FrozenRecipe
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "benchmarks"
-
-
-@pytest.fixture
-def load(monkeypatch):
-    def run(name):
-        monkeypatch.syspath_prepend(SCRIPTS)
-        monkeypatch.delitem(sys.modules, name, raising=False)
-        return __import__(name)
-
-    return run
+DATA = ("--data", "table", "--root", "d", "--selection", "last")
 
 
 def disturb() -> None:
@@ -44,21 +36,15 @@ def disturb() -> None:
     random.random()
 
 
-def arguments_of(script, *words: str):
-    return script.parse([*words, "--data", "table", "--root", "d", "--selection", "last"])
-
-
 @pytest.mark.parametrize("name", ["compare", "ablate", "data_efficiency", "swap"])
-def test_a_backbone_without_weights_is_that_of_the_seed(name, load, tiny):
-    script, hashes = load(name), []
+def test_a_backbone_without_weights_is_that_of_the_seed(name, plan_command, tiny):
+    hashes = []
     model = [] if name == "swap" else ["lifeiqa_tiny"]
-    for seed in ("0", "0", "1"):
+    for seed in (0, 0, 1):
         disturb()
-        arguments = arguments_of(script, *model, "--backbone", "test_resnet", "--seed", seed)
-        with Bars(Console(quiet=True)) as report:
-            bench = Bench.of(arguments, [tiny], report, Console(quiet=True))
-        hashes.append(identify_weights(bench.backbone))
-        assert weights_in_words(arguments) == f"random weights (seed {seed})"
+        spec = plan_command(name, *model, "--backbone", "test_resnet", "--seed", seed, *DATA)
+        hashes.append(identify_weights(FrozenRunner.build(spec, [tiny], Silent()).backbone))
+        assert describe_weights(spec.backbone, spec.training.seed) == f"random weights (seed {seed})"
     assert hashes[0] == hashes[1] != hashes[2]
 
 
@@ -66,27 +52,27 @@ def test_a_registered_backbone_that_has_weights_is_said_to_be_random_as_well():
     assert [needs_weights(name) for name in ("nss", "multi_scale_patches", "resnet18")] == [False, True, True]
 
 
-def test_scaling_builds_every_backbone_from_the_seed(load, tiny):
-    script, found = load("scaling"), []
-    for seed in ("0", "0", "1"):
+def test_scaling_builds_every_backbone_from_the_seed(plan_command, tiny):
+
+    found = []
+    for seed in (0, 0, 1):
         disturb()
-        arguments = arguments_of(script, "--backbones", "test_resnet", "test_vit", "--seed", seed)
-        with Bars(Console(quiet=True)) as report:
-            cfg = {**tiny, "queries": {"type": "learned"}, "memory": {"type": "tokens"}}
-            benches, _ = script.benches_of(arguments, {"m": cfg}, report, Console(quiet=True))
-        found.append([identify_weights(bench.backbone) for bench in benches.values()])
+        spec = plan_command("scaling", "--backbones", "test_resnet", "test_vit", "--seed", seed, *DATA)
+        cfg = {**tiny, "queries": {"type": "learned"}, "memory": {"type": "tokens"}}
+        runners, _ = build_runners(spec, {"m": cfg}, Silent())
+        found.append([identify_weights(runner.backbone) for runner in runners.values()])
     assert found[0] == found[1]
     assert not set(found[0]) & set(found[2])
 
 
-def test_probes_build_the_control_from_the_seed(load, monkeypatch):
-    script, found = load("probe_layers"), []
-    for seed in ("0", "0", "1"):
+def test_probes_build_the_control_from_the_seed(plan_command, monkeypatch):
+    found = []
+    for seed in (0, 0, 1):
         disturb()
-        arguments = arguments_of(script, "--backbones", "test_resnet", "--pretrained", "--seed", seed)
-        real = script.build_model
-        monkeypatch.setattr(script, "build_model", lambda cfg, pretrained, weights, real=real: real(cfg))
-        probed, _ = script.backbones_of(arguments)
+        spec = plan_command("layer_probe", "--backbones", "test_resnet", "--pretrained", "--seed", seed)
+        real = probing.build_model
+        monkeypatch.setattr(probing, "build_model", lambda cfg, pretrained, weights, real=real: real(cfg))
+        probed, _ = build_probed(spec)
         monkeypatch.undo()
         found.append([identify_weights(each.levels) for each in probed])
     assert found[0] == found[1]
@@ -181,6 +167,7 @@ def test_what_is_seeded_leaves_the_generators_as_they_were():
     assert (torch.rand(1).item(), np.random.rand(), random.random()) == expected
 
 
-def test_options_that_change_a_number_are_in_the_seeded_conditions(load):
-    arguments = arguments_of(load("compare"), "lifeiqa_tiny", "--seed", "7")
-    assert study.run_folder(arguments, "x") != study.run_folder(arguments_of(load("compare"), "lifeiqa_tiny"), "x")
+def test_options_that_change_a_number_are_in_the_seeded_conditions(plan_command):
+    assert plan_command("compare", "lifeiqa_tiny", "--seed", 7, *DATA).folder() != (
+        plan_command("compare", "lifeiqa_tiny", *DATA).folder()
+    )

@@ -14,9 +14,10 @@ from PIL import Image
 
 from iqa_zoo.build import build_backbone
 from iqa_zoo.cache import write_file
+from iqa_zoo.cli import main
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
-from iqa_zoo.training.frozen import extraction
+from iqa_zoo.training.frozen import extraction, trainings
 from iqa_zoo.training.frozen.extraction import extract_features
 
 BACKBONE = dict(type="nss", image_size=64, stages=[3, 4])
@@ -85,7 +86,7 @@ def test_without_fallocate_the_file_is_filled(tmp_path, monkeypatch):
 def test_a_cache_that_cannot_be_written_is_named_with_the_way_out(blocked, tmp_path):
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / blocked).write_text("a file where a folder should be")
-    with pytest.raises(InputError, match=r"cache.* cannot be written \(.*\); set IQA_ZOO_CACHE to a writable folder"):
+    with pytest.raises(InputError, match=r"cache.* cannot be written \(.*\); set IQA_ZOO_CACHE to a folder that can"):
         extract_features(build_backbone(dict(backbone=BACKBONE)), BACKBONE, rated(tmp_path / "i", 3), crops=1,
                          cache=tmp_path / "cache")  # fmt: skip
 
@@ -131,37 +132,22 @@ def test_what_a_signal_leaves_half_built_is_removed_by_the_next_start(name, tmp_
 
 
 @pytest.mark.slow
-def test_a_study_whose_disk_fills_up_gives_its_results_all_the_same(tmp_path):
+def test_a_study_whose_disk_fills_up_gives_its_results_all_the_same(tmp_path, monkeypatch, capsys):
     rows = ["image,mos", *(f"{i}.png,{i}" for i in range(40))]
     data = rated(tmp_path / "images")
     (tmp_path / "images" / "s.csv").write_text("\n".join(rows) + "\n")
-    code = (
-        "import sys, errno, os; sys.path.insert(0, sys.argv[1]); import compare; from iqa_zoo.training.frozen import trainings\n"
-        "def full(*_): raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))\n"
-        "trainings.write_file = full\n"
-        "sys.exit(compare.main(sys.argv[2:]))"
-    )
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(trainings, "write_file", full)
+    monkeypatch.setenv("IQA_ZOO_CACHE", str(tmp_path / "c"))
     for path in data.paths:
         Image.open(path).resize((230, 230)).save(path)
-    arguments = [
-        "linear_probe",
-        "--data",
-        "table",
-        "--root",
-        tmp_path / "images",
-        "--splits",
-        2,
-        "--epochs",
-        1,
-        "--crops",
-        1,
-    ]
-    arguments += ["--jobs", 1, "--selection", "last", "--no-latency", "--out", tmp_path / "run"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "IQA_ZOO_CACHE": str(tmp_path / "c")}
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(ROOT / "benchmarks"), *map(str, arguments)],
-        env=environment, cwd=tmp_path, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.count("trainings are not kept: the disk of") == 1
+    words = ["compare", "linear_probe", "--data", "table", "--root", tmp_path / "images", "--splits", 2, "--epochs", 1]
+    words += ["--crops", 1, "--jobs", 1, "--selection", "last", "--no-latency", "--out", tmp_path / "run"]
+    code = main([str(word) for word in words])
+    err = capsys.readouterr().err
+    assert code == 0, err
+    assert err.count("trainings are not kept: the disk of") == 1
     assert (tmp_path / "run" / "results.json").is_file()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import errno
 import json
 import os
@@ -12,17 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from iqa_zoo.reports.run import Script
 from matplotlib.figure import Figure
 
 from iqa_zoo import outputs
+from iqa_zoo.cli import main
 from iqa_zoo.errors import InputError
+from iqa_zoo.registry import register_study
 from iqa_zoo.reports.plots import write_figure
 from iqa_zoo.reports.table import Table
+from iqa_zoo.studies.spec import StudySpec
+from iqa_zoo.studies.study import Study
 
 RESULTS: dict[str, Any] = {
-    "command": ["compare.py"],
-    "seconds": 1.0,
     "runs": [{"model": "a", "split": "s", "srocc": float("nan")}, {"model": "b", "split": "s", "srocc": 0.5}],
 }
 TABLE = Table("Models", ["model"], [["a → b"]])
@@ -34,21 +34,42 @@ def figures(_: object) -> dict[str, Figure]:
     return {"plot": figure}
 
 
-SCRIPT = Script("compare", lambda _: [TABLE], lambda _: ["Undecided."], figures)
+class MadeUpReport:
+    make_figures = staticmethod(figures)
+
+    def make_tables(self, _: object) -> list[Table]:
+        return [TABLE]
+
+    def make_sentences(self, _: object) -> list[str]:
+        return ["Undecided."]
 
 
-def arguments(**given: object) -> argparse.Namespace:
-    nothing = dict.fromkeys(("run", "out", "json", "csv", "markdown", "html"))
-    return argparse.Namespace(**{**nothing, "fresh": False, "data": "", "root": None, "option": [], **given})
+Began = list[bool]
 
 
-def run(given: argparse.Namespace, folder: Path, *, began: list[bool] | None = None) -> int:
-    def study(*_: object) -> dict[str, Any]:
-        if began is not None:
-            began.append(True)
-        return RESULTS
+@pytest.fixture(autouse=True)
+def began(scratch_registry: None) -> Began:
+    """A study whose results are made up; whether its work began."""
+    work: Began = []
 
-    return SCRIPT.run(given, study, lambda: folder)
+    @register_study("made_up")
+    class MadeUp(Study):
+        """Made-up results."""
+
+        report = MadeUpReport()
+        takes_models = (0, 0)
+
+        def run(self, *_: object) -> dict[str, Any]:
+            work.append(True)
+            return RESULTS
+
+    return work
+
+
+def run(monkeypatch: pytest.MonkeyPatch, folder: Path, **outputs: Path) -> int:
+    """Run it as a command, with a default run folder and files by option; return the exit code."""
+    monkeypatch.setattr(StudySpec, "folder", lambda _: folder)
+    return main(["made-up", *(word for flag, path in outputs.items() for word in (f"--{flag}", str(path)))])
 
 
 @pytest.mark.parametrize("flag", ["json", "csv", "markdown", "html"])
@@ -56,10 +77,15 @@ def run(given: argparse.Namespace, folder: Path, *, began: list[bool] | None = N
     ("path", "said"), [("", "Is a directory"), ("no/r", "there is no folder"), ("/proc/r", "cannot be written")]
 )
 def test_an_output_that_cannot_be_written_ends_it_before_the_work(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], flag: str, path: str, said: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    began: Began,
+    flag: str,
+    path: str,
+    said: str,
 ) -> None:
-    began: list[bool] = []
-    assert run(arguments(**{flag: tmp_path / path}), tmp_path / "run", began=began) == 2
+    assert run(monkeypatch, tmp_path / "run", **{flag: tmp_path / path}) == 2
     printed = capsys.readouterr()
     assert said in printed.err
     assert len(printed.err.splitlines()) == 1
@@ -67,22 +93,21 @@ def test_an_output_that_cannot_be_written_ends_it_before_the_work(
 
 
 def test_a_run_folder_that_cannot_be_made_ends_it_before_the_work(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], began: Began
 ) -> None:
-    began: list[bool] = []
     (tmp_path / "file").write_text("x")
     for folder in (Path("/proc/run"), tmp_path / "file", tmp_path / "file" / "run"):
-        assert run(arguments(out=folder), tmp_path / "run", began=began) == 2
-        assert run(arguments(), folder, began=began) == 2
+        assert run(monkeypatch, tmp_path / "run", out=folder) == 2
+        assert run(monkeypatch, folder) == 2
         assert "cannot be written" in capsys.readouterr().err
     (tmp_path / "run" / "results.json").mkdir(parents=True)
-    assert run(arguments(), tmp_path / "run", began=began) == 2
+    assert run(monkeypatch, tmp_path / "run") == 2
     assert not began
 
 
-def test_everything_is_whole_and_strict(tmp_path: Path) -> None:
-    given = arguments(json=tmp_path / "r.json", csv=tmp_path / "r.csv", markdown=tmp_path / "r.md")
-    assert run(given, tmp_path / "runs" / "a") == 0
+def test_everything_is_whole_and_strict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"json": tmp_path / "r.json", "csv": tmp_path / "r.csv", "markdown": tmp_path / "r.md"}
+    assert run(monkeypatch, tmp_path / "runs" / "a", **given) == 0
     kept = sorted(path.name for path in (tmp_path / "runs" / "a").iterdir())
     assert kept == ["plot.png", "plot.svg", "results.json", "runs.csv", "tables.md"]
     strict = json.loads((tmp_path / "r.json").read_text(), parse_constant=pytest.fail)
@@ -107,7 +132,7 @@ def test_a_disk_that_fills_up_after_the_work(
         return write_beside(target, content)
 
     monkeypatch.setattr(outputs, "_write_beside", fill)
-    assert run(arguments(json=tmp_path / "r.json"), tmp_path / "run") == 2
+    assert run(monkeypatch, tmp_path / "run", json=tmp_path / "r.json") == 2
     printed = capsys.readouterr()
     assert "Undecided." in printed.out
     assert "cannot be written (No space left on device)" in printed.err
@@ -120,14 +145,14 @@ def test_a_disk_that_fills_up_after_the_work(
     assert (tmp_path / "run").exists() == (room > 0)
 
 
-def test_a_bug_in_a_table_loses_no_results(tmp_path: Path) -> None:
-    def wrong(_: object) -> list[Table]:
-        raise ZeroDivisionError("a bug")
+def test_a_bug_in_a_table_loses_no_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(*_: object) -> list[Table]:
+        raise SystemError("a bug")
 
-    script = Script("compare", wrong, lambda _: [])
-    with pytest.raises(ZeroDivisionError):
-        script.run(arguments(), lambda *_: RESULTS, lambda: tmp_path / "run")
-    assert json.loads((tmp_path / "run" / "results.json").read_text())["seconds"] == 1.0
+    monkeypatch.setattr(MadeUpReport, "make_tables", wrong)
+    with pytest.raises(SystemError):
+        run(monkeypatch, tmp_path / "run")
+    assert json.loads((tmp_path / "run" / "results.json").read_text())["runs"]
 
 
 def test_a_figure_that_cannot_be_written_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,11 +182,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_a_disk_that_is_full(small_disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_disk_that_is_full(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], began: Began
+) -> None:
     (small_disk / "filler").write_bytes(b"x" * 396 * 1024)
-    began: list[bool] = []
-    given = arguments(json=small_disk / "r.json")
-    if run(given, small_disk / "run", began=began) == 2 and not began:  # not a block was left: known before the work
+    if (
+        run(monkeypatch, small_disk / "run", json=small_disk / "r.json") == 2 and not began
+    ):  # not a block was left: known before the work
         assert "cannot be written (No space left on device)" in capsys.readouterr().err
     assert [path.name for path in small_disk.iterdir() if path.is_file()] == ["filler"]
 
@@ -170,7 +197,7 @@ def test_results_larger_than_the_disk(
     small_disk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(RESULTS, "predictions", "x" * 500_000)
-    assert run(arguments(json=small_disk / "r.json"), small_disk / "run") == 2
+    assert run(monkeypatch, small_disk / "run", json=small_disk / "r.json") == 2
     said = capsys.readouterr().err
     assert f"{small_disk}/run/results.json: cannot be written (No space left on device)" in said
     assert f"{small_disk}/r.json: cannot be written (No space left on device)" in said

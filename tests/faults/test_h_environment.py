@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
@@ -14,20 +13,18 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from iqa_zoo.reports.comparison import comparison_tables, verdict
-from iqa_zoo.reports.run import Script, write_results
 
 from iqa_zoo import __version__
 from iqa_zoo.backbones.timm_features import TimmFeatures
 from iqa_zoo.cache import cache_folder
 from iqa_zoo.cli import main
 from iqa_zoo.errors import CheckpointError, InputError, PartError
+from iqa_zoo.studies.results import StudyResult, write_values
 from iqa_zoo.training.run_folder import FORMAT, RunFolder
 
 ROOT = Path(__file__).resolve().parents[2]
 DAMAGED = int(os.environ.get("IQA_ZOO_FUZZ", "60"))
 NAMES = [f"{i}.png" for i in range(8)]
-SCRIPT = Script("compare", comparison_tables, lambda results: verdict(results).splitlines())
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +41,7 @@ def made() -> ModuleType:
 
 @pytest.fixture
 def study(made: ModuleType, tmp_path: Path) -> Path:
-    write_results(made.made_up(NAMES), tmp_path / "study")
+    write_values(StudyResult(made.made_up(NAMES)), tmp_path / "study")
     return tmp_path / "study"
 
 
@@ -55,19 +52,13 @@ def python(*words: str, **environment: str) -> subprocess.CompletedProcess[bytes
 
 @pytest.mark.slow
 def test_a_terminal_that_has_no_arrow(study: Path) -> None:
-    code = (
-        "import argparse, sys; from pathlib import Path; from iqa_zoo.reports.run import Script; "
-        "from iqa_zoo.reports.comparison import comparison_tables as t, verdict as v; "
-        "s = Script('compare', t, lambda r: v(r).splitlines()); "
-        "a = argparse.Namespace(run=Path(sys.argv[1]), out=None, json=None, csv=None, markdown=None, html=None); "
-        "sys.exit(s.run(a, None, None))"
-    )
+    words = ("-m", "iqa_zoo.cli", "compare", "--from", str(study))
     for encoding in ("cp1252", "ascii"):
-        done = python("-c", code, str(study), PYTHONIOENCODING=encoding)
+        done = python(*words, PYTHONIOENCODING=encoding)
         assert done.returncode == 0, done.stderr
         assert b"Traceback" not in done.stderr
         assert b"head.hidden 64 \\u2192 32" in done.stdout
-    assert "head.hidden 64 → 32" in python("-c", code, str(study), PYTHONIOENCODING="utf-8").stdout.decode()
+    assert "head.hidden 64 → 32" in python(*words, PYTHONIOENCODING="utf-8").stdout.decode()
 
 
 @pytest.mark.slow
@@ -131,7 +122,7 @@ def test_a_run_of_another_version_names_both(tmp_path: Path, capsys: pytest.Capt
 def test_results_of_another_version_name_both(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = json.loads((study / "results.json").read_text())
     for change in ({"summary": {"deiqt": {"quality": 0.8}}}, {"recipe": None}, {"splits": 3}):
-        write_results({**results, **change, "versions": {"iqa_zoo": "9.9"}}, study)
+        write_values(StudyResult({**results, **change, "versions": {"iqa_zoo": "9.9"}}), study)
         assert show(study) == 2
         said = capsys.readouterr().err
         assert f"(written by iqa_zoo 9.9, this is {__version__})" in said
@@ -139,8 +130,7 @@ def test_results_of_another_version_name_both(study: Path, capsys: pytest.Captur
 
 
 def show(study: Path) -> int:
-    nothing = dict.fromkeys(("out", "json", "csv", "markdown", "html"))
-    return SCRIPT.run(argparse.Namespace(run=study, **nothing), None, None)  # type: ignore[arg-type]
+    return main(["compare", "--from", str(study)])
 
 
 def damage(content: bytes, rng: random.Random) -> bytes:

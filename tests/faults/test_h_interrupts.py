@@ -96,7 +96,9 @@ def test_ctrl_c_in_a_study(folder: Path, jobs: str) -> None:
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in err
-    assert err.splitlines()[-1] == "error: interrupted; 0 of 4 trainings are kept; the same command goes on from there"
+    assert (
+        err.splitlines()[-1] == "iqa-zoo: interrupted; 0 of 4 trainings are kept; the same command goes on from there"
+    )
     assert out == ""
     wait_until(lambda: not members(process.pid), 20)
     left = {path.name for path in (folder / "cache").rglob("*")}
@@ -119,7 +121,7 @@ def test_what_was_trained_before_an_interrupt_is_not_trained_again(folder: Path)
     kept = int(rest.splitlines()[-1].split()[2])
     assert (
         rest.splitlines()[-1]
-        == f"error: interrupted; {kept} of 4 trainings are kept; the same command goes on from there"
+        == f"iqa-zoo: interrupted; {kept} of 4 trainings are kept; the same command goes on from there"
     )
     assert 1 <= kept <= 4
     again = begin(folder, *study)

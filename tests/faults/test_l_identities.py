@@ -1,36 +1,26 @@
 """Datasets are told apart by what they are: two of one name, one twice, and a finished run whose images changed."""
 
-import argparse
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from rich.console import Console
 
 from iqa_zoo.cli import main
-from iqa_zoo.commands.study import Bars, Bench, distinct_name
 from iqa_zoo.config import dump_config
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import make_splits
+from iqa_zoo.errors import InputError
+from iqa_zoo.progress import Silent
+from iqa_zoo.studies.compare.study import Options, load_test_sets
+from iqa_zoo.studies.protocol import choose_distinct_name
+from iqa_zoo.studies.runner import FrozenRunner
+from iqa_zoo.studies.spec import DataSpec, StudySpec
 from iqa_zoo.training.end_to_end.options import TrainingOptions
 from iqa_zoo.training.end_to_end.trainings import EndToEnd, identify_run, train_all_end_to_end
 from iqa_zoo.training.recipe import Recipe
-
-SCRIPTS = Path(__file__).resolve().parents[2] / "benchmarks"
-
-
-@pytest.fixture
-def load(monkeypatch):
-    def run(name):
-        monkeypatch.syspath_prepend(SCRIPTS)
-        monkeypatch.delitem(sys.modules, name, raising=False)
-        return __import__(name)
-
-    return run
 
 
 def table(folder: Path, seed: int, count: int = 30, size: int = 230) -> Path:
@@ -45,7 +35,7 @@ def table(folder: Path, seed: int, count: int = 30, size: int = 230) -> Path:
 
 
 @pytest.fixture
-def run(load, tmp_path, monkeypatch):
+def run(tmp_path, monkeypatch):
     """A comparison in this process; its results."""
     monkeypatch.setenv("IQA_ZOO_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
@@ -54,7 +44,7 @@ def run(load, tmp_path, monkeypatch):
     )
 
     def compare(*arguments):
-        assert load("compare").main(["linear_probe", *map(str, arguments), *options.split()]) == 0
+        assert main(["compare", "linear_probe", *map(str, arguments), *options.split()]) == 0
         return json.loads((tmp_path / "run" / "results.json").read_text())
 
     return compare
@@ -99,26 +89,22 @@ def test_a_test_set_that_shares_images_with_the_data_is_called_a_leak(run, tmp_p
 
 
 def test_names_are_apart():
-    assert distinct_name("a", []) == "a"
-    assert distinct_name("a", ["a"]) == "a-2"
-    assert distinct_name("a", ["a", "a-2", "b"]) == "a-3"
+    assert choose_distinct_name("a", []) == "a"
+    assert choose_distinct_name("a", ["a"]) == "a-2"
+    assert choose_distinct_name("a", ["a", "a-2", "b"]) == "a-3"
 
 
 @pytest.mark.slow
-def test_features_are_those_of_a_dataset_whatever_its_name(load, tmp_path, monkeypatch):
+def test_features_are_those_of_a_dataset_whatever_its_name(plan_command, tmp_path, monkeypatch):
     monkeypatch.setenv("IQA_ZOO_CACHE", str(tmp_path / "cache"))
-    script = load("compare")
-    arguments = script.parse(["linear_probe", "--data", "table", "--root", "d", "--crops", "1"])
+    spec = plan_command("compare", "linear_probe", "--data", "table", "--root", "d", "--crops", "1")
     sets = [drawn(tmp_path / place, seed) for seed, place in enumerate("ab")]
-    from iqa_zoo.config import load_config
-
-    with Bars(Console(quiet=True)) as report:
-        bench = Bench.of(arguments, [load_config("linear_probe")], report, Console(quiet=True))
-        banks = [bench.bank(data) for data in sets]
-        assert sets[0].name == sets[1].name
-        assert banks[0].key != banks[1].key
-        assert bench.bank(sets[0]) is banks[0]
-        again = bench.bank(replace(sets[0], name="another name"))
+    runner = FrozenRunner.build(spec, list(spec.load_models().values()), Silent())
+    banks = [runner.load_bank(data) for data in sets]
+    assert sets[0].name == sets[1].name
+    assert banks[0].key != banks[1].key
+    assert runner.load_bank(sets[0]) is banks[0]
+    again = runner.load_bank(replace(sets[0], name="another name"))
     assert again.key == banks[0].key
     assert again.from_cache
 
@@ -194,32 +180,32 @@ def test_the_identity_of_a_run_is_that_of_its_inputs(tiny, tmp_path):
     assert len(set(found)) == len(found)
 
 
-def test_compare_reads_every_test_set(load, tmp_path):
-    script = load("compare")
-    roots = [table(tmp_path / place / "set", seed, count=6, size=40) for seed, place in enumerate("pq")]
-    arguments = argparse.Namespace(test=["table", "table"], test_root=roots, skip_unreadable=False)
+def test_compare_reads_every_test_set(tmp_path):
+    roots = tuple(table(tmp_path / place / "set", seed, count=6, size=40) for seed, place in enumerate("pq"))
     data = drawn(tmp_path / "set", size=40)
-    others = script.load_others(arguments, data, lambda _: lambda *_: None)
+    options = Options(test=("table", "table"), test_root=roots)
+    others = load_test_sets(options, StudySpec("compare", {}, DataSpec("table", tmp_path / "set")), data, Silent())
     assert {name: other.paths[0].parents[1].name for name, other in others.items()} == {"set-2": "p", "set-3": "q"}
     assert [other.name for other in others.values()] == ["set-2", "set-3"]
 
 
-@pytest.mark.parametrize("script", ["compare", "cross_dataset", "data_efficiency", "scaling"])
+@pytest.mark.parametrize("study", ["compare", "cross_dataset", "data_efficiency", "scaling"])
 @pytest.mark.parametrize(
-    ("models", "told"),
+    ("models", "message"),
     [
         (["a/mine.yaml", "b/mine.yaml"], "a/mine.yaml and b/mine.yaml are both called 'mine'"),
         (["lifeiqa", "mine/lifeiqa.json"], "lifeiqa and mine/lifeiqa.json are both called 'lifeiqa'"),
-        (["a/linear_probe.yaml"], "a/linear_probe.yaml has the name of the yardstick"),
+        (["a/linear_probe.yaml"], "a/linear_probe.yaml has the name of the baseline"),
         (["deiqt", "deiqt"], "a model is named twice: deiqt"),
     ],
 )
-def test_two_models_of_one_name_are_refused(script, models, told, load, capsys):
+def test_two_models_of_one_name_are_refused(study, models, message, plan_command, capsys):
     needed = {"cross_dataset": ["--data", "livec=a", "--data", "livec=b"], "scaling": ["--backbones", "nss"]}
-    module = load(script)
-    with pytest.raises(SystemExit):
-        module.parse([*models, *needed.get(script, [])])
-    assert told in capsys.readouterr().err
+    with pytest.raises(InputError) as error:
+        plan_command(study, *models, *needed.get(study, []))
+    assert message in str(error.value)
+    assert main([study, *models, *needed.get(study, [])]) == 2
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.slow

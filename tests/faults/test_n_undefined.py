@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import argparse
 import csv
-import importlib.util
 import json
 import math
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,11 +15,12 @@ import pytest
 import yaml
 from PIL import Image
 
-from iqa_zoo.commands.study import gather
+from iqa_zoo.cli import main
+from iqa_zoo.progress import Terminal
 from iqa_zoo.stats.factorial import analyze_factors
+from iqa_zoo.studies.runner import gather_records
 from iqa_zoo.training.selection import choose_epoch, compare_rules
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 CONSTANT_HEAD = '''
 import torch
 from torch import nn
@@ -76,18 +74,13 @@ def photos(tmp_path: Path, install: Callable[..., Path]) -> Path:
 
 @pytest.fixture
 def run(photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], one_thread: None) -> Run:
-    """Run a study script in the folder and return what its results hold, strict JSON and all its files checked."""
+    """Run a study in the folder and return what its results hold, strict JSON and all its files checked."""
     monkeypatch.chdir(photos)
     monkeypatch.setenv("IQA_ZOO_CACHE", str(photos / "cache"))
 
-    def study(script: str, *arguments: object, edit: Callable[[ModuleType], None] | None = None) -> dict[str, Any]:
+    def study(name: str, *arguments: object) -> dict[str, Any]:
         outputs = ["--out", "run", "--json", "r.json", "--csv", "r.csv", "--markdown", "r.md", "--html", "r.html"]
-        words = [str(word) for word in (*arguments, *SMALL, *outputs)]
-        monkeypatch.setattr(sys, "argv", [f"{script}.py", *words])
-        module = load(script)
-        if edit is not None:
-            edit(module)
-        code = module.main(words)
+        code = main([name, *(str(word) for word in (*arguments, *SMALL, *outputs))])
         printed = capsys.readouterr()
         assert code == 0, printed.err
         text = (photos / "r.json").read_text()
@@ -98,23 +91,13 @@ def run(photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
         assert "undefined" in (photos / "r.md").read_text()
         assert "undefined" in (photos / "r.html").read_text()
         assert " nan" not in printed.out + printed.err
-        assert load(script).main(["--from", "run"]) == 0  # what was kept tells the same
+        assert main([name, "--from", "run"]) == 0  # what was kept prints the same
         again = capsys.readouterr().out
         assert again.splitlines()[:-1] == printed.out.splitlines()[:-1]
         results: dict[str, Any] = json.loads(text)
         return {**results, "printed": printed.out}
 
     return study
-
-
-def load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"benchmarks_{name}", BENCHMARKS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 TABLE = ("--data", "table", "--root", "labels.csv", "--backbone", "test_resnet")
@@ -206,14 +189,14 @@ def test_cross_dataset(run: Run, photos: Path) -> None:
 
 
 @pytest.mark.slow
-def test_probe_layers(run: Run) -> None:
-    def without_level_2(module: ModuleType) -> None:
-        ridge_scores = module.ridge_scores
-        module.ridge_scores = lambda bank, level, mos, split: (  # type: ignore[attr-defined]
-            ridge_scores(bank, level, mos, split) * (level != 2)
-        )
+def test_layer_probe(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from iqa_zoo.studies.layer_probe import study
 
-    results = run("probe_layers", "--backbones", "nss", *TABLE[:4], "--heads", "ridge", edit=without_level_2)
+    ridge_scores = study.ridge_scores
+    monkeypatch.setattr(
+        study, "ridge_scores", lambda bank, level, *rest: ridge_scores(bank, level, *rest) * (level != 2)
+    )
+    results = run("layer_probe", "--backbones", "nss", *TABLE[:4], "--heads", "ridge")
     medians = {row["number"]: row["srocc"]["median"] for row in results["rows"]}
     assert medians.pop(2) is None
     assert None not in medians.values()
@@ -223,11 +206,9 @@ def test_probe_layers(run: Run) -> None:
 
 
 def test_a_line_a_split_while_trainings_run(capsys: pytest.CaptureFixture[str]) -> None:
-    from rich.console import Console
-
     split = argparse.Namespace(id="s1")
     records = iter([(0, {"model": "a", "split": "s1", "srocc": math.nan})])
-    gather(records, ["a"], [split], lambda *_: None, Console(stderr=True))  # type: ignore[list-item]
+    gather_records(records, ["a"], [split], lambda *_: None, Terminal())  # type: ignore[list-item]
     assert "split 1 (s1): SROCC a undefined" in capsys.readouterr().err
 
 
@@ -262,7 +243,7 @@ class FlakyHead(ConstantHead):
 
 
 @pytest.mark.slow
-def test_a_model_that_fails_on_one_split_is_said_to_rest_on_the_others(
+def test_a_model_that_fails_on_one_split_is_reported_on_the_others(
     run: Run, photos: Path, install: Callable[..., Path]
 ) -> None:
     install("iqa-zoo-flaky", {"heads": {"flaky": "flaky_head:FlakyHead"}}, flaky_head=FLAKY_HEAD)

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from iqa_zoo.commands.study import succeeded
 from iqa_zoo.data.splits import Split
+from iqa_zoo.studies.runner import select_succeeded
 from iqa_zoo.training import workers
 from iqa_zoo.training.frozen import trainings as records_of
 from iqa_zoo.training.frozen.trainings import Training
@@ -135,4 +135,4 @@ def test_a_training_whose_process_is_killed_has_a_record_with_the_error(monkeypa
     records = dict(records_of.train_many(trainings, Bank(), None, None))  # type: ignore[arg-type]
     assert records[0]["model"] == "a"
     assert "the process was killed" in records[0]["error"]
-    assert succeeded([records[0], records[1]]) == [records[1]]
+    assert select_succeeded([records[0], records[1]]) == [records[1]]

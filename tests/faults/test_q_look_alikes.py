@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 
 from iqa_zoo.cli import main
-from iqa_zoo.commands import study
 from iqa_zoo.data.look_alikes import group_look_alikes
 from iqa_zoo.data.splits import check_leaks, load_official_split, load_splits, make_splits
 from iqa_zoo.data.table import table
 from iqa_zoo.errors import InputError
+from iqa_zoo.studies.protocol import make_study_splits
 
 PAIRS = (("2.png", "31.jpg"), ("5.png", "20.png"))
 
@@ -99,15 +99,11 @@ def test_iqa_zoo_train(root, capsys):
     assert "warning: the official split: images 2.png and 31.jpg look the same" in capsys.readouterr().err
 
 
-def test_studies(root):
-    from argparse import Namespace
-
+def test_studies(root, plan_command):
     data = table(root)
-    arguments = Namespace(split_file=None, ignore_look_alikes=False, splits=20, seed=0, data="table", selection="last")
-    arguments.validation_fraction = 0.0
-    assert apart(data, study.splits_of(arguments, data)) == 0
-    arguments.ignore_look_alikes = True
-    assert apart(data, study.splits_of(arguments, data)) > 0
+    words = ["lifeiqa_tiny", "--data", "table", "--root", root, "--splits", 20, "--selection", "last"]
+    assert apart(data, make_study_splits(plan_command("compare", *words), data)) == 0
+    assert apart(data, make_study_splits(plan_command("compare", *words, "--ignore-look-alikes"), data)) > 0
 
 
 def test_a_damaged_image_is_named(root, tmp_path, capsys):

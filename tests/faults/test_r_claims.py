@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from argparse import Namespace
 from pathlib import Path
 
 import pytest
-from iqa_zoo.reports.comparison import verdict
 
-from iqa_zoo.commands.study import weights_in_words
 from iqa_zoo.reports.shared import format_verdict
+from iqa_zoo.studies.compare.report import make_sentences
+from iqa_zoo.studies.spec import BackboneSpec
+from iqa_zoo.studies.weights import describe_weights
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -58,13 +58,12 @@ def test_an_interval_that_contains_0_is_undecided_however_far_it_leans():
         first="a", second="b", mean=-0.12, low=-0.315, high=0.075, wins=0, splits=5, p=0.06, p_holm=0.19, tie=True
     )
     assert format_verdict(pair) == "undecided"
-    assert verdict({"differences": [pair], "yardstick": None}) == (
+    assert make_sentences({"differences": [pair], "baseline": None}) == [
         "a and b: undecided, mean SROCC difference -0.120 [-0.315, +0.075], a ahead in 0 of 5 splits."
-    )
+    ]
 
 
 def test_a_table_names_the_hash_of_the_weights_that_it_rests_on(tmp_path):
     file = tmp_path / "mine.safetensors"
     file.write_bytes(b"weights")
-    words = weights_in_words(Namespace(weights=file, pretrained=False, backbone="resnet18", seed=0))
-    assert words == "weights from mine.safetensors (SHA-256 9a129038d9a0)"
+    assert describe_weights(BackboneSpec("resnet18", file), 0) == "weights from mine.safetensors (SHA-256 9a129038d9a0)"

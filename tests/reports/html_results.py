@@ -1,12 +1,13 @@
 """Small made-up results and images for the tests of the HTML report."""
 
-import argparse
-
 import numpy as np
-from iqa_zoo.reports.comparison import comparison_tables, verdict
 from PIL import Image
 
-from iqa_zoo.reports.html.study import assemble_study_page, page_of_arguments
+from iqa_zoo.data.loading import DataSource
+from iqa_zoo.reports.html.study import assemble_study_page
+from iqa_zoo.studies.compare.report import make_sentences, make_tables
+from iqa_zoo.studies.page import make_study_page
+from iqa_zoo.studies.results import StudyResult
 
 
 def metrics(srocc):
@@ -18,7 +19,7 @@ def spread(value):
 
 
 def made_up(names, *, label="MOS", models=("lifeiqa", "deiqt"), seed=0, splits=("s1", "s2")):
-    """Results as compare.py keeps them, of models whose predictions are the labels with noise."""
+    """Results as a comparison keeps them, of models whose predictions are the labels with noise."""
     rng = np.random.default_rng(seed)
     mos = dict(zip(names, rng.uniform(0, 100, len(names)).round(2).tolist(), strict=True))
     budget = dict(params=3_000_000, active_params=2_500_000, macs=4_000_000_000, moved={"head.hidden": [64, 32]})
@@ -38,13 +39,15 @@ def made_up(names, *, label="MOS", models=("lifeiqa", "deiqt"), seed=0, splits=(
         for place, model in enumerate(trained)
     ]
     return {
-        "command": ["compare.py", *models, "--data", "table"],
+        "study": "compare",
+        "schema": 2,
+        "command": ["iqa-zoo compare", *models, "--data", "table"],
         "versions": {"iqa_zoo": "0.1.0", "torch": "2.9.0"},
         "source": "0123456789ab",
         "threads": 1,
         "protocol": "frozen",
-        "yardstick": "linear_probe",
-        "yardstick_lr": 0.01,
+        "baseline": "linear_probe",
+        "baseline_lr": 0.01,
         "compared": list(models),
         "backbone": "nss",
         "weights": "no weights to load",
@@ -75,13 +78,11 @@ def made_up(names, *, label="MOS", models=("lifeiqa", "deiqt"), seed=0, splits=(
 
 
 def page_without_images(results, figures=None):
-    return assemble_study_page(results, comparison_tables(results), verdict(results).splitlines(), figures or {}, {})
+    return assemble_study_page(results, make_tables(results), make_sentences(results), figures or {}, {})
 
 
-def page_with_images(results, root, figures=None, *, again=True, folder=None):
-    arguments = argparse.Namespace(data="table", root=root, option=[])
-    told = comparison_tables(results), verdict(results).splitlines(), figures or {}
-    return page_of_arguments(results, *told, arguments, folder, again=again)
+def page_with_images(results, root, data="table"):
+    return make_study_page(StudyResult(results), [DataSource(data, root)], None)
 
 
 def photo_folder(root, names, *, damaged=()):

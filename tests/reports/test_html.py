@@ -1,19 +1,16 @@
 """The HTML report of a study: what it must say, and that it says so with parts missing, odd names and many images."""
 
-import argparse
 import html
 import json
 import re
 
 import numpy as np
 import pytest
-from iqa_zoo.reports.comparison import comparison_tables, verdict
-from iqa_zoo.reports.html.kinds import kind_of
-from iqa_zoo.reports.run import STUDIES, Script, write_results, write_views
 
 from iqa_zoo.cli import main
 from iqa_zoo.errors import InputError
-from iqa_zoo.reports.html.gallery import HOVER_BYTES, make_gallery
+from iqa_zoo.registry import STUDIES
+from iqa_zoo.reports.html.gallery import HOVER_BYTES
 from iqa_zoo.reports.html.page import render, write_page
 from iqa_zoo.reports.html.pictures import Pictures
 from iqa_zoo.reports.html.predictions import collect_predictions
@@ -21,6 +18,11 @@ from iqa_zoo.reports.html.tables import make_view
 from iqa_zoo.reports.plots import plot_forest
 from iqa_zoo.reports.table import Table
 from iqa_zoo.stats.estimate import Estimate
+from iqa_zoo.studies.compare.report import make_tables
+from iqa_zoo.studies.compare.study import Compare
+from iqa_zoo.studies.results import _KEYS, StudyResult, migrate_values, write_values
+from iqa_zoo.studies.study import find_study
+from iqa_zoo.studies.views import write_views
 
 NAMES = [f"{i}.png" for i in range(12)]
 
@@ -49,7 +51,7 @@ def test_numbers_verdict_conditions_configs_and_command_are_there(made, results)
     assert "Seeds 0, 1" in text
     assert "torch 2.9.0" in text
     assert "dim: 24" in text
-    assert "python benchmarks/compare.py lifeiqa deiqt --data table" in text
+    assert "iqa-zoo compare lifeiqa deiqt --data table" in text
 
 
 def test_it_asks_for_nothing_from_outside(made, results):
@@ -65,7 +67,7 @@ def test_images_names_and_scores_of_the_worst_and_of_disagreements(made, results
     content = render(made.page_with_images(results, made.photo_folder(tmp_path / "photos", NAMES)))
     assert content.count('<img src="data:image/jpeg;base64,') == 8 * 4  # three models' errors, one pair
     assert 'alt="Test image 3.png"' in content
-    assert "lifeiqa and deiqt: largest disagreements" in content
+    assert "lifeiqa and deiqt: furthest from each other" in content
     [points] = json.loads(re.search(r'id="points">(.*?)</script>', content)[1])
     assert points["names"] == NAMES
     assert len(points["images"]) == len(NAMES)
@@ -79,11 +81,11 @@ def test_an_images_prediction_is_that_of_its_first_split(results):
     assert list(found.scores) == ["lifeiqa", "deiqt", "linear_probe"]
 
 
-def test_of_shares_all_images_are_shown_and_the_yardstick_is_in_no_pair(results):
+def test_of_shares_all_images_are_shown_and_the_baseline_is_in_no_pair(results):
     results["runs"] = [{**run, "fraction": share} for share in (0.2, 1.0) for run in results["runs"]]
     [found] = collect_predictions(results)
     assert list(found.scores) == [f"{model}, 100% of the images" for model in ("lifeiqa", "deiqt", "linear_probe")]
-    [pair] = make_gallery(found, Pictures({})).apart
+    [pair] = gallery_of(found, Pictures({})).apart
     assert pair.title.startswith("lifeiqa, 100% of the images and deiqt")
 
 
@@ -92,7 +94,7 @@ def test_several_datasets_have_a_part_each(made, results):
     results["runs"] = [{**run, "train": name, "test": name} for name in ("table", "other") for run in results["runs"]]
     results["datasets"] = [results.pop("data"), other]
     results["splits"] = ["s1"]
-    content = render(made.assemble_study_page(results, [], ["A verdict."], {}, {}))
+    content = render(made.study_page(results, [], ["A verdict."], {}, {}))
     assert content.count("Worst errors") == 2
     assert "Predictions against DMOS (lower is better)" in content
 
@@ -122,18 +124,16 @@ def test_an_image_that_cannot_be_read_has_its_reason_in_its_place(made, results,
     ("data", "root", "said"),
     [
         ("demo", None, "give the dataset again with --data and --root"),
-        ("table", "nowhere", "the dataset cannot be loaded"),
-        ("table", "other", "the given images are not those of table"),
+        ("table", "nowhere", "The images could not be found"),
+        ("table", "other", "those that were given are not the images of table"),
     ],
 )
 def test_without_images_it_says_why(made, results, tmp_path, data, root, said):
     made.photo_folder(tmp_path / "other", ["x.png", "y.png"])
-    arguments = argparse.Namespace(data=data, root=root and tmp_path / root, option=[])
-    page = made.page_of_arguments(results, comparison_tables(results), ["Undecided."], {}, arguments, None, again=True)
-    content = render(page)
+    content = render(made.page_with_images(results, root and tmp_path / root, data))
     assert said in html.unescape(content)
     assert "<img" not in content
-    assert "the image is not available" in content
+    assert "the image was not at hand" in content
 
 
 def test_a_proxy_is_called_a_proxy(made):
@@ -144,14 +144,14 @@ def test_a_proxy_is_called_a_proxy(made):
 
 def test_failed_trainings_are_told(made, results):
     results["runs"].append(dict(model="broken", split="s1", seed=0, error="no memory"))
-    assert "1 trainings failed and are missing: broken." in text_of(made.page_without_images(results))
+    assert "1 trainings failed and are missing here: broken." in text_of(made.page_without_images(results))
 
 
 def test_results_without_trainings(made, results):
     for key in ("runs", "summary", "differences", "data", "splits", "parts"):
         del results[key]
     text = text_of(made.page_without_images(results))
-    assert "only their cost was measured" in text
+    assert "only what they cost was measured" in text
     assert "2.76 M" in text
     assert "Single images" not in text
 
@@ -172,7 +172,7 @@ def test_tables_sort_by_what_their_numbers_are_and_are_cut_with_a_note():
     view = make_view(table, most=20)
     assert [row[1].key for row in view.rows][:3] == [0, 1e6, 2e6]
     assert len(view.rows) == 20
-    assert view.notes == ["The first 20 of 30 rows; the results behind this page hold all."]
+    assert view.notes == ["The first 20 of 30 rows; all are in the results that this page was made from."]
 
 
 @pytest.mark.slow
@@ -181,14 +181,14 @@ def test_40000_images_stay_below_20_mb(made, tmp_path):
     results = made.made_up(names, splits=("s1",))
     photo = made.photo_folder(tmp_path / "photos", ["one.png"]) / "one.png"
     [predictions] = collect_predictions(results)
-    gallery = make_gallery(predictions, Pictures(dict.fromkeys(names, photo)))
+    gallery = gallery_of(predictions, Pictures(dict.fromkeys(names, photo)))
     assert sum(len(uri) for uri in gallery.points["images"].values()) <= HOVER_BYTES
     assert "40000 images as a density" in gallery.scatters[0].caption
     assert len(gallery.table.rows) == 1000
-    assert "The 1000 images with the largest errors, of 40000" in gallery.table.notes[-1]
+    assert "The 1000 images of the largest errors, of 40000" in gallery.table.notes[-1]
     size = write_page(
         made.assemble_study_page(
-            results, comparison_tables(results), ["Undecided."], {}, {"table": Pictures(dict.fromkeys(names, photo))}
+            results, make_tables(results), ["Undecided."], {}, {"table": Pictures(dict.fromkeys(names, photo))}
         ),
         tmp_path / "r.html",
     )
@@ -198,7 +198,7 @@ def test_40000_images_stay_below_20_mb(made, tmp_path):
 def test_images_beside_dots_stop_at_their_limit(made, results, tmp_path):
     root = made.photo_folder(tmp_path / "photos", NAMES)
     [predictions] = collect_predictions(results)
-    gallery = make_gallery(predictions, Pictures({name: root / name for name in NAMES}), hover_bytes=20_000)
+    gallery = gallery_of(predictions, Pictures({name: root / name for name in NAMES}), hover_bytes=20_000)
     assert 0 < len(gallery.points["images"]) < len(NAMES)
     assert any("would make the page too large" in note for note in gallery.notes)
 
@@ -212,39 +212,45 @@ def test_a_constant_prediction_and_missing_ones(made, results):
     assert "5 images." in text_of(made.page_without_images(results))
 
 
-@pytest.mark.parametrize("study", STUDIES)
-def test_every_study_has_its_tables_sentences_and_figures(study):
-    kind = kind_of({"study": study})
-    assert kind_of({"command": [f"{study}.py"]}) == kind
-    assert callable(kind.tables)
-    assert callable(kind.sentences)
+@pytest.mark.parametrize("name", STUDIES.built_in())
+def test_every_study_has_its_tables_sentences_and_figures(name, tmp_path):
+    report = find_study(name).report
+    assert (
+        migrate_values({"command": [f"{name}.py"], "seconds": 1.0, **{key: [] for key in _KEYS[name]}}, tmp_path)[
+            "study"
+        ]
+        == name
+    )
+    assert callable(report.make_tables)
+    assert callable(report.make_sentences)
+    assert callable(report.make_figures)
 
 
 @pytest.mark.parametrize("results", [{"command": ["compar.py"]}, {"study": "compar"}, {"study": ["compare"]}, {}])
-def test_results_of_no_study(results):
-    with pytest.raises(InputError, match=r"of no study of this package \(compare, "):
-        kind_of(results)
+def test_results_of_no_study(results, tmp_path):
+    with pytest.raises(InputError, match=r"does not hold the results of a study \(.*compare, "):
+        migrate_values(results | {"seconds": 1.0}, tmp_path)
 
 
 @pytest.fixture
-def script():
-    return Script("compare", comparison_tables, lambda r: verdict(r).splitlines())
+def run(tmp_path, monkeypatch, results):
+    """Run a comparison whose results are made up."""
+    monkeypatch.setattr(Compare, "run", lambda *_: results)
+
+    def compare(*words):
+        return main(["compare", *map(str, words), "--html", str(tmp_path / "r.html")])
+
+    return compare
 
 
-def asked(tmp_path, **values):
-    usual = dict(run=None, out=tmp_path / "run", json=None, csv=None, markdown=None, html=tmp_path / "r.html")
-    return argparse.Namespace(**{**usual, "data": "table", "root": tmp_path / "photos", "option": [], **values})
-
-
-def test_a_script_writes_the_page_fresh_and_from_a_run(script, made, results, tmp_path, capsys):
-    made.photo_folder(tmp_path / "photos", NAMES)
-    assert script.run(asked(tmp_path), lambda *_: results, lambda: tmp_path / "run") == 0
+def test_a_study_writes_the_page_fresh_and_from_a_run(run, made, tmp_path, capsys):
+    photos = made.photo_folder(tmp_path / "photos", NAMES)
+    assert run("lifeiqa", "deiqt", "--data", "table", "--root", photos, "--out", tmp_path / "run") == 0
     fresh = (tmp_path / "r.html").read_text()
     assert "data:image/jpeg" in fresh
     (tmp_path / "run" / "explain").mkdir()
     (tmp_path / "run" / "explain" / "expert_load.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
-    again = asked(tmp_path, run=tmp_path / "run", data="demo", root=None)
-    assert script.run(again, None, None) == 0
+    assert run("--from", tmp_path / "run") == 0
     kept = (tmp_path / "r.html").read_text()
     assert "data:image/jpeg" not in kept
     assert "give the dataset again" in kept
@@ -252,19 +258,19 @@ def test_a_script_writes_the_page_fresh_and_from_a_run(script, made, results, tm
     assert "page in" in capsys.readouterr().err
 
 
-def test_a_page_that_cannot_be_written_is_an_error_before_the_study(script, tmp_path, capsys):
+def test_a_page_that_cannot_be_written_is_an_error_before_the_study(run, tmp_path, capsys, monkeypatch):
     def study(*_):
         raise AssertionError("the study began")
 
-    assert script.run(asked(tmp_path, html=tmp_path, root=None), study, lambda: tmp_path / "run") == 2
-    assert capsys.readouterr().err == f"error: {tmp_path}: cannot be written (Is a directory)\n"
+    monkeypatch.setattr(Compare, "run", study)
+    (tmp_path / "r.html").mkdir()
+    assert run("lifeiqa", "--out", tmp_path / "run") == 2
+    assert capsys.readouterr().err == f"iqa-zoo: {tmp_path / 'r.html'}: cannot be written (Is a directory)\n"
 
 
-def test_the_command_on_a_study(made, results, tmp_path, capsys, script):
-    from rich.console import Console
-
-    write_results(results, tmp_path / "run")
-    write_views(results, tmp_path / "run", script.tables(results), ["Undecided."], Console(quiet=True))
+def test_the_command_on_a_study(made, results, tmp_path, capsys):
+    write_values(StudyResult(results), tmp_path / "run")
+    write_views(StudyResult(results), tmp_path / "run")
     made.photo_folder(tmp_path / "photos", NAMES)
     out = str(tmp_path / "r.html")
     assert (

@@ -75,9 +75,9 @@ def page(made, tmp_path_factory):
     photos = made.photo_folder(root / "photos", NAMES, damaged=NAMES[:1])
     figure = plot_forest({"a": {"row": Estimate(0.1, 0, 0.2)}}, title="A forest", label="SROCC")
     results = made.made_up(names)
-    told = made.comparison_tables(results), ["A verdict.", "Another sentence."], {"forest": figure}
+    told = made.make_tables(results), ["A verdict.", "Another sentence."], {"forest": figure}
     pictures = {"table": Pictures({name: photos / name for name in NAMES})}
-    write_page(made.assemble_study_page(results, *told, pictures), root / "report.html")
+    write_page(made.study_page(results, *told, pictures), root / "report.html")
     return root / "report.html"
 
 
@@ -197,7 +197,7 @@ def test_a_dot_shows_its_image_by_keys_and_by_pointer(browser, page):
         told.add(tip.text)
     assert len(told) == 13
     assert any("cannot be read" in text for text in told)
-    assert any("the image is not available" in text for text in told)
+    assert any("the image was not at hand" in text for text in told)
     press(browser, "\ue00c")  # Escape
     assert not tip.is_displayed()
     dot = browser.find_element("css selector", '.scatter circle[data-i="5"]')
@@ -246,7 +246,7 @@ def test_a_report_of_40000_images_opens_within_3_s(sized, made, tmp_path):
     photo = made.photo_folder(tmp_path / "photos", ["one.png"]) / "one.png"
     results = made.made_up(names, splits=("s1",))
     pictures = {"table": Pictures(dict.fromkeys(names, photo))}
-    page = made.assemble_study_page(results, made.comparison_tables(results), ["A verdict."], {}, pictures)
+    page = made.assemble_study_page(results, made.make_tables(results), ["A verdict."], {}, pictures)
     assert write_page(page, tmp_path / "many.html") < 20e6
     browser = sized(*DESK)
     assert open_page(browser, tmp_path / "many.html") < 3

@@ -1,8 +1,8 @@
 """What studies say of a pair is what its numbers say."""
 
 import pytest
-from iqa_zoo.reports.comparison import decoders_table
 
+from iqa_zoo.reports.decoders import make_decoders_table
 from iqa_zoo.reports.shared import COLUMNS, describe_intervals, format_difference, format_verdict, summarize_verdicts
 
 
@@ -30,7 +30,7 @@ def test_several_places_in_a_line():
 
 
 def test_the_order_of_depth_is_not_told_where_a_step_is_undefined():
-    from iqa_zoo.reports.probe import _order
+    from iqa_zoo.studies.layer_probe.report import _order
 
     rows = [dict(model=name, level=name) for name in "abc"]
     pairs = {(deep, shallow): {**pair(0.2), "first": deep, "second": shallow} for deep, shallow in ("ba", "cb")}
@@ -45,7 +45,7 @@ def test_the_note_is_of_the_test_that_was_made():
 
 def test_the_decoders_are_named_without_a_letter():
     budget = dict(decoder=dict(params=10, active_params=10, macs=5), moved={})
-    table = decoders_table(
-        dict(matched=[dict(model="a", budget=budget)], match="none", target="", yardstick="y", backbone="nss")
+    table = make_decoders_table(
+        dict(matched=[dict(model="a", budget=budget)], match="none", target="", baseline="y", backbone="nss")
     )
     assert table.title == "The decoders on nss"
