@@ -70,7 +70,7 @@ def load_config(cfg: str | Path | Mapping[str, Any]) -> Config:
 
 def is_run_folder(path: str | Path) -> bool:
     """Whether a path is the folder of a training (``iqa-zoo train``)."""
-    return (Path(path) / RUN_FILE).is_file()
+    return path != "" and (Path(path) / RUN_FILE).is_file()
 
 
 def read_run_value(folder: str | Path, key: str) -> Config:
