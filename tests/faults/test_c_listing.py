@@ -30,7 +30,7 @@ def trained(tmp_path_factory):
         "losses": [{"type": "l1"}],
     }
     dump_config(config, folder / "tiny.yaml")
-    place = ["--data", "table", "--root", str(folder / "set"), "--work-dir", str(folder / "run")]
+    place = ["--data", "table", "--root", str(folder / "set"), "--out", str(folder / "run")]
     assert (
         main(
             [
@@ -52,7 +52,7 @@ def trained(tmp_path_factory):
 @pytest.fixture
 def score(trained, capsys):
     def call(*argv):
-        code = main(["score", *map(str, argv), "--weights", str(trained)])
+        code = main(["score", *map(str, argv), "--run", str(trained)])
         return code, *capsys.readouterr()
 
     return call

@@ -61,9 +61,9 @@ def test_an_output_that_cannot_be_written_is_an_error_before_the_work(
     (tmp_path / "photos.png").mkdir()
     image = str(photos / "0.png")
     arguments = {
-        "score": [image, "--weights", str(trained), "-o", place],
+        "score": [image, "--run", str(trained), "-o", place],
         "evaluate": [str(trained), "--data", "table", "--root", str(photos), "--csv", place],
-        "explain": [image, "--weights", str(trained), "-o", place.replace(".csv", ".png")],
+        "explain": [image, "--run", str(trained), "-o", place.replace(".csv", ".png")],
     }[command]
     assert main([command, *arguments]) == 2
     out, err = capsys.readouterr()
@@ -74,7 +74,7 @@ def test_an_output_that_cannot_be_written_is_an_error_before_the_work(
 
 def test_the_figures_of_a_dataset_need_a_folder_that_can_be_written(trained, photos, capsys, no_work):
     arguments = ["--data", "table", "--root", str(photos), "-o", "/proc/figures"]
-    assert main(["explain", "--weights", str(trained), *arguments]) == 2
+    assert main(["explain", "--run", str(trained), *arguments]) == 2
     assert "/proc/figures: cannot be written" in capsys.readouterr().err
 
 
@@ -84,7 +84,7 @@ def test_a_disk_that_fills_while_scoring_keeps_whole_rows(suffix, trained, photo
     file = tmp_path / f"s.{suffix}"
     restore = _full_disk(4096)
     try:
-        code = main(["score", str(photos), "--weights", str(trained), "-o", str(file)])
+        code = main(["score", str(photos), "--run", str(trained), "-o", str(file)])
     finally:
         restore()
     err = capsys.readouterr().err.splitlines()
@@ -94,7 +94,7 @@ def test_a_disk_that_fills_while_scoring_keeps_whole_rows(suffix, trained, photo
     rows = list(csv.DictReader(text.splitlines())) if suffix == "csv" else json.loads(text)["images"]
     assert 3 < len(rows) < COUNT
     assert f"it holds {len(rows)} rows" in err[-1]
-    assert main(["score", str(photos), "--weights", str(trained), "--json"]) == 0
+    assert main(["score", str(photos), "--run", str(trained), "--json"]) == 0
     expected = json.loads(capsys.readouterr().out)["images"][: len(rows)]
     assert [(row["image"], float(row["score"])) for row in rows] == [(row["image"], row["score"]) for row in expected]
 
@@ -112,7 +112,7 @@ def test_a_program_that_is_killed_leaves_whole_rows(suffix, trained, photos, tmp
             yield result
 
     monkeypatch.setattr(predict, "score_images", watched)
-    assert main(["score", str(photos), "--weights", str(trained), "-o", str(file)]) == 0
+    assert main(["score", str(photos), "--run", str(trained), "-o", str(file)]) == 0
     assert seen == list(range(COUNT))
 
 
@@ -128,7 +128,7 @@ def test_a_file_name_that_is_not_utf8_is_escaped(suffix, trained, tmp_path, caps
         pytest.skip("this file system takes UTF-8 names only")
     output = tmp_path / f"s.{suffix}"
     arguments = [] if suffix == "stdout" else ["-o", str(output)]
-    assert main(["score", str(folder), "--weights", str(trained), *arguments]) == 0
+    assert main(["score", str(folder), "--run", str(trained), *arguments]) == 0
     text = capsys.readouterr().out if suffix == "stdout" else output.read_text(encoding="utf-8")
     assert r"caf\xe9.png" in (json.loads(text)["images"][0]["image"] if suffix == "json" else text)
 
@@ -153,7 +153,7 @@ def test_explain_leaves_no_half_figure(trained, photos, tmp_path, capsys):
     file = tmp_path / "out.png"
     restore = _full_disk(8192)
     try:
-        code = main(["explain", str(photos / "3.png"), "--weights", str(trained), "-o", str(file)])
+        code = main(["explain", str(photos / "3.png"), "--run", str(trained), "-o", str(file)])
     finally:
         restore()
     assert code == 2

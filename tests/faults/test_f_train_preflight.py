@@ -60,7 +60,7 @@ def parts(root):
 @pytest.fixture
 def run(root, config, tmp_path, capsys):
     def call(*argv, folder="run"):
-        work = [] if folder is None else ["--work-dir", str(tmp_path / folder)]
+        work = [] if folder is None else ["--out", str(tmp_path / folder)]
         code = main(["train", str(config), "--data", "table", "--root", str(root), *work, *map(str, argv), *QUICK])
         return code, *capsys.readouterr()
 
@@ -269,7 +269,7 @@ def test_a_log_that_fails_is_told_and_loses_nothing(run, monkeypatch):
 def test_a_training_that_is_stopped_goes_on_exactly(number, root, config, run, tmp_path):
     """A signal in the second epoch: no traceback, no half file, and the same result in the end."""
     argv = ["train", str(config), "--data", "table", "--root", str(root), "--recipe-set", "epochs=8", "test_crops=1"]
-    stopped = [sys.executable, "-m", "iqa_zoo.cli", *argv, "--work-dir", str(tmp_path / "stopped")]
+    stopped = [sys.executable, "-m", "iqa_zoo.cli", *argv, "--out", str(tmp_path / "stopped")]
     process = subprocess.Popen(stopped, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     history = tmp_path / "stopped" / "history.json"
     while not history.is_file():
@@ -280,8 +280,8 @@ def test_a_training_that_is_stopped_goes_on_exactly(number, root, config, run, t
     assert "Traceback" not in err
     if number == signal.SIGINT:
         assert "--resume goes on from the last checkpoint" in err
-    assert main([*argv, "--work-dir", str(tmp_path / "stopped"), "--resume", "--json"]) == 0
-    assert main([*argv, "--work-dir", str(tmp_path / "straight"), "--json"]) == 0
+    assert main([*argv, "--out", str(tmp_path / "stopped"), "--resume", "--json"]) == 0
+    assert main([*argv, "--out", str(tmp_path / "straight"), "--json"]) == 0
     results = [json.loads((tmp_path / name / "result.json").read_text()) for name in ("stopped", "straight")]
     assert results[0]["predictions"] == results[1]["predictions"]
     assert not list((tmp_path / "stopped").rglob("*.partial"))

@@ -156,7 +156,7 @@ def test_a_second_training_in_a_folder_is_refused_while_the_first_goes_on(tmp_pa
     labels = [f"{path.name},{score}" for score, path in enumerate(paths)]
     (tmp_path / "images" / "scores.csv").write_text("\n".join(["image,mos", *labels]))
     folder = tmp_path / "run"
-    words = ["train", tmp_path / "tiny.yaml", "--data", "table", "--root", tmp_path / "images", "--work-dir", folder]
+    words = ["train", tmp_path / "tiny.yaml", "--data", "table", "--root", tmp_path / "images", "--out", folder]
     train = [*map(str, words), "--selection", "last", "--resume"]
     train += ["--validation-fraction", "0", "--recipe-set", "epochs=1", "test_crops=1"]
     monkeypatch.chdir(tmp_path)

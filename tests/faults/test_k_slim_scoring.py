@@ -72,11 +72,11 @@ def _run_without(blocked, *arguments):
 
 @pytest.mark.slow
 def test_score_runs_without_what_only_training_and_figures_need(trained, photos, capsys):
-    done = _run_without(SLIM, "score", photos, "--weights", trained, "--device", "cpu", "--csv")
+    done = _run_without(SLIM, "score", photos, "--run", trained, "--device", "cpu", "--csv")
     assert done.returncode == 0, done.stderr
     rows = list(csv.DictReader(done.stdout.splitlines()))
     assert len(rows) == 12
-    assert main(["score", str(photos), "--weights", str(trained), "--device", "cpu", "--csv"]) == 0
+    assert main(["score", str(photos), "--run", str(trained), "--device", "cpu", "--csv"]) == 0
     expected = list(csv.DictReader(capsys.readouterr().out.splitlines()))
     assert [float(row["score"]) for row in rows] == pytest.approx([float(row["score"]) for row in expected])
 
@@ -100,7 +100,7 @@ def test_explain_runs_without_what_only_training_needs(form, trained, photos, tm
         "dataset": ["--data", "table", "--root", photos, "--images", 3, "-o", tmp_path / "out"],
     }[form]
     blocked = TRAINING | ({"matplotlib", "sklearn"} if form == "numbers" else set())
-    done = _run_without(blocked, "explain", *arguments, "--weights", trained, "--device", "cpu")
+    done = _run_without(blocked, "explain", *arguments, "--run", trained, "--device", "cpu")
     assert done.returncode == 0, done.stderr
 
 
@@ -123,7 +123,7 @@ def _strict(text):
 def test_a_score_that_is_not_finite_is_an_error_of_its_image(form, overflowing, photos, tmp_path, capsys):
     file = tmp_path / f"s.{form}"
     output = {"plain": []}.get(form, [form] if form.startswith("--") else ["-o", str(file)])
-    code = main(["score", str(photos / "1.png"), str(photos / "0.png"), "--weights", str(overflowing), *output])
+    code = main(["score", str(photos / "1.png"), str(photos / "0.png"), "--run", str(overflowing), *output])
     out, err = capsys.readouterr()
     assert code == 1
     assert f"iqa-zoo: not scored: {photos / '1.png'}: the model gives " in err
@@ -142,7 +142,7 @@ def test_evaluate_and_explain_name_the_image_whose_score_is_not_finite(overflowi
     assert main(["evaluate", str(overflowing), "--data", "table", "--root", str(photos)]) == 2
     assert "0.png: the model gives " in capsys.readouterr().err
     file = tmp_path / "out.png"
-    assert main(["explain", str(photos / "1.png"), "--weights", str(overflowing), "-o", str(file)]) == 2
+    assert main(["explain", str(photos / "1.png"), "--run", str(overflowing), "-o", str(file)]) == 2
     assert "1.png: the model gives " in capsys.readouterr().err
     assert not file.exists()
 

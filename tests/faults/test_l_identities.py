@@ -217,7 +217,7 @@ def test_another_dataset_of_the_same_names_is_not_evaluated_as_that_of_the_train
     dump_config(tiny, tmp_path / "tiny.yaml")
     own, other = (table(tmp_path / place / "set", seed, size=56) for seed, place in enumerate("pq"))
     run = str(tmp_path / "run")
-    words = ["train", str(tmp_path / "tiny.yaml"), "--data", "table", "--root", str(own), "--work-dir", run]
+    words = ["train", str(tmp_path / "tiny.yaml"), "--data", "table", "--root", str(own), "--out", run]
     words += ["--selection", "last", "--validation-fraction", "0"]
     assert main([*words, "--recipe-set", "epochs=1", "test_crops=1"]) == 0
     capsys.readouterr()
@@ -230,5 +230,5 @@ def test_another_dataset_of_the_same_names_is_not_evaluated_as_that_of_the_train
     images, labels = evaluate(other)
     assert images.startswith("the images of the test part of set are not those of the training")
     assert labels.startswith("the labels of set are not those of the training")
-    assert main(["explain", "--weights", run, "--data", "table", "--root", str(other), "--images", "2"]) == 0
+    assert main(["explain", "--run", run, "--data", "table", "--root", str(other), "--images", "2"]) == 0
     assert "the images of the test part of set are not those of the training" in capsys.readouterr().err

@@ -69,13 +69,13 @@ def test_score_explain_and_evaluate_agree(name, number, trained, photos, tmp_pat
         assert main([*map(str, arguments), *crops]) == 0
         return capsys.readouterr().out
 
-    scored = call("score", photos / name, "--weights", trained, "--json")
-    explained = call("explain", photos / name, "--weights", trained, "--json")
+    scored = call("score", photos / name, "--run", trained, "--json")
+    explained = call("explain", photos / name, "--run", trained, "--json")
     evaluated = call("evaluate", trained, "--data", "table", "--root", photos, "--json")
     (row,) = json.loads(scored)["images"]
     assert json.loads(explained)["score"] == row["score"] == json.loads(evaluated)["predictions"][name]
-    printed = call("score", photos / name, "--weights", trained).splitlines()[1].split()[0]
-    words = call("explain", photos / name, "--weights", trained, "-o", tmp_path / "out.png").splitlines()[0]
+    printed = call("score", photos / name, "--run", trained).splitlines()[1].split()[0]
+    words = call("explain", photos / name, "--run", trained, "-o", tmp_path / "out.png").splitlines()[0]
     assert re.search(r"MOS (\S+) predicted", words).group(1) == printed
     assert f"the mean of {number} crops; " in words
     crop_score = json.loads(explained)["crop"]["score"]
@@ -87,7 +87,7 @@ def test_the_seed_of_a_run_its_name_and_the_order_change_no_crop(trained, photos
     names = [str(photos / f"{i}.png") for i in range(20)]
     scores = []
     for order in (names, names[::-1]):
-        assert main(["score", *order, "--weights", str(trained), "--json"]) == 0
+        assert main(["score", *order, "--run", str(trained), "--json"]) == 0
         rows = json.loads(capsys.readouterr().out)["images"]
         scores.append({row["image"]: row["score"] for row in rows})
     assert scores[0] == scores[1]
@@ -119,9 +119,9 @@ def test_a_small_image_scores_as_its_enlargement_everywhere(trained, photos, tmp
     Image.open(photos / "19.png").resize((43, SIZE), Image.Resampling.BICUBIC).save(larger / "19.png")
     scores = []
     for path in (photos / "19.png", larger / "19.png"):
-        assert main(["score", str(path), "--weights", str(trained), "--json"]) == 0
+        assert main(["score", str(path), "--run", str(trained), "--json"]) == 0
         (row,) = json.loads(capsys.readouterr().out)["images"]
-        assert main(["explain", str(path), "--weights", str(trained), "--json"]) == 0
+        assert main(["explain", str(path), "--run", str(trained), "--json"]) == 0
         crop = json.loads(capsys.readouterr().out)["crop"]
         scores.append((row["score"], crop["score"]))
         assert row["note"] == crop["note"] == ("" if "larger" in str(path) else "enlarged from 20x27")

@@ -161,7 +161,7 @@ def test_a_figure_is_drawn_inside_with_words(made, results):
         name: plot_forest({"a": {"row": Estimate(0.1, 0, 0.2)}}, title="A forest", label="SROCC") for name in "xy"
     }
     content = render(made.page_without_images(results, figures))
-    assert 'role="img" aria-label="Plot: A plot_forest. Horizontal axis: SROCC."' in content
+    assert 'role="img" aria-label="Plot: A forest. Horizontal axis: SROCC."' in content
     ids = re.findall(r'\bid="([^"]+)"', content)
     assert len(ids) == len(set(ids))
     assert "<metadata" not in content
