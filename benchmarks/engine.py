@@ -86,7 +86,7 @@ def run_plain_loop(
     cfg: Mapping[str, Any], bank: FeatureBank, mos: NDArray[np.float64], split: Split, recipe: FrozenRecipe, seed: int
 ) -> float:
     """Train, measure validation after every epoch, predict the test part; return its SROCC."""
-    bank = bank.standardise(split.train)
+    bank = bank.standardised(split.train)
     center, spread = mos[split.train].mean(), mos[split.train].std()
     data = CachedFeatures(bank, split.train, (mos - center) / spread, seed)
     torch.manual_seed(seed)

@@ -1,10 +1,13 @@
 """Parts of a user's own file: known to every command and worker, part of the identities, and errors that name the line."""
 
+import json
 import os
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from iqa_zoo import user_files
 from iqa_zoo.cli import main
@@ -119,12 +122,23 @@ def test_workers_know_the_parts(head, monkeypatch):
 @pytest.mark.slow
 def test_a_training_and_its_scores(head, tmp_path, capsys):
     cfg = load_config("lifeiqa_tiny")
-    cfg["backbone"] |= {"name": "test_resnet", "image_size": 32, "stages": [3, 4]}
+    cfg["backbone"] |= {"name": "test_resnet", "image_size": 32, "stages": [3, 4], "final_norm": True}
     dump_config(cfg | {"head": {"type": "halved"}, "losses": [{"type": "l1"}]}, tmp_path / "mine.yaml")
-    run = str(tmp_path / "run")
-    words = ["--data", "demo", "--option", "contents=6", "--recipe-set", "epochs=1", "test_crops=1"]
-    assert main(["train", str(tmp_path / "mine.yaml"), "--out", run, *words, "--import", str(head)]) == 0
-    assert "my_head" in (tmp_path / "run" / "run.json").read_text()
+    rng = np.random.default_rng(0)
+    lines = ["image,mos"]
+    (tmp_path / "photos").mkdir()
+    for index in range(60):
+        Image.fromarray(rng.integers(0, 256, (34, 36, 3), dtype=np.uint8)).save(tmp_path / "photos" / f"{index}.png")
+        lines.append(f"{index}.png,{index}")
+    (tmp_path / "photos" / "scores.csv").write_text("\n".join(lines))
+    run, known = tmp_path / "run", ["--import", str(head)]
+    words = ["--data", "table", "--root", str(tmp_path / "photos"), "--recipe-set", "epochs=1", "test_crops=1"]
+    assert main(["train", str(tmp_path / "mine.yaml"), "--out", str(run), *words, *known]) == 0
+    assert {"my_head", "scaling"} <= set(json.loads((run / "run.json").read_text())["code"])
+    assert main(["score", str(tmp_path / "photos" / "0.png"), "--run", str(run), *known]) == 0
+    head.write_text(head.read_text() + "\n# edited\n")
+    assert main(["train", "--resume", str(run), *known]) == 2
+    assert "code.my_head: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,4 @@ with warnings.catch_warnings():
     from fvcore.nn import FlopCountAnalysis
     from fvcore.nn.jit_handles import batchnorm_flop_jit, elementwise_flop_counter, get_shape, norm_flop_counter
 
-__all__ = [
-    "FlopCountAnalysis",
-    "batchnorm_flop_jit",
-    "elementwise_flop_counter",
-    "get_shape",
-    "norm_flop_counter",
-]
+__all__ = ["FlopCountAnalysis", "batchnorm_flop_jit", "elementwise_flop_counter", "get_shape", "norm_flop_counter"]

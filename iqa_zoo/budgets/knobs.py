@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from iqa_zoo.budgets.budget import format_moved
 from iqa_zoo.config import Config, load_config, part_parameters, resolve_config
 from iqa_zoo.errors import BudgetError, not_one_of
 from iqa_zoo.registry import SLOTS
@@ -85,6 +86,12 @@ class KnobBoard:
             before = was[f"{slot}.{int(index) % self.period}"] if index else was[path]
             moved |= {f"{path}.{key}": (before[key], part[key]) for key in part if part[key] != before[key]}
         return moved
+
+    def format_names(self) -> str:
+        return ", ".join(dict.fromkeys(knob.name for knob in self.knobs))
+
+    def format_change(self, setting: Setting) -> str:
+        return format_moved(self.find_moved(self.turn(setting))) or "nothing moved"
 
     def _find_knobs(self) -> list[Knob]:
         knobs: dict[tuple[str, ...], Knob] = {}

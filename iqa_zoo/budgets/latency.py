@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from iqa_zoo.budgets.budget import Budget, Latency, format_moved
+from iqa_zoo.budgets.budget import Budget, Latency
 from iqa_zoo.budgets.decoder_costs import HUGE, DecoderCosts
 from iqa_zoo.budgets.knobs import KnobBoard, Knobs, Setting, compute_width_range, list_coarse_values, scale_widths
 from iqa_zoo.budgets.measure import Model, find_backbone_shapes, measure_backbone
@@ -230,11 +230,10 @@ class LatencySearch:
             return f"the model is too large to be timed ({HUGE:,} parameters at most): match it by params or macs"
         setting = min(self.ratios, key=lambda s: abs(self.ratios[s] - 1))
         ratio = self.ratios[setting]
-        names = ", ".join(dict.fromkeys(knob.name for knob in self.board.knobs))
         return (
-            f"no timed setting of {names} ({len(self.ratios)} timed) stays within {self.tolerance:.2%} of {what}; "
+            f"no timed setting of {self.board.format_names()} ({len(self.ratios)} timed) stays within {self.tolerance:.2%} of {what}; "
             f"the closest is {1000 * ratio * self.seconds:.3g} ms ({ratio - 1:+.2%}) with "
-            f"{format_moved(self.board.find_moved(self.board.turn(setting))) or 'nothing moved'}. Measured times are noisy: "
+            f"{self.board.format_change(setting)}. Measured times are noisy: "
             "allow more knobs or a larger tolerance, or stop other work on this machine"
         )
 

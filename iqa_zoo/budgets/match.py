@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from iqa_zoo.budgets.budget import Budget, format_moved
+from iqa_zoo.budgets.budget import Budget
 from iqa_zoo.budgets.decoder_costs import DecoderCosts
 from iqa_zoo.budgets.knobs import (
     Knob,
@@ -252,9 +252,9 @@ class _Search:
         assert self.closest is not None
         size, setting = self.closest
         return (
-            f"no setting of {', '.join(dict.fromkeys(knob.name for knob in self.knobs))} comes within "
+            f"no setting of {self.board.format_names()} comes within "
             f"{self.tolerance:.2%} of {what}; the closest is {size:,} ({size / self.target - 1:+.2%}) with "
-            f"{format_moved(self.board.find_moved(self.board.turn(setting))) or 'nothing moved'}. "
+            f"{self.board.format_change(setting)}. "
             "Allow more knobs or a larger tolerance, or match the other model to this one"
         )
 

@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from iqa_zoo.commands.shared import add_json_option, console, show_result
-from iqa_zoo.errors import UnknownName, not_one_of
+from iqa_zoo.errors import UnknownName, closest, not_one_of
 from iqa_zoo.registry import REGISTRIES, Component, registry_of
 from iqa_zoo.training.recipe import RECIPES, list_recipes, load_recipe
 
@@ -32,10 +32,10 @@ def run(args: argparse.Namespace) -> int:
 def _list_slot(slot: str) -> list[Component]:
     if slot in (RECIPES, RECIPES.removesuffix("s")):
         return [Component(RECIPES, name, "iqa_zoo", load_recipe(name).summary) for name in list_recipes()]
-    try:
-        return registry_of(slot).components()
-    except UnknownName:
-        raise UnknownName(not_one_of(slot, [*REGISTRIES, RECIPES], "slot")) from None
+    known = [*REGISTRIES, RECIPES]
+    if closest(slot, known) == closest(slot, [RECIPES]) != "":
+        raise UnknownName(not_one_of(slot, known, "slot"))
+    return registry_of(slot).components()
 
 
 def _print(sections: list[list[Component]]) -> None:

@@ -20,32 +20,12 @@ RELEASE = Release(
     source="https://database.mmsp-kn.de/kadid-10k-database.html",
 )
 DISTORTIONS = (
-    "Gaussian blur",
-    "lens blur",
-    "motion blur",
-    "colour diffusion",
-    "colour shift",
-    "colour quantisation",
-    "colour saturation 1",
-    "colour saturation 2",
-    "JPEG 2000",
-    "JPEG",
-    "white noise",
-    "white noise in colour component",
-    "impulse noise",
-    "multiplicative noise",
-    "denoise",
-    "brighten",
-    "darken",
-    "mean shift",
-    "jitter",
-    "non-eccentricity patch",
-    "pixelate",
-    "quantisation",
-    "colour block",
-    "high sharpen",
+    "Gaussian blur", "lens blur", "motion blur", "colour diffusion", "colour shift", "colour quantisation",
+    "colour saturation 1", "colour saturation 2", "JPEG 2000", "JPEG", "white noise",
+    "white noise in colour component", "impulse noise", "multiplicative noise", "denoise", "brighten", "darken",
+    "mean shift", "jitter", "non-eccentricity patch", "pixelate", "quantisation", "colour block", "high sharpen",
     "contrast change",
-)
+)  # fmt: skip
 
 
 @register_dataset("kadid10k")

@@ -63,15 +63,14 @@ def table(
             do not count.
         labels: the file name of the table, where the folder has several.
         image, mos: the names of these columns in your table.
-        reference, distortion, split: the names of these columns; a column of the same name is used, if the table has
-            it, where left out.
+        reference, distortion, split: the names of these columns; default: columns of the same name, if they exist.
         higher_is_better: False if small scores are good, as with DMOS.
-        score_range: lowest and highest score of your scale; the lowest and highest there are, if not given.
-        name: the dataset's name in tables; the folder's, if not given.
+        score_range: lowest and highest score of your scale; default: those in the table.
+        name: the dataset's name in tables; default: the name of the folder.
         subset: leave out images that are not on disk.
 
     Raises:
-        InputError: no such file or column, an image that is missing or listed twice, a score that is none.
+        InputError: no such file or column, an image that is missing or listed twice, or a score that is not a number.
     """
     path = _find_table(Path(root), labels)
     chosen = {"reference": reference, "distortion": distortion, "split": split}

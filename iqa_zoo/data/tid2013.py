@@ -20,31 +20,13 @@ RELEASE = Release(
     source="https://www.ponomarenko.info/tid2013.htm",
 )
 DISTORTIONS = (
-    "additive Gaussian noise",
-    "additive noise in colour components",
-    "spatially correlated noise",
-    "masked noise",
-    "high frequency noise",
-    "impulse noise",
-    "quantisation noise",
-    "Gaussian blur",
-    "image denoising",
-    "JPEG",
-    "JPEG 2000",
-    "JPEG transmission errors",
-    "JPEG 2000 transmission errors",
-    "non-eccentricity pattern noise",
-    "local block-wise distortions",
-    "mean shift",
-    "contrast change",
-    "change of colour saturation",
-    "multiplicative Gaussian noise",
-    "comfort noise",
-    "lossy compression of noisy images",
-    "colour quantisation with dither",
-    "chromatic aberrations",
-    "sparse sampling and reconstruction",
-)
+    "additive Gaussian noise", "additive noise in colour components", "spatially correlated noise", "masked noise",
+    "high frequency noise", "impulse noise", "quantisation noise", "Gaussian blur", "image denoising", "JPEG",
+    "JPEG 2000", "JPEG transmission errors", "JPEG 2000 transmission errors", "non-eccentricity pattern noise",
+    "local block-wise distortions", "mean shift", "contrast change", "change of colour saturation",
+    "multiplicative Gaussian noise", "comfort noise", "lossy compression of noisy images",
+    "colour quantisation with dither", "chromatic aberrations", "sparse sampling and reconstruction",
+)  # fmt: skip
 
 
 @register_dataset("tid2013")

@@ -2,6 +2,7 @@
 
 from iqa_zoo.cli import main
 from iqa_zoo.config import dump_config, model_config, resolve_config
+from iqa_zoo.training.recipe import load_recipe
 
 
 def cells(out):
@@ -77,3 +78,31 @@ def test_a_loss_that_needs_a_second_pass(capsys):
     assert out.endswith(
         "Reads the mirrored images: a training step runs the model twice; left out on frozen features.\n"
     )
+
+
+def test_a_recipe(capsys):
+    assert main(["describe", "lifeiqa_authentic"]) == 0
+    recipe = load_recipe("lifeiqa_authentic")
+    out = capsys.readouterr().out
+    assert out.startswith(f"recipes: lifeiqa_authentic (iqa_zoo)\n\n{recipe.summary}\n")
+    assert f"\nepochs: {recipe.epochs}\n" in out
+    assert f"\nlr: {recipe.lr}\n" in out or "lr: 2.0e-05" in out
+
+
+def test_a_name_of_a_model_and_a_recipe_shows_both(capsys):
+    assert main(["describe", "deiqt"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("models: deiqt (iqa_zoo)")
+    assert "\nrecipes: deiqt (iqa_zoo)\n" in out
+
+
+def test_overrides(capsys):
+    assert main(["describe", "deiqt", "--set", "queries.num_queries=12"]) == 0
+    assert "num_queries: 12" in capsys.readouterr().out
+    assert main(["describe", "moe", "--set", "dim=3"]) == 2
+    assert "--set is of a model; moe is none" in capsys.readouterr().err
+
+
+def test_a_name_that_is_nothing(capsys):
+    assert main(["describe", "lifeiqa_autentic"]) == 2
+    assert "did you mean 'lifeiqa_authentic'?" in capsys.readouterr().err

@@ -36,7 +36,7 @@ def trained(tmp_path_factory, small):
     root = _folder(folder / "holiday")
     dump_config(small, folder / "tiny.yaml")
     options = ["--recipe-set", "epochs=2", "test_crops=2"]
-    place = ["--data", "table", "--root", str(root), "--work-dir", str(folder / "run")]
+    place = ["--data", "table", "--root", str(root), "--out", str(folder / "run")]
     assert main(["train", str(folder / "tiny.yaml"), *place, *options]) == 0
     return root, folder / "run"
 
@@ -107,7 +107,7 @@ def test_another_split_is_checked_against_the_training(run, trained, tmp_path):
     data = table(trained[0])
     splits = make_splits(data, 2, seed=3)
     save_splits(tmp_path / "s.json", data, splits)
-    code, out, err = run("--splits", tmp_path / "s.json", "--split", 2, "--json")
+    code, out, err = run("--split-file", tmp_path / "s.json", "--split", 2, "--json")
     assert code == 0
     assert json.loads(out)["split"] == splits[1].id
     assert "of 12 images were trained on" in err
@@ -149,7 +149,7 @@ def test_images_smaller_than_the_input_are_enlarged_and_named_as_score_does(run,
     assert code == 0
     words = "7.png (enlarged from 20x24), 41.png (enlarged from 64x9)"
     assert f"2 of 60 images are smaller than the model's 32x32 pixels: {words}" in out.splitlines()
-    assert main(["score", str(other / "7.png"), str(other / "0.png"), "--weights", str(trained[1]), "--json"]) == 0
+    assert main(["score", str(other / "7.png"), str(other / "0.png"), "--run", str(trained[1]), "--json"]) == 0
     scored = json.loads(capsys.readouterr().out)["images"]
     assert [each["note"] for each in scored] == [found["enlarged"]["7.png"], ""]
     _, out, _ = run("--json")
@@ -203,10 +203,13 @@ def test_where_every_image_is_its_own_content_images_are_resampled(run, tmp_path
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["--split", "2"], "--split is of a file of splits; give --splits FILE as well"),
-        (["--splits", "gone.json"], "there is no split file gone.json"),
+        (["--split", "2"], "--split is of a file of splits; give --split-file FILE as well"),
+        (["--split-file", "gone.json"], "there is no split file gone.json"),
         (["--csv", "no/s.csv"], "there is no folder "),
-        (["--option", "name=other", "--part", "test"], "other has no parts here; give --splits FILE, or leave --part"),
+        (
+            ["--option", "name=other", "--part", "test"],
+            "other has no parts here; give --split-file FILE, or leave --part",
+        ),
         (["--device", "cuda:x"], "'cuda:x' is no device"),
     ],
 )

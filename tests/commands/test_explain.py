@@ -34,7 +34,7 @@ def trained(tmp_path_factory, root, small):
         "head": {"type": "moe", "hidden": 8},
     }
     dump_config(small, folder / "tiny.yaml")
-    place = ["--data", "table", "--root", str(root), "--work-dir", str(folder / "run")]
+    place = ["--data", "table", "--root", str(root), "--out", str(folder / "run")]
     assert main(["train", str(folder / "tiny.yaml"), *place, "--recipe-set", "epochs=1", "test_crops=2"]) == 0
     return folder / "run"
 
@@ -48,7 +48,7 @@ def photo(tmp_path):
 @pytest.fixture
 def run(trained, capsys):
     def call(*argv, weights=trained):
-        code = main(["explain", *map(str, argv), "--weights", str(weights)])
+        code = main(["explain", *map(str, argv), "--run", str(weights)])
         return code, *capsys.readouterr()
 
     return call

@@ -5,6 +5,7 @@ import json
 import iqa_zoo
 from iqa_zoo.cli import main
 from iqa_zoo.registry import REGISTRIES, list_components
+from iqa_zoo.training.recipe import list_recipes, load_recipe
 
 
 def test_everything(capsys):
@@ -30,4 +31,14 @@ def test_json(capsys):
     assert main(["list", "models", "--json"]) == 0
     assert [model["name"] for model in json.loads(capsys.readouterr().out)] == iqa_zoo.list_models()
     assert main(["list", "--json"]) == 0
-    assert {part["slot"] for part in json.loads(capsys.readouterr().out)} == set(REGISTRIES)
+    assert {part["slot"] for part in json.loads(capsys.readouterr().out)} == {*REGISTRIES, "recipes"}
+
+
+def test_recipes(capsys):
+    assert main(["list", "recipes"]) == 0
+    out = capsys.readouterr().out
+    for name in list_recipes():
+        assert name in out
+        assert load_recipe(name).summary[:40] in out
+    assert main(["list", "recipe", "--json"]) == 0
+    assert [part["name"] for part in json.loads(capsys.readouterr().out)] == list_recipes()

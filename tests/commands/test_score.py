@@ -26,7 +26,7 @@ def model(tmp_path_factory, small):
         Image.fromarray(rng.integers(0, 256, (40, 48, 3), dtype=np.uint8)).save(root / f"{index}.png")
     (root / "scores.csv").write_text("\n".join(["image,mos", *(f"{index}.png,{index}" for index in range(60))]))
     dump_config(small, folder / "tiny.yaml")
-    place = ["--data", "table", "--root", str(root), "--work-dir", str(folder / "run")]
+    place = ["--data", "table", "--root", str(root), "--out", str(folder / "run")]
     options = ["--option", "higher_is_better=false", "--recipe-set", "epochs=1", "test_crops=2"]
     assert main(["train", str(folder / "tiny.yaml"), *place, *options]) == 0
     return folder / "run"
@@ -48,7 +48,7 @@ def photos(tmp_path):
 @pytest.fixture
 def run(model, capsys):
     def call(*argv):
-        code = main(["score", *map(str, argv), "--weights", str(model)])
+        code = main(["score", *map(str, argv), "--run", str(model)])
         return code, *capsys.readouterr()
 
     return call
@@ -170,7 +170,7 @@ def test_arguments_that_do_not_go_together(run, capsys, argv, message):
 
 
 def test_weights_alone_are_not_enough(model, photos, capsys):
-    assert main(["score", str(photos), "--weights", str(model / "weights.safetensors")]) == 2
+    assert main(["score", str(photos), "--run", str(model / "weights.safetensors")]) == 2
     assert "scores need its run.json as well" in capsys.readouterr().err
 
 
@@ -179,6 +179,6 @@ def test_crops_that_cannot_be_are_a_usage_error(crops, capsys):
     from iqa_zoo.cli import main
 
     with pytest.raises(SystemExit) as stopped:
-        main(["score", "a.png", "--weights", "run", "--crops", crops])
+        main(["score", "a.png", "--run", "run", "--crops", crops])
     assert stopped.value.code == 2
     assert "--crops" in capsys.readouterr().err

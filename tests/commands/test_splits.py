@@ -49,7 +49,7 @@ def test_a_file_that_loads_again(run, root, tmp_path):
 
 def test_count_seed_and_fractions(run, root, tmp_path):
     file = tmp_path / "splits.json"
-    options = ["--count", 2, "--seed", 7, "--test-fraction", 0.4, "--validation-fraction", 0, "--json"]
+    options = ["--splits", 2, "--seed", 7, "--test-fraction", 0.4, "--validation-fraction", 0, "--json"]
     code, out, _ = run("-o", file, *options)
     assert code == 0
     made = make_splits(table(root), 2, seed=7, test_fraction=0.4)
@@ -83,7 +83,7 @@ def test_an_official_split_that_leaks_is_not_written(run, root, tmp_path):
 
 def test_an_existing_file_is_checked_against_the_data(run, root, tmp_path):
     file = tmp_path / "splits.json"
-    _, made, _ = run("-o", file, "--count", "2", "--validation-fraction", "0", "--json")
+    _, made, _ = run("-o", file, "--splits", "2", "--validation-fraction", "0", "--json")
     written = file.read_bytes()
     assert run("--read", file, "--json") == (0, made, "")
     code, out, _ = run("--read", file)
@@ -118,7 +118,7 @@ def test_images_that_look_the_same_in_two_parts(run, root, tmp_path):
 
 def test_unreadable_images_can_be_left_out(run, root, tmp_path):
     (root / "3.png").write_text("no image")
-    options = ["--count", 1, "--validation-fraction", 0, "--check-duplicates"]
+    options = ["--splits", 1, "--validation-fraction", 0, "--check-duplicates"]
     code, out, err = run("-o", tmp_path / "s.json", *options)
     assert (code, out) == (2, "")
     assert "3.png is not an image" in err
@@ -133,9 +133,9 @@ def test_unreadable_images_can_be_left_out(run, root, tmp_path):
     [
         (["-o", "there.json"], "there.json: exists already; choose another name or remove it"),
         (["-o", "no/s.json"], "there is no folder"),
-        (["-o", "s.json", "--count", "0"], "count is 0; give at least 1 split"),
+        (["-o", "s.json", "--splits", "0"], "count is 0; give at least 1 split"),
         (["-o", "s.json", "--test-fraction", "20"], "test_fraction is 20.0; give a share between 0 and 1"),
-        (["-o", "s.json", "--official", "--count", "3"], "--count does not count with --official"),
+        (["-o", "s.json", "--official", "--splits", "3"], "--splits does not count with --official"),
         (["--read", "there.json", "--seed", "0"], "--seed does not count with --read"),
         (["--read", "there.json", "--official"], "--official does not count with --read"),
         (["--read", "there.json"], "there.json is not a split file"),

@@ -16,7 +16,10 @@ from iqa_zoo.identity import identify_weights
 from iqa_zoo.progress import Silent
 from iqa_zoo.randomness import seeded
 from iqa_zoo.registry import register_backbone, register_head
+from iqa_zoo.studies.layer_probe import probing
+from iqa_zoo.studies.layer_probe.probing import build_probed
 from iqa_zoo.studies.runner import FrozenRunner
+from iqa_zoo.studies.scaling.study import build_runners
 from iqa_zoo.studies.weights import describe_weights, needs_weights
 from iqa_zoo.training.frozen.extraction import extract_features
 from iqa_zoo.training.frozen.features import FeatureBank
@@ -50,7 +53,6 @@ def test_a_registered_backbone_that_has_weights_is_said_to_be_random_as_well():
 
 
 def test_scaling_builds_every_backbone_from_the_seed(plan_command, tiny):
-    from iqa_zoo.studies.scaling.study import build_runners
 
     found = []
     for seed in (0, 0, 1):
@@ -64,15 +66,13 @@ def test_scaling_builds_every_backbone_from_the_seed(plan_command, tiny):
 
 
 def test_probes_build_the_control_from_the_seed(plan_command, monkeypatch):
-    from iqa_zoo.studies.layer_probe import study
-
     found = []
     for seed in (0, 0, 1):
         disturb()
-        spec = plan_command("layer_probe", "--backbones", "test_resnet", "--pretrained", "--seed", seed, *DATA)
-        real = study.build_model
-        monkeypatch.setattr(study, "build_model", lambda cfg, pretrained, weights, real=real: real(cfg))
-        probed, _ = study.load_backbones(spec)
+        spec = plan_command("layer_probe", "--backbones", "test_resnet", "--pretrained", "--seed", seed)
+        real = probing.build_model
+        monkeypatch.setattr(probing, "build_model", lambda cfg, pretrained, weights, real=real: real(cfg))
+        probed, _ = build_probed(spec)
         monkeypatch.undo()
         found.append([identify_weights(each.levels) for each in probed])
     assert found[0] == found[1]

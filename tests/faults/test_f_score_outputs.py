@@ -135,12 +135,12 @@ def test_a_file_name_that_is_not_utf8_is_escaped(suffix, trained, tmp_path, caps
 
 @pytest.mark.slow
 def test_metrics_are_printed_before_a_file_that_fails(trained, photos, tmp_path, monkeypatch, capsys):
-    from iqa_zoo.commands import evaluate
+    from iqa_zoo.commands import shared
 
     def full(path, text):
-        raise evaluate.InputError(f"{path}: cannot be written (No space left on device)")
+        raise shared.InputError(f"{path}: cannot be written (No space left on device)")
 
-    monkeypatch.setattr(evaluate, "write_text", full)
+    monkeypatch.setattr(shared, "write_text", full)
     arguments = ["--data", "table", "--root", str(photos), "--csv", str(tmp_path / "s.csv")]
     assert main(["evaluate", str(trained), *arguments]) == 2
     out, err = capsys.readouterr()

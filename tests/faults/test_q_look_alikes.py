@@ -65,7 +65,7 @@ def test_groups_of_another_length_are_refused(root):
 
 
 def test_iqa_zoo_splits(root, tmp_path, capsys):
-    place = ["splits", "table", "--root", str(root), "--count", "20"]
+    place = ["splits", "table", "--root", str(root), "--splits", "20"]
     assert main([*place, "-o", str(tmp_path / "s.json")]) == 0
     assert "2 pairs of images look the same and count as one content each: 2.png and 31.jpg" in capsys.readouterr().out
     data = table(root)

@@ -2,15 +2,26 @@
 
 import json
 import math
-from dataclasses import fields
+from dataclasses import fields, replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import ConfigError, UnknownName
-from iqa_zoo.training.recipe import FOLDER, FrozenRecipe, Recipe, TrainingRecipe, list_recipes, load_recipe
+from iqa_zoo.training.recipe import (
+    FOLDER,
+    FrozenRecipe,
+    Recipe,
+    TrainingRecipe,
+    choose_recipe,
+    list_recipes,
+    load_recipe,
+)
 
 # The papers, and what their released codes do instead.
 SOURCES = {
@@ -166,3 +177,24 @@ def test_whatever_is_given_it_is_a_recipe_or_a_list_of_problems(content):
 def test_an_epoch_has_as_many_passes_as_make_whole_steps(images, crops, part, accumulate):
     recipe = Recipe(summary="", epochs=1, batch_size=part * accumulate, crops=crops, accumulate=accumulate)
     assert recipe.passes(images) == images * crops // recipe.batch_size * accumulate
+
+
+def test_a_models_own_recipe_is_the_default(tmp_path):
+    paths = (Path("a.png"), Path("b.png"))
+    authentic = RatedImages("photos", paths, np.arange(2.0), score_range=(0, 100), licence="", source="")
+    synthetic = replace(authentic, references=("a", "b"), distortions=("blur", "noise"))
+    assert choose_recipe("deiqt", authentic) == "deiqt"
+    assert choose_recipe("lifeiqa", authentic) == "lifeiqa_authentic"
+    assert choose_recipe("lifeiqa", synthetic) == "lifeiqa_synthetic"
+    assert choose_recipe("mine.yaml", synthetic) == "quick"
+
+
+def test_the_folder_of_a_training_is_a_recipe(tmp_path):
+    recipe = load_recipe("quick", {"epochs": 7})
+    (tmp_path / "run.json").write_text(json.dumps({"recipe": recipe.to_dict()}))
+    assert choose_recipe(str(tmp_path), None) == str(tmp_path)
+    assert load_recipe(str(tmp_path)) == recipe
+    assert load_recipe(tmp_path, {"lr": 0.5}).lr == 0.5
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(ConfigError, match="recipe: expected a mapping, got None"):
+        load_recipe(tmp_path)

@@ -277,6 +277,6 @@ def _format_command(run: Mapping[str, Any]) -> str:
         return ""
     data, recipe = run.get("data", {}).get("name", "NAME"), run.get("recipe_name") or "RECIPE.yaml"
     return (
-        f"iqa-zoo train MODEL.yaml --data {data} --root PATH --recipe {recipe} --splits RUN/split.json --seed {run.get('seed', 0)} "
-        f"--selection {run.get('selection', 'validation')} --work-dir NEW"
+        f"iqa-zoo train MODEL.yaml --data {data} --root PATH --recipe {recipe} --split-file RUN/split.json --seed {run.get('seed', 0)} "
+        f"--selection {run.get('selection', 'validation')} --out NEW"
     )
