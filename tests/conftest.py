@@ -227,19 +227,6 @@ def run_study(monkeypatch, capsys):
     return run
 
 
-@pytest.fixture
-def exit_code():
-    """The exit code of a command line, whether a study or argparse refuses it."""
-
-    def run(*words):
-        try:
-            return main([str(word) for word in words])
-        except SystemExit as stopped:
-            return stopped.code
-
-    return run
-
-
 @pytest.fixture(scope="session")
 def plan_command():
     """Return the spec that a command line of a study means: ``plan_command("compare", "lifeiqa", "--seed", 1)``."""

@@ -86,7 +86,7 @@ def test_without_fallocate_the_file_is_filled(tmp_path, monkeypatch):
 def test_a_cache_that_cannot_be_written_is_named_with_the_way_out(blocked, tmp_path):
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / blocked).write_text("a file where a folder should be")
-    with pytest.raises(InputError, match=r"cache.* cannot be written \(.*\); set IQA_ZOO_CACHE to a folder that can"):
+    with pytest.raises(InputError, match=r"cache.* cannot be written \(.*\); set IQA_ZOO_CACHE to a writable folder"):
         extract_features(build_backbone(dict(backbone=BACKBONE)), BACKBONE, rated(tmp_path / "i", 3), crops=1,
                          cache=tmp_path / "cache")  # fmt: skip
 
