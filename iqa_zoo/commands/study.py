@@ -87,7 +87,7 @@ def add_settings(
     defaults: Mapping[str, Any] | None = None,
 ) -> None:
     """Add the options of all settings that a study takes; see :func:`iqa_zoo.studies.spec.list_settings`."""
-    from iqa_zoo.studies.spec import list_settings
+    from iqa_zoo.studies.make_spec import list_settings
 
     groups: dict[str, Any] = {}
     for group, each, hint in list_settings(options, without):

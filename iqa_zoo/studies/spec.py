@@ -3,54 +3,18 @@
 from __future__ import annotations
 
 import os
-import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import Field, dataclass, field, fields, is_dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from iqa_zoo.config import Config, config_hash, load_config
-from iqa_zoo.errors import InputError, not_one_of
 from iqa_zoo.identity import digest
+from iqa_zoo.studies.settings import collect_numbers, parse_pair, setting
 from iqa_zoo.training.recipe import FrozenRecipe
-from iqa_zoo.values import value_problem
 
 BASELINE = "linear_probe"  # trained beside the compared decoders and never matched
-POSITIVE = ("images", "splits", "crops", "epochs", "batch_size", "jobs", "draw", "depth", "dim")
 MOST_NAMES = 4  # in the name of a run folder
-
-
-def setting(
-    default: Any = None,
-    help: str = "",
-    *,
-    numbers: bool = True,
-    factory: Callable[[], Any] | None = None,
-    **argument: Any,
-) -> Any:
-    """Declare a field that is an option of the command line as well.
-
-    Args:
-        default: where it is left out.
-        help: of the option.
-        numbers: whether another value changes the numbers of the study, and so its identity.
-        factory: makes the default.
-        argument: ``metavar``, ``choices``, ``also`` (other spellings), ``parse`` (text to value), ``append`` (given several times).
-    """
-    metadata = {"help": help, "numbers": numbers, **argument}
-    return field(default_factory=factory, metadata=metadata) if factory else field(default=default, metadata=metadata)
-
-
-def parse_pair(text: str) -> tuple[str, str]:
-    """Read KEY=VALUE.
-
-    Raises:
-        InputError: there is no key or no equals sign.
-    """
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise InputError(f"{text!r} is not KEY=VALUE, for example higher_is_better=false")
-    return key.strip(), value
 
 
 @dataclass(frozen=True)
@@ -218,7 +182,7 @@ class StudySpec:
 
         spec = self.complete()
         models = {label: config_hash(cfg) for label, cfg in spec.load_models().items()}
-        groups = [_collect_numbers(group) for group in _groups(spec)]
+        groups = [collect_numbers(group) for group in _groups(spec)]
         return digest(spec.study, models, groups, select_device(spec.resources.device).type)
 
     def folder(self) -> Path:
@@ -229,100 +193,11 @@ class StudySpec:
         return Path("runs") / "-".join([study, *names[:MOST_NAMES], *more, self.data.data, self.identity()[:8]])
 
     def to_dict(self) -> dict[str, Any]:
-        """Return every value that changes numbers, by name, as JSON takes it; folders by their last part."""
-        values = {key: value for group in _groups(self) for key, value in _collect_numbers(group).items()}
+        """Return every value that changes numbers, by name, as JSON takes it; paths by their last part."""
+        values = {key: value for group in _groups(self) for key, value in collect_numbers(group, short=True).items()}
         models = {label: source if isinstance(source, str) else "config" for label, source in self.models.items()}
-        short = {
-            key: Path(value).name if key in ("root", "split_file") and value else value for key, value in values.items()
-        }
-        return {"study": self.study, "models": {k: Path(v).name for k, v in models.items()}, **short}
+        return {"study": self.study, "models": {k: Path(v).name for k, v in models.items()}, **values}
 
 
 def _groups(spec: StudySpec) -> list[Any]:
     return [value for each in fields(spec) if is_dataclass(value := getattr(spec, each.name))]
-
-
-def _collect_numbers(group: Any) -> dict[str, Any]:
-    return {
-        each.name: _as_json(getattr(group, each.name)) for each in fields(group) if each.metadata.get("numbers", True)
-    }
-
-
-def _as_json(value: Any) -> Any:
-    if isinstance(value, Path):
-        return str(value)
-    if is_dataclass(value):
-        return {each.name: _as_json(getattr(value, each.name)) for each in fields(value)}
-    return [_as_json(each) for each in value] if isinstance(value, list | tuple) else value
-
-
-GROUPS: dict[str, type] = {
-    "data": DataSpec,
-    "backbone": BackboneSpec,
-    "budget": BudgetSpec,
-    "training": TrainingSpec,
-    "resources": ResourceSpec,
-}
-
-
-def list_settings(options: type, without: Sequence[str] = ()) -> Iterator[tuple[str, Field[Any], Any]]:
-    """Yield (group, field, type) of every setting that a study takes: its own first, then the shared ones.
-
-    Args:
-        options: the study's own dataclass.
-        without: groups, or single settings, that it does not take.
-    """
-    own = {each.name for each in fields(options)}
-    for group, kind in {"options": options, **GROUPS}.items():
-        hints = typing.get_type_hints(kind)
-        for each in () if group in without else fields(kind):
-            if group == "options" or (each.name not in without and each.name not in own):
-                yield group, each, hints[each.name]
-
-
-def make_spec(
-    study: str,
-    models: Mapping[str, str | Config],
-    options: type = NoOptions,
-    without: Sequence[str] = (),
-    defaults: Mapping[str, Any] | None = None,
-    **settings: Any,
-) -> StudySpec:
-    """Return the spec of a study from settings by name.
-
-    Raises:
-        InputError: a setting that the study does not take, or a value that cannot be; names the closest.
-    """
-    known = {each.name: (group, hint) for group, each, hint in list_settings(options, without)}
-    values: dict[str, dict[str, Any]] = {group: {} for group in ("options", *GROUPS)}
-    for name, value in {**(defaults or {}), **settings}.items():
-        if name not in known:
-            raise InputError(f"{study}: {not_one_of(name, known, 'setting')}")
-        group, hint = known[name]
-        values[group][name] = _convert(study, name, value, hint)
-    groups = {group: kind(**values[group]) for group, kind in GROUPS.items()}
-    return StudySpec(study, dict(models), options=options(**values["options"]), **groups)
-
-
-def _convert(study: str, name: str, value: Any, hint: Any) -> Any:
-    """Return a value as its setting holds it: paths of text, tuples of lists and mappings."""
-    kinds = typing.get_args(hint) or (hint,)
-    flag = "--" + name.replace("_", "-")
-    if typing.get_origin(hint) is tuple or any(typing.get_origin(kind) is tuple for kind in kinds):
-        if value is None:
-            return None
-        pairs = value.items() if isinstance(value, Mapping) else value
-        return tuple(tuple(each) if isinstance(each, list) else each for each in pairs)
-    if Path in kinds and isinstance(value, str):
-        return Path(value)
-    if Path in kinds and isinstance(value, Path):
-        return value
-    if str in kinds and isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if name == "budget" and isinstance(value, str) and value.lstrip("-").isdigit() and int(value) < 1:
-        raise InputError(f"{study}: --budget is a positive number, got {value}")
-    if problem := value_problem(value, hint):
-        raise InputError(f"{study}: {flag}: {problem}")
-    if name in POSITIVE and value is not None and value < 1:
-        raise InputError(f"{study}: {flag} is a positive number, got {value}")
-    return value

@@ -11,10 +11,11 @@ from iqa_zoo.errors import InputError
 from iqa_zoo.jsonio import without_nan
 from iqa_zoo.progress import Reporter
 from iqa_zoo.registry import STUDIES
+from iqa_zoo.studies.make_spec import make_spec
 from iqa_zoo.studies.models import label_models
 from iqa_zoo.studies.protocol import shorten_command
 from iqa_zoo.studies.results import SCHEMA, StudyResult
-from iqa_zoo.studies.spec import NoOptions, StudySpec, make_spec
+from iqa_zoo.studies.spec import NoOptions, StudySpec
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

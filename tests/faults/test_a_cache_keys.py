@@ -97,7 +97,7 @@ class Study:
         with torch.no_grad():
             next(model.backbone.parameters()).view(-1)[0] += self.weight
         config = model.config["backbone"]
-        return extraction._key(model.backbone, config, identify_images(data), self.crops, self.seed)
+        return extraction._make_key(model.backbone, config, identify_images(data), self.crops, self.seed)
 
     def key(self) -> str:
         banks = [Bank(self.features(data)) for data in (self.data, self.other)]
@@ -333,7 +333,7 @@ def test_a_part_counts_by_its_source_even_where_it_is_installed_as_a_library_is(
     for name, text in (("users_parts", "import users_library\n"), ("users_library", "")):
         (tmp_path / f"{name}.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(source_files, "_site_folders", lambda: (tmp_path,))
+    monkeypatch.setattr(source_files, "_list_site_folders", lambda: (tmp_path,))
     before = identity.identify_code([], ["users_parts"])
     assert before["users_library"] == "missing"  # no distribution says its version
     edit(tmp_path / "users_parts.py")

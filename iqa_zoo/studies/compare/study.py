@@ -30,7 +30,8 @@ from iqa_zoo.studies.protocol import (
     make_study_splits,
 )
 from iqa_zoo.studies.runner import FrozenRunner, Record, describe_cache_use, select_succeeded
-from iqa_zoo.studies.spec import BASELINE, StudySpec, parse_pair, setting
+from iqa_zoo.studies.settings import parse_pair, setting
+from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
 from iqa_zoo.studies.summaries import differences, summarise, summarise_rules
 from iqa_zoo.studies.weights import describe_weights

@@ -29,7 +29,8 @@ from iqa_zoo.studies.protocol import (
     make_study_splits,
 )
 from iqa_zoo.studies.runner import FrozenRunner, Record, describe_cache_use, select_succeeded
-from iqa_zoo.studies.spec import BASELINE, StudySpec, setting
+from iqa_zoo.studies.settings import setting
+from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
 from iqa_zoo.studies.summaries import adjust
 

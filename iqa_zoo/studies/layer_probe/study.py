@@ -14,7 +14,8 @@ from iqa_zoo.studies.layer_probe import report
 from iqa_zoo.studies.layer_probe.probing import HEADS, build_probed, compare_probes, make_rows, run_probe
 from iqa_zoo.studies.protocol import BASELINE_RATE, describe_conditions, load_data, make_study_splits
 from iqa_zoo.studies.runner import FrozenRunner, Record, describe_cache_use, select_succeeded
-from iqa_zoo.studies.spec import StudySpec, setting
+from iqa_zoo.studies.settings import setting
+from iqa_zoo.studies.spec import StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
 from iqa_zoo.studies.weights import check_named_weights, parse_named_file
 

@@ -20,7 +20,8 @@ from iqa_zoo.studies.protocol import describe_conditions, load_data, make_study_
 from iqa_zoo.studies.runner import FrozenRunner, Record, describe_cache_use, select_succeeded
 from iqa_zoo.studies.scaling import report
 from iqa_zoo.studies.scaling.rows import Placed, choose_best, compare_models, find_fronts, make_rows
-from iqa_zoo.studies.spec import BASELINE, StudySpec, setting
+from iqa_zoo.studies.settings import setting
+from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
 from iqa_zoo.studies.weights import check_backbone, check_named_weights, describe_weights, parse_named_file
 

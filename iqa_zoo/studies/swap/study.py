@@ -18,7 +18,8 @@ from iqa_zoo.stats.factorial import analyze_factors, draw_evenly
 from iqa_zoo.stats.summary import is_defined
 from iqa_zoo.studies.protocol import compute_parts_ratio, describe_conditions, load_data, make_study_splits
 from iqa_zoo.studies.runner import FrozenRunner, Record, describe_cache_use, select_succeeded
-from iqa_zoo.studies.spec import BASELINE, StudySpec, setting
+from iqa_zoo.studies.settings import setting
+from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
 from iqa_zoo.studies.summaries import differences, summarise
 from iqa_zoo.studies.swap import report

@@ -14,7 +14,8 @@ from iqa_zoo.stats.separability import assign_quality_bands, embed_tsne, measure
 from iqa_zoo.studies.pooled_stages import LevelVectors, full_config, level_vectors, probe_carrier
 from iqa_zoo.studies.protocol import describe_code, describe_data, load_data
 from iqa_zoo.studies.runner import FrozenRunner, describe_cache_use
-from iqa_zoo.studies.spec import StudySpec, setting
+from iqa_zoo.studies.settings import setting
+from iqa_zoo.studies.spec import StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
 from iqa_zoo.studies.tsne import report
 from iqa_zoo.studies.weights import describe_weights

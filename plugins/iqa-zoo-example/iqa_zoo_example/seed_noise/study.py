@@ -12,7 +12,8 @@ from iqa_zoo.studies.matching import match_models
 from iqa_zoo.studies.models import fit_to_frozen_features, load_with_baseline
 from iqa_zoo.studies.protocol import describe_conditions, load_data, make_study_splits
 from iqa_zoo.studies.runner import FrozenRunner, describe_cache_use, select_succeeded
-from iqa_zoo.studies.spec import BASELINE, StudySpec, setting
+from iqa_zoo.studies.settings import setting
+from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.studies.study import Results, Study
 from iqa_zoo_example.seed_noise import report
 
