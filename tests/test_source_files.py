@@ -21,7 +21,7 @@ def test_nothing_that_only_shows_is_part_of_what_computes(module):
 def test_what_trains_on_frozen_features_is_there_and_no_part_that_is_not_named():
     files = find_sources(["iqa_zoo.training.frozen.trainings"]).files
     training = ("training.frozen.decoder", "training.selection", "inference.evaluation")
-    for name in (*training, "engine.metrics", "build", "quality_model"):
+    for name in (*training, "stats.metrics", "build", "quality_model"):
         assert f"iqa_zoo.{name}" in files
     assert [name for name in files if name.startswith(("iqa_zoo.heads", "iqa_zoo.backbones", "iqa_zoo.losses"))] == []
 

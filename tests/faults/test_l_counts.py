@@ -110,9 +110,7 @@ def test_macs_outside_the_parts_are_an_error(scratch_registry):
         def __call__(self, queries_BND, memory_BLD):
             return queries_BND @ self.fc.weight
 
-    with pytest.raises(
-        BudgetError, match=r"runs [\d,]+ MACs, but its parts [\d,]+: .* a method of a part other than forward"
-    ):
+    with pytest.raises(BudgetError, match=r"runs [\d,]+ MACs, but its parts [\d,]+: .* a method of a part other than"):
         measure_budget({**SOUND, "interactions": [{"type": "scratch_bypass"}]})
 
 
