@@ -151,7 +151,7 @@ class QualityModel(nn.Module):
         if mirrored_losses and isinstance(image_BCHW, Features):
             raise InputError(
                 f"losses {', '.join(map(repr, mirrored_losses))}: no mirrored image can be made of features; train from images "
-                "(iqa-zoo train, compare.py --protocol end-to-end), or leave these losses out "
+                "(iqa-zoo train, iqa-zoo compare --protocol end-to-end), or leave these losses out "
                 "(iqa_zoo.training.frozen.decoder.drop_mirrored_losses(cfg))"
             )
         keep_features = any(getattr(loss, "needs_features", False) for loss in self.losses.values())

@@ -33,7 +33,8 @@ def main() -> int:
     check = parser.parse_args().check
     stale = []
     for path, target in cards():
-        text = render(yaml.safe_load(path.read_text(encoding="utf-8")), f"{path.parent.name}/{path.name}")
+        base = ROOT if path.is_relative_to(FOLDER) else target.parent
+        text = render(yaml.safe_load(path.read_text(encoding="utf-8")), path.relative_to(base).as_posix())
         if check:
             if not target.is_file() or target.read_text(encoding="utf-8") != text:
                 stale.append(str(target.relative_to(ROOT)))

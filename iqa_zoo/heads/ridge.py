@@ -19,7 +19,7 @@ class RidgeHead(nn.Module):
     """One linear score per query, averaged, whose weights ridge regression gives in closed form.
 
     ARNIQA (Agnolucci et al., WACV 2024, https://arxiv.org/abs/2310.14918) and Re-IQA (Saha et al., CVPR 2023,
-    https://arxiv.org/abs/2304.00451) read frozen features with it. On frozen features (``benchmarks/compare.py``) it is
+    https://arxiv.org/abs/2304.00451) read frozen features with it. On frozen features (``iqa-zoo compare``) it is
     fitted to all crops of the training part, each with the label of its image, wherever a decoder is measured. A decoder
     that has other things to learn learns them with this head as a linear layer. Training end to end refuses it, as it fits
     no head: there it is the ``linear`` head.

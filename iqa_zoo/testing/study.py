@@ -46,7 +46,7 @@ class StudyContract(Suite):
         monkeypatch.setenv("IQA_ZOO_CACHE", str(tmp_path / "cache"))
         study = STUDIES.get(name)
         known = {each.name for _, each, _ in list_settings(study.options, study.without)}
-        small = {"data": "table", "root": make_images(tmp_path / "images"), **SMALL}
+        small: dict[str, Any] = {"data": "table", "root": make_images(tmp_path / "images"), **SMALL}
         given = {key: value for key, value in small.items() if key in known} | dict(arguments)
         models: Any = given.pop(
             "models", study.models or ("lifeiqa_tiny", "linear_probe")[: int(study.takes_models[0])]

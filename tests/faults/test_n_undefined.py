@@ -190,11 +190,11 @@ def test_cross_dataset(run: Run, photos: Path) -> None:
 
 @pytest.mark.slow
 def test_layer_probe(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from iqa_zoo.studies.layer_probe import study
+    from iqa_zoo.studies.layer_probe import probing
 
-    ridge_scores = study.ridge_scores
+    ridge_scores = probing.ridge_scores
     monkeypatch.setattr(
-        study, "ridge_scores", lambda bank, level, *rest: ridge_scores(bank, level, *rest) * (level != 2)
+        probing, "ridge_scores", lambda bank, level, *rest: ridge_scores(bank, level, *rest) * (level != 2)
     )
     results = run("layer_probe", "--backbones", "nss", *TABLE[:4], "--heads", "ridge")
     medians = {row["number"]: row["srocc"]["median"] for row in results["rows"]}

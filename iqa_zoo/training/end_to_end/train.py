@@ -105,7 +105,7 @@ def train_model(
         model = build_model(cfg, pretrained=pretrained, weights=weights)
     if hasattr(model.head, "fit"):
         raise InputError(
-            f"the head {model.config['head']['type']!r} is fitted in closed form on frozen features, by benchmarks/compare.py; "
+            f"the head {model.config['head']['type']!r} is fitted in closed form on frozen features, by iqa-zoo compare; "
             "to train it end to end choose the head 'linear'"
         )
     freeze(model, recipe.freeze)

@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from iqa_zoo.reports.notes import list_protocol_notes
-from iqa_zoo.reports.plots import forest
+from iqa_zoo.reports.plots import plot_forest
 from iqa_zoo.reports.shared import format_data_name, format_number, format_spread
 from iqa_zoo.reports.table import Table
 from iqa_zoo.stats.estimate import Estimate
@@ -36,4 +36,4 @@ def make_figures(results: dict[str, Any]) -> dict[str, Figure]:
             for row in results["by_seed"]
         }
     }
-    return {"seeds": forest(groups, title="SROCC by seed, less its median", label="SROCC (quartiles over seeds)")}
+    return {"seeds": plot_forest(groups, title="SROCC by seed, less its median", label="SROCC (quartiles over seeds)")}

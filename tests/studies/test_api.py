@@ -1,0 +1,95 @@
+"""Studies as Python calls: the numbers of the command to the bit, and what a call refuses."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import iqa_zoo
+from iqa_zoo.errors import InputError, UnknownName
+from iqa_zoo.progress import Silent
+from iqa_zoo.studies.api import call_study
+from iqa_zoo.studies.results import load_result
+
+ROOT = Path(__file__).resolve().parents[2]
+SETTINGS = dict(
+    data="table", root="photos", backbone="test_resnet", splits=2, epochs=1, crops=1, batch_size=8, selection="last",
+    jobs=1, no_latency=True,
+)  # fmt: skip
+CHANGING = ("command", "seconds", "from_cache")  # run by run
+
+
+def list_numbers(values):
+    runs = [{k: v for k, v in run.items() if k not in ("seconds", "resumed")} for run in values["runs"]]
+    summary = {model: {k: v for k, v in row.items() if k != "seconds"} for model, row in values["summary"].items()}
+    return {**{k: v for k, v in values.items() if k not in CHANGING}, "runs": runs, "summary": summary}
+
+
+@pytest.mark.slow
+def test_the_call_the_command_and_the_script_give_the_same_numbers(noise_folder, run_study, monkeypatch, tmp_path):
+    words = [f"--{key.replace('_', '-')}={value}" for key, value in SETTINGS.items() if value is not True]
+    words += ["--no-latency", "--fresh"]
+    command = run_study("compare", noise_folder, "gcn.yaml", "attention.json", *words, "--json", "c.json", small=False)
+    assert command.returncode == 0, command.stderr
+    result = iqa_zoo.compare(
+        ["gcn.yaml", "attention.json"], **SETTINGS, fresh=True, out=str(tmp_path / "run"), progress=Silent()
+    )
+    script = [
+        sys.executable,
+        ROOT / "benchmarks" / "compare.py",
+        "gcn.yaml",
+        "attention.json",
+        *words,
+        "--json",
+        "s.json",
+    ]
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    done = subprocess.run([str(word) for word in script], cwd=noise_folder, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    kept = [json.loads((noise_folder / name).read_text()) for name in ("c.json", "s.json")]
+    values = json.loads(json.dumps(result.values))
+    for each in (*kept, values):  # how many threads torch has is the process's own
+        each.pop("threads")
+    assert list_numbers(kept[0]) == list_numbers(values) == list_numbers(kept[1])
+    assert load_result(tmp_path / "run").verdict() == result.verdict()
+    assert result.verdict() in command.stdout
+    assert [record["model"] for record in result.to_records()] == ["gcn", "attention", "linear_probe"] * 2
+    assert result.study == "compare"
+
+
+def test_a_config_by_label(tiny, monkeypatch, noise_folder, tmp_path):
+    monkeypatch.chdir(noise_folder)
+    monkeypatch.setenv("IQA_ZOO_CACHE", str(tmp_path))
+    result = iqa_zoo.compare({"mine": tiny}, **{**SETTINGS, "no_train": True}, progress=Silent())
+    assert result.values["compared"] == ["mine"]
+    assert result.runs == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (dict(epoch=1), "did you mean 'epochs'?"),
+        (dict(dry_run=True), "a dry run has no result; use iqa-zoo compare --dry-run"),
+        (dict(splits=0), "--splits is a positive number, got 0"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_any_work(settings, message):
+    with pytest.raises(InputError) as error:
+        iqa_zoo.compare(["lifeiqa_tiny"], **settings)
+    assert message in str(error.value)
+
+
+def test_a_study_that_does_not_exist_names_the_closest():
+    with pytest.raises(UnknownName, match="unknown study 'compre'; did you mean 'compare'"):
+        call_study("compre", ["deiqt"])
+
+
+@pytest.mark.parametrize(
+    "name", ["compare", "ablate", "swap", "data_efficiency", "scaling", "cross_dataset", "load_result"]
+)
+def test_calls_are_public(name):
+    assert name in iqa_zoo.__all__
+    assert callable(getattr(iqa_zoo, name))
