@@ -223,7 +223,7 @@ def _defer_interrupts() -> Iterator[None]:
 def _hide_main() -> Iterator[None]:
     """Keep workers from running the user's script again as they start: it may call a study without a ``__main__`` guard."""
     main = sys.modules["__main__"]
-    hidden = {name: vars(main).pop(name) for name in ("__file__", "__spec__") if name in vars(main)}
+    hidden: dict[str, Any] = {name: vars(main).pop(name) for name in ("__file__", "__spec__") if name in vars(main)}
     main.__spec__ = None
     try:
         yield
