@@ -256,7 +256,7 @@ def test_the_plugin_of_the_readme_is_what_new_plugin_writes(tmp_path):
 def test_the_readme_names_every_slot_and_what_it_is_handed():
     text = (REPOSITORY / "plugins" / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (.+) \| `iqa_zoo\.(\w+)` \| (.*?) ?\|", text, re.MULTILINE)
-    assert {group for _, group, _ in rows} == set(plugins.GROUPS) - {plugins.IMPORTERS, "studies"}
+    assert {group for _, group, _ in rows} == set(plugins.GROUPS) - {plugins.IMPORTERS}
     handed = {slot.strip("`"): tuple(re.findall(r"`(\w+)`", down)) for slot, _, down in rows if slot.startswith("`")}
     assert handed == HANDED_DOWN
 
@@ -293,7 +293,12 @@ def test_the_example_is_listed_without_torch(example):
     added = {
         (part["slot"], part["name"]) for part in json.loads(done.stdout) if part["origin"] == "iqa-zoo-example 0.1.0"
     }
-    assert added == {("interactions", "memory_gate"), ("head", "weighted_mean"), ("models", "example_iqa"), ("studies", "seed_noise")}
+    assert added == {
+        ("interactions", "memory_gate"),
+        ("head", "weighted_mean"),
+        ("models", "example_iqa"),
+        ("studies", "seed_noise"),
+    }
 
 
 @pytest.mark.slow
