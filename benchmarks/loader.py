@@ -29,8 +29,9 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from iqa_zoo.commands.shared import parse_path
+from iqa_zoo.data.decoded import DecodedImages, normalise
 from iqa_zoo.data.listing import list_images
-from iqa_zoo.data.loader import CropLoader, DecodedImages, normalise
+from iqa_zoo.data.loader import CropLoader
 from iqa_zoo.data.rated import RatedImages
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -10,7 +10,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from iqa_zoo.allocation import allocating, within_memory
-from iqa_zoo.config import LISTS, Config, apply_overrides, check_config, load_config, resolve_config
+from iqa_zoo.config import LISTS, Config, check_config, load_config, resolve_config
+from iqa_zoo.config_overrides import apply_overrides
 from iqa_zoo.contracts import HANDED_DOWN, FeatureSpec
 from iqa_zoo.errors import ConfigError, NestedPartError, PartError
 from iqa_zoo.quality_model import GivenFeatures, QualityModel

@@ -54,7 +54,7 @@ examples:
   iqa-zoo train deiqt --data demo --out run         end to end, resumable; with --dry-run, what it would cost
   iqa-zoo evaluate run --data livec --root LIVEC    on its own test part, or on another dataset
   iqa-zoo score photos/ --run run -o s.csv          any images of any size
-  iqa-zoo explain a.png --run run -o attention.png  where the queries look, which experts they meet
+  iqa-zoo explain a.png --run run -o attention.png  attention of each query, expert routing
   iqa-zoo report run -o report.html                 a training or a study as one page
   iqa-zoo new-plugin worst --slot head              a package of your own with a head, tests included
   iqa-zoo check-plugin iqa-zoo-worst                whether it holds to the contracts, and what to fix

@@ -11,17 +11,16 @@ from __future__ import annotations
 import functools
 import hashlib
 import inspect
-import itertools
 import json
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from iqa_zoo.config_file import FILES, Config, Dumper, copy_config, read_mapping
 from iqa_zoo.contracts import HANDED_DOWN, Scale, Width
-from iqa_zoo.errors import ConfigError, PluginError, UnknownName, closest, not_one_of
+from iqa_zoo.errors import ConfigError, PluginError, UnknownName, not_one_of
 from iqa_zoo.outputs import write_text
 from iqa_zoo.registry import MODELS, SLOTS
 from iqa_zoo.values import evaluated_hints, slot_inside, value_problem
@@ -29,91 +28,8 @@ from iqa_zoo.values import evaluated_hints, slot_inside, value_problem
 LISTS = ("interactions", "losses")  # slots that hold a list of parts
 OPTIONAL = {"dim", "memory", "interactions", "losses"}  # keys a config may leave out, and what that means:
 EMPTY: dict[str, Any] = {"dim": None, "memory": None, "interactions": [], "losses": []}
-FILES = (".yaml", ".yml", ".json")
+
 RUN_FILE = "run.json"  # in the folder of a training
-LARGEST_FILE = 10**6  # bytes of a config; the longest of the zoo has some thousand
-MOST_VALUES = 10**4  # of a config, each alias in YAML counted as often as it is used
-DEEPEST = 50  # lists and mappings inside each other
-
-Config = dict[str, Any]
-
-
-class _Loader(yaml.SafeLoader):
-    """Plain YAML that reads ``1e-4`` as a number and ``None`` as null, as Python and JSON do, and no key twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
-        twice = [str(key) for key in keys if keys.count(key) > 1]
-        if twice:
-            raise yaml.constructor.ConstructorError(None, None, f"the key {twice[0]!r} is given twice", node.start_mark)
-        return super().construct_mapping(node, deep=deep)
-
-
-class _Dumper(yaml.SafeDumper):
-    """Quotes the strings that ``_Loader`` would read as numbers or null."""
-
-
-for _side in (_Loader, _Dumper):
-    _exponent = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$")
-    _side.add_implicit_resolver("tag:yaml.org,2002:float", _exponent, list("-+.0123456789"))
-    _side.add_implicit_resolver("tag:yaml.org,2002:null", re.compile("None$"), ["N"])
-
-
-def parse_value(text: str) -> Any:
-    """Read a value written as in a YAML file or on a command line.
-
-    Raises:
-        ConfigError: not valid YAML, a key given twice, or more than ``MOST_VALUES`` values or ``DEEPEST`` levels, as an
-            alias of what holds it gives.
-
-    >>> [parse_value(text) for text in ("8", "1e-4", "[3, 4]", "learned", "None", "true")]
-    [8, 0.0001, [3, 4], 'learned', None, True]
-    """
-    return _parse(lambda: yaml.load(text, _Loader), "YAML or JSON", "the text")
-
-
-def _parse(load: Callable[[], Any], what: str, title: str) -> Any:
-    try:
-        return _fresh(load())
-    except ConfigError as error:
-        raise ConfigError(error.problems, title=title) from error
-    except RecursionError:
-        raise ConfigError([_TOO_DEEP], title=title) from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: JSON, and a whole number of thousands of digits
-        raise ConfigError([f"not valid {what}: {error}"], title=title) from error
-
-
-def _mapping(pairs: list[tuple[str, Any]]) -> Config:
-    """A mapping of JSON, whose keys come once."""
-    keys = [key for key, _ in pairs]
-    if twice := [key for key in keys if keys.count(key) > 1]:
-        raise ConfigError([f"the key {twice[0]!r} is given twice"])
-    return dict(pairs)
-
-
-_TOO_DEEP = f"lists or mappings are nested more than {DEEPEST} deep, or hold themselves"
-
-
-def _fresh(value: Any) -> Any:
-    """A deep copy with no sharing: ``[block] * 4`` becomes four blocks, so editing one edits one.
-
-    Raises:
-        ConfigError: more values or deeper than a config can be.
-    """
-    left = itertools.count(MOST_VALUES, -1)
-
-    def copy(value: Any, depth: int) -> Any:
-        if depth > DEEPEST:
-            raise ConfigError([_TOO_DEEP])
-        if next(left) < 0:
-            raise ConfigError([f"it holds more than {MOST_VALUES} values (an alias in YAML counts as what it repeats)"])
-        if isinstance(value, Mapping):
-            return {str(key): copy(item, depth + 1) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [copy(item, depth + 1) for item in value]
-        return value
-
-    return copy(value, 0)
 
 
 def model_config(name: str) -> Config:
@@ -128,7 +44,7 @@ def model_config(name: str) -> Config:
     cfg = MODELS.get(name)()
     if not isinstance(cfg, Mapping):
         raise ConfigError([f"expected a dict, got {cfg!r}"], title=f"the model {name!r} of {MODELS.origin(name)}")
-    return _fresh(cfg)
+    return copy_config(cfg)
 
 
 def load_config(cfg: str | Path | Mapping[str, Any]) -> Config:
@@ -139,7 +55,7 @@ def load_config(cfg: str | Path | Mapping[str, Any]) -> Config:
         ConfigError: the file does not hold a mapping.
     """
     if isinstance(cfg, Mapping):
-        return _fresh(cfg)
+        return copy_config(cfg)
     if not isinstance(cfg, str | Path):
         raise ConfigError([f"expected a zoo name, a dict or a path, got {type(cfg).__name__}"])
     if Path(cfg).suffix.lower() not in FILES:
@@ -154,7 +70,7 @@ def load_config(cfg: str | Path | Mapping[str, Any]) -> Config:
 
 def is_run_folder(path: str | Path) -> bool:
     """Whether a path is the folder of a training (``iqa-zoo train``)."""
-    return (Path(path) / RUN_FILE).is_file()
+    return path != "" and (Path(path) / RUN_FILE).is_file()
 
 
 def read_run_value(folder: str | Path, key: str) -> Config:
@@ -168,39 +84,6 @@ def read_run_value(folder: str | Path, key: str) -> Config:
     if not isinstance(value, dict):
         raise ConfigError([f"{key}: expected a mapping, got {value!r:.60}"], title=str(file))
     return value
-
-
-def read_mapping(path: str | Path) -> Config:
-    """Read the mapping that a .yaml or .json file holds.
-
-    Raises:
-        ConfigError: no such file, not valid YAML, JSON or UTF-8, larger than ``LARGEST_FILE``, or not a mapping; names
-            the file.
-    """
-    path = Path(path)
-    if not path.is_file():
-        there = "it is no regular file" if path.exists() else "there is no such file"
-        near = "" if path.exists() else closest(path.name, _siblings(path))
-        raise ConfigError([f"{there}{near}"], title=str(path))
-    if (size := path.stat().st_size) > LARGEST_FILE:
-        raise ConfigError([f"it has {size} bytes, and a config has at most {LARGEST_FILE}"], title=str(path))
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ConfigError([f"not a text file in UTF-8: {error}"], title=str(path)) from error
-    as_json = path.suffix.lower() == ".json"
-    loaded = _parse(
-        lambda: json.loads(text, object_pairs_hook=_mapping) if as_json else yaml.load(text, _Loader),
-        "JSON" if as_json else "YAML or JSON",
-        str(path),
-    )
-    if not isinstance(loaded, dict):
-        raise ConfigError([f"expected a mapping of names to values, got {type(loaded).__name__}"], title=str(path))
-    return loaded
-
-
-def _siblings(path: Path) -> list[str]:
-    return [p.name for p in path.parent.glob("*") if p.suffix.lower() in FILES] if path.parent.is_dir() else []
 
 
 def part_parameters(slot: str, type_name: str) -> dict[str, inspect.Parameter]:
@@ -284,87 +167,6 @@ def check_config(cfg: Mapping[str, Any]) -> list[str]:
     return problems
 
 
-def apply_overrides(cfg: Mapping[str, Any], overrides: Mapping[str, Any] | None) -> Config:
-    """Return a copy of a config with values replaced by dotted path, for example ``{"head.num_experts": 8}``.
-
-    A path may name a key that the config leaves at its default, an item of a list (``interactions.0.num_heads``),
-    every item (``interactions.*.num_heads`` reaches those blocks that have the key) or a whole slot.
-
-    Raises:
-        ConfigError: a path that leads nowhere; all of them are listed, each with the closest match.
-
-    >>> apply_overrides(model_config("deiqt"), {"queries.num_queries": 12})["queries"]["num_queries"]
-    12
-    """
-    result = _fresh(cfg)
-    problems = []
-    for path, value in (overrides or {}).items():
-        problem = _override(result, path, _fresh(value))
-        if problem:
-            problems.append(f"{path}: {problem}")
-    if problems:
-        raise ConfigError(problems, title="the overrides")
-    return result
-
-
-def _override(cfg: Config, path: str, value: Any) -> str | None:
-    slot, *rest = path.split(".")
-    if slot not in ("dim", *SLOTS):
-        return not_one_of(slot, ("dim", *SLOTS), "key")
-    if not rest:
-        cfg[slot] = value
-        return None
-    if slot == "dim":
-        return f"{slot!r} is {cfg.get(slot)!r} and has no keys; replace it as a whole"
-    if slot in LISTS:
-        return _set_in_list(slot, slot, cfg.get(slot), rest, value)
-    return _set(slot, slot, cfg.get(slot), rest, value)
-
-
-def _set_in_list(slot: str, where: str, parts: Any, rest: list[str], value: Any) -> str | None:
-    """Set a key of one part of a list, or of every part that has it, or replace one part. ``where`` is the list's key."""
-    parts = [] if parts is None else parts
-    if not isinstance(parts, list):
-        return f"{where!r} is {parts!r}, not a list of parts; replace it as a whole"
-    index, *rest = rest
-    if index == "*":
-        reached = [p for p in parts if not rest or rest[0] in _keys(slot, p)]
-        if not reached or not rest:
-            every = {key for p in parts for key in _keys(slot, p)}
-            return f"no part of {where!r} has this key{closest('.'.join(rest), every)}"
-        problems = [_set(slot, where, p, rest, value) for p in reached]
-        return next((problem for problem in problems if problem), None)
-    if not parts:
-        return f"{where!r} is empty; replace it as a whole"
-    if not index.isdecimal() or int(index) >= len(parts):
-        return f"{where!r} has the items 0 to {len(parts) - 1} (or *), not {index!r}"
-    if not rest:
-        parts[int(index)] = value
-        return None
-    return _set(slot, where, parts[int(index)], rest, value)
-
-
-def _keys(slot: str, part: Any) -> list[str]:
-    if not isinstance(part, Mapping):
-        return []
-    known = ["type", *part]
-    if isinstance(part.get("type"), str) and part["type"] in SLOTS[slot].names():
-        known += part_parameters(slot, part["type"])
-    return known
-
-
-def _set(slot: str, where: str, part: Any, rest: list[str], value: Any) -> str | None:
-    if not isinstance(part, dict):
-        return f"{where!r} is {part!r} and has no keys; replace it as a whole"
-    key, *deeper = rest
-    if deeper and (inside := slots_inside(slot, part).get(key)):
-        return _set_in_list(inside, key, part.get(key), deeper, value)
-    if deeper or key not in _keys(slot, part):
-        return f"{not_one_of('.'.join(rest), sorted(set(_keys(slot, part))), 'key')}"
-    part[key] = value
-    return None
-
-
 def slots_inside(slot: str, part: Any) -> dict[str, str]:
     """The keys of a part that hold a list of parts, with the slot of those."""
     if not (isinstance(part, Mapping) and isinstance(part.get("type"), str) and part["type"] in SLOTS[slot].names()):
@@ -382,19 +184,19 @@ def resolve_config(cfg: Mapping[str, Any]) -> Config:
     problems = check_config(cfg)
     if problems:
         raise ConfigError(problems)
-    resolved = {key: _fresh(cfg.get(key, EMPTY.get(key))) for key in ("dim", *SLOTS)}
+    resolved = {key: copy_config(cfg.get(key, EMPTY.get(key))) for key in ("dim", *SLOTS)}
     for slot in SLOTS:
         resolved[slot] = EMPTY.get(slot) if resolved[slot] is None else resolved[slot]
         for part in resolved[slot] if slot in LISTS else [resolved[slot]]:
             if part is not None:
                 _write_defaults(slot, part)
-    return _fresh(resolved)
+    return copy_config(resolved)
 
 
 def _write_defaults(slot: str, part: Config) -> None:
     for key, parameter in part_parameters(slot, part["type"]).items():
         if parameter.default is not parameter.empty:
-            part.setdefault(key, _fresh(parameter.default))
+            part.setdefault(key, copy_config(parameter.default))
         if inside := slot_inside(parameter.annotation):
             for item in part[key]:
                 _write_defaults(inside, item)
@@ -432,8 +234,8 @@ def config_hash(cfg: Mapping[str, Any]) -> str:
 def dump_config(cfg: Mapping[str, Any], path: str | Path | None = None) -> str:
     """Return a config as text, YAML or (where ``path`` ends in .json) JSON, and write it where a path is given."""
     as_json = path is not None and Path(path).suffix.lower() == ".json"
-    plain = _fresh(cfg)
-    text = json.dumps(plain, indent=2) + "\n" if as_json else yaml.dump(plain, Dumper=_Dumper, sort_keys=False)
+    plain = copy_config(cfg)
+    text = json.dumps(plain, indent=2) + "\n" if as_json else yaml.dump(plain, Dumper=Dumper, sort_keys=False)
     if path is not None:
         write_text(path, text)
     return text

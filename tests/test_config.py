@@ -14,16 +14,16 @@ from torch import nn
 
 import iqa_zoo
 from iqa_zoo.config import (
-    apply_overrides,
     check_config,
     config_hash,
     dump_config,
     load_config,
     model_config,
-    parse_value,
     part_parameters,
     resolve_config,
 )
+from iqa_zoo.config_file import parse_value
+from iqa_zoo.config_overrides import apply_overrides
 from iqa_zoo.errors import ConfigError, UnknownName
 from iqa_zoo.registry import SLOTS
 

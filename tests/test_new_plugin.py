@@ -38,7 +38,7 @@ def one_a_slot(tmp_path_factory):
     """A plugin for each slot, with its metadata: slot -> what was written."""
     root = tmp_path_factory.mktemp("new")
     written = {}
-    for slot in REGISTRIES:
+    for slot in KINDS:
         written[slot] = new_plugin(f"try-{slot}", [slot], folder=root / slot)
         put_metadata(written[slot].folder)
     return written
@@ -74,7 +74,7 @@ def test_what_is_written_is_tidy(tmp_path, name):
     ruff = shutil.which("ruff") or shutil.which("ruff", path=str(Path(sys.executable).parent))
     if ruff is None:
         pytest.skip("ruff is not installed")
-    folders = [new_plugin(name, [slot], folder=tmp_path / slot).folder for slot in REGISTRIES]
+    folders = [new_plugin(name, [slot], folder=tmp_path / slot).folder for slot in KINDS]
     for command in (["check", "--no-cache"], ["format", "--no-cache", "--check"]):
         done = subprocess.run([ruff, *command, *map(str, folders)], capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -19,7 +19,8 @@ import torch
 
 import iqa_zoo
 from iqa_zoo import allocation
-from iqa_zoo.config import apply_overrides, check_config, part_parameters
+from iqa_zoo.config import check_config, part_parameters
+from iqa_zoo.config_overrides import apply_overrides
 from iqa_zoo.contracts import HANDED_DOWN, Range
 from iqa_zoo.errors import ConfigError
 from iqa_zoo.registry import SLOTS

@@ -6,7 +6,8 @@ import argparse
 from typing import Any
 
 from iqa_zoo.commands.shared import MODEL, add_json_option, add_set_option, load_model, parse_path, show_result
-from iqa_zoo.config import FILES, check_config, dump_config, resolve_config
+from iqa_zoo.config import check_config, dump_config, resolve_config
+from iqa_zoo.config_file import FILES
 from iqa_zoo.errors import ConfigError, InputError
 from iqa_zoo.outputs import check_writable
 

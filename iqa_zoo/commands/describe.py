@@ -11,16 +11,8 @@ from typing import Any
 from rich.table import Table
 
 from iqa_zoo.commands.shared import add_set_option, console, load_model
-from iqa_zoo.config import (
-    FILES,
-    LISTS,
-    Config,
-    dump_config,
-    is_run_folder,
-    part_parameters,
-    resolve_config,
-    slots_inside,
-)
+from iqa_zoo.config import LISTS, Config, dump_config, is_run_folder, part_parameters, resolve_config, slots_inside
+from iqa_zoo.config_file import FILES
 from iqa_zoo.contracts import HANDED_DOWN
 from iqa_zoo.errors import InputError, UnknownName, not_one_of
 from iqa_zoo.registry import MODELS, REGISTRIES, SLOTS

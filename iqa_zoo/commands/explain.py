@@ -1,11 +1,9 @@
-"""``iqa-zoo explain``: where a trained model looks and which experts it asks, on one image or over a dataset."""
+"""``iqa-zoo explain``: the attention and the expert routing of a trained model, on one image or over a dataset."""
 
 from __future__ import annotations
 
 import argparse
-import io
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.commands.dataset_options import add_dataset_options, load_dataset, warn
@@ -20,30 +18,24 @@ from iqa_zoo.commands.shared import (
     show_result,
 )
 from iqa_zoo.errors import InputError
-from iqa_zoo.jsonio import to_json
-from iqa_zoo.outputs import check_folder_writable, check_writable, write_bytes, write_text
+from iqa_zoo.explain.files import SUFFIXES
+from iqa_zoo.outputs import check_folder_writable, check_writable
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from iqa_zoo.data.rated import RatedImages
     from iqa_zoo.explain.snapshots import Snapshots
     from iqa_zoo.inference.run import TrainedRun
     from iqa_zoo.inference.scorer import Scorer
-
-SUFFIXES = (".png", ".svg")
 
 
 def add(commands: Any) -> None:
     parser = commands.add_parser(
         "explain",
-        help="show where a trained model looks and which experts it asks",
-        description="Look into a model that iqa-zoo train trained. Of one image: its score, the same that iqa-zoo score "
-        "gives; of its centre crop attention of each query, over the training too, scores by query, experts. An image "
-        "smaller than the model's input is enlarged. Over a dataset (--data), by the centre crop of each image: experts by "
-        "distortion and quality band, adjacencies, likeness of the queries, on the test part of the training's split or on "
-        "all images of another dataset.",
+        help="show the attention and the expert routing of a trained model",
+        description="Explain a model that iqa-zoo train trained. For one image: its score, the same that iqa-zoo score "
+        "gives; for its centre crop the attention of each query, before, during and after the training, the scores by query "
+        "and the experts. An image smaller than the model's input is enlarged. For a dataset (--data), by the centre crop of "
+        "each image: experts by distortion and quality band, adjacencies, query similarity, on the test part of the "
+        "training's split or on all images of another dataset.",
     )
     parser.add_argument("image", metavar="IMAGE", nargs="?", type=parse_path, help="one image file; or give --data")
     add_dataset_options(parser, "--data", default="")
@@ -121,10 +113,11 @@ def _explain_image(args: argparse.Namespace, scorer: Scorer, trained: TrainedRun
     observations = assess_image(explanation)
     notes = [note for note in (snapshots.about_start, snapshots.about_last) if note and explanation.attention]
     if args.output is not None:
+        from iqa_zoo.explain.files import save_figure
         from iqa_zoo.explain.image_figure import draw_image_figure
 
         label = _short(trained.data.label)
-        _save(draw_image_figure(args.image.name, explanation, seen, observations, label), args.output)
+        save_figure(draw_image_figure(args.image.name, explanation, seen, observations, label), args.output)
     numbers = {"run": str(args.trained), **summarize_image(args.image, explanation, seen, observations), "notes": notes}
     lines = [
         f"{args.image}: {trained.data.label} {explanation.score:.4f} predicted, the mean of {explanation.crops} crops; "
@@ -140,82 +133,36 @@ def _explain_image(args: argparse.Namespace, scorer: Scorer, trained: TrainedRun
 def _explain_dataset(args: argparse.Namespace, scorer: Scorer, trained: TrainedRun, snapshots: Snapshots) -> None:
     from iqa_zoo.explain.adjacency import collect_adjacencies
     from iqa_zoo.explain.dataset import assess_dataset, explain_dataset, summarize_dataset
-    from iqa_zoo.explain.dataset_figures import NAMES, draw_dataset_figures
+    from iqa_zoo.explain.dataset_figures import draw_dataset_figures
+    from iqa_zoo.explain.files import write_dataset_files
+    from iqa_zoo.explain.select_images import select_images
 
     folder = args.output or args.trained / "explain"
     data = load_dataset(args)
-    notes: list[str] = []
-    part, indices = _part(args, data, trained, notes)
-    with progress_bar("looking") as progress:
-        found = explain_dataset(scorer, data, indices, progress)
+    selected = select_images(trained, data, args.images)
+    notes = selected.warnings
+    for note in notes:
+        warn(f"warning: {note}")
+    with progress_bar("explaining") as progress:
+        found = explain_dataset(scorer, data, selected.indices, progress)
     adjacencies = collect_adjacencies(scorer.model, snapshots.start)
     observations = assess_dataset(found, adjacencies)
     if any(adjacency.learned for adjacency in adjacencies) and snapshots.about_start:
         notes.append(snapshots.about_start)
-    words = f"{data.name}, {part}, {len(indices)} images"
+    words = f"{data.name}, {selected.part}, {len(selected.indices)} images"
     figures = draw_dataset_figures(found, adjacencies, f"{args.trained.name}: {words}", _short(trained.data.label))
     numbers = {
         "run": str(args.trained),
         "dataset": data.name,
-        "part": part,
+        "part": selected.part,
         "crop": f"centre, {scorer.model.spec.image_size} pixels a side",
         **summarize_dataset(found, adjacencies, observations),
         "notes": notes,
     }
     text = "\n".join([f"{args.trained}: {words}, the centre crop of each", *map(str, observations), *notes]) + "\n"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in NAMES:
-            for suffix in SUFFIXES:
-                file = folder / f"{name}{suffix}"
-                if name in figures:
-                    _save(figures[name], file)
-                else:
-                    file.unlink(missing_ok=True)  # of an earlier call
-        write_text(folder / "explain.json", to_json(numbers, indent=1) + "\n")
-        write_text(folder / "explain.txt", text)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written ({error.strerror or error})") from error
+    write_dataset_files(folder, figures, numbers, text)
     written = f"written to {folder}: explain.txt, explain.json, and {', '.join(figures)} as .png and .svg"
     show_result(args, numbers, lambda: print(text + written))
-
-
-def _part(
-    args: argparse.Namespace, data: RatedImages, trained: TrainedRun, notes: list[str]
-) -> tuple[str, NDArray[np.int64]]:
-    """Which images: the test part of the training's own split, or all of another dataset; some of them with --images."""
-    import numpy as np
-
-    from iqa_zoo.data.choose_split import load_split
-    from iqa_zoo.inference.own_data import find_changes
-
-    part, indices = "all images", np.arange(len(data))
-    if trained.data.name == data.name:
-        try:
-            own = load_split(args.trained / "split.json", data)
-        except InputError as error:
-            notes.append(f"All images are shown, those that were trained on too: {error}")
-        else:
-            part, indices = "test part", own.test
-            notes += find_changes(trained, data, own, indices)
-        for note in notes:
-            warn(f"warning: {note}")
-    if args.images is not None and args.images < len(indices):
-        indices = np.sort(np.random.default_rng(0).permutation(indices)[: args.images])
-        part = f"some of the {part}" if part == "test part" else "some images"
-    return part, indices
-
-
-def _save(figure: Any, path: Path) -> None:
-    from matplotlib import rc_context
-
-    from iqa_zoo.reports.plots import STYLE
-
-    drawn = io.BytesIO()
-    kind = path.suffix.lower().removeprefix(".")
-    with rc_context(STYLE):
-        figure.savefig(drawn, format=kind, metadata={"Date": None} if kind == "svg" else None)
-    write_bytes(path, drawn.getvalue())
 
 
 def _short(label: str) -> str:

@@ -7,7 +7,7 @@ import shlex
 from typing import Any
 
 from iqa_zoo.commands.shared import parse_path
-from iqa_zoo.registry import REGISTRIES
+from iqa_zoo.new_plugin import KINDS
 
 
 def add(commands: Any) -> None:
@@ -24,7 +24,7 @@ def add(commands: Any) -> None:
         action="append",
         required=True,
         metavar="SLOT",
-        help=f"what it adds: {', '.join(REGISTRIES)}; may be given several times",
+        help=f"what it adds: {', '.join(KINDS)}; may be given several times",
     )
     parser.add_argument("--part", metavar="PART", help="the name that configs use; NAME where left out")
     parser.add_argument(

@@ -12,7 +12,9 @@ from typing import Any
 from rich.console import Console
 
 from iqa_zoo.commands.deprecated import add_deprecated
-from iqa_zoo.config import Config, apply_overrides, load_config, parse_value
+from iqa_zoo.config import Config, load_config
+from iqa_zoo.config_file import parse_value
+from iqa_zoo.config_overrides import apply_overrides
 from iqa_zoo.errors import ConfigError, InputError
 from iqa_zoo.jsonio import to_json
 from iqa_zoo.outputs import check_writable, write_text

@@ -94,6 +94,7 @@ def add(commands: Any) -> None:
         "--resume",
         nargs="?",
         const=True,
+        type=parse_path,
         metavar="RUN",
         help="go on with the run in a folder, with the arguments that it was begun with; without RUN, with those given here, "
         "if there is a run in --out FOLDER",
@@ -140,7 +141,7 @@ def run(args: argparse.Namespace) -> int:
 def _take_arguments_of_run(args: argparse.Namespace) -> str | None:
     """Where ``--resume RUN`` is given, take the arguments of the run; return the name of its recipe."""
     if args.resume not in (None, True) and args.out is not None and args.config is None:
-        args.config, args.resume = args.resume, True  # train --resume CONFIG --out FOLDER: the value is the model
+        args.config, args.resume = str(args.resume), True  # train --resume CONFIG --out FOLDER: the value is the model
     if args.resume in (None, True):
         args.resume, args.seed = bool(args.resume), args.seed or 0
         args.selection = args.selection or "validation"
@@ -150,7 +151,7 @@ def _take_arguments_of_run(args: argparse.Namespace) -> str | None:
         raise InputError(f"{flags} cannot be given with --resume RUN, which goes on as the run was begun")
     from iqa_zoo.training.begun import read_begun_run
 
-    folder = parse_path(args.resume)
+    folder = args.resume
     begun = read_begun_run(folder)
     args.config = args.recipe = str(folder)  # the folder of a training names its model and its recipe
     args.out, args.split_file, args.resume = folder, folder / "split.json", True

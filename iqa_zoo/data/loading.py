@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from iqa_zoo.config import parse_value
+from iqa_zoo.config_file import parse_value
 from iqa_zoo.errors import ConfigError, InputError, not_one_of
 from iqa_zoo.registry import DATASETS
 from iqa_zoo.values import value_problem

@@ -17,7 +17,7 @@ from iqa_zoo.errors import InputError
 from iqa_zoo.progress import Progress
 
 if TYPE_CHECKING:
-    from iqa_zoo.data.loader import DecodedImages
+    from iqa_zoo.data.decoded import DecodedImages
 
 T = TypeVar("T")
 SHOWN = 10  # maximum number of problems in a message

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iqa_zoo.contracts import QualityOutput, TokenGrid
-from iqa_zoo.data.loader import DecodedImages
+from iqa_zoo.data.decoded import DecodedImages
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.explain.adjacency import Adjacency, assess_adjacencies
 from iqa_zoo.explain.attention import explain_missing_map

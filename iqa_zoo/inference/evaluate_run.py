@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iqa_zoo.data.choose_split import load_split
-from iqa_zoo.data.loader import DecodedImages
+from iqa_zoo.data.decoded import DecodedImages
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
 from iqa_zoo.errors import InputError

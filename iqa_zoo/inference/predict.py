@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor, distributed
 
 from iqa_zoo.data.crops import cut_grid_crops
+from iqa_zoo.data.decoded import DecodedImages
 from iqa_zoo.data.enlarge import enlarge
 from iqa_zoo.data.images import read_image
-from iqa_zoo.data.loader import DecodedImages
 from iqa_zoo.data.prefetch import prefetch
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError

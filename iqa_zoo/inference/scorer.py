@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from iqa_zoo.data.loader import normalise
+from iqa_zoo.data.decoded import normalise
 from iqa_zoo.quality_model import QualityModel
 from iqa_zoo.training.label_scale import LabelScale
 

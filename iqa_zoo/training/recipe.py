@@ -13,7 +13,8 @@ from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, get_type_hints
 
-from iqa_zoo.config import FILES, is_run_folder, read_mapping, read_run_value
+from iqa_zoo.config import is_run_folder, read_run_value
+from iqa_zoo.config_file import FILES, read_mapping
 from iqa_zoo.errors import ConfigError, UnknownName, closest, not_one_of
 from iqa_zoo.registry import list_models
 from iqa_zoo.values import value_problem

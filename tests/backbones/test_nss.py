@@ -5,16 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from iqa_zoo.backbones.nss import (
-    LEVEL_STATISTICS,
-    LUMA_STATISTICS,
-    NaturalSceneStatistics,
-    mscn,
-    opponents,
-)
+from iqa_zoo.backbones.nss import NaturalSceneStatistics
 from iqa_zoo.contracts import Backbone, StageInfo
 from iqa_zoo.data.demo import REFERENCES, degrade, read_reference
 from iqa_zoo.errors import PartError
+from iqa_zoo.layers.scene_statistics import LEVEL_STATISTICS, LUMA_STATISTICS, mscn, opponents
 
 CHANNELS = 121
 NAMES = (*LEVEL_STATISTICS, *(f"0 {name}" for name in LUMA_STATISTICS))  # the first channels: full size

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from iqa_zoo import measure_budget
 from iqa_zoo.budgets import make_front_table, pareto_front
 from iqa_zoo.budgets.front import MOST, _Tried, select_front
-from iqa_zoo.config import apply_overrides
+from iqa_zoo.config_overrides import apply_overrides
 from iqa_zoo.errors import BudgetError
 
 from .test_match import DEIQT, LIFEIQA, on_resnet

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from iqa_zoo.data import loader as module
-from iqa_zoo.data.loader import CropLoader, DecodedImages, normalise
+from iqa_zoo.data import decoded as module
+from iqa_zoo.data.decoded import DecodedImages, normalise
+from iqa_zoo.data.loader import CropLoader
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from iqa_zoo.data.decoded import DecodedImages
 from iqa_zoo.data.images import read_size
-from iqa_zoo.data.loader import DecodedImages
 from iqa_zoo.data.preflight import SHOWN, check_images
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
@@ -53,7 +53,7 @@ def test_what_was_decoded_is_kept_and_told(data, monkeypatch):
     images, told = DecodedImages(data, smallest=32), []
     check_images(data, range(5), 32, images=images, progress=lambda *counts: told.append(counts))
     assert told == [(i, 5) for i in range(1, 6)]
-    monkeypatch.setattr("iqa_zoo.data.loader.read_image", lambda path: pytest.fail("decoded again"))
+    monkeypatch.setattr("iqa_zoo.data.decoded.read_image", lambda path: pytest.fail("decoded again"))
     assert images[3].shape == (3, 32, 102)
     assert images.notes == {"3.png": "enlarged from 20x64", "4.png": "enlarged from 31x100"}
 

@@ -5,7 +5,7 @@ import os
 import pytest
 
 import iqa_zoo
-from iqa_zoo.config import parse_value, read_mapping
+from iqa_zoo.config_file import parse_value, read_mapping
 from iqa_zoo.errors import ConfigError
 
 ALIASES = "a: &a [x, x]\n" + "".join(

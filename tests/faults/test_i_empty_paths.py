@@ -16,6 +16,7 @@ from iqa_zoo.cli import main
         ["data", "check", "table", "--root", ""],
         ["splits", "demo", "-o", ""],
         ["train", "deiqt", "--data", "demo", "--out", ""],
+        ["train", "--resume", ""],
         ["report", "", "-o", "a.html"],
         ["explain", "a.png", "--run", ""],
         ["config", "deiqt", "-o", ""],

@@ -11,7 +11,8 @@ from torch import nn
 import iqa_zoo
 from iqa_zoo import allocation
 from iqa_zoo.cli import main
-from iqa_zoo.config import apply_overrides, check_config, part_parameters
+from iqa_zoo.config import check_config, part_parameters
+from iqa_zoo.config_overrides import apply_overrides
 from iqa_zoo.contracts import HeadOutput, Range, Size
 from iqa_zoo.errors import ConfigError, PartError
 from iqa_zoo.registry import SLOTS

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iqa_zoo.build import build_model
-from iqa_zoo.data.loader import DecodedImages
+from iqa_zoo.data.decoded import DecodedImages
 from iqa_zoo.errors import InputError
 from iqa_zoo.inference.predict import predict
 from iqa_zoo.inference.scorer import Scorer

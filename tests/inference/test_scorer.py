@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from iqa_zoo.build import build_model
-from iqa_zoo.data.loader import normalise
+from iqa_zoo.data.decoded import normalise
 from iqa_zoo.inference.scorer import Scorer, in_eval_mode
 from iqa_zoo.training.label_scale import LabelScale
 

@@ -8,7 +8,7 @@ from iqa_zoo.budgets.measure import find_backbone_spec
 from iqa_zoo.budgets.throughput import measure_speed
 from iqa_zoo.build import build_model
 from iqa_zoo.config import Config
-from iqa_zoo.data.loader import DecodedImages
+from iqa_zoo.data.decoded import DecodedImages
 from iqa_zoo.data.preflight import check_images
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split

@@ -10,7 +10,8 @@ import torch
 from numpy import int64
 from numpy.typing import NDArray
 
-from iqa_zoo.data.loader import CropLoader, DecodedImages
+from iqa_zoo.data.decoded import DecodedImages
+from iqa_zoo.data.loader import CropLoader
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.training.processes import get_rank, get_world
 from iqa_zoo.training.recipe import Recipe

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from iqa_zoo.data.loader import DecodedImages
+from iqa_zoo.data.decoded import DecodedImages
 from iqa_zoo.data.preflight import check_images
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split

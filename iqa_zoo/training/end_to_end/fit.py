@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from iqa_zoo.data.loader import DecodedImages
+from iqa_zoo.data.decoded import DecodedImages
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
 from iqa_zoo.inference.evaluation import evaluate_scores

@@ -8,7 +8,7 @@ from typing import Any
 
 from iqa_zoo.build import build_model
 from iqa_zoo.config import config_hash
-from iqa_zoo.data.loader import DecodedImages
+from iqa_zoo.data.decoded import DecodedImages
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split, save_splits
 from iqa_zoo.errors import InputError

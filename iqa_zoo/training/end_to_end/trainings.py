@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from iqa_zoo.config import Config, config_hash, resolve_config
-from iqa_zoo.data.loader import DecodedImages
+from iqa_zoo.data.decoded import DecodedImages
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
 from iqa_zoo.identity import (
