@@ -25,7 +25,7 @@ from iqa_zoo.stats.summary import is_defined, summarize_values
 Record = dict[str, Any]
 
 
-def summarise(records: Sequence[Record]) -> dict[str, Record]:
+def summarize_records(records: Sequence[Record]) -> dict[str, Record]:
     """Per model: median and quartiles over the splits of every metric, and seconds a split."""
     summary: dict[str, Record] = {}
     for model in dict.fromkeys(record["model"] for record in records):
@@ -41,7 +41,7 @@ def summarise(records: Sequence[Record]) -> dict[str, Record]:
     return summary
 
 
-def summarise_rules(records: Sequence[Record]) -> dict[str, dict[str, Record]]:
+def summarize_rules(records: Sequence[Record]) -> dict[str, dict[str, Record]]:
     """Per model and selection rule: what it would have reported (median SROCC) and the epoch (median)."""
     summary: dict[str, dict[str, Record]] = {}
     for model in dict.fromkeys(record["model"] for record in records):
@@ -54,7 +54,7 @@ def summarise_rules(records: Sequence[Record]) -> dict[str, dict[str, Record]]:
     return summary
 
 
-def differences(
+def compute_differences(
     records: Sequence[Record],
     test_train_ratio: float,
     data: RatedImages,
@@ -79,11 +79,11 @@ def differences(
         if shared:
             a, b = ([by_model[model][split] for split in shared] for model in (first, second))
             found.append({"first": first, "second": second, **_difference(a, b, test_train_ratio, data)})
-    adjust(found)
+    adjust_pairs(found)
     return found
 
 
-def adjust(pairs: Sequence[Record]) -> None:
+def adjust_pairs(pairs: Sequence[Record]) -> None:
     """Set ``p_holm`` of rows to their ``p``, adjusted for all of them; nan where there is none."""
     for pair, p in zip(pairs, adjust_holm([pair["p"] for pair in pairs]), strict=True):
         pair["p_holm"] = p

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -177,7 +178,7 @@ def _run_in_pool(
     futures: dict[Future[Any], int] = {}
     workers: set[int] = set()
     try:
-        with _defer_interrupts():
+        with _defer_interrupts(), _hide_main():
             for i in chosen:
                 try:
                     futures[pool.submit(_try, function, calls[i])] = i
@@ -216,6 +217,18 @@ def _defer_interrupts() -> Iterator[None]:
             signal.signal(number, handler)
     if caught:
         signal.raise_signal(caught[0])
+
+
+@contextmanager
+def _hide_main() -> Iterator[None]:
+    """Keep workers from running the user's script again as they start: it may call a study without a ``__main__`` guard."""
+    main = sys.modules["__main__"]
+    hidden: dict[str, Any] = {name: vars(main).pop(name) for name in ("__file__", "__spec__") if name in vars(main)}
+    main.__spec__ = None
+    try:
+        yield
+    finally:
+        vars(main).update(hidden)
 
 
 def _kill(workers: Iterable[int]) -> None:

@@ -1,6 +1,7 @@
 """Studies as Python calls: the numbers of the command to the bit, and what a call refuses."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -93,3 +94,42 @@ def test_a_study_that_does_not_exist_names_the_closest():
 def test_calls_are_public(name):
     assert name in iqa_zoo.__all__
     assert callable(getattr(iqa_zoo, name))
+
+
+PLAIN = """
+import sys
+from pathlib import Path
+print("the script runs")
+from iqa_zoo import compare, register_head
+from iqa_zoo.progress import Silent
+{part}
+result = compare({models}, data="table", root={root!r}, splits=2, epochs=1, crops=1, batch_size=8, selection="last",
+                 no_latency=True, jobs=2, progress=Silent())
+print(len([run for run in result.runs if "error" not in run]), "trained")
+"""
+
+PART = """
+from iqa_zoo.heads.linear import LinearHead
+
+
+@register_head("of_the_script")
+class OfTheScript(LinearHead):
+    '''A head of the script.'''
+
+
+import iqa_zoo
+own = iqa_zoo.model_config("linear_probe") | dict(head=dict(type="of_the_script"))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("part", "models", "trained"), [("", "['deiqt']", 4), (PART, "dict(own=own)", 4)], ids=["named", "own part"]
+)
+def test_a_plain_script_without_a_guard_runs_once(noise_folder, tmp_path, part, models, trained):
+    script = tmp_path / "plain.py"
+    script.write_text(PLAIN.format(part=part, models=models, root=str(noise_folder / "photos")))
+    environment = {**os.environ, "IQA_ZOO_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n")[:-1] == ["the script runs", f"{trained} trained"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from iqa_zoo.stats.metrics import METRICS
-from iqa_zoo.studies.summaries import differences, summarise, summarise_rules
+from iqa_zoo.studies.summaries import compute_differences, summarize_records, summarize_rules
 
 
 class Data:
@@ -21,7 +21,7 @@ def record(model: str, split: str, srocc: float) -> dict:
 
 def test_the_summary_is_the_median_over_splits():
     records = [record("a", str(i), value) for i, value in enumerate([0.7, 0.9, 0.8])]
-    row = summarise(records)["a"]
+    row = summarize_records(records)["a"]
     assert row["srocc"] == dict(median=0.8, q1=pytest.approx(0.75), q3=pytest.approx(0.85), undefined=0)
     assert row["splits"] == 3
 
@@ -32,7 +32,7 @@ def test_differences_pair_the_same_splits_and_call_a_tie_a_tie():
     records = [record("a", str(i), base[i] + 0.05) for i in range(10)]
     records += [record("b", str(i), base[i] + 0.001 * rng.standard_normal()) for i in reversed(range(10))]
     records += [record("c", str(i), base[i] + 0.03 * rng.standard_normal()) for i in range(10)]
-    pairs = {(pair["first"], pair["second"]): pair for pair in differences(records, 0.25, Data())}
+    pairs = {(pair["first"], pair["second"]): pair for pair in compute_differences(records, 0.25, Data())}
     assert set(pairs) == {("a", "b"), ("a", "c"), ("b", "c")}
     assert pairs["a", "b"]["mean"] == pytest.approx(0.05, abs=0.002)
     assert pairs["a", "b"]["wins"] == 10
@@ -47,7 +47,7 @@ def test_every_rule_is_summed_up_by_its_median():
         for v in (0.5, 0.6, 0.9)
     ]
     records = [dict(model="a", every_rule=reported) for reported in reports]
-    assert summarise_rules(records)["a"]["last"] == dict(srocc=pytest.approx(0.7), plcc=0.6, epoch=3)
+    assert summarize_rules(records)["a"]["last"] == dict(srocc=pytest.approx(0.7), plcc=0.6, epoch=3)
 
 
 @pytest.mark.slow
@@ -63,7 +63,7 @@ def test_one_split_is_judged_over_its_images():
         return dict(zip(data.names, scores.tolist(), strict=True))
 
     records = [{**record(model, "s", 0.5), "predictions": predicted(model)} for model in noise]
-    pairs = {(p["first"], p["second"]): p for p in differences(records, 0.25, data)}
+    pairs = {(p["first"], p["second"]): p for p in compute_differences(records, 0.25, data)}
     assert pairs["good", "bad"]["test"] == "williams"
     assert not pairs["good", "bad"]["tie"]
     assert pairs["good", "bad"]["p_holm"] < 0.01
@@ -75,21 +75,21 @@ def test_one_split_is_judged_over_its_images():
 def test_an_undefined_split_is_left_out_and_counted(undefined):
     records = [record("a", str(i), value) for i, value in enumerate([0.7, undefined, 0.8, 0.9])]
     records += [record("b", str(i), value) for i, value in enumerate([0.6, 0.5, 0.8, undefined])]
-    summary = summarise(records)
+    summary = summarize_records(records)
     assert (summary["a"]["srocc"]["median"], summary["a"]["srocc"]["undefined"]) == (0.8, 1)
-    [pair] = differences(records, 0.25, Data())
+    [pair] = compute_differences(records, 0.25, Data())
     assert (pair["splits"], pair["undefined"], pair["wins"]) == (2, 2, 1)
     assert pair["mean"] == pytest.approx(0.05)
     assert pair["why"] == ""
     only_defined = [r for r in records if r["split"] in "02"]
-    assert {**differences(only_defined, 0.25, Data())[0], "undefined": 2} == pair
+    assert {**compute_differences(only_defined, 0.25, Data())[0], "undefined": 2} == pair
 
 
 def test_a_pair_without_a_common_defined_split_is_undefined_and_no_tie():
     constant = {**record("c", "s1", math.nan), "predictions": {"0.png": 1.0, "1.png": 1.0}}
     records = [record("a", "s1", 0.7), record("b", "s1", 0.6), constant]
     records += [record(model, "s2", value) for model, value in (("a", 0.8), ("b", 0.6), ("c", math.nan))]
-    pairs = {(pair["first"], pair["second"]): pair for pair in differences(records, 0.25, Data())}
+    pairs = {(pair["first"], pair["second"]): pair for pair in compute_differences(records, 0.25, Data())}
     assert pairs["a", "b"]["p_holm"] == pairs["a", "b"]["p"]  # an undefined pair is none of the several comparisons
     for pair in (pairs["a", "c"], pairs["b", "c"]):
         assert math.isnan(pair["mean"])
@@ -106,7 +106,7 @@ def test_one_split_whose_images_show_one_content_has_no_interval():
 
     predictions = {name: float(i) for i, name in enumerate(Data.names)}
     records = [{**record(model, "s", value), "predictions": predictions} for model, value in (("a", 0.7), ("b", 0.6))]
-    [pair] = differences(records, 0.25, OneContent())
+    [pair] = compute_differences(records, 0.25, OneContent())
     assert math.isnan(pair["mean"])
     assert "single content" in pair["why"]
 
@@ -121,5 +121,5 @@ def test_a_resample_of_too_few_images_is_left_out():
         {**record(model, "s", 0.7), "predictions": dict(zip(Data.names, rng.random(10).tolist(), strict=True))}
         for model in "ab"
     ]
-    [pair] = differences(records, 0.25, Contents())
+    [pair] = compute_differences(records, 0.25, Contents())
     assert pair["low"] < pair["mean"] < pair["high"]

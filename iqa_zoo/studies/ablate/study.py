@@ -19,7 +19,7 @@ from iqa_zoo.studies.runner import FrozenRunner, Record, describe_cache_use, sel
 from iqa_zoo.studies.settings import setting
 from iqa_zoo.studies.spec import StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
-from iqa_zoo.studies.summaries import differences, summarise
+from iqa_zoo.studies.summaries import compute_differences, summarize_records
 
 TOLERANCE = 0.01  # share of the budget within which a variant counts as matched
 
@@ -87,8 +87,8 @@ class Ablate(Study):
             "rows": rows,
             "refused": refused,
             "runs": records,
-            "summary": summarise(done),
-            "differences": differences(done, compute_parts_ratio(splits[0]), data, pairs),
+            "summary": summarize_records(done),
+            "differences": compute_differences(done, compute_parts_ratio(splits[0]), data, pairs),
             "features": runner.load_bank(data).key,
         }
 

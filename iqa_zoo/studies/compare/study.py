@@ -34,7 +34,7 @@ from iqa_zoo.studies.runner import FrozenRunner, Record, describe_cache_use, sel
 from iqa_zoo.studies.settings import parse_pair, setting
 from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
-from iqa_zoo.studies.summaries import differences, summarise, summarise_rules
+from iqa_zoo.studies.summaries import compute_differences, summarize_records, summarize_rules
 from iqa_zoo.studies.weights import describe_weights
 from iqa_zoo.training.recipe import load_recipe
 
@@ -191,7 +191,7 @@ def summarize_comparison(
         "protocol": spec.options.protocol,
         "runs": records,
         "leaks": find_shared_images({data.name: data, **others}) if others else [],
-        "summary": summarise(done),
-        "rules": summarise_rules(done),
-        "differences": differences(done, compute_parts_ratio(splits[0]), data),
+        "summary": summarize_records(done),
+        "rules": summarize_rules(done),
+        "differences": compute_differences(done, compute_parts_ratio(splits[0]), data),
     }

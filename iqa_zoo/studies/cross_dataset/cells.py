@@ -13,7 +13,7 @@ from iqa_zoo.stats.bootstrap import bootstrap_mean_difference
 from iqa_zoo.stats.metrics import METRICS
 from iqa_zoo.stats.summary import summarize_values
 from iqa_zoo.studies.runner import Record
-from iqa_zoo.studies.summaries import differences
+from iqa_zoo.studies.summaries import compute_differences
 
 
 def make_cells(records: Sequence[Record], trained_on: Mapping[str, str]) -> list[Record]:
@@ -59,7 +59,9 @@ def compare_models(
     Trainings that failed do not count.
     """
     done = [record for record in records if "error" not in record]
-    found = [{**pair, "train": train, "test": train} for pair in differences(done, test_train_ratio, sets[train])]
+    found = [
+        {**pair, "train": train, "test": train} for pair in compute_differences(done, test_train_ratio, sets[train])
+    ]
     by_model: dict[str, dict[str, Record]] = {}
     for record in done:
         by_model.setdefault(record["model"], {})[record["split"]] = record

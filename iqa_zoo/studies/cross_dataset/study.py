@@ -32,7 +32,7 @@ from iqa_zoo.studies.runner import FrozenRunner, Record, describe_cache_use, sel
 from iqa_zoo.studies.settings import setting
 from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
-from iqa_zoo.studies.summaries import adjust
+from iqa_zoo.studies.summaries import adjust_pairs
 
 
 def parse_source(text: str) -> DataSource:
@@ -107,7 +107,7 @@ class CrossDataset(Study):
             records += mine
             found += compare_models(name, mine, sets, compute_parts_ratio(splits[name][0]))
         select_succeeded(records)  # an error where none did; where all of one dataset failed, the others stand
-        adjust(found)
+        adjust_pairs(found)
         runs = make_cells(records, {split.id: name for name, some in splits.items() for split in some})
         first = next(iter(sets))
         conditions = describe_conditions(spec, sets[first], splits[first], left_out)

@@ -24,7 +24,7 @@ from iqa_zoo.studies.runner import FrozenRunner, Record, describe_cache_use, sel
 from iqa_zoo.studies.settings import setting
 from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
-from iqa_zoo.studies.summaries import adjust, differences
+from iqa_zoo.studies.summaries import adjust_pairs, compute_differences
 
 
 @dataclass(frozen=True)
@@ -144,9 +144,9 @@ def summarize_shares(
             )
         found += [
             {**pair, "fraction": share["fraction"], "images": share["images"]}
-            for pair in differences(here, compute_parts_ratio(splits[0]), data)
+            for pair in compute_differences(here, compute_parts_ratio(splits[0]), data)
         ]
-    adjust(found)
+    adjust_pairs(found)
     found.sort(key=lambda pair: (pair["first"], pair["second"]))  # stable: by share within a pair
     return {"runs": runs, "rows": rows, "differences": found}
 

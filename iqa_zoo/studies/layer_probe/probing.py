@@ -22,7 +22,7 @@ from iqa_zoo.studies.pooled_stages import LevelVectors, full_config, probe_carri
 from iqa_zoo.studies.protocol import BASELINE_RATE, compute_parts_ratio
 from iqa_zoo.studies.runner import FrozenRunner, Record
 from iqa_zoo.studies.spec import StudySpec
-from iqa_zoo.studies.summaries import differences, summarise
+from iqa_zoo.studies.summaries import compute_differences, summarize_records
 from iqa_zoo.studies.weights import needs_weights
 
 HEADS = ("linear", "ridge")
@@ -128,7 +128,7 @@ def run_probe(each: Probed, runner: FrozenRunner, data: RatedImages, splits: Seq
 
 def make_rows(probed: Sequence[Probed], done: Sequence[Record], heads: Sequence[str]) -> list[Record]:
     """Return medians and quartiles of every probe, by distortion too where the data names it."""
-    summary = summarise(done)
+    summary = summarize_records(done)
     return [
         {
             "model": model,
@@ -153,7 +153,7 @@ def compare_probes(
 ) -> list[Record]:
     """Return, for each backbone and head: every level against the best, each against the one before, trained against random."""
     done = [record for record in records if "error" not in record]
-    medians: Mapping[str, float] = {name: row["srocc"]["median"] for name, row in summarise(done).items()}
+    medians: Mapping[str, float] = {name: row["srocc"]["median"] for name, row in summarize_records(done).items()}
     wanted: dict[tuple[str, str], str] = {}
     for head in heads:
         for each in probed:
@@ -171,5 +171,5 @@ def compare_probes(
                 if control.control and control.name == each.name:
                     for level in each.levels.spec.stages:
                         wanted[each.name_probe(level, head), control.name_probe(level, head)] = "trained"
-    found = differences(done, compute_parts_ratio(splits[0]), data, list(wanted))
+    found = compute_differences(done, compute_parts_ratio(splits[0]), data, list(wanted))
     return [{**pair, "what": wanted[pair["first"], pair["second"]]} for pair in found]

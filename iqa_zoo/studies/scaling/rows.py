@@ -16,7 +16,7 @@ from iqa_zoo.studies.matching import describe_model
 from iqa_zoo.studies.protocol import compute_parts_ratio
 from iqa_zoo.studies.runner import Record
 from iqa_zoo.studies.scaling.report import COSTS
-from iqa_zoo.studies.summaries import differences
+from iqa_zoo.studies.summaries import compute_differences
 
 
 @dataclass(frozen=True)
@@ -82,5 +82,5 @@ def compare_models(
         if same or first["model"] == best:
             decoders[first["model"], second["model"]] = [first["decoder"], second["decoder"]] if same else []
     done = [record for record in records if "error" not in record]
-    found = differences(done, compute_parts_ratio(splits[0]), data, list(decoders))
+    found = compute_differences(done, compute_parts_ratio(splits[0]), data, list(decoders))
     return [{**pair, "decoders": decoders[pair["first"], pair["second"]]} for pair in found]

@@ -21,7 +21,7 @@ from iqa_zoo.studies.runner import FrozenRunner, Record, describe_cache_use, sel
 from iqa_zoo.studies.settings import setting
 from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
-from iqa_zoo.studies.summaries import differences, summarise
+from iqa_zoo.studies.summaries import compute_differences, summarize_records
 from iqa_zoo.studies.swap import report
 from iqa_zoo.studies.swap.combinations import choose_dim, choose_target, find_usable, load_owner, match_combinations
 from iqa_zoo.studies.swap.levels import FACTORS, WORDS, group_refused, list_levels, make_config
@@ -119,14 +119,14 @@ class Swap(Study):
             "baseline": BASELINE,
             "baseline_budget": measure_budget(models[BASELINE]).to_dict(),
             "runs": [{**levels_by_model.get(record["model"], {}), **record} for record in records],
-            "summary": summarise([record for record in done if record["model"] in trained]),
+            "summary": summarize_records([record for record in done if record["model"] in trained]),
             "analysis": analyze_factors(
                 np.array(list(measured.values())).T,
                 [levels_by_model[model] for model in measured],
                 ratio,
                 pairs=options.draw is None or 2 * options.draw >= len(grid),
             ),
-            "behind_first": differences(
+            "behind_first": compute_differences(
                 done, ratio, data, [(first, model) for model in models if model != first] if first else []
             ),
             "features": runner.load_bank(data).key,

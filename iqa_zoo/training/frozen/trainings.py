@@ -132,6 +132,11 @@ def train_many(
             keys.pop(i)
     left = [i for i in range(len(trainings)) if kept is None or i in keys]
     calls = [(trainings[i], bank, data, test_sets) for i in left]
+    if jobs > 1 and any("__main__" in _find_modules(trainings[i]) for i in left):
+        notify(
+            "parts that are registered in the running script train in this process; in a module of their own, in several"
+        )
+        jobs = 1
     for position, record in run_all(train_one, calls, jobs=jobs, ray=ray) if calls else ():
         i, training = left[position], trainings[left[position]]
         if isinstance(record, Failure):

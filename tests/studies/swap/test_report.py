@@ -8,7 +8,7 @@ import pytest
 
 from iqa_zoo.stats.factorial import analyze_factors
 from iqa_zoo.stats.metrics import METRICS
-from iqa_zoo.studies.summaries import differences, summarise
+from iqa_zoo.studies.summaries import compute_differences, summarize_records
 from iqa_zoo.studies.swap.levels import FACTORS
 from iqa_zoo.studies.swap.report import make_figures, make_sentences, make_tables
 
@@ -36,7 +36,7 @@ def made(missing=(), splits=4, gain=HEAD):
         record = dict(model="linear_probe", split=str(split), seconds=1.0, **dict.fromkeys(METRICS, 0.6))
         runs.append(record)
     table = np.array([[run["srocc"] for run in runs if run["model"] == row["model"]] for row in rows]).T
-    summary = summarise(runs)
+    summary = summarize_records(runs)
     first = max((row["model"] for row in rows), key=lambda model: summary[model]["srocc"]["median"])
     pairs = [(first, model) for model in summary if model != first]
     return dict(
@@ -44,7 +44,7 @@ def made(missing=(), splits=4, gain=HEAD):
         runs=runs,
         summary=summary,
         analysis=analyze_factors(table, [row["levels"] for row in rows], 0.25),
-        behind_first=differences(runs, 0.25, None, pairs),
+        behind_first=compute_differences(runs, 0.25, None, pairs),
         refused=[dict(what="mixing block pyg_conv", combinations=4, reason="No module named 'torch_geometric'")],
         baseline="linear_probe",
         baseline_budget=dict(decoder=dict(params=65, macs=64)),
