@@ -66,6 +66,7 @@ class CachedFeatures(Dataset[tuple[dict[str, Tensor], Tensor]]):
     def features(self, image: int, crop: int) -> dict[str, Tensor]:
         named = {}
         for name, array in self.arrays.items():
+            assert self.scales is not None
             mean, deviation = self.scales[name]
             values = (array[image, crop] - mean) / deviation
             named[name] = values.permute(2, 0, 1).contiguous() if name.startswith("map") else values
@@ -86,7 +87,7 @@ def run_plain_loop(
     cfg: Mapping[str, Any], bank: FeatureBank, mos: NDArray[np.float64], split: Split, recipe: FrozenRecipe, seed: int
 ) -> float:
     """Train, measure validation after every epoch, predict the test part; return its SROCC."""
-    bank = bank.standardised(split.train)
+    bank = bank.standardise(split.train)
     center, spread = mos[split.train].mean(), mos[split.train].std()
     data = CachedFeatures(bank, split.train, (mos - center) / spread, seed)
     torch.manual_seed(seed)
@@ -103,6 +104,7 @@ def run_plain_loop(
             loss = model.loss(make_features(named, bank), target_B)["total"]
             optimizer.zero_grad()
             loss.backward()
+            assert recipe.clip is not None
             nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
             optimizer.step()
             schedule.step()

@@ -52,6 +52,13 @@ def test_every_slot_has_a_template():
     assert {path.name for path in TEMPLATES.iterdir()} == {f"{name}.template" for name in named}
 
 
+@pytest.mark.parametrize("slot", sorted(set(REGISTRIES) - set(KINDS)))
+def test_a_slot_without_a_template_is_refused(slot, tmp_path):
+    with pytest.raises(UnknownName, match=f"there is no template for {slot}; new-plugin writes backbone, "):
+        new_plugin("worst", [slot], folder=tmp_path / "worst")
+    assert not (tmp_path / "worst").exists()
+
+
 @pytest.mark.slow
 def test_what_is_written_passes_its_own_tests_and_doctests(one_a_slot):
     folders = [written.folder for written in one_a_slot.values()]

@@ -12,7 +12,7 @@ from string import Template
 from typing import NamedTuple
 
 from iqa_zoo import __version__, plugins
-from iqa_zoo.errors import ConfigError, InputError
+from iqa_zoo.errors import ConfigError, InputError, UnknownName
 from iqa_zoo.outputs import check_folder_writable, make_folder, write_text
 from iqa_zoo.registry import REGISTRIES, registry_of
 
@@ -86,6 +86,9 @@ def new_plugin(
         InputError: the folder is not empty, or cannot be written.
     """
     kinds = list(dict.fromkeys(registry_of(slot).slot for slot in slots))
+    for slot in kinds:
+        if slot not in KINDS:
+            raise UnknownName(f"there is no template for {slot}; new-plugin writes {', '.join(KINDS)}")
     distribution = PREFIX + name.removeprefix(PREFIX)
     package = distribution.replace("-", "_")
     stem = distribution.removeprefix(PREFIX).replace("-", "_") if part is None else part
