@@ -92,7 +92,7 @@ def _interactions(results: Results) -> Table:
     notes = [
         "Effect: mean of the combinations with both levels, minus what the two levels' own effects add up to; + is a pair that does "
         f"better together than apart. {real} of {len(found)} are decided; p adjusted over all {len(found)}, "
-        "a mirror image, as factors of two levels have it, told once.",
+        "a mirror image, as factors of two levels have it, counted once.",
         *(
             f"{WORDS[a]} x {WORDS[b]}: not known, as some of its pairs are not there or too few combinations are."
             for a, b in results["analysis"]["unknown"]
@@ -171,7 +171,7 @@ def make_sentences(results: Results) -> list[str]:
     """Which factor matters, which are undecided, and whether any two parts need each other."""
     analysis = results["analysis"]
     if analysis["why"]:
-        return [f"Effects cannot be told: {analysis['why']}."]
+        return [f"Effects are not determined: {analysis['why']}."]
     if not analysis["main"]:
         return ["Nothing was swapped: every factor has one level."]
     real, ties = [], []
