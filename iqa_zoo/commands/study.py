@@ -86,7 +86,7 @@ def add_settings(
     without: Sequence[str] = (),
     defaults: Mapping[str, Any] | None = None,
 ) -> None:
-    """Add the options of all settings that a study takes; see :func:`iqa_zoo.studies.spec.list_settings`."""
+    """Add the options of all settings that a study takes; see :func:`iqa_zoo.studies.make_spec.list_settings`."""
     from iqa_zoo.studies.make_spec import list_settings
 
     groups: dict[str, Any] = {}

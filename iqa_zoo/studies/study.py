@@ -39,7 +39,7 @@ class Study:
     Attributes:
         title: what its results are called, for example "an ablation".
         report: its tables, sentences and figures.
-        options: the dataclass of its own settings (:func:`iqa_zoo.studies.spec.setting`).
+        options: the dataclass of its own settings (:func:`iqa_zoo.studies.settings.setting`).
         without: shared groups of settings, or single settings, that it does not take.
         defaults: of shared settings, where they differ from the usual.
         models: the models where none are named.
@@ -116,7 +116,7 @@ def run_study(spec: StudySpec, progress: Reporter, command: Sequence[str] = ()) 
 
     Args:
         spec: of :func:`plan_study`.
-        progress: is told of stages and lines.
+        progress: where stages and lines are reported.
         command: the command line, kept with the result.
     """
     started = time.perf_counter()

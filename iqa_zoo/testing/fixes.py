@@ -74,7 +74,7 @@ FIXES = {
     "an_empty_folder_is_named": "Raise iqa_zoo.errors.InputError that says what was looked for, and where.",
     # studies
     "is_a_study_with_a_title": "Derive the class from iqa_zoo.studies.study.Study; give it a title such as 'a study of seeds', and "
-    "options that are a frozen dataclass of iqa_zoo.studies.spec.setting fields.",
+    "options that are a frozen dataclass of iqa_zoo.studies.settings.setting fields.",
     "report_has_its_three_functions": "Give the class a report, a module or an object, with make_tables, make_sentences and "
     "make_figures, which take the results (make_figures may return {}).",
     "a_small_run_has_tables_figures_and_a_page": "Run iqa-zoo NAME --data demo --images 40; settings that a small run needs go into "
