@@ -20,6 +20,7 @@ def apply_overrides(cfg: Mapping[str, Any], overrides: Mapping[str, Any] | None)
     Raises:
         ConfigError: a path that leads nowhere; all of them are listed, each with the closest match.
 
+    >>> from iqa_zoo.config import model_config
     >>> apply_overrides(model_config("deiqt"), {"queries.num_queries": 12})["queries"]["num_queries"]
     12
     """
