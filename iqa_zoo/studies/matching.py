@@ -53,7 +53,7 @@ class Matched:
 def match_models(placed: dict[str, Config], compared: Sequence[str], spec: BudgetSpec, progress: Reporter) -> Matched:
     """Bring the compared decoders to one budget. The baseline stays as it is.
 
-    A decoder that cannot be brought there is compared as it is, and a line is logged.
+    A decoder that no setting brings to the budget keeps its size, and a line is logged.
 
     Raises:
         BudgetError: the budget is of no compared model.

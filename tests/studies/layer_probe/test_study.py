@@ -1,4 +1,4 @@
-"""iqa-zoo layer-probe as a user runs it: levels of a backbone, its control, what is left out, what is said."""
+"""iqa-zoo layer-probe as a user runs it: levels of a backbone, its control, what is left out, and the sentences."""
 
 import json
 
