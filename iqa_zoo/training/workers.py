@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -30,6 +31,7 @@ from iqa_zoo.errors import InputError, IqaZooError
 from iqa_zoo.user_files import VARIABLE
 
 TRIES = 2
+PATIENCE = 60  # seconds for a killed server to end
 PRELOADED = [
     "iqa_zoo.training.frozen.trainings",
     "iqa_zoo.backbones.timm_features",
@@ -97,6 +99,27 @@ def _start_server() -> None:
             forkserver.ensure_running()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _await_server() -> None:
+    """Return when the server forks processes; start another where it is killed.
+
+    A killed server closes its socket before it counts as ended. Until then :func:`_start_server` takes it for running.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        _start_server()
+        probe = _context().Process(target=int)
+        try:
+            with _defer_interrupts(), _hide_main():
+                probe.start()
+        except LOST:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            probe.join()
+            return
 
 
 def _context() -> BaseContext:
@@ -172,7 +195,7 @@ def _run_in_pool(
     function: Callable[..., Any], calls: Sequence[Call], chosen: Sequence[int], processes: int
 ) -> Iterator[tuple[int, Any]]:
     """Run some of the calls in a pool; calls that are lost with a killed process are not yielded."""
-    _start_server()
+    _await_server()
     others = set(active_children())
     pool = ProcessPoolExecutor(processes, _context(), _begin, (os.environ.get(VARIABLE, ""),))
     futures: dict[Future[Any], int] = {}
