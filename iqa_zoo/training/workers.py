@@ -32,10 +32,8 @@ from iqa_zoo.user_files import VARIABLE
 
 TRIES = 2
 PATIENCE = 60  # seconds for a killed server to end
-PRELOADED = [
-    "iqa_zoo.training.frozen.trainings",
-    "iqa_zoo.backbones.timm_features",
-]  # what a training imports, torch included
+# What a training imports, torch included.
+PRELOADED = ["iqa_zoo.training.frozen.trainings", "iqa_zoo.backbones.timm_features"]
 Call = tuple[Any, ...]
 LOST = (BrokenProcessPool, EOFError, ConnectionError)  # a worker was killed, or the server that workers are forked from
 
