@@ -74,7 +74,7 @@ def test_the_head_is_neither_counted_nor_computed():
     assert ours["backbone"].params == sum(p.numel() for p in full.parameters()) - removed == 2_958_848
 
 
-@pytest.mark.parametrize("name", [LITE, "resnet10t", "regnetx_002"])
+@pytest.mark.parametrize("name", [LITE, "resnet10t", "mobilenetv3_small_050"])
 def test_plain_weights_of_timm_load(name):
     full = timm.create_model(name)
     model = build_model({**model_config("deiqt"), "backbone": dict(type="timm_cells", name=name)})
