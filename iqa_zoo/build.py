@@ -31,7 +31,8 @@ def build_model(
     Args:
         cfg: what to build.
         overrides: values to replace by dotted path, for example ``{"head.num_experts": 8}``.
-        pretrained: fetch the backbone's ImageNet weights (timm's, from the model hub).
+        pretrained: load the backbone's ImageNet weights: from an installed package where there is one for it
+            (:mod:`iqa_zoo.packaged_weights`), otherwise timm's, from the model hub.
         weights: a file (safetensors, or a plain state dict that loads with ``weights_only=True``) or a state dict,
             of the whole model or of its backbone alone.
 

@@ -76,19 +76,20 @@ def run(args: argparse.Namespace) -> int:
     from iqa_zoo.inference.run import read_run
 
     read_run(args.trained)  # before torch is imported
+    from iqa_zoo.data.views import choose_crops
     from iqa_zoo.inference.load_run import load_run
     from iqa_zoo.inference.predict import score_images
 
     scorer, trained = load_run(args.trained, args.device)
-    crops = args.crops or trained.test_crops
+    crops = choose_crops(scorer.model.spec, args.crops, trained.test_crops)
     plain = _is_plain(args)
-    print(trained.describe_scores(crops), file=sys.stdout if plain else sys.stderr, flush=True)
+    print(trained.describe_scores(crops, scorer.model.spec.view), file=sys.stdout if plain else sys.stderr, flush=True)
     for reason in listing.unreadable:
         print(f"iqa-zoo: not scored: {reason}", file=sys.stderr)
     if left_out := listing.describe_left_out():
         print(f"iqa-zoo: {left_out}", file=sys.stderr)
     without_score = done = 0
-    with _writing(args, trained.describe_meaning(crops)) as write:
+    with _writing(args, trained.describe_meaning(crops, scorer.model.spec.view)) as write:
         try:
             for result in _scored(scorer, paths, crops, score_images, bar=not plain):
                 write(result)

@@ -1,4 +1,4 @@
-"""The score of an image: the mean over crops at fixed positions, the same whatever is scored beside it."""
+"""The score of an image: of the whole of it, or the mean over crops at fixed positions; the same whatever is scored beside it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, distributed
 
-from iqa_zoo.data.crops import cut_grid_crops
+from iqa_zoo.contracts import FeatureSpec
 from iqa_zoo.data.decoded import DecodedImages
 from iqa_zoo.data.enlarge import enlarge
 from iqa_zoo.data.images import read_image
 from iqa_zoo.data.prefetch import prefetch
 from iqa_zoo.data.rated import RatedImages
+from iqa_zoo.data.views import cut_views
 from iqa_zoo.errors import InputError
 from iqa_zoo.inference.scorer import Scorer, in_eval_mode
 from iqa_zoo.progress import Progress
@@ -48,14 +49,15 @@ def score_image(scorer: Scorer, image_HWC: NDArray[np.uint8], crops: int) -> flo
     """Return the score of one image on the labels' scale: this is the one definition of a score.
 
     It is the mean over ``crops`` crops at the positions of :func:`iqa_zoo.data.crops.compute_grid_boxes`, none of them mirrored. One
-    forward pass in eval mode computes them, and holds no other crops.
+    forward pass in eval mode computes them, and holds no other crops. A backbone that sees whole images
+    (``spec.view``) scores the whole image instead, whatever ``crops`` is (:func:`iqa_zoo.data.views.cut_views`).
 
     Args:
         scorer: in any mode; left as it was.
         image_HWC: uint8, enlarged where its short side was below the model's input (:func:`iqa_zoo.data.enlarge.enlarge`).
         crops: per image.
     """
-    return _mean_score(scorer, _cut(image_HWC, scorer.model.spec.image_size, crops))
+    return _mean_score(scorer, _cut(image_HWC, scorer.model.spec, crops)[0])
 
 
 def predict(
@@ -82,11 +84,11 @@ def predict(
     """
     indices = np.asarray(indices, dtype=np.int64)
     rank, world = get_rank(), get_world()
-    size = scorer.model.spec.image_size
-    decoded = images or DecodedImages(data, memory_bytes=0, smallest=size)
+    spec = scorer.model.spec
+    decoded = images or DecodedImages(data, memory_bytes=0, smallest=spec.image_size)
 
     def load(index: int) -> Tensor:
-        return _cut(decoded[index].transpose(1, 2, 0), size, crops)
+        return _cut(decoded[index].transpose(1, 2, 0), spec, crops)[0]
 
     scores: list[float] = []
     for index, loaded in prefetch(load, indices[rank::world].tolist()):
@@ -115,7 +117,8 @@ def score_images(scorer: Scorer, paths: Iterable[str | Path], crops: int) -> Ite
     Args:
         scorer: from :func:`iqa_zoo.inference.load_run.load_run`; in any mode, left as it was.
         paths: image files of any size. One that cannot be read, or whose score is not finite, is a result with an
-            ``error``; the others are scored. An image smaller than the model's input is enlarged, and its ``note`` says so.
+            ``error``; the others are scored. An image smaller than the model's input is enlarged, a whole image larger than
+            :data:`iqa_zoo.data.views.LONGEST_SIDE` is reduced, and its ``note`` says so.
         crops: per image.
 
     Raises:
@@ -127,8 +130,8 @@ def score_images(scorer: Scorer, paths: Iterable[str | Path], crops: int) -> Ite
 
 
 def _score_files(scorer: Scorer, paths: Iterable[str | Path], crops: int) -> Iterator[ScoredImage]:
-    size = scorer.model.spec.image_size
-    for path, loaded in prefetch(lambda path: _load(path, size, crops), map(Path, paths)):
+    spec = scorer.model.spec
+    for path, loaded in prefetch(lambda path: _load(path, spec, crops), map(Path, paths)):
         try:
             image = loaded.result()
         except InputError as problem:
@@ -150,16 +153,18 @@ class _Loaded:
     note: str
 
 
-def _load(path: Path, size: int, crops: int) -> _Loaded:
+def _load(path: Path, spec: FeatureSpec, crops: int) -> _Loaded:
     image_HWC = read_image(path)
     height, width = image_HWC.shape[:2]
-    image_HWC, note = enlarge(image_HWC, size, path)
-    return _Loaded(_cut(image_HWC, size, crops), height, width, note)
+    image_HWC, enlarged = enlarge(image_HWC, spec.image_size, path)
+    crops_BCHW, reduced = _cut(image_HWC, spec, crops)
+    return _Loaded(crops_BCHW, height, width, enlarged or reduced)
 
 
-def _cut(image_HWC: NDArray[np.uint8], size: int, crops: int) -> Tensor:
-    """The crops of a score, uint8 crops_BCHW."""
-    return torch.from_numpy(cut_grid_crops(image_HWC, size, crops)).permute(0, 3, 1, 2).contiguous()
+def _cut(image_HWC: NDArray[np.uint8], spec: FeatureSpec, crops: int) -> tuple[Tensor, str]:
+    """The crops of a score, uint8 crops_BCHW, and the note of a reduction."""
+    views, note = cut_views(image_HWC, spec, crops)
+    return torch.from_numpy(views).permute(0, 3, 1, 2).contiguous(), note
 
 
 def _mean_score(scorer: Scorer, crops_BCHW: Tensor) -> float:

@@ -55,18 +55,20 @@ class TrainedRun:
     center: float
     spread: float
 
-    def describe_scores(self, crops: int) -> str:
-        """Say what the scores mean, each the mean of some crops."""
+    def describe_scores(self, crops: int, view: str = "crops") -> str:
+        """Describe what the scores mean: each is the mean of some crops, or of the whole image."""
         low, high = self.data.score_range
         better = "higher" if self.data.higher_is_better else "lower"
+        of = "of the whole image" if view == "whole" else f"the mean of {crops} crops of the image"
         return (
             f"Scores predict the labels of {self.data.name} ({self.data.label}), {low:g} to {high:g}, {better} is better; "
-            f"the model was trained on split {self.split} of it. A score is the mean of {crops} crops of the image."
+            f"the model was trained on split {self.split} of it. A score is {of}."
         )
 
-    def describe_meaning(self, crops: int) -> dict[str, Any]:
+    def describe_meaning(self, crops: int, view: str = "crops") -> dict[str, Any]:
         """Return what a reader of a score file needs to know, as JSON takes it."""
-        return {**asdict(self.data), "model_hash": self.model_hash, "run": str(self.folder), "crops": crops}
+        run = {"model_hash": self.model_hash, "run": str(self.folder)}
+        return {**asdict(self.data), **run, "view": view, "crops": crops}
 
 
 def read_run(folder: str | Path) -> TrainedRun:

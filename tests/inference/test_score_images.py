@@ -153,3 +153,29 @@ def test_no_crops(scorer, files):
 
 def test_no_images(scorer):
     assert list(score_images(scorer, [], 1)) == []
+
+
+@pytest.fixture
+def whole_scorer(tiny):
+    torch.manual_seed(0)
+    tiny["backbone"] = dict(type="timm_cells", name="test_resnet", cells=1, stages=tiny["backbone"]["stages"])
+    return Scorer(build_model(tiny), scale=LabelScale(50.0, 20.0)).eval()
+
+
+def test_a_whole_image_has_one_score_whatever_crops_is_and_what_is_beside_it(whole_scorer, files, tmp_path):
+    alone = [next(score_images(whole_scorer, [path], 1)).score for path in files]
+    assert [result.score for result in score_images(whole_scorer, reversed(files), 4)] == alone[::-1]
+    data = RatedImages("six", tuple(files), np.arange(6.0), score_range=(0, 5), licence="", source="")
+    np.testing.assert_array_equal(predict(whole_scorer, data, range(6), crops=9), alone)
+    pixels_HWC = np.asarray(Image.open(files[0]))
+    assert score_image(whole_scorer, pixels_HWC, 1) == alone[0]
+    corner = pixels_HWC.copy()
+    corner[-1, -1] = 255 - corner[-1, -1]
+    assert score_image(whole_scorer, corner, 1) != alone[0]  # every pixel counts
+
+
+def test_a_reduced_image_has_a_note(whole_scorer, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 1500, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "wide.png")
+    result = next(score_images(whole_scorer, [tmp_path / "wide.png"], 1))
+    assert (result.height, result.width, result.note) == (40, 1500, "reduced from 40x1500")
