@@ -19,7 +19,7 @@ from iqa_zoo.data.images import read_image
 from iqa_zoo.data.prefetch import prefetch
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
-from iqa_zoo.inference.scorer import Scorer, in_eval_mode
+from iqa_zoo.inference.scaled_model import ScaledModel, in_eval_mode
 from iqa_zoo.progress import Progress
 from iqa_zoo.training.processes import get_rank, get_world
 
@@ -44,7 +44,7 @@ class ScoredImage:
     error: str = ""
 
 
-def score_image(scorer: Scorer, image_HWC: NDArray[np.uint8], crops: int) -> float:
+def score_image(scorer: ScaledModel, image_HWC: NDArray[np.uint8], crops: int) -> float:
     """Return the score of one image on the labels' scale: this is the one definition of a score.
 
     It is the mean over ``crops`` crops at the positions of :func:`iqa_zoo.data.crops.compute_grid_boxes`, none of them mirrored. One
@@ -59,7 +59,7 @@ def score_image(scorer: Scorer, image_HWC: NDArray[np.uint8], crops: int) -> flo
 
 
 def predict(
-    scorer: Scorer,
+    scorer: ScaledModel,
     data: RatedImages,
     indices: Sequence[int] | NDArray[np.int64],
     *,
@@ -106,7 +106,7 @@ def predict(
     return result
 
 
-def score_images(scorer: Scorer, paths: Iterable[str | Path], crops: int) -> Iterator[ScoredImage]:
+def score_images(scorer: ScaledModel, paths: Iterable[str | Path], crops: int) -> Iterator[ScoredImage]:
     """Yield a result for each image file, in order, as it is scored; the score is that of :func:`score_image`.
 
     A score depends on the pixels of the image and on nothing else: not on its file name, its folder, or what is scored
@@ -126,7 +126,7 @@ def score_images(scorer: Scorer, paths: Iterable[str | Path], crops: int) -> Ite
     return _score_files(scorer, paths, crops)
 
 
-def _score_files(scorer: Scorer, paths: Iterable[str | Path], crops: int) -> Iterator[ScoredImage]:
+def _score_files(scorer: ScaledModel, paths: Iterable[str | Path], crops: int) -> Iterator[ScoredImage]:
     size = scorer.model.spec.image_size
     for path, loaded in prefetch(lambda path: _load(path, size, crops), map(Path, paths)):
         try:
@@ -162,9 +162,9 @@ def _cut(image_HWC: NDArray[np.uint8], size: int, crops: int) -> Tensor:
     return torch.from_numpy(cut_grid_crops(image_HWC, size, crops)).permute(0, 3, 1, 2).contiguous()
 
 
-def _mean_score(scorer: Scorer, crops_BCHW: Tensor) -> float:
+def _mean_score(scorer: ScaledModel, crops_BCHW: Tensor) -> float:
     with in_eval_mode(scorer):
-        return scorer.score(crops_BCHW.to(scorer.device)).mean().item()
+        return scorer.score_crops(crops_BCHW.to(scorer.device)).mean().item()
 
 
 def describe_not_finite(score: float) -> str:

@@ -13,7 +13,7 @@ from iqa_zoo.data.crops import compute_grid_boxes
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
 from iqa_zoo.inference.predict import ScoredImage, predict, score_image, score_images
-from iqa_zoo.inference.scorer import Scorer
+from iqa_zoo.inference.scaled_model import ScaledModel
 from iqa_zoo.training.label_scale import LabelScale
 
 SIZE = 32
@@ -26,7 +26,7 @@ def scorer(tiny):
     torch.manual_seed(0)
     tiny["backbone"]["image_size"] = SIZE
     model = build_model(tiny)
-    return Scorer(model, scale=LabelScale(50.0, 20.0)).eval()
+    return ScaledModel(model, scale=LabelScale(50.0, 20.0)).eval()
 
 
 @pytest.fixture
@@ -68,7 +68,9 @@ def test_a_score_is_the_mean_over_crops_at_fixed_positions(scorer, files):
     pixels_HWC = np.array(Image.open(files[3]))
     boxes = compute_grid_boxes(200, 45, SIZE, 5)
     crops_BHWC = np.stack([pixels_HWC[top : top + SIZE, left : left + SIZE] for top, left in boxes])
-    single = [scorer.score(torch.from_numpy(crop_HWC[None]).permute(0, 3, 1, 2)).item() for crop_HWC in crops_BHWC]
+    single = [
+        scorer.score_crops(torch.from_numpy(crop_HWC[None]).permute(0, 3, 1, 2)).item() for crop_HWC in crops_BHWC
+    ]
     (score,) = _scores(scorer, [files[3]], 5).values()
     assert score == pytest.approx(np.mean(single), rel=1e-6)
     assert len(set(single)) == 5
@@ -76,7 +78,7 @@ def test_a_score_is_the_mean_over_crops_at_fixed_positions(scorer, files):
 
 def test_crops_of_an_image_of_just_the_size_are_the_image(scorer, files):
     pixels_BHWC = torch.from_numpy(np.array(Image.open(files[2])))[None]
-    plain = scorer.score(pixels_BHWC.permute(0, 3, 1, 2)).item()
+    plain = scorer.score_crops(pixels_BHWC.permute(0, 3, 1, 2)).item()
     assert _scores(scorer, [files[2]], 1)[files[2]] == plain
     assert _scores(scorer, [files[2]], 4)[files[2]] == pytest.approx(plain, rel=1e-6)
 

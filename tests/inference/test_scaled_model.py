@@ -5,7 +5,7 @@ import torch
 
 from iqa_zoo.build import build_model
 from iqa_zoo.data.decoded import normalise
-from iqa_zoo.inference.scorer import Scorer, in_eval_mode
+from iqa_zoo.inference.scaled_model import ScaledModel, in_eval_mode
 from iqa_zoo.training.label_scale import LabelScale
 
 IMAGES = torch.randint(0, 256, (4, 3, 48, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -21,8 +21,8 @@ def model(tiny):
 
 
 def test_scores_are_on_the_scale_of_the_labels_in_double_precision(model):
-    raw = Scorer(model).score(IMAGES)
-    scaled = Scorer(model, scale=LabelScale(50.0, 20.0)).score(IMAGES)
+    raw = ScaledModel(model).score_crops(IMAGES)
+    scaled = ScaledModel(model, scale=LabelScale(50.0, 20.0)).score_crops(IMAGES)
     torch.testing.assert_close(scaled, raw * 20 + 50)
     assert scaled.dtype == torch.float64
     with torch.no_grad():
@@ -30,7 +30,7 @@ def test_scores_are_on_the_scale_of_the_labels_in_double_precision(model):
 
 
 def test_every_part_gets_its_mode_back(model):
-    scorer = Scorer(model)
+    scorer = ScaledModel(model)
     scorer.train()
     scorer.model.backbone.eval()
     modes = [part.training for part in scorer.modules()]
