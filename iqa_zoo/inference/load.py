@@ -11,15 +11,15 @@ from safetensors import safe_open
 from torch import Tensor
 
 from iqa_zoo.build import build_model
-from iqa_zoo.config import is_run_folder
-from iqa_zoo.errors import CheckpointError, UnknownName, not_one_of
+from iqa_zoo.errors import CheckpointError
 from iqa_zoo.identity import identify_file
+from iqa_zoo.inference.find_model import find_model
 from iqa_zoo.inference.load_run import load_run
 from iqa_zoo.inference.scaled_model import ScaledModel
 from iqa_zoo.inference.score import ScoreMeaning
 from iqa_zoo.inference.scorer import KnownPhotographs, Scorer
 from iqa_zoo.inference.view import describe_view
-from iqa_zoo.trained.entry import DEFAULT, FOLDER, TrainedModel, check_file, list_trained, read_trained
+from iqa_zoo.trained.entry import DEFAULT, FOLDER, TrainedModel, check_file
 from iqa_zoo.trained.standardised import StandardisedBackbone, unpack_scales
 from iqa_zoo.trained.tensors import BACKBONE, CALIBRATION, HASHES, NAMES, find_packaged_hash
 from iqa_zoo.trained.training_photographs import FeatureDistribution
@@ -44,12 +44,9 @@ def load(name_or_run: str | Path = DEFAULT, device: str | None = None, *, folder
         UnknownName: neither; names the closest.
         CheckpointError: a file of weights is missing or another; names its hash and the expected one.
     """
-    if str(name_or_run) in list_trained(folder):
-        return load_trained(read_trained(str(name_or_run), folder), device, folder=folder)
-    if not is_run_folder(name_or_run) and not Path(name_or_run).exists():
-        raise UnknownName(
-            f"{not_one_of(str(name_or_run), list_trained(folder), 'trained model')}; or give the folder of a training"
-        )
+    found = find_model(name_or_run, folder)
+    if isinstance(found, TrainedModel):
+        return load_trained(found, device, folder=folder)
     return _load_run(name_or_run, device)
 
 

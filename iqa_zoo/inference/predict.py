@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -14,34 +12,12 @@ from torch import Tensor, distributed
 
 from iqa_zoo.data.crops import cut_grid_crops
 from iqa_zoo.data.decoded import DecodedImages
-from iqa_zoo.data.enlarge import enlarge
-from iqa_zoo.data.images import read_image
 from iqa_zoo.data.prefetch import prefetch
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
 from iqa_zoo.inference.scaled_model import ScaledModel, in_eval_mode
 from iqa_zoo.progress import Progress
 from iqa_zoo.training.processes import get_rank, get_world
-
-
-@dataclass(frozen=True)
-class ScoredImage:
-    """One image and its score.
-
-    Attributes:
-        path: as it was given.
-        score: on the labels' scale of the data the model was trained on; None for an image that has none.
-        height, width: of the file's image, in pixels; None where it could not be read.
-        note: what was done to the image before it was scored; empty for nothing.
-        error: why there is no score; empty where there is one.
-    """
-
-    path: Path
-    score: float | None
-    height: int | None = None
-    width: int | None = None
-    note: str = ""
-    error: str = ""
 
 
 def score_image(scorer: ScaledModel, image_HWC: NDArray[np.uint8], crops: int) -> float:
@@ -104,57 +80,6 @@ def predict(
     for other, theirs in enumerate(shared):
         result[other::world] = theirs
     return result
-
-
-def score_images(scorer: ScaledModel, paths: Iterable[str | Path], crops: int) -> Iterator[ScoredImage]:
-    """Yield a result for each image file, in order, as it is scored; the score is that of :func:`score_image`.
-
-    A score depends on the pixels of the image and on nothing else: not on its file name, its folder, or what is scored
-    beside it. It is the same to the last bit in any order, on one machine with one number of threads.
-
-    Args:
-        scorer: from :func:`iqa_zoo.inference.load_run.load_run`; in any mode, left as it was.
-        paths: image files of any size. One that cannot be read, or whose score is not finite, is a result with an
-            ``error``; the others are scored. An image smaller than the model's input is enlarged, and its ``note`` says so.
-        crops: per image.
-
-    Raises:
-        InputError: fewer than one crop.
-    """
-    if crops < 1:
-        raise InputError(f"{crops} crops an image; take at least 1")
-    return _score_files(scorer, paths, crops)
-
-
-def _score_files(scorer: ScaledModel, paths: Iterable[str | Path], crops: int) -> Iterator[ScoredImage]:
-    size = scorer.model.spec.image_size
-    for path, loaded in prefetch(lambda path: _load(path, size, crops), map(Path, paths)):
-        try:
-            image = loaded.result()
-        except InputError as problem:
-            yield ScoredImage(path, None, error=str(problem))
-            continue
-        score = _mean_score(scorer, image.crops_BCHW)
-        if math.isfinite(score):
-            yield ScoredImage(path, score, image.height, image.width, image.note)
-        else:
-            error = f"{path}: {describe_not_finite(score)}"
-            yield ScoredImage(path, None, image.height, image.width, image.note, error)
-
-
-@dataclass(frozen=True)
-class _Loaded:
-    crops_BCHW: Tensor
-    height: int
-    width: int
-    note: str
-
-
-def _load(path: Path, size: int, crops: int) -> _Loaded:
-    image_HWC = read_image(path)
-    height, width = image_HWC.shape[:2]
-    image_HWC, note = enlarge(image_HWC, size, path)
-    return _Loaded(_cut(image_HWC, size, crops), height, width, note)
 
 
 def _cut(image_HWC: NDArray[np.uint8], size: int, crops: int) -> Tensor:

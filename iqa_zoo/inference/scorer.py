@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, overload
 
 import numpy as np
@@ -17,7 +17,7 @@ from iqa_zoo.inference.inputs import OneImage, name_input, read_pixels, split_im
 from iqa_zoo.inference.predict import describe_not_finite
 from iqa_zoo.inference.scaled_model import ScaledModel
 from iqa_zoo.inference.score import Score, ScoreMeaning, interpret_score
-from iqa_zoo.inference.view import View
+from iqa_zoo.inference.view import View, describe_view
 from iqa_zoo.trained.calibration import Calibration
 from iqa_zoo.trained.standardised import pool_maps
 from iqa_zoo.trained.training_photographs import FeatureDistribution, find_look_alike
@@ -66,6 +66,7 @@ class Scorer:
     def __init__(self, model: ScaledModel, meaning: ScoreMeaning, photographs: KnownPhotographs | None = None):
         self.model = model.eval()
         self.meaning = meaning
+        self._view = View(model.model.spec, meaning.crops)
         self.photographs = photographs
 
     def __repr__(self) -> str:
@@ -76,19 +77,33 @@ class Scorer:
         score_B: Tensor = self.model(image_BCHW)
         return score_B
 
-    @overload
-    def score(self, images: OneImage, crops: int | None = None) -> Score: ...
+    def with_crops(self, crops: int | None) -> Scorer:
+        """Return a scorer with the same model that takes another number of crops an image; None for the same number.
+
+        Raises:
+            InputError: fewer than one crop, or the model sees whole images.
+        """
+        if crops is None or crops == self.meaning.crops:
+            return self
+        if not self.meaning.crops:
+            raise InputError(f"{self.meaning.model} scores an image as a whole; leave out the number of crops")
+        if crops < 1:
+            raise InputError(f"{crops} crops an image; take at least 1")
+        view = describe_view(self.model.model.spec, crops)
+        return Scorer(self.model, replace(self.meaning, crops=crops, view=view), self.photographs)
 
     @overload
-    def score(self, images: list[Any] | tuple[Any, ...], crops: int | None = None) -> list[Score]: ...
+    def score(self, images: OneImage) -> Score: ...
 
-    def score(self, images: Any, crops: int | None = None) -> Score | list[Score]:
+    @overload
+    def score(self, images: list[Any] | tuple[Any, ...]) -> list[Score]: ...
+
+    def score(self, images: Any) -> Score | list[Score]:
         """Score one image or several.
 
         Args:
             images: a path, the bytes of an image file, a Pillow image, a uint8 array (height, width, 3), a uint8 tensor
                 (3, height, width), or a list of them. An image that is smaller than the model's input is enlarged.
-            crops: an image, of a model that sees crops; as many as in its test where left out.
 
         Returns:
             One score, or a list with one for each image. In a list an image that cannot be scored has an ``error``, and the
@@ -99,39 +114,24 @@ class Scorer:
         """
         several = split_images(images)
         if several is not None:
-            return list(self.score_each(several, crops))
-        (score,) = self.score_each([images], crops)
+            return list(self.score_each(several))
+        (score,) = self.score_each([images])
         if score.error:
             raise InputError(score.error)
         return score
 
-    def score_each(self, images: Iterable[OneImage], crops: int | None = None) -> Iterator[Score]:
-        """Yield the score of each image, in order; the next ones are read meanwhile.
-
-        Raises:
-            InputError: fewer than one crop, or crops of a model that sees whole images.
-        """
-        return self._score_each(images, View(self.model.model.spec, self._choose_crops(crops)))
-
-    def _choose_crops(self, crops: int | None) -> int:
-        own = self.meaning.crops
-        if crops is not None and not own:
-            raise InputError(f"{self.meaning.model} scores an image as a whole; leave out the number of crops")
-        if crops is not None and crops < 1:
-            raise InputError(f"{crops} crops an image; take at least 1")
-        return own if crops is None else crops
-
-    def _score_each(self, images: Iterable[OneImage], view: View) -> Iterator[Score]:
-        for given, loaded in prefetch(lambda given: self._load(given, view), images):
+    def score_each(self, images: Iterable[OneImage]) -> Iterator[Score]:
+        """Yield the score of each image, in order; the next ones are read meanwhile."""
+        for given, loaded in prefetch(self._load, images):
             path = name_input(given)
             try:
                 yield self._score_loaded(loaded.result(), path)
             except InputError as problem:
                 yield Score(None, error=str(problem), path=path)
 
-    def _load(self, given: OneImage, view: View) -> _Loaded:
+    def _load(self, given: OneImage) -> _Loaded:
         image_HWC = read_pixels(given)
-        crops_BCHW, note = view.cut(image_HWC, name_input(given) or "the image")
+        crops_BCHW, note = self._view.cut(image_HWC, name_input(given) or "the image")
         known = self.photographs
         look_alike = find_look_alike(image_HWC, known.hashes_NB, known.names) if known is not None else ""
         return _Loaded(crops_BCHW, *image_HWC.shape[:2], note, look_alike)
@@ -145,7 +145,7 @@ class Scorer:
         distance = calibration = None
         if self.photographs is not None:
             assert output.features is not None
-            pooled_F = pool_maps(output.features).double().mean(0).cpu().numpy()
+            pooled_F = pool_maps(output.features, self.model.model.spec.stages).double().mean(0).cpu().numpy()
             calibration = self.photographs.calibration
             distance = float(self.photographs.distribution.measure_distances(pooled_F[None])[0])
         fields = interpret_score(

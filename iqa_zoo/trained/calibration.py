@@ -96,21 +96,29 @@ def fit_calibration(held_out: Sequence[HeldOut], mos: Array, *, coverage: float 
     median = float(np.median(distances))
     slope = _fit_slope(residuals, distances, median)
     images = len(np.unique(np.concatenate([part.images for part in held_out])))  # repeated images add no certainty
-    level = math.ceil((images + 1) * coverage) / images
-    if level > 1:
+    rank = _round_up((images + 1) * coverage)
+    if rank > images:
         raise InputError(
             f"{images} held-out images are too few for intervals of {coverage:.0%}; give at least "
-            f"{math.ceil(coverage / (1 - coverage))}"
+            f"{_round_up(coverage / (1 - coverage))}"
         )
-    scaled = residuals / compute_spread(distances, median, slope)
+    scaled = np.sort(residuals / compute_spread(distances, median, slope))
+    quantile = scaled[
+        -(-rank * len(scaled) // images) - 1
+    ]  # the rank among images, where each may have several residuals
     return Calibration(
         coverage=coverage,
-        quantile=float(np.quantile(scaled, level, method="higher")),
+        quantile=float(quantile),
         median_distance=median,
         slope=slope,
         farthest=float(np.quantile(distances, 0.99)),
         ratings=tuple(np.quantile(mos, np.linspace(0, 1, QUANTILES)).tolist()),
     )
+
+
+def _round_up(number: float) -> int:
+    """Return the next integer, of 9.000000000000002 too 9."""
+    return math.ceil(number - 1e-9)
 
 
 def _fit_slope(residuals: Array, distances: Array, median: float) -> float:

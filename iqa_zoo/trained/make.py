@@ -170,11 +170,9 @@ def pool_features(bank: FeatureBank, images: NDArray[np.int64]) -> NDArray[np.fl
     """Return pooled_NF of some images: the mean over cells and crops of every stage map, as :func:`pool_maps` of one forward pass."""
     pooled = []
     for chosen in np.array_split(images, max(1, -(-len(images) // 64))):
-        each_crop = [bank.take(chosen, np.full(len(chosen), crop)) for crop in range(bank.crops)]
-        for features in each_crop:
-            for stage in bank.spec.stages:
-                features.maps[stage]  # reads the map, which a bank does at the first access
-        pooled.append(torch.stack([pool_maps(features).double() for features in each_crop]).mean(0).numpy())
+        each_crop = (bank.take(chosen, np.full(len(chosen), crop)) for crop in range(bank.crops))
+        pooled_BF = torch.stack([pool_maps(features, bank.spec.stages).double() for features in each_crop]).mean(0)
+        pooled.append(pooled_BF.numpy())
     return np.concatenate(pooled)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -41,8 +41,8 @@ class StandardisedBackbone(nn.Module):
     def standardise(self, features: Features) -> Features:
         """Return standardised features; tokens that are the cells of a stage are those of the standardised stage."""
         maps = {
-            stage: self._scale(f"map{stage}", map_BCHW.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-            for stage, map_BCHW in features.maps.items()
+            stage: self._scale(f"map{stage}", features.maps[stage].permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+            for stage in self.spec.stages
         }
         stage = self.spec.token_stage
         if stage in maps:
@@ -63,7 +63,11 @@ def pack_scales(scales: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor
     {'scales.map4.mean': tensor([1.]), 'scales.map4.deviation': tensor([2.])}
     """
     pairs = {f"{PREFIX}{name}": pair for name, pair in scales.items()}
-    return {f"{name}.{part}": value for name, pair in pairs.items() for part, value in zip(("mean", "deviation"), pair)}
+    return {
+        f"{name}.{part}": value
+        for name, pair in pairs.items()
+        for part, value in zip(("mean", "deviation"), pair, strict=False)
+    }
 
 
 def unpack_scales(tensors: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
@@ -72,6 +76,6 @@ def unpack_scales(tensors: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tens
     return {name: (tensors[f"{PREFIX}{name}.mean"], tensors[f"{PREFIX}{name}.deviation"]) for name in names}
 
 
-def pool_maps(features: Features) -> Tensor:
+def pool_maps(features: Features, stages: Iterable[int]) -> Tensor:
     """Return pooled_BF: the mean of each channel over the cells of its stage map, stage by stage."""
-    return torch.cat([features.maps[stage].float().mean((2, 3)) for stage in sorted(features.maps)], dim=1)
+    return torch.cat([features.maps[stage].float().mean((2, 3)) for stage in stages], dim=1)
