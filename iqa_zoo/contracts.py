@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -109,6 +109,8 @@ class FeatureSpec:
         mean, std: how an RGB image in 0..1 is normalised before it enters, per channel.
         available_stages: every stage the backbone could give.
         token_stage: the stage whose cells the tokens are, unchanged; None where they are something of their own.
+        view: what features and scores of a photograph are computed from: "crops" of ``image_size``, or the "whole" of it,
+            whose stage maps have the cells of an image of ``image_size`` whatever its own size.
     """
 
     stages: Mapping[int, StageInfo]
@@ -120,6 +122,7 @@ class FeatureSpec:
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     available_stages: tuple[int, ...] = (1, 2, 3, 4)
     token_stage: int | None = None
+    view: Literal["crops", "whole"] = "crops"
 
 
 def spec_of(backbone: Any) -> FeatureSpec:

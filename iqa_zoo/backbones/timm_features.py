@@ -95,7 +95,7 @@ class TimmFeatures(nn.Module):
                 raise PartError(f"timm's {base!r} has no final norm to leave out; set final_norm=True")
             self.model.norm = nn.Identity()
 
-        index, available = _stage_index(self.model)
+        index, available = find_stages(self.model)
         unknown = [stage for stage in stages if stage not in available]
         if unknown:
             there = ", ".join(map(str, available)) or "none"
@@ -220,7 +220,7 @@ def _reach_hub(name: str) -> None:
     socket.create_connection((endpoint.hostname, port), timeout=10).close()
 
 
-def _stage_index(model: Any) -> tuple[dict[int, int], tuple[int, ...]]:
+def find_stages(model: Any) -> tuple[dict[int, int], tuple[int, ...]]:
     """Stage number -> index into timm's feature_info, and the stages there are."""
     strides = [int(info["reduction"]) for info in model.feature_info]
     if one_feature_a_block(model):

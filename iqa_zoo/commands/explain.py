@@ -99,13 +99,15 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _explain_image(args: argparse.Namespace, scorer: ScaledModel, trained: TrainedRun, snapshots: Snapshots) -> None:
+    from iqa_zoo.data.views import choose_crops
     from iqa_zoo.explain.crop import read_crop
     from iqa_zoo.explain.image import assess_image, compute_attention, explain_image, summarize_image
     from iqa_zoo.explain.snapshots import SELECTED
     from iqa_zoo.inference.predict import describe_not_finite
 
+    crops = choose_crops(scorer.model.spec, args.crops, trained.test_crops)
     crop = read_crop(args.image, scorer.model.spec.image_size)
-    explanation = explain_image(scorer, crop, args.crops or trained.test_crops)
+    explanation = explain_image(scorer, crop, crops)
     if not math.isfinite(explanation.score):
         raise InputError(f"{args.image}: {describe_not_finite(explanation.score)}")
     earlier = {name: model for name, model in snapshots.models.items() if name != SELECTED}
@@ -120,7 +122,7 @@ def _explain_image(args: argparse.Namespace, scorer: ScaledModel, trained: Train
         save_figure(draw_image_figure(args.image.name, explanation, seen, observations, label), args.output)
     numbers = {"run": str(args.trained), **summarize_image(args.image, explanation, seen, observations), "notes": notes}
     lines = [
-        f"{args.image}: {trained.data.label} {explanation.score:.4f} predicted, the mean of {explanation.crops} crops; "
+        f"{args.image}: {trained.data.label} {explanation.score:.4f} predicted, {explanation.describe_views()}; "
         f"{explanation.crop_score:.4f} from the centre crop alone",
         f"Shown is {crop.describe()}",
         *map(str, observations),

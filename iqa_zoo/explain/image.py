@@ -39,6 +39,7 @@ class ImageExplanation:
     Attributes:
         score: score of the image, from :func:`iqa_zoo.inference.predict.score_image`.
         crops: number of crops behind ``score``.
+        view: what ``score`` is of: these crops, or the whole image.
         crop: the centre crop; everything below describes it.
         crop_score: score of the centre crop alone.
         score_N: score of each query.
@@ -51,6 +52,7 @@ class ImageExplanation:
 
     score: float
     crops: int
+    view: str
     crop: CentreCrop
     crop_score: float
     score_N: NDArray[np.float64]
@@ -60,6 +62,10 @@ class ImageExplanation:
     routing: list[ExpertRouting]
     cosine_NN: NDArray[np.float64]
     before_NN: NDArray[np.float64]
+
+    def describe_views(self) -> str:
+        """Describe what ``score`` is of."""
+        return "of the whole image" if self.view == "whole" else f"the mean of {self.crops} crops"
 
 
 @torch.no_grad()
@@ -76,14 +82,15 @@ def run_details(scorer: ScaledModel, crop: CentreCrop) -> tuple[QualityOutput, t
 
 
 def explain_image(scorer: ScaledModel, crop: CentreCrop, crops: int) -> ImageExplanation:
-    """Score an image from ``crops`` crops, and explain its centre crop.
+    """Score an image from ``crops`` crops, or the whole of it where the backbone sees whole images, and explain its centre crop.
 
-    ``crop_score`` equals ``scorer.score`` of this crop to the bit.
+    ``crop_score`` equals ``scorer.score_crops`` of this crop to the bit.
     """
     output, entered_BND = run_details(scorer, crop)
     return ImageExplanation(
         score=score_image(scorer, crop.image_HWC, crops),
         crops=crops,
+        view=scorer.model.spec.view,
         crop=crop,
         crop_score=scorer.rescale(output.score_B).item(),
         score_N=_array(scorer.rescale(output.score_BN[0])),
@@ -138,6 +145,7 @@ def summarize_image(
     return {
         "image": str(path),
         "score": explanation.score,
+        "view": explanation.view,
         "crops": explanation.crops,
         "crop": {name: getattr(crop, name) for name in ("top", "left", "size", "note")}
         | {"score": explanation.crop_score},

@@ -152,6 +152,7 @@ def evaluate_run(
         "part": chosen.part,
         "split": chosen.split.id if chosen.split is not None else None,
         "images": len(indices),
+        "view": scorer.model.spec.view,
         "crops": crops,
         "direction": describe_direction(trained, data),
         "warnings": warnings,

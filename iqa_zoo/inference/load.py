@@ -11,14 +11,14 @@ from safetensors import safe_open
 from torch import Tensor
 
 from iqa_zoo.build import build_model
+from iqa_zoo.data.views import choose_crops
 from iqa_zoo.errors import CheckpointError
 from iqa_zoo.identity import identify_file
 from iqa_zoo.inference.find_model import find_model
 from iqa_zoo.inference.load_run import load_run
 from iqa_zoo.inference.scaled_model import ScaledModel
-from iqa_zoo.inference.score import ScoreMeaning
+from iqa_zoo.inference.score import ScoreMeaning, describe_view
 from iqa_zoo.inference.scorer import KnownPhotographs, Scorer
-from iqa_zoo.inference.view import describe_view
 from iqa_zoo.trained.entry import DEFAULT, FOLDER, TrainedModel, check_file
 from iqa_zoo.trained.standardised import StandardisedBackbone, unpack_scales
 from iqa_zoo.trained.tensors import BACKBONE, CALIBRATION, HASHES, NAMES, find_packaged_hash
@@ -75,12 +75,12 @@ def load_trained(entry: TrainedModel, device: str | None = None, *, folder: Path
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
         names = tuple(json.loads((file.metadata() or {}).get(NAMES, "[]")))
-    model = build_model(entry.config, pretrained=bool(entry.backbone_sha256))
     if entry.backbone_sha256 and (found := find_packaged_hash(entry.config)) != entry.backbone_sha256:
         raise CheckpointError(
-            f"{entry.name} was trained on another backbone: SHA-256 of its weights {entry.backbone_sha256}, and those of "
-            f"this installation {found}"
+            f"{entry.name} was trained on a backbone whose weights have the SHA-256 {entry.backbone_sha256}; this version of "
+            f"iqa_zoo knows {found or 'no package'} for it"
         )
+    model = build_model(entry.config, pretrained=bool(entry.backbone_sha256))
     own = {name: value for name, value in tensors.items() if not name.startswith(("scales.", CALIBRATION))}
     missing, unknown = model.load_state_dict(own, strict=False)
     missing = [name for name in missing if not (entry.backbone_sha256 and name.startswith(BACKBONE))]
@@ -114,12 +114,13 @@ def _read_photographs(entry: TrainedModel, tensors: dict[str, Tensor], names: tu
 
 def _load_run(folder: str | Path, device: str | None) -> Scorer:
     model, run = load_run(folder, device)
+    crops = choose_crops(model.model.spec, None, run.test_crops)
     meaning = ScoreMeaning(
         model=str(run.folder),
         weights=(identify_file(RunFolder(folder).weights),),
         data=run.data,
-        view=describe_view(model.model.spec, run.test_crops),
-        crops=run.test_crops,
+        view=describe_view(model.model.spec, crops),
+        crops=crops,
         coverage=None,
         details={"model_hash": run.model_hash, "split": run.split},
     )

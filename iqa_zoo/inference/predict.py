@@ -1,4 +1,4 @@
-"""The score of an image: the mean over crops at fixed positions, the same whatever is scored beside it."""
+"""The score of an image: of the whole of it, or the mean over crops at fixed positions; the same whatever is scored beside it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, distributed
 
-from iqa_zoo.data.crops import cut_grid_crops
+from iqa_zoo.contracts import FeatureSpec
 from iqa_zoo.data.decoded import DecodedImages
 from iqa_zoo.data.prefetch import prefetch
 from iqa_zoo.data.rated import RatedImages
+from iqa_zoo.data.views import cut_views
 from iqa_zoo.errors import InputError
 from iqa_zoo.inference.scaled_model import ScaledModel, in_eval_mode
 from iqa_zoo.progress import Progress
@@ -24,14 +25,15 @@ def score_image(scorer: ScaledModel, image_HWC: NDArray[np.uint8], crops: int) -
     """Return the score of one image on the labels' scale: this is the one definition of a score.
 
     It is the mean over ``crops`` crops at the positions of :func:`iqa_zoo.data.crops.compute_grid_boxes`, none of them mirrored. One
-    forward pass in eval mode computes them, and holds no other crops.
+    forward pass in eval mode computes them, and holds no other crops. A backbone that sees whole images
+    (``spec.view``) scores the whole image instead, whatever ``crops`` is (:func:`iqa_zoo.data.views.cut_views`).
 
     Args:
         scorer: in any mode; left as it was.
         image_HWC: uint8, enlarged where its short side was below the model's input (:func:`iqa_zoo.data.enlarge.enlarge`).
         crops: per image.
     """
-    return _mean_score(scorer, _cut(image_HWC, scorer.model.spec.image_size, crops))
+    return _mean_score(scorer, cut_image(image_HWC, scorer.model.spec, crops)[0])
 
 
 def predict(
@@ -58,11 +60,11 @@ def predict(
     """
     indices = np.asarray(indices, dtype=np.int64)
     rank, world = get_rank(), get_world()
-    size = scorer.model.spec.image_size
-    decoded = images or DecodedImages(data, memory_bytes=0, smallest=size)
+    spec = scorer.model.spec
+    decoded = images or DecodedImages(data, memory_bytes=0, smallest=spec.image_size)
 
     def load(index: int) -> Tensor:
-        return _cut(decoded[index].transpose(1, 2, 0), size, crops)
+        return cut_image(decoded[index].transpose(1, 2, 0), spec, crops)[0]
 
     scores: list[float] = []
     for index, loaded in prefetch(load, indices[rank::world].tolist()):
@@ -82,9 +84,10 @@ def predict(
     return result
 
 
-def _cut(image_HWC: NDArray[np.uint8], size: int, crops: int) -> Tensor:
-    """The crops of a score, uint8 crops_BCHW."""
-    return torch.from_numpy(cut_grid_crops(image_HWC, size, crops)).permute(0, 3, 1, 2).contiguous()
+def cut_image(image_HWC: NDArray[np.uint8], spec: FeatureSpec, crops: int) -> tuple[Tensor, str]:
+    """Return what a model sees of an image, uint8 crops_BCHW, and a note on a reduction or ""; see :func:`iqa_zoo.data.views.cut_views`."""
+    views, note = cut_views(image_HWC, spec, crops)
+    return torch.from_numpy(views).permute(0, 3, 1, 2).contiguous(), note
 
 
 def _mean_score(scorer: ScaledModel, crops_BCHW: Tensor) -> float:

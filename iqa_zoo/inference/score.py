@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import iqa_zoo
+from iqa_zoo.contracts import FeatureSpec
+from iqa_zoo.data.views import LONGEST_SIDE
 from iqa_zoo.inference.run import TrainedOn
 from iqa_zoo.trained.calibration import Calibration, find_word
 
@@ -66,7 +68,7 @@ class ScoreMeaning:
         weights: SHA-256 of the file of weights, and of the package's file with the backbone's where there is one.
         data: what the model was trained on.
         view: what the model sees of an image.
-        crops: an image is scored as the mean of so many crops; 0 for the whole image at once.
+        crops: an image is scored as the mean of so many crops; 1 for a model that sees whole images.
         coverage: of intervals; None where the model has no calibration.
         details: more facts, for JSON.
     """
@@ -99,6 +101,13 @@ class ScoreMeaning:
             "scale": self.scale,
             "signature": self.format_signature(),
         }
+
+
+def describe_view(spec: FeatureSpec, crops: int) -> str:
+    """Describe what a model sees of an image in one phrase."""
+    if spec.view == "whole":
+        return f"whole image, its long side at most {LONGEST_SIDE} pixels"
+    return f"{crops} crop{'s' if crops > 1 else ''} of {spec.image_size} x {spec.image_size} pixels"
 
 
 def interpret_score(

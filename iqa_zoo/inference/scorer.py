@@ -5,19 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from iqa_zoo.data.enlarge import enlarge
 from iqa_zoo.data.prefetch import prefetch
+from iqa_zoo.data.views import choose_crops
 from iqa_zoo.errors import InputError
 from iqa_zoo.inference.inputs import OneImage, name_input, read_pixels, split_images
-from iqa_zoo.inference.predict import describe_not_finite
+from iqa_zoo.inference.predict import cut_image, describe_not_finite
 from iqa_zoo.inference.scaled_model import ScaledModel
-from iqa_zoo.inference.score import Score, ScoreMeaning, interpret_score
-from iqa_zoo.inference.view import View, describe_view
+from iqa_zoo.inference.score import Score, ScoreMeaning, describe_view, interpret_score
 from iqa_zoo.trained.calibration import Calibration
 from iqa_zoo.trained.standardised import pool_maps
 from iqa_zoo.trained.training_photographs import FeatureDistribution, find_look_alike
@@ -66,7 +68,6 @@ class Scorer:
     def __init__(self, model: ScaledModel, meaning: ScoreMeaning, photographs: KnownPhotographs | None = None):
         self.model = model.eval()
         self.meaning = meaning
-        self._view = View(model.model.spec, meaning.crops)
         self.photographs = photographs
 
     def __repr__(self) -> str:
@@ -81,16 +82,14 @@ class Scorer:
         """Return a scorer with the same model that takes another number of crops an image; None for the same number.
 
         Raises:
-            InputError: fewer than one crop, or the model sees whole images.
+            InputError: fewer than one crop, or several of a model that sees whole images.
         """
-        if crops is None or crops == self.meaning.crops:
-            return self
-        if not self.meaning.crops:
-            raise InputError(f"{self.meaning.model} scores an image as a whole; leave out the number of crops")
-        if crops < 1:
+        if crops is not None and crops < 1:
             raise InputError(f"{crops} crops an image; take at least 1")
-        view = describe_view(self.model.model.spec, crops)
-        return Scorer(self.model, replace(self.meaning, crops=crops, view=view), self.photographs)
+        spec = self.model.model.spec
+        crops = choose_crops(spec, crops, self.meaning.crops)
+        meaning = replace(self.meaning, crops=crops, view=describe_view(spec, crops))
+        return Scorer(self.model, meaning, self.photographs)
 
     @overload
     def score(self, images: OneImage) -> Score: ...
@@ -131,10 +130,11 @@ class Scorer:
 
     def _load(self, given: OneImage) -> _Loaded:
         image_HWC = read_pixels(given)
-        crops_BCHW, note = self._view.cut(image_HWC, name_input(given) or "the image")
-        known = self.photographs
+        spec, known = self.model.model.spec, self.photographs
+        larger_HWC, enlarged = enlarge(image_HWC, spec.image_size, Path(name_input(given) or "the image"))
+        crops_BCHW, reduced = cut_image(larger_HWC, spec, self.meaning.crops)
         look_alike = find_look_alike(image_HWC, known.hashes_NB, known.names) if known is not None else ""
-        return _Loaded(crops_BCHW, *image_HWC.shape[:2], note, look_alike)
+        return _Loaded(crops_BCHW, *image_HWC.shape[:2], enlarged or reduced, look_alike)
 
     def _score_loaded(self, image: _Loaded, path: str | None) -> Score:
         output = self.model.compute_output(image.crops_BCHW.to(self.model.device))

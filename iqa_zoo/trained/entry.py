@@ -54,7 +54,7 @@ class TrainedModel:
         bytes: its size.
         config: of the whole model, backbone included.
         backbone_sha256: of the package's file with the backbone's weights; empty where ``file`` holds the backbone too.
-        crops: an image is scored as the mean of so many crops; 0 for the whole image at once.
+        crops: an image is scored as the mean of so many crops; 1 for a model that sees whole images.
         data: what it was trained on.
         center, spread: score * spread + center is on the labels' scale.
         licences: of ``code``, ``weights`` and ``training data``.

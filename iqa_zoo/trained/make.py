@@ -48,7 +48,7 @@ class Release:
         cfg: of the model.
         recipe: of the training.
         seed: of the training.
-        crops: an image, in scores; 0 for the whole image.
+        crops: an image, in scores; 1 for a backbone that sees whole images.
         licences: of ``code``, ``weights`` and ``training data``.
         coverage: to state for intervals.
     """
@@ -57,7 +57,7 @@ class Release:
     cfg: Config
     recipe: FrozenRecipe
     seed: int = 0
-    crops: int = 0
+    crops: int = 1
     licences: Mapping[str, str]
     coverage: float = 0.9
 

@@ -18,9 +18,9 @@ from torch import nn
 
 from iqa_zoo.cache import FULL, cache_folder, hold_lock, make_cache_error
 from iqa_zoo.contracts import Features, FeatureSpec, spec_of
-from iqa_zoo.data.crops import load_grid_crops
 from iqa_zoo.data.prefetch import prefetch
 from iqa_zoo.data.rated import RatedImages
+from iqa_zoo.data.views import load_views
 from iqa_zoo.errors import InputError
 from iqa_zoo.identity import (
     digest,
@@ -51,8 +51,9 @@ def extract_features(
 ) -> FeatureBank:
     """Return the features of a dataset's crops, from the cache if it holds them.
 
-    Each image is decoded once for all its crops, which are those of a score (:func:`iqa_zoo.data.crops.grid_boxes`), not
-    mirrored. A smaller image is enlarged. The key is a hash of the backbone's config, weights, code and kind of device, the
+    Each image is decoded once for all its crops, which are those of a score (:func:`iqa_zoo.data.views.cut_views`), not
+    mirrored; a whole image is one crop and goes through the backbone alone, so its features depend on no other image. A
+    smaller image is enlarged. The key is a hash of the backbone's config, weights, code and kind of device, the
     names and content of the images, the number of crops, the seed and the versions of libraries. Partial or damaged
     features are computed again. If several processes need the same features, one computes them and the others wait.
 
@@ -60,7 +61,7 @@ def extract_features(
         backbone: in any mode, on any device; it is put into eval mode.
         config: the resolved backbone config, for the key.
         data: the images.
-        crops: per image, of the backbone's input size.
+        crops: per image, of the backbone's input size; 1 for a backbone that sees whole images.
         seed: of the randomness in the backbone's forward pass.
         cache: folder to keep the features in; default :func:`~iqa_zoo.cache.cache_folder`.
         progress: called with the images done and all images.
@@ -142,8 +143,8 @@ def _compute(
     device = _find_device(backbone)
     backbone.to(memory_format=torch.channels_last)  # the faster layout for convolutions on CPUs
     arrays: dict[str, np.memmap[Any, Any]] = {}
-    per_batch = max(1, BATCH // crops)
-    loaded = prefetch(lambda path: load_grid_crops(path, spec.image_size, crops)[0], data.paths, ahead=16)
+    per_batch = max(1, BATCH // crops) if spec.view == "crops" else 1
+    loaded = prefetch(lambda path: load_views(path, spec, crops), data.paths, ahead=16)
     with seeded(seed, device), torch.inference_mode():
         for start in range(0, len(data), per_batch):
             images = min(per_batch, len(data) - start)
