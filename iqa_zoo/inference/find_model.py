@@ -6,15 +6,15 @@ from pathlib import Path
 
 from iqa_zoo.errors import UnknownName, not_one_of
 from iqa_zoo.inference.run import TrainedRun, read_run
-from iqa_zoo.trained.entry import FOLDER, TrainedModel, list_trained, read_trained
+from iqa_zoo.trained.entry import TrainedModel, list_trained, read_trained
 
 
-def find_model(name_or_run: str | Path, folder: Path = FOLDER) -> TrainedModel | TrainedRun:
+def find_model(name_or_run: str | Path, folder: Path | None = None) -> TrainedModel | TrainedRun:
     """Read the description of a trained model; a name wins over a folder that is called the same.
 
     Args:
         name_or_run: name of a trained model, or the folder of a training.
-        folder: of the trained models with names.
+        folder: of the trained models with names; that of the package where it is left out.
 
     Raises:
         UnknownName: neither; names the closest.

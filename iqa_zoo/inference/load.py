@@ -19,7 +19,7 @@ from iqa_zoo.inference.load_run import load_run
 from iqa_zoo.inference.scaled_model import ScaledModel
 from iqa_zoo.inference.score import ScoreMeaning, describe_view
 from iqa_zoo.inference.scorer import KnownPhotographs, Scorer
-from iqa_zoo.trained.entry import DEFAULT, FOLDER, TrainedModel, check_file
+from iqa_zoo.trained.entry import DEFAULT, TrainedModel, check_file
 from iqa_zoo.trained.standardised import StandardisedBackbone, unpack_scales
 from iqa_zoo.trained.tensors import BACKBONE, CALIBRATION, HASHES, NAMES, find_packaged_hash
 from iqa_zoo.trained.training_photographs import FeatureDistribution
@@ -32,13 +32,13 @@ _DEFAULT: dict[str, Scorer] = {}
 _LOCK = threading.Lock()
 
 
-def load(name_or_run: str | Path = DEFAULT, device: str | None = None, *, folder: Path = FOLDER) -> Scorer:
+def load(name_or_run: str | Path = DEFAULT, device: str | None = None, *, folder: Path | None = None) -> Scorer:
     """Load a trained model as a scorer.
 
     Args:
         name_or_run: name of a trained model (``iqa-zoo score --models`` lists them), or the folder of a training.
         device: as torch names it; CUDA where there is one.
-        folder: of the trained models with names.
+        folder: of the trained models with names; that of the package where it is left out.
 
     Raises:
         UnknownName: neither; names the closest.
@@ -65,7 +65,7 @@ def score(images: Any) -> Any:
     return _DEFAULT[DEFAULT].score(images)
 
 
-def load_trained(entry: TrainedModel, device: str | None = None, *, folder: Path = FOLDER) -> Scorer:
+def load_trained(entry: TrainedModel, device: str | None = None, *, folder: Path | None = None) -> Scorer:
     """Load a trained model of a description.
 
     Raises:

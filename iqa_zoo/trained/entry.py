@@ -129,19 +129,19 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def list_trained(folder: Path = FOLDER) -> list[str]:
-    """Return the names of the trained models in a folder."""
-    return sorted(path.name.removesuffix(".json") for path in folder.glob("*.json"))
+def list_trained(folder: Path | None = None) -> list[str]:
+    """Return the names of the trained models in a folder; those that come with the package where it is left out."""
+    return sorted(path.name.removesuffix(".json") for path in (folder or FOLDER).glob("*.json"))
 
 
-def read_trained(name: str, folder: Path = FOLDER) -> TrainedModel:
+def read_trained(name: str, folder: Path | None = None) -> TrainedModel:
     """Read the description of a trained model.
 
     Raises:
         UnknownName: there is none of this name; names the closest.
         CheckpointError: its description is damaged.
     """
-    path = folder / f"{name}.json"
+    path = (folder or FOLDER) / f"{name}.json"
     if name not in list_trained(folder):
         raise UnknownName(not_one_of(name, list_trained(folder), "trained model"))
     try:
@@ -151,13 +151,13 @@ def read_trained(name: str, folder: Path = FOLDER) -> TrainedModel:
     return TrainedModel.from_dict(content, str(path))
 
 
-def check_file(entry: TrainedModel, folder: Path = FOLDER) -> Path:
+def check_file(entry: TrainedModel, folder: Path | None = None) -> Path:
     """Return the file of a trained model's tensors after a check of its hash.
 
     Raises:
         CheckpointError: it is missing or another; names both hashes.
     """
-    path = folder / entry.file
+    path = (folder or FOLDER) / entry.file
     if not path.is_file():
         raise CheckpointError(f"{path}, the weights of {entry.name}, is missing; reinstall iqa_zoo")
     if (found := identify_file(path)) != entry.sha256:
@@ -167,8 +167,8 @@ def check_file(entry: TrainedModel, folder: Path = FOLDER) -> Path:
     return path
 
 
-def write_entry(entry: TrainedModel, folder: Path = FOLDER) -> Path:
+def write_entry(entry: TrainedModel, folder: Path | None = None) -> Path:
     """Write the description of a trained model and return its path."""
-    path = folder / f"{entry.name}.json"
+    path = (folder or FOLDER) / f"{entry.name}.json"
     write_json(path, entry.to_dict())
     return path
