@@ -28,7 +28,7 @@ from iqa_zoo.jsonio import to_json
 from iqa_zoo.outputs import check_writable
 from iqa_zoo.program import INTERRUPTED
 from iqa_zoo.row_file import RowFile
-from iqa_zoo.trained.entry import DEFAULT
+from iqa_zoo.trained.names import DEFAULT, list_trained
 
 if TYPE_CHECKING:
     from iqa_zoo.inference.score import Score, ScoreMeaning
@@ -119,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _list_models(args: argparse.Namespace) -> int:
     from iqa_zoo.commands.score_text import make_models_table
-    from iqa_zoo.trained.entry import list_trained, read_trained
+    from iqa_zoo.trained.entry import read_trained
 
     entries = [read_trained(name) for name in list_trained()]
     values = {"default": DEFAULT, "models": [entry.to_dict() for entry in entries]}

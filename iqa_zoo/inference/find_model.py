@@ -6,7 +6,8 @@ from pathlib import Path
 
 from iqa_zoo.errors import UnknownName, not_one_of
 from iqa_zoo.inference.run import TrainedRun, read_run
-from iqa_zoo.trained.entry import TrainedModel, list_trained, read_trained
+from iqa_zoo.trained.entry import TrainedModel, read_trained
+from iqa_zoo.trained.names import list_trained
 
 
 def find_model(name_or_run: str | Path, folder: Path | None = None) -> TrainedModel | TrainedRun:

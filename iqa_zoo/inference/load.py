@@ -19,7 +19,8 @@ from iqa_zoo.inference.load_run import load_run
 from iqa_zoo.inference.scaled_model import ScaledModel
 from iqa_zoo.inference.score import ScoreMeaning, describe_view
 from iqa_zoo.inference.scorer import KnownPhotographs, Scorer
-from iqa_zoo.trained.entry import DEFAULT, TrainedModel, check_file
+from iqa_zoo.trained.entry import TrainedModel, check_file
+from iqa_zoo.trained.names import DEFAULT
 from iqa_zoo.trained.standardised import StandardisedBackbone, unpack_scales
 from iqa_zoo.trained.tensors import BACKBONE, CALIBRATION, HASHES, NAMES, find_packaged_hash
 from iqa_zoo.trained.training_photographs import FeatureDistribution

@@ -14,10 +14,9 @@ from iqa_zoo.inference.run import TrainedOn
 from iqa_zoo.outputs import write_json
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.trained.calibration import Calibration
+from iqa_zoo.trained.names import find_folder, list_trained
 
-FOLDER = Path(__file__).parent / "models"
 FORMAT = "iqa_zoo trained model, version 1"
-DEFAULT = "lifeiqa_lite0.livec"  # what iqa_zoo.score and iqa-zoo score use where no model is named
 
 
 @dataclass(frozen=True)
@@ -129,11 +128,6 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def list_trained(folder: Path | None = None) -> list[str]:
-    """Return the names of the trained models in a folder; those that come with the package where it is left out."""
-    return sorted(path.name.removesuffix(".json") for path in (folder or FOLDER).glob("*.json"))
-
-
 def read_trained(name: str, folder: Path | None = None) -> TrainedModel:
     """Read the description of a trained model.
 
@@ -141,7 +135,7 @@ def read_trained(name: str, folder: Path | None = None) -> TrainedModel:
         UnknownName: there is none of this name; names the closest.
         CheckpointError: its description is damaged.
     """
-    path = (folder or FOLDER) / f"{name}.json"
+    path = find_folder(folder) / f"{name}.json"
     if name not in list_trained(folder):
         raise UnknownName(not_one_of(name, list_trained(folder), "trained model"))
     try:
@@ -157,7 +151,7 @@ def check_file(entry: TrainedModel, folder: Path | None = None) -> Path:
     Raises:
         CheckpointError: it is missing or another; names both hashes.
     """
-    path = (folder or FOLDER) / entry.file
+    path = find_folder(folder) / entry.file
     if not path.is_file():
         raise CheckpointError(f"{path}, the weights of {entry.name}, is missing; reinstall iqa_zoo")
     if (found := identify_file(path)) != entry.sha256:
@@ -169,6 +163,6 @@ def check_file(entry: TrainedModel, folder: Path | None = None) -> Path:
 
 def write_entry(entry: TrainedModel, folder: Path | None = None) -> Path:
     """Write the description of a trained model and return its path."""
-    path = (folder or FOLDER) / f"{entry.name}.json"
+    path = find_folder(folder) / f"{entry.name}.json"
     write_json(path, entry.to_dict())
     return path

@@ -27,7 +27,8 @@ from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.metrics import plcc, srocc
 from iqa_zoo.stats.paired import estimate_by_t
 from iqa_zoo.trained.calibration import HeldOut, fit_calibration, measure_coverage
-from iqa_zoo.trained.entry import FOLDER, Measured, TrainedModel, write_entry
+from iqa_zoo.trained.entry import Measured, TrainedModel, write_entry
+from iqa_zoo.trained.names import FOLDER
 from iqa_zoo.trained.standardised import pool_maps
 from iqa_zoo.trained.tensors import find_packaged_hash, save_tensors
 from iqa_zoo.trained.training_photographs import fit_distribution

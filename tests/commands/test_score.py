@@ -13,7 +13,7 @@ from iqa_zoo import __version__
 from iqa_zoo.cli import main
 from iqa_zoo.config import dump_config
 from iqa_zoo.inference.scorer import Scorer
-from iqa_zoo.trained import entry
+from iqa_zoo.trained import names
 
 SCALE = "2 crops of 32 x 32 pixels; DMOS of holiday, 0 to 59, lower is better"
 
@@ -96,7 +96,7 @@ def test_the_same_scores_in_every_form(run, photos, tmp_path):
 @pytest.fixture
 def named(released, monkeypatch):
     """``tiny.noise`` as the only trained model, which is the default."""
-    monkeypatch.setattr(entry, "FOLDER", released.folder)
+    monkeypatch.setattr(names, "FOLDER", released.folder)
     return released
 
 

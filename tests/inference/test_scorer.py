@@ -18,7 +18,8 @@ from iqa_zoo.inference import load as loading
 from iqa_zoo.inference.load_run import load_run
 from iqa_zoo.inference.predict import predict, score_image
 from iqa_zoo.inference.score import Score
-from iqa_zoo.trained.entry import list_trained
+from iqa_zoo.trained import names
+from iqa_zoo.trained.names import DEFAULT, list_trained
 
 SIZE = 32
 
@@ -288,6 +289,16 @@ def test_no_such_model(run, tmp_path, released):
         iqa_zoo.load(tmp_path)
 
 
+def test_a_model_is_not_built_with_the_weights_of_a_trained_one(run, tiny, released, monkeypatch):
+    """It would lose the scale of the scores."""
+    with pytest.raises(CheckpointError, match=r"the folder of a training; .* Load it with iqa_zoo\.load\('.*run'\)"):
+        iqa_zoo.build_model(tiny, weights=run)
+    monkeypatch.setattr(names, "FOLDER", released.folder)
+    with pytest.raises(CheckpointError, match=r"name of a trained model; .* iqa_zoo\.load\('tiny\.noise'\)"):
+        iqa_zoo.build_model(tiny, weights="tiny.noise")
+    iqa_zoo.build_model(tiny, weights=run / "weights.safetensors")  # to start a training
+
+
 def test_the_default_model_is_loaded_once(released, files, monkeypatch):
     calls = []
     load = loading.load
@@ -300,7 +311,7 @@ def test_the_default_model_is_loaded_once(released, files, monkeypatch):
     monkeypatch.setattr(loading, "_DEFAULT", {})
     assert isinstance(iqa_zoo.score(files[0]), Score)
     assert len(iqa_zoo.score(files)) == len(files)
-    assert calls == [loading.DEFAULT]
+    assert calls == [DEFAULT]
 
 
 @pytest.mark.parametrize("found", ["", "f" * 64])

@@ -6,7 +6,8 @@ import shutil
 import pytest
 
 from iqa_zoo.errors import CheckpointError, UnknownName
-from iqa_zoo.trained.entry import check_file, list_trained, read_trained
+from iqa_zoo.trained.entry import check_file, read_trained
+from iqa_zoo.trained.names import list_trained
 
 
 @pytest.fixture
