@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import timm
@@ -60,11 +60,13 @@ class TimmCells(TimmFeatures):
                 "use 'timm_features', or a convolutional model such as 'tf_efficientnet_lite0'"
             )
         self.cells = cells
-        self._deepest = index[available[-1]]
+        self.pooled_stages = tuple(sorted({*stages, available[-1]}))
+        self._map_index = {stage: index[stage] for stage in self.pooled_stages}
         held = set(self.model.state_dict())
-        self.model.prune_intermediate_layers([self._deepest], prune_norm=True, prune_head=True)
+        deepest = index[available[-1]]
+        self.model.prune_intermediate_layers([deepest], prune_norm=True, prune_head=True)
         self.left_out = frozenset(held - set(self.model.state_dict()))  # of timm's state dict, for load_weights
-        width = int(self.model.feature_info[self._deepest]["num_chs"])
+        width = int(self.model.feature_info[deepest]["num_chs"])
         self.spec = replace(
             self.spec,
             stages={stage: StageInfo(info.channels, STRIDE) for stage, info in self.spec.stages.items()},
@@ -76,15 +78,18 @@ class TimmCells(TimmFeatures):
         )
 
     def forward(self, image_BCHW: Tensor) -> Features:
-        wanted = sorted({*self._index.values(), self._deepest})
+        wanted = sorted(set(self._map_index.values()))
         maps = self.model.forward_intermediates(
             image_BCHW, indices=wanted, norm=False, output_fmt="NCHW", intermediates_only=True
         )
-        pooled = {
-            index: F.adaptive_avg_pool2d(map_BCHW, self.cells) for index, map_BCHW in zip(wanted, maps, strict=True)
-        }
-        tokens_BLC = pooled[self._deepest].flatten(2).transpose(1, 2)
-        return Features({s: pooled[self._index[s]] for s in self.stages}, tokens_BLC, tokens_BLC.mean(1))
+        by_index = dict(zip(wanted, maps, strict=True))
+        pooled = {s: F.adaptive_avg_pool2d(by_index[self._map_index[s]], self.cells) for s in self.pooled_stages}
+        return self.make_features(pooled)
+
+    def make_features(self, maps: Mapping[int, Tensor]) -> Features:
+        """Make the features of pooled stage maps BCHW, of which there are ``pooled_stages``: the forward pass ends here."""
+        tokens_BLC = maps[self.pooled_stages[-1]].flatten(2).transpose(1, 2)
+        return Features({stage: maps[stage] for stage in self.stages}, tokens_BLC, tokens_BLC.mean(1))
 
 
 @functools.cache
