@@ -306,7 +306,8 @@ def released(tmp_path_factory):
         torch.manual_seed(0)
         backbone = build_backbone(cfg).eval()
     bank = extract_features(backbone, cfg["backbone"], data, crops=2, cache=root / "cache")
-    keep = dict(backbone=backbone, hashes_NB=hashes_NB, folder=root / "models")
+    shown = {name: rng.normal(128, 20, (40, 50, 3)).clip(0, 255).astype(np.uint8) for name in ("one", "two")}
+    keep = dict(backbone=backbone, hashes_NB=hashes_NB, photographs=shown, folder=root / "models")
     entry = write_trained(release, bank, data, make_splits(data, 4), **keep)
     torch.set_num_threads(before)
     return Released(root / "models", entry, bank, backbone, data)

@@ -13,6 +13,7 @@ from iqa_zoo.identity import identify_file
 from iqa_zoo.inference.run import TrainedOn
 from iqa_zoo.outputs import write_json
 from iqa_zoo.stats.estimate import Estimate
+from iqa_zoo.trained.battery import Battery
 from iqa_zoo.trained.calibration import Calibration
 from iqa_zoo.trained.names import find_folder, list_trained
 
@@ -63,6 +64,8 @@ class TrainedModel:
         milliseconds: an image takes, and ``speed_of``: under which conditions.
         speed_of: image size, threads and processor of ``milliseconds``.
         calibration: what turns a score into an interval, a percentile and flags.
+        golden: scores of photographs of scikit-image at the time of writing, by name.
+        battery: how it behaves under distortions and changes.
         version: of iqa_zoo that wrote it.
     """
 
@@ -83,6 +86,8 @@ class TrainedModel:
     milliseconds: float
     speed_of: str
     calibration: Calibration
+    golden: dict[str, float]
+    battery: Battery
     version: str
 
     @property

@@ -22,10 +22,12 @@ from iqa_zoo.data.splits import Split
 from iqa_zoo.identity import identify_file
 from iqa_zoo.inference.load import load_trained
 from iqa_zoo.inference.run import TrainedOn
+from iqa_zoo.inference.scorer import Scorer
 from iqa_zoo.progress import Progress
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.metrics import plcc, srocc
 from iqa_zoo.stats.paired import estimate_by_t
+from iqa_zoo.trained.battery import Battery, load_photographs, run_battery
 from iqa_zoo.trained.calibration import HeldOut, fit_calibration, measure_coverage
 from iqa_zoo.trained.entry import Measured, TrainedModel, write_entry
 from iqa_zoo.trained.names import FOLDER
@@ -71,6 +73,7 @@ def write_trained(
     *,
     backbone: nn.Module | None = None,
     hashes_NB: NDArray[np.uint8] | None = None,
+    photographs: Mapping[str, NDArray[np.uint8]] | None = None,
     folder: Path = FOLDER,
     progress: Progress | None = None,
 ) -> TrainedModel:
@@ -83,6 +86,7 @@ def write_trained(
         splits: to test on; their validation parts count as training images.
         backbone: that computed the features, where no package has its weights; they are written too.
         hashes_NB: packed perceptual hashes of the images (:mod:`iqa_zoo.data.duplicates`), for the flag of look-alikes.
+        photographs: uint8 image_HWC by name, for golden scores and the battery; those of scikit-image where left out.
         folder: of the files.
         progress: called with (trainings done, all trainings).
 
@@ -127,9 +131,18 @@ def write_trained(
         milliseconds=math.nan,
         speed_of=_describe_speed(),
         calibration=fit_calibration(held_out, data.mos, coverage=release.coverage),
+        golden={},
+        battery=Battery((), {}, {}, {}),
         version=iqa_zoo.__version__,
     )
-    entry = replace(entry, milliseconds=_measure_milliseconds(entry, folder))
+    scorer = load_trained(entry, "cpu", folder=folder)
+    shown = load_photographs() if photographs is None else dict(photographs)
+    entry = replace(
+        entry,
+        milliseconds=_measure_milliseconds(scorer),
+        golden={name: float(scorer.score(image_HWC)) for name, image_HWC in shown.items()},
+        battery=run_battery(scorer, shown, higher_is_better=data.higher_is_better),
+    )
     write_entry(entry, folder)
     return entry
 
@@ -177,9 +190,8 @@ def pool_features(bank: FeatureBank, images: NDArray[np.int64]) -> NDArray[np.fl
     return np.concatenate(pooled)
 
 
-def _measure_milliseconds(entry: TrainedModel, folder: Path) -> float:
+def _measure_milliseconds(scorer: Scorer) -> float:
     """Return the median time of a score, reading not included."""
-    scorer = load_trained(entry, "cpu", folder=folder)
     image_HWC = np.random.default_rng(0).integers(0, 256, (*TIMED, 3), dtype=np.uint8)
     seconds = []
     for _ in range(REPEATS):
