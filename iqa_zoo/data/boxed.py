@@ -58,7 +58,8 @@ class Box:
 
     def describe(self) -> str:
         """Describe which features the box holds."""
-        return f"stages {' and '.join(map(str, self.stages))} of {self.backbone['type']} {self.backbone['name']} with its ImageNet weights"
+        stages = f"stage{'s' if len(self.stages) > 1 else ''} {' and '.join(map(str, self.stages))}"
+        return f"{stages} of {self.backbone['type']} {self.backbone['name']} with its ImageNet weights"
 
 
 @functools.cache

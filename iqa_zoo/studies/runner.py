@@ -31,7 +31,7 @@ from iqa_zoo.studies.feature_cost import describe_feature_cost
 from iqa_zoo.studies.protocol import BASELINE_RATE, TRAINING_MODULE, make_frozen_recipe
 from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.training.devices import select_device
-from iqa_zoo.training.frozen.boxed_bank import unpack_box
+from iqa_zoo.training.frozen.boxed_bank import check_backbone, unpack_box
 from iqa_zoo.training.frozen.extraction import extract_features
 from iqa_zoo.training.frozen.features import FeatureBank, compute_bank_shapes
 from iqa_zoo.training.frozen.trainings import ExtraTestSet, Training, train_many
@@ -202,7 +202,12 @@ class FrozenRunner:
         return gather_records(records, models, splits, tick, self.progress, fresh=resources.fresh)
 
     def log_feature_cost(self, data: RatedImages) -> None:
-        """Log the disk that the features take and the time, extrapolated from one batch."""
+        """Log the disk that the features take and the time, extrapolated from one batch.
+
+        Raises:
+            InputError: the data are from a box that does not hold them.
+        """
+        check_backbone(data, self.backbone, self.config)
         self.progress.log(describe_feature_cost(self.backbone, data, self.crops, self._count_values(data)))
 
     def log_cost(

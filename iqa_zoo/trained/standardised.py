@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -76,6 +76,8 @@ def unpack_scales(tensors: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tens
     return {name: (tensors[f"{PREFIX}{name}.mean"], tensors[f"{PREFIX}{name}.deviation"]) for name in names}
 
 
-def pool_maps(features: Features, stages: Iterable[int]) -> Tensor:
-    """Return pooled_BF: the mean of each channel over the cells of its stage map, stage by stage."""
+def pool_maps(features: Features, stages: Collection[int]) -> Tensor:
+    """Return pooled_BF: the mean of each channel over the cells of its stage map, stage by stage; without stages the global vector."""
+    if not stages:
+        return features.global_BC.float()
     return torch.cat([features.maps[stage].float().mean((2, 3)) for stage in stages], dim=1)

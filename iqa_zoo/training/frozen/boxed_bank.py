@@ -13,7 +13,7 @@ from torch import nn
 
 from iqa_zoo.cache import cache_folder
 from iqa_zoo.contracts import spec_of
-from iqa_zoo.data.boxed import Box, find_box, read_maps
+from iqa_zoo.data.boxed import find_box, read_maps
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
 from iqa_zoo.identity import digest, identify_weights
@@ -37,11 +37,10 @@ def unpack_box(
     Raises:
         InputError: the box does not hold the features of this backbone, or the cache cannot be written.
     """
-    box = find_box(data)
+    check_backbone(data, backbone, config)
+    box, spec = find_box(data), spec_of(backbone)
     assert box is not None, "a dataset from a box"
-    core: Any = getattr(backbone, "backbone", backbone)
-    spec = spec_of(backbone)
-    check_backbone(box, core, {**config, "stages": [*config["stages"], *spec.stages]}, data)
+    core = _find_core(backbone)
     make_features: Any = backbone.make_features
 
     def unpack(folder: Path) -> None:
@@ -57,23 +56,31 @@ def unpack_box(
     return keep_bank(cache or cache_folder(), key, spec, unpack)
 
 
-def check_backbone(box: Box, backbone: nn.Module, config: Mapping[str, Any], data: RatedImages) -> None:
-    """Check that a box holds the features that a backbone would compute.
+def check_backbone(data: RatedImages, backbone: nn.Module, config: Mapping[str, Any]) -> None:
+    """Check that the box of a dataset, if it is from one, holds the features that a backbone would compute.
 
     Raises:
         InputError: it is another backbone, has other weights or reads other stages; says what the box holds.
     """
-    held = {**box.backbone, "stages": None}
+    box = find_box(data)
+    if box is None:
+        return
     reasons = []
-    if {**config, "stages": None} != held:
+    if {**config, "stages": None} != {**box.backbone, "stages": None}:
         reasons.append(f"not of {config['type']} {config.get('name', '')}".rstrip())
     else:
-        if missing := sorted(set(config["stages"]) - set(box.stages)):
+        read = {*config["stages"], *spec_of(backbone).stages}
+        if missing := sorted(read - set(box.stages)):
             reasons.append(f"not stage {', '.join(map(str, missing))}")
-        if identify_weights(backbone) != box.weights_hash:
+        if identify_weights(_find_core(backbone)) != box.weights_hash:
             reasons.append("not with other weights")
     if reasons:
         raise InputError(
             f"{data.name} without --root: the box holds {box.describe()} only, {' and '.join(reasons)}; use --backbone "
             f"{box.backbone['name']} --pretrained, or give --root PATH, the folder with the photographs ({data.source})"
         )
+
+
+def _find_core(backbone: nn.Module) -> Any:
+    """Return the backbone inside a module around it, or itself."""
+    return getattr(backbone, "backbone", backbone)
