@@ -24,7 +24,7 @@ from iqa_zoo.outputs import check_folder_writable, check_writable
 if TYPE_CHECKING:
     from iqa_zoo.explain.snapshots import Snapshots
     from iqa_zoo.inference.run import TrainedRun
-    from iqa_zoo.inference.scorer import Scorer
+    from iqa_zoo.inference.scaled_model import ScaledModel
 
 
 def add(commands: Any) -> None:
@@ -98,7 +98,7 @@ def _check(args: argparse.Namespace) -> None:
         check_writable(args.output, new=True)
 
 
-def _explain_image(args: argparse.Namespace, scorer: Scorer, trained: TrainedRun, snapshots: Snapshots) -> None:
+def _explain_image(args: argparse.Namespace, scorer: ScaledModel, trained: TrainedRun, snapshots: Snapshots) -> None:
     from iqa_zoo.data.views import choose_crops
     from iqa_zoo.explain.crop import read_crop
     from iqa_zoo.explain.image import assess_image, compute_attention, explain_image, summarize_image
@@ -132,7 +132,7 @@ def _explain_image(args: argparse.Namespace, scorer: Scorer, trained: TrainedRun
     show_result(args, numbers, lambda: print("\n".join(lines)))
 
 
-def _explain_dataset(args: argparse.Namespace, scorer: Scorer, trained: TrainedRun, snapshots: Snapshots) -> None:
+def _explain_dataset(args: argparse.Namespace, scorer: ScaledModel, trained: TrainedRun, snapshots: Snapshots) -> None:
     from iqa_zoo.explain.adjacency import collect_adjacencies
     from iqa_zoo.explain.dataset import assess_dataset, explain_dataset, summarize_dataset
     from iqa_zoo.explain.dataset_figures import draw_dataset_figures

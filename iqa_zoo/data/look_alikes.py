@@ -68,7 +68,7 @@ def group_look_alikes(data: RatedImages, progress: Progress | None = None) -> Lo
     Raises:
         InputError: images cannot be read.
     """
-    pairs = find_pairs(_hash_images(data, progress), data.contents)
+    pairs = find_pairs(hash_images(data, progress), data.contents)
     groups = merge_contents(data.contents, pairs)
     names = tuple((data.names[first], data.names[second]) for first, second in pairs)
     return LookAlikes(groups, names, len(set(data.contents)) - len(set(groups)))
@@ -93,7 +93,12 @@ def merge_contents(contents: Sequence[str], pairs: Iterable[tuple[int, int]]) ->
     return tuple(str(names[leader[component[code]]]) for code in codes)
 
 
-def _hash_images(data: RatedImages, progress: Progress | None) -> NDArray[np.bool_]:
+def hash_images(data: RatedImages, progress: Progress | None = None) -> NDArray[np.bool_]:
+    """Return the perceptual hash of each image, 256 bits; cached by the bytes of each file, or from the box.
+
+    Raises:
+        InputError: images cannot be read.
+    """
     if (box := find_box(data)) is not None:
         return _unpack([box.by_name[name]["hash"] for name in data.names])
     file = cache_folder() / "look_alikes" / f"{re.sub(r'[^A-Za-z0-9._-]', '_', data.name)[:100]}.json"

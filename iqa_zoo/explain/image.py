@@ -28,7 +28,7 @@ from iqa_zoo.explain.query_similarity import (
 )
 from iqa_zoo.explain.routing import NO_EXPERTS, ExpertRouting, collect_routing, format_experts
 from iqa_zoo.inference.predict import score_image
-from iqa_zoo.inference.scorer import Scorer, in_eval_mode
+from iqa_zoo.inference.scaled_model import ScaledModel, in_eval_mode
 from iqa_zoo.quality_model import QualityModel
 
 
@@ -69,7 +69,7 @@ class ImageExplanation:
 
 
 @torch.no_grad()
-def run_details(scorer: Scorer, crop: CentreCrop) -> tuple[QualityOutput, torch.Tensor]:
+def run_details(scorer: ScaledModel, crop: CentreCrop) -> tuple[QualityOutput, torch.Tensor]:
     """Run one crop in eval mode; return the model's details and the queries_BND that enter the first block."""
     entered: list[torch.Tensor] = []
     hook = scorer.model.queries.register_forward_hook(lambda _part, _features, made: entered.append(made))
@@ -81,10 +81,10 @@ def run_details(scorer: Scorer, crop: CentreCrop) -> tuple[QualityOutput, torch.
     return output, entered[0]
 
 
-def explain_image(scorer: Scorer, crop: CentreCrop, crops: int) -> ImageExplanation:
+def explain_image(scorer: ScaledModel, crop: CentreCrop, crops: int) -> ImageExplanation:
     """Score an image from ``crops`` crops, or the whole of it where the backbone sees whole images, and explain its centre crop.
 
-    ``crop_score`` equals ``scorer.score`` of this crop to the bit.
+    ``crop_score`` equals ``scorer.score_crops`` of this crop to the bit.
     """
     output, entered_BND = run_details(scorer, crop)
     return ImageExplanation(
@@ -113,9 +113,9 @@ def find_token_grid(model: QualityModel, output: QualityOutput, size: int) -> To
     return grid
 
 
-def compute_attention(model: QualityModel, scorer: Scorer, crop: CentreCrop) -> dict[str, NDArray[np.float64]]:
+def compute_attention(model: QualityModel, scorer: ScaledModel, crop: CentreCrop) -> dict[str, NDArray[np.float64]]:
     """Compute the attention of another model, such as a training snapshot, with the scorer's label scale."""
-    other = Scorer(model, scale=scorer.scale)
+    other = ScaledModel(model, scale=scorer.scale)
     return {path: _array(weights[0]) for path, weights in run_details(other, crop)[0].attention.items()}
 
 

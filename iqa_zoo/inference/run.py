@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -54,21 +54,6 @@ class TrainedRun:
     test_crops: int
     center: float
     spread: float
-
-    def describe_scores(self, crops: int, view: str = "crops") -> str:
-        """Describe what the scores mean: each is the mean of some crops, or of the whole image."""
-        low, high = self.data.score_range
-        better = "higher" if self.data.higher_is_better else "lower"
-        of = "of the whole image" if view == "whole" else f"the mean of {crops} crops of the image"
-        return (
-            f"Scores predict the labels of {self.data.name} ({self.data.label}), {low:g} to {high:g}, {better} is better; "
-            f"the model was trained on split {self.split} of it. A score is {of}."
-        )
-
-    def describe_meaning(self, crops: int, view: str = "crops") -> dict[str, Any]:
-        """Return what a reader of a score file needs to know, as JSON takes it."""
-        run = {"model_hash": self.model_hash, "run": str(self.folder)}
-        return {**asdict(self.data), **run, "view": view, "crops": crops}
 
 
 def read_run(folder: str | Path) -> TrainedRun:
