@@ -1,7 +1,5 @@
 """Weights into a model: safetensors, or plain state dicts that load without running a pickle's code."""
 
-from __future__ import annotations
-
 import re
 import sys
 import warnings
@@ -168,7 +166,8 @@ def load_weights(model: nn.Module, weights: str | Path | Mapping[str, Tensor]) -
     of Lightning) is taken off where they fit better without it.
 
     Raises:
-        CheckpointError: keys or shapes that do not fit; all are listed. Or a value that is not finite; names it.
+        CheckpointError: keys or shapes that do not fit; all are listed. Or integers (a quantized checkpoint) or values that are
+            not finite; names the tensor.
     """
     where = str(weights) if isinstance(weights, str | Path) else "the state dict"
     state = read_state_dict(weights) if isinstance(weights, str | Path) else plain_state_dict(weights, where)
@@ -195,7 +194,7 @@ def load_weights(model: nn.Module, weights: str | Path | Mapping[str, Tensor]) -
             "A checkpoint of the authors' own code is read with iqa_zoo.import_released(system, state_dict)"
         )
     for target, own in loads.values():
-        _check_finite(target, own, where)
+        check_values(target, own, where)
     for target, own in loads.values():
         uncounted = {name: value for name, value in target.state_dict().items() if name.endswith(UNCOUNTED)}
         target.load_state_dict({**uncounted, **own})
@@ -217,22 +216,29 @@ def _count_fitting(target: nn.Module, state: Mapping[str, Tensor]) -> int:
     return sum(name in state and value.shape == state[name].shape for name, value in target.state_dict().items())
 
 
-def _check_finite(target: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
-    """Refuse whole numbers as parameters, parameters that are not finite and buffers that are no number; a mask may be
-    infinite by design."""
+def check_values(
+    target: nn.Module, state: Mapping[str, Tensor], where: str, names: Mapping[str, str] | None = None
+) -> None:
+    """Refuse integers where a module has fractions, parameters that are not finite and buffers with NaN; a mask may be
+    infinite by design. ``names`` gives the name in messages of each tensor of the module; its own name where left out.
+
+    Raises:
+        CheckpointError: names the tensor and what it holds.
+    """
     parameters = {name for name, _ in target.named_parameters()}
     for name, own in target.state_dict().items():
         if name not in state or not own.is_floating_point():
             continue
+        shown = names[name] if names else name
         if not state[name].is_floating_point():
             raise CheckpointError(
-                f"{where}: {name} holds {state[name].dtype}, and the model has {own.dtype}; quantized weights are not read"
+                f"{where}: {shown} holds {state[name].dtype}, and the model has {own.dtype}; quantized weights are not read"
             )
         value = state[name].to(own.dtype)  # in half precision a large value becomes infinite
         wrong = ~value.isfinite() if name in parameters else value.isnan()
         if wrong.any():
             raise CheckpointError(
-                f"{where}: {int(wrong.sum())} of {wrong.numel()} values of {name} are not finite, the first is "
+                f"{where}: {int(wrong.sum())} of {wrong.numel()} values of {shown} are not finite, the first is "
                 f"{value[wrong][0].item()}; the training that wrote them failed, or the file is damaged"
             )
 
