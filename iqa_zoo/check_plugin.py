@@ -1,7 +1,5 @@
 """Whether what a plugin adds holds to the contracts: the suites of :mod:`iqa_zoo.testing`, run on an installed distribution."""
 
-from __future__ import annotations
-
 import contextlib
 import importlib
 import importlib.metadata
@@ -17,6 +15,7 @@ from typing import Any
 
 from iqa_zoo import plugins
 from iqa_zoo.config import part_parameters
+from iqa_zoo.contracts import HasExamples
 from iqa_zoo.errors import PluginError, UnknownName, closest, not_one_of
 from iqa_zoo.registry import SLOTS, clashes, registry_of
 
@@ -39,7 +38,7 @@ class Check:
 def check_plugin(distribution: str) -> list[Check]:
     """Check everything that an installed distribution adds to the zoo.
 
-    Its entry points load and take nobody's name; every part, model and data set passes the suite of its slot, with the
+    Its entry points load and take no other name; every part, model and data set passes the suite of its slot, with the
     arguments that it declares in ``examples``: shapes, gradients, precision, batches, copies, the same numbers for the same
     seed, and a budget that torch's own counter confirms.
 
@@ -93,8 +92,7 @@ def _parts_of(distribution: str) -> list[plugins.PluginPart]:
 
 
 def _slot(part: plugins.PluginPart) -> str:
-    is_part = part.group in plugins.GROUPS and part.group != plugins.IMPORTERS
-    return registry_of(part.group).slot if is_part else part.group
+    return registry_of(part.group).slot if part.group in plugins.GROUPS else part.group
 
 
 def _entry_point(part: plugins.PluginPart) -> Check:
@@ -138,7 +136,8 @@ def _how_to_load(part: plugins.PluginPart, cause: BaseException) -> str:
 def _examples(part: plugins.PluginPart) -> Check | None:
     """What is wrong with the arguments that a part declares for its tests, or None."""
     slot, name = _slot(part), "declares what to test it with"
-    examples: Any = getattr(plugins.load(part), "examples", ({},))
+    loaded = plugins.load(part)
+    examples: Any = loaded.examples if isinstance(loaded, HasExamples) else ({},)
     if (
         not isinstance(examples, list | tuple)
         or not all(isinstance(each, Mapping) for each in examples)
@@ -161,7 +160,7 @@ def _importer(part: plugins.PluginPart) -> Check:
     name = "gives a ReleasedSystem"
     try:
         given = plugins.load(part)()  # type: ignore[operator]
-    except Exception as error:  # whatever a stranger's function raises is what the check found
+    except Exception as error:  # any error of the plugin is a result of the check
         said = f"{type(error).__name__}: {error}"
     else:
         if isinstance(given, ReleasedSystem):
@@ -199,7 +198,7 @@ def _suites(parts: Sequence[plugins.PluginPart]) -> list[Check]:
 
 @contextlib.contextmanager
 def _environment() -> Iterator[None]:
-    """Where pytest is its plain self, without the plugins and options that somebody set for other tests."""
+    """Run pytest without the plugins and options of the environment."""
     before = {key: os.environ.get(key) for key in ENVIRONMENT}
     os.environ.update(ENVIRONMENT)
     try:

@@ -19,11 +19,11 @@ from typing import Any
 import yaml
 
 from iqa_zoo.config_file import FILES, Config, Dumper, copy_config, read_mapping
-from iqa_zoo.contracts import HANDED_DOWN, Scale, Width
+from iqa_zoo.contracts import HANDED_DOWN
 from iqa_zoo.errors import ConfigError, PluginError, UnknownName, not_one_of
 from iqa_zoo.outputs import write_text
 from iqa_zoo.registry import MODELS, SLOTS
-from iqa_zoo.values import evaluated_hints, slot_inside, value_problem
+from iqa_zoo.values import Scale, Width, evaluated_hints, slot_inside, value_problem
 
 LISTS = ("interactions", "losses")  # slots that hold a list of parts
 OPTIONAL = {"dim", "memory", "interactions", "losses"}  # keys a config may leave out, and what that means:

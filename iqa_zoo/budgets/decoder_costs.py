@@ -9,6 +9,7 @@ from typing import Any
 from iqa_zoo.budgets.budget import SIZES, Budget
 from iqa_zoo.budgets.measure import BackboneShapes, measure_decoder, measure_parameters
 from iqa_zoo.config import Config
+from iqa_zoo.contracts import HasOutDim
 from iqa_zoo.errors import ConfigError
 from iqa_zoo.registry import SLOTS
 
@@ -89,7 +90,7 @@ class DecoderCosts:
 
 
 def _changes_width(block: Config) -> bool:
-    return hasattr(SLOTS["interactions"].get(block["type"]), "out_dim")
+    return isinstance(SLOTS["interactions"].get(block["type"]), HasOutDim)
 
 
 def _sum(budgets: Any) -> Sizes:

@@ -7,9 +7,8 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import Count, Depth, Grid, Range, Scale, Share, Size
 from iqa_zoo.errors import PartError
-from iqa_zoo.values import checked
+from iqa_zoo.values import Count, Depth, Grid, Range, Scale, Share, Size, checked
 from iqa_zoo_maniqa.window_block import WindowBlock
 from iqa_zoo_maniqa.windows import Windows, squarest
 
@@ -26,8 +25,6 @@ class ScaleSwin(nn.Module):
     frozen, so that they count and a released checkpoint finds its place.
 
     Args:
-        dim: model width D. Handed down.
-        num_queries: N. Handed down.
         stages: how many stages.
         blocks: Swin blocks in each.
         window: cells a side of a window.
