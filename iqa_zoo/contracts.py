@@ -197,7 +197,7 @@ FLAGS: dict[Flag, str] = {
 
 
 def has_flag(part: object, flag: Flag) -> bool:
-    """Whether a part, or its class, sets a flag: a class attribute that is True."""
+    """Whether a part or its class sets a flag: an attribute that is True."""
     return bool(getattr(part, flag, False))
 
 

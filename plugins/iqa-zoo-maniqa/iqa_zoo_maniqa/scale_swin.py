@@ -7,7 +7,7 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from iqa_zoo.errors import PartError
+from iqa_zoo.layers.arguments import check_num_heads
 from iqa_zoo.values import Count, Depth, Grid, Range, Scale, Share, Size, checked
 from iqa_zoo_maniqa.window_block import WindowBlock
 from iqa_zoo_maniqa.windows import Windows, squarest
@@ -62,9 +62,7 @@ class ScaleSwin(nn.Module):
         idle: bool = False,
     ):
         super().__init__()
-        if dim % num_heads:
-            fits = max(heads for heads in range(1, num_heads + 1) if dim % heads == 0)
-            raise PartError(f"num_heads={num_heads} does not divide dim={dim}; {fits} does")
+        check_num_heads(num_heads, dim)
         self.scale = scale
         self.drop = nn.Dropout(dropout)
         rows, columns = squarest(num_queries)
