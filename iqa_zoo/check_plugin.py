@@ -1,5 +1,7 @@
 """Whether what a plugin adds holds to the contracts: the suites of :mod:`iqa_zoo.testing`, run on an installed distribution."""
 
+from __future__ import annotations
+
 import contextlib
 import importlib
 import importlib.metadata
@@ -38,7 +40,7 @@ class Check:
 def check_plugin(distribution: str) -> list[Check]:
     """Check everything that an installed distribution adds to the zoo.
 
-    Its entry points load and take no other name; every part, model and data set passes the suite of its slot, with the
+    Its entry points load and take nobody's name; every part, model and data set passes the suite of its slot, with the
     arguments that it declares in ``examples``: shapes, gradients, precision, batches, copies, the same numbers for the same
     seed, and a budget that torch's own counter confirms.
 
@@ -92,7 +94,8 @@ def _parts_of(distribution: str) -> list[plugins.PluginPart]:
 
 
 def _slot(part: plugins.PluginPart) -> str:
-    return registry_of(part.group).slot if part.group in plugins.GROUPS else part.group
+    is_part = part.group in plugins.GROUPS and part.group != plugins.IMPORTERS
+    return registry_of(part.group).slot if is_part else part.group
 
 
 def _entry_point(part: plugins.PluginPart) -> Check:
@@ -160,7 +163,7 @@ def _importer(part: plugins.PluginPart) -> Check:
     name = "gives a ReleasedSystem"
     try:
         given = plugins.load(part)()  # type: ignore[operator]
-    except Exception as error:  # any error of the plugin is a result of the check
+    except Exception as error:  # whatever a stranger's function raises is what the check found
         said = f"{type(error).__name__}: {error}"
     else:
         if isinstance(given, ReleasedSystem):
@@ -198,7 +201,7 @@ def _suites(parts: Sequence[plugins.PluginPart]) -> list[Check]:
 
 @contextlib.contextmanager
 def _environment() -> Iterator[None]:
-    """Run pytest without the plugins and options of the environment."""
+    """Where pytest is its plain self, without the plugins and options that somebody set for other tests."""
     before = {key: os.environ.get(key) for key in ENVIRONMENT}
     os.environ.update(ENVIRONMENT)
     try:

@@ -74,5 +74,6 @@ def _reports() -> Iterator[Report]:
 
 
 def _report(part: plugins.PluginPart, loads: bool | None, problem: str) -> Report:
-    slot = registry_of(part.group).slot if part.group in plugins.GROUPS else part.group
+    is_part = part.group in plugins.GROUPS and part.group != plugins.IMPORTERS
+    slot = registry_of(part.group).slot if is_part else part.group
     return Report(part.distribution, part.version, slot, part.name, part.target, loads, problem)
