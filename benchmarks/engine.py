@@ -168,7 +168,7 @@ def measure(spec: StudySpec, progress: Reporter) -> dict[str, dict[str, list[flo
             sroccs.append(run_plain_loop(cfg, bank, data.mos, split, recipe, spec.training.seed + number))
             seconds.append(time.perf_counter() - started)
         started = time.perf_counter()
-        records = runner.train_all({name: cfg}, data, splits)
+        records = runner.train(runner.make_trainings({name: cfg}, splits), data)
         engine = (time.perf_counter() - started) / len(splits)
         results[name] = {
             "plain_seconds": seconds,

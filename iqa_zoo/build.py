@@ -135,6 +135,7 @@ def _assemble(cfg: Config, pretrained: bool, spec: FeatureSpec | None) -> Qualit
     queries = made.get("queries")
     # Without queries there will be no model, only a report; any N lets the other parts be tried.
     down["num_queries"] = queries.num_queries if queries is not None else 1
+    down["dim"] = getattr(queries, "out_dim", dim)
     need_routing: list[tuple[str, str]] = []
     for slot in ("interactions", "head", "losses"):
         if slot in wrong or not cfg.get(slot) or (not dim and slot != "losses"):

@@ -147,7 +147,8 @@ class Backbone(Protocol):
 
 @runtime_checkable
 class Queries(Protocol):
-    """Features -> queries_BND; ``num_queries`` says N."""
+    """Features -> queries_BND; ``num_queries`` says N. Queries of a width of their own say so with ``out_dim``, as
+    an interaction does."""
 
     num_queries: int
 

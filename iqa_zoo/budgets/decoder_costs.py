@@ -22,7 +22,7 @@ class DecoderCosts:
     """Sizes of the decoders that fit one backbone.
 
     The cost of a part depends only on its own config, the model width, the queries and the memory, so a part counted in one
-    decoder is reused in others. If a block changes the model width (``out_dim``), decoders are counted as a whole.
+    decoder is reused in others. If the queries or a block change the model width (``out_dim``), decoders are counted as a whole.
 
     Args:
         backbone: shapes of the features that the decoders read.
@@ -46,7 +46,8 @@ class DecoderCosts:
         return None if found["params"] > HUGE else self._sum_parts(cfg, macs=True)
 
     def _sum_parts(self, cfg: Config, *, macs: bool) -> Sizes | None:
-        if any(_changes_width(block) for block in cfg.get("interactions") or ()):
+        changing = hasattr(SLOTS["queries"].get(cfg["queries"]["type"]), "out_dim")
+        if changing or any(_changes_width(block) for block in cfg.get("interactions") or ()):
             return self._count_whole(cfg, macs=macs)
         known = self.known[macs]
         times = Counter(json.dumps(block, sort_keys=True) for block in cfg.get("interactions") or ())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -34,6 +34,9 @@ from iqa_zoo.training.frozen.extraction import extract_features
 from iqa_zoo.training.frozen.features import FeatureBank, compute_bank_shapes
 from iqa_zoo.training.frozen.trainings import ExtraTestSet, Training, train_many
 from iqa_zoo.training.workers import warm_up
+
+if TYPE_CHECKING:
+    from iqa_zoo.training.end_to_end.trainings import EndToEnd
 
 Record = dict[str, Any]
 MOST_IN_A_LINE = 6  # models whose SROCC is logged after each split
@@ -119,23 +122,15 @@ class FrozenRunner:
         shapes = compute_bank_shapes(self.features, len(data), self.crops).values()
         return sum(torch.Size(shape).numel() for shape in shapes)
 
-    def train_all(
-        self,
-        models: Mapping[str, Mapping[str, Any]],
-        data: RatedImages,
-        splits: Sequence[Split],
-        *,
-        every_rule: bool = False,
-        test_sets: Mapping[str, RatedImages] | None = None,
-        stage: str = "training",
-    ) -> list[Record]:
-        """Train every model on every split; return the records split by split. Those that failed have an ``error``."""
-        trainings = [
+    def make_trainings(
+        self, models: Mapping[str, Mapping[str, Any]], splits: Sequence[Split], *, every_rule: bool = False
+    ) -> list[Training]:
+        """Return the trainings of every model on every split, split by split."""
+        return [
             self.make_training(name, cfg, split, number, every_rule=every_rule)
             for number, split in enumerate(splits)
             for name, cfg in models.items()
         ]
-        return self.run(trainings, data, list(models), splits, test_sets=test_sets, stage=stage)
 
     def make_training(
         self,
@@ -163,17 +158,22 @@ class FrozenRunner:
         seed, rule = self.spec.training.seed + number, self.spec.training.selection or "last"
         return Training(model, dict(cfg), split, recipe, seed, rule, every_rule, str(self.device))
 
-    def run(
+    def train(
         self,
         trainings: Sequence[Training],
         data: RatedImages,
-        models: Sequence[str],
-        splits: Sequence[Split],
         *,
         test_sets: Mapping[str, RatedImages] | None = None,
         stage: str = "training",
     ) -> list[Record]:
-        """Run trainings that are ordered split by split, and within a split model by model; return their records."""
+        """Run trainings and return their records in the same order. A training that failed has an ``error``.
+
+        Args:
+            trainings: split by split, and within a split model by model, the same models each time.
+            data: on whose features and labels.
+            test_sets: further datasets to test on, by name.
+            stage: how the progress calls it.
+        """
         resources = self.spec.resources
         jobs = min(resources.jobs, len(trainings))
         if not resources.ray:
@@ -191,7 +191,7 @@ class FrozenRunner:
             notify=self.progress.log,
         )
         tick = self.progress.start(f"{stage}, {'on Ray' if resources.ray else f'{jobs} at a time'}")
-        return gather_records(records, models, splits, tick, self.progress, fresh=resources.fresh)
+        return gather_records(records, trainings, tick, self.progress, fresh=resources.fresh)
 
     def log_feature_cost(self, data: RatedImages) -> None:
         """Log the disk that the features take and the time, extrapolated from one batch."""
@@ -221,8 +221,7 @@ class FrozenRunner:
 
 def gather_records(
     records: Iterator[tuple[int, Record]],
-    models: Sequence[str],
-    splits: Sequence[Split],
+    trainings: Sequence[Training | EndToEnd],
     tick: Progress,
     progress: Reporter,
     *,
@@ -230,18 +229,18 @@ def gather_records(
 ) -> list[Record]:
     """Return all records in order. A line is logged for each split that is done by every model and each training that failed."""
     done: dict[int, Record] = {}
-    total = len(models) * len(splits)
+    total, models = len(trainings), len({training.model for training in trainings})
     with _explaining_interrupts(done, total, fresh=fresh):
         for i, record in records:
             done[i] = record
             tick(len(done), total)
             if "error" in record:
                 progress.log(f"{record['model']} on split {record['split']} failed: {record['error']}", "red")
-            number, first = i // len(models), i // len(models) * len(models)
-            row = [done[first + k] for k in range(len(models)) if first + k in done]
-            if len(row) == len(models) <= MOST_IN_A_LINE:
+            number, first = i // models, i // models * models
+            row = [done[first + k] for k in range(models) if first + k in done]
+            if len(row) == models <= MOST_IN_A_LINE:
                 cells = (f"{r['model']} {format_number(r['srocc']) if 'srocc' in r else 'failed'}" for r in row)
-                progress.log(f"split {number + 1} ({splits[number].id}): SROCC {', '.join(cells)}", "dim")
+                progress.log(f"split {number + 1} ({trainings[first].split.id}): SROCC {', '.join(cells)}", "dim")
     return [done[i] for i in range(total)]
 
 

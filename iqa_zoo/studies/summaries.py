@@ -42,10 +42,12 @@ def summarize_records(records: Sequence[Record]) -> dict[str, Record]:
 
 
 def summarize_rules(records: Sequence[Record]) -> dict[str, dict[str, Record]]:
-    """Per model and selection rule: what it would have reported (median SROCC) and the epoch (median)."""
+    """Per model that has epochs and selection rule: what it would have reported (median SROCC) and the epoch (median)."""
     summary: dict[str, dict[str, Record]] = {}
     for model in dict.fromkeys(record["model"] for record in records):
         mine = [record["every_rule"] for record in records if record["model"] == model]
+        if not any(mine):
+            continue  # nothing to select: fitted in closed form
         rules = [rule for rule in mine[0] if all(rule in reported for reported in mine)]
         summary[model] = {
             rule: {key: _median(reported[rule][key] for reported in mine) for key in ("srocc", "plcc", "epoch")}

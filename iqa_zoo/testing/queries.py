@@ -26,7 +26,7 @@ class QueriesContract(PartContract):
 
     def test_shape_and_number(self, name: str, arguments: Arguments) -> None:
         part = self.make(name, arguments)
-        assert self.run(part)["queries"].shape == (3, part.num_queries, 24)
+        assert self.run(part)["queries"].shape == (3, part.num_queries, getattr(part, "out_dim", 24))
 
     @pytest.mark.parametrize("count", [1, 2, 9])
     def test_any_number_of_queries(self, name: str, arguments: Arguments, count: int) -> None:

@@ -16,6 +16,6 @@ class TestQueriesOfTheBackbonesWidth(TestQueries):
 
     def test_shape_and_number(self, name, arguments):
         part = self.make(name, arguments)
-        assert self.run(part)["queries"].shape == (3, part.num_queries, 12)
+        assert self.run(part)["queries"].shape == (3, part.num_queries, getattr(part, "out_dim", 12))
 
     test_any_number_of_queries = None

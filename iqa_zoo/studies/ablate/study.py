@@ -75,7 +75,7 @@ class Ablate(Study):
         runner.log_cost(trained, data, len(splits))
         if spec.resources.dry_run:
             return None
-        records = runner.train_all(trained, data, splits)
+        records = runner.train(runner.make_trainings(trained, splits), data)
         done = select_succeeded(records)
         pairs = [(row["model"], name) for row in rows if row["model"] != name]
         return {

@@ -46,7 +46,7 @@ def train_all(
         decoded = DecodedImages(other, memory_bytes=0, smallest=side)
         check_images(other, range(len(other)), side, images=decoded, progress=progress.start(f"checking {name}"))
     records = train_all_end_to_end(trainings, data, options, dict(test_sets), _Stages(list(models), progress))
-    return gather_records(records, list(models), splits, progress.start("trainings"), progress)
+    return gather_records(records, trainings, progress.start("trainings"), progress)
 
 
 class _Stages:

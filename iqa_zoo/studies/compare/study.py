@@ -132,7 +132,8 @@ class Compare(Study):
         others = load_test_sets(options, spec, data, progress)
         if recipe is None:
             assert runner is not None
-            records = runner.train_all(matched.configs, data, splits, every_rule=True, test_sets=others)
+            trainings = runner.make_trainings(matched.configs, splits, every_rule=True)
+            records = runner.train(trainings, data, test_sets=others)
             used = {**describe_cache_use(records, runner), "features": runner.load_bank(data).key}
         else:
             records = end_to_end.train_all(spec, matched.configs, data, splits, recipe, others, progress)

@@ -103,7 +103,8 @@ class CrossDataset(Study):
         found: list[Record] = []
         for name, data in sets.items():
             others = {other: sets[other] for other in sets if other != name}
-            mine = runner.train_all(matched.configs, data, splits[name], test_sets=others, stage=f"training on {name}")
+            trainings = runner.make_trainings(matched.configs, splits[name])
+            mine = runner.train(trainings, data, test_sets=others, stage=f"training on {name}")
             records += mine
             found += compare_models(name, mine, sets, compute_parts_ratio(splits[name][0]))
         select_succeeded(records)  # an error where none did; where all of one dataset failed, the others stand

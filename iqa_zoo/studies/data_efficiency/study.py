@@ -76,8 +76,7 @@ class DataEfficiency(Study):
             for subset in subsets
             for name, cfg in matched.configs.items()
         ]
-        flat = [subset.split for subsets in parts for subset in subsets]
-        records = runner.run(trainings, data, list(matched.configs), flat)
+        records = runner.train(trainings, data)
         return {
             **describe_conditions(spec, data, splits, left_out),
             **describe_cache_use(records, runner),

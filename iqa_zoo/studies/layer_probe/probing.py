@@ -103,7 +103,7 @@ def run_probe(each: Probed, runner: FrozenRunner, data: RatedImages, splits: Seq
             for number, split in enumerate(splits)
             for model, cfg in configs.items()
         ]
-        for record in runner.run(trainings, data, list(by_model), splits, stage=f"linear heads on {each.label}"):
+        for record in runner.train(trainings, data, stage=f"linear heads on {each.label}"):
             records.append({**record, **each.describe(by_model[record["model"]], "linear")})
     if "ridge" in heads:
         bank = runner.load_bank(data)

@@ -79,7 +79,8 @@ class Scaling(Study):
         speeds = {} if spec.options.no_latency else time_models(runners, placed, progress)
         records = []
         for name, runner in runners.items():
-            for record in runner.train_all(decoders[name], data, splits, stage=f"training on {name}"):
+            trainings = runner.make_trainings(decoders[name], splits)
+            for record in runner.train(trainings, data, stage=f"training on {name}"):
                 decoder = record["model"]
                 records.append({**record, "model": f"{decoder} on {name}", "decoder": decoder, "backbone": name})
         rows = make_rows(placed, select_succeeded(records), speeds)

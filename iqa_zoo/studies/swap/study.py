@@ -97,7 +97,7 @@ class Swap(Study):
         if spec.resources.dry_run:
             log_plan(rows, len(grid), refused, target, spec, progress)
             return None
-        records = runner.train_all(models, data, splits)
+        records = runner.train(runner.make_trainings(models, splits), data)
         ratio = compute_parts_ratio(splits[0])
         done = select_succeeded(records)
         levels_by_model = {row["model"]: row["levels"] for row in rows}

@@ -15,12 +15,12 @@ from torch import nn
 
 from iqa_zoo.build import build_decoder
 from iqa_zoo.config import Config
-from iqa_zoo.contracts import Features, Fits, has_flag
+from iqa_zoo.contracts import Features, FeatureSpec, Fits, has_flag
 from iqa_zoo.data.splits import Split
 from iqa_zoo.errors import InputError, IqaZooError
 from iqa_zoo.inference.evaluation import compute_metrics
 from iqa_zoo.layers.attention import compute_for_few_queries
-from iqa_zoo.registry import LOSSES
+from iqa_zoo.registry import HEADS, LOSSES
 from iqa_zoo.training.averaging import MovingAverage
 from iqa_zoo.training.devices import use_precision
 from iqa_zoo.training.frozen.features import FeatureBank
@@ -88,7 +88,8 @@ def train_frozen(
 
     Labels and features (each channel) are standardised by the training part; predictions are on the labels' scale. The
     seed sets the initial weights, the order of images and the crops: decoders with equal seeds see the same batches.
-    Only ``test-oracle`` selects by the test part.
+    Only ``test-oracle`` selects by the test part. A decoder in closed form (nothing is learned but a head with ``fit``) has no
+    epoch to select: it is fitted once, to the training and the validation part, in the place of all epochs.
 
     Args:
         cfg: the model; its backbone is not built.
@@ -115,8 +116,13 @@ def train_frozen(
     tested: NDArray[np.float64] | None = None
     if not len(split.train):
         raise InputError(f"the training part of split {split.id} is empty")
-    labels = fit_label_scale(mos[split.train], f"split {split.id}")
-    for fitted in _train_epochs(cfg, bank, mos[split.train], split.train, labels, recipe.on(device), seed, device):
+    learned = split.train
+    fit = _train_epochs
+    if is_in_closed_form(cfg, bank.spec):
+        learned, fit, rule = np.concatenate([split.train, split.validation]), _fit_in_closed_form, "last"
+        split = replace(split, validation=split.validation[:0])
+    labels = fit_label_scale(mos[learned], f"split {split.id}")
+    for fitted in fit(cfg, bank, mos[learned], learned, labels, recipe.on(device), seed, device):
         parts = {
             "validation": split.validation,
             "test": split.test if every_rule or rule == "test-oracle" else split.test[:0],
@@ -133,6 +139,15 @@ def train_frozen(
     others = {name: best.predict(other, np.arange(other.images)) for name, other in (test_sets or {}).items()}
     predictions = best.predict(bank, split.test) if tested is None else tested
     return FrozenRun(predictions, others, history, time.perf_counter() - started)
+
+
+def is_in_closed_form(cfg: Mapping[str, Any], spec: FeatureSpec) -> bool:
+    """Return whether a decoder has no parameters but those of a head that is fitted in closed form."""
+    if not hasattr(HEADS.get(cfg["head"]["type"]), "fit"):
+        return False
+    with torch.device("meta"):
+        model = build_decoder(cfg, spec)
+    return {id(p) for p in model.parameters()} == {id(p) for p in model.head.parameters()}
 
 
 @dataclass(frozen=True)
@@ -210,6 +225,24 @@ def _train_epochs(
                 decoder = _fit_head(_copy_averaged(model, average), bank, images, target_of)
                 yield _Snapshot(decoder, epoch + 1, loss_since, bank.scales, labels, recipe.precision)
                 losses.clear()
+
+
+def _fit_in_closed_form(
+    cfg: Mapping[str, Any],
+    bank: FeatureBank,
+    mos: NDArray[np.float64],
+    images: NDArray[np.int64],
+    labels: LabelScale,
+    recipe: FrozenRecipe,
+    seed: int,
+    device: str,
+) -> Iterator[_Snapshot]:
+    """Fit the head of a decoder that has nothing else to learn; yield it once, with its mean squared error as the loss."""
+    bank = bank.standardise(images)
+    target_of = dict(zip(images.tolist(), ((mos - labels.center) / labels.spread).tolist(), strict=True))
+    fitted = _fit_head(build_decoder(cfg, bank.spec).to(device), bank, images, target_of)
+    errors = predict_frozen(fitted, bank, images) - [target_of[image] for image in images.tolist()]
+    yield _Snapshot(fitted, 1, float(np.square(errors).mean()), bank.scales, labels, recipe.precision)
 
 
 def _copy_averaged(model: nn.Module, average: MovingAverage | None) -> nn.Module:

@@ -177,7 +177,7 @@ def train_one(
         "epoch": selected,
         "epochs": training.recipe.epochs,
         "last_loss": run.history[-1]["loss"],
-        "every_rule": compare_rules(run.history) if training.every_rule else {},
+        "every_rule": compare_rules(run.history) if training.every_rule and len(run.history) > 1 else {},
         "seconds": run.seconds,
         "resumed": False,
     }

@@ -56,7 +56,7 @@ class SeedNoise(Study):
             for number in seeds
             for name, cfg in matched.configs.items()
         ]
-        records = runner.run(trainings, data, list(matched.configs), splits * len(seeds))
+        records = runner.train(trainings, data)
         done = [record for record in select_succeeded(records) if is_defined(record["srocc"])]
         sroccs = {name: [r["srocc"] for r in done if r["model"] == name] for name in matched.configs}
         rows = [
