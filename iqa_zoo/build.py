@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from iqa_zoo.allocation import allocating, within_memory
 from iqa_zoo.config import LISTS, Config, check_config, load_config, part_parameters, resolve_config, slots_inside
 from iqa_zoo.config_overrides import apply_overrides
-from iqa_zoo.contracts import HANDED_DOWN, FeatureSpec, HasOutDim, HasScales, SetsNestedKeys, has_flag
+from iqa_zoo.contracts import HANDED_DOWN, FeatureSpec, HasScales, SetsNestedKeys, find_width, has_flag
 from iqa_zoo.errors import ConfigError, NestedPartError, PartError
 from iqa_zoo.quality_model import GivenFeatures, QualityModel
 from iqa_zoo.registry import SLOTS
@@ -135,7 +135,7 @@ def _assemble(cfg: Config, pretrained: bool, spec: FeatureSpec | None) -> Qualit
     queries = made.get("queries")
     # Without queries there will be no model, only a report; any N lets the other parts be tried.
     down["num_queries"] = queries.num_queries if queries is not None else 1
-    down["dim"] = getattr(queries, "out_dim", dim)
+    down["dim"] = find_width(queries, dim)
     need_routing: list[tuple[str, str]] = []
     for slot in ("interactions", "head", "losses"):
         if slot in wrong or not cfg.get(slot) or (not dim and slot != "losses"):
@@ -150,8 +150,7 @@ def _assemble(cfg: Config, pretrained: bool, spec: FeatureSpec | None) -> Qualit
                 made[slot].append(built)
                 if has_flag(built, "needs_memory") and (problem := _memory_problem(built, cfg, made, down, dim)):
                     problems.append(f"{path}: {part['type']!r} {problem}")
-                if isinstance(built, HasOutDim):
-                    down["dim"] = built.out_dim
+                down["dim"] = find_width(built, down["dim"])
             elif slot == "losses":
                 made[slot][part["type"]] = (part.get("weight", 1.0), built)
                 if has_flag(built, "needs_routing"):

@@ -6,11 +6,9 @@ Shape legend, used as a suffix of every tensor name:
     E experts  T tokens met by a router (B * N)       K experts chosen per token
 
 A constructor takes keyword-only arguments. :mod:`iqa_zoo.build` fills in those that ``HANDED_DOWN`` names for the slot, and a
-config never repeats them; every other argument is a config key.
-
-The forward pass of a model calls a part as a module, ``part(...)``: hooks and budgets see it only there. A graph of a model
-(``torch.jit.trace``, ``torch.export``) must be right on other images: where the operators of a part depend on values,
-:func:`iqa_zoo.layers.graphs.is_recorded` says when to use others.
+config never repeats them; every other argument is a config key. The forward pass calls a part as a module, ``part(...)``: hooks
+and budgets see it only there. A graph of a model must be right on other images: :func:`iqa_zoo.layers.graphs.is_recorded` says
+when a part may not use operators that depend on values.
 
 The end of this file lists what a part may offer beyond its contract: flags, read with :func:`has_flag`, and Protocols, tested
 with ``isinstance``. A part opts in with an attribute or a method of that name; it inherits from nothing here.
@@ -90,8 +88,7 @@ class Features:
 
 @dataclass
 class Routing:
-    """What one mixture of experts decided: ``logits_TE`` before, ``weights_TE`` after the choice
-    (softmax over the chosen experts, 0 elsewhere), ``choice_TK`` the chosen experts."""
+    """One mixture of experts: ``logits_TE``, ``choice_TK`` the chosen experts, ``weights_TE`` their softmax, 0 for the others."""
 
     logits_TE: Tensor
     weights_TE: Tensor
@@ -109,9 +106,8 @@ class HeadOutput:
 
 @dataclass
 class QualityOutput:
-    """Everything one forward pass produced. Scores have the scale and direction of the labels of the training. ``queries_BND``
-    enters the head. ``routing`` has one entry a mixture of experts, in their order, the head's last. ``features`` is kept only
-    where a loss needs it.
+    """The result of one forward pass. Scores have the scale and direction of the labels of the training. ``queries_BND`` enters
+    the head. ``routing`` has one entry a mixture of experts, the head's last. ``features`` is kept only where a loss needs it.
 
     ``QualityModel.details`` fills the rest, by config path of the block: the weights of each query over the memory before
     dropout, ``attention`` as BNL (mean over heads) and ``attention_by_head`` as BHNL, and ``adjacency`` as GNN with G layers.
@@ -147,8 +143,7 @@ class Backbone(Protocol):
 
 @runtime_checkable
 class Queries(Protocol):
-    """Features -> queries_BND; ``num_queries`` says N. Queries of a width of their own say so with ``out_dim``, as
-    an interaction does."""
+    """Features -> queries_BND; ``num_queries`` says N."""
 
     num_queries: int
 
@@ -240,8 +235,7 @@ class HasInactive(Protocol):
 
 @runtime_checkable
 class SetsNestedKeys(Protocol):
-    """A part that holds parts: the keys of nested part ``number`` that it sets, from its own ``config``. The builder applies
-    those that the nested part takes before it builds it."""
+    """A part that holds parts: the keys of nested part ``number`` that it sets, from its own ``config``, if that part has them."""
 
     @classmethod
     def nested_keys(cls, number: int, config: Mapping[str, Any]) -> dict[str, Any]: ...
@@ -263,9 +257,14 @@ class HasTokenGrid(Protocol):
 
 @runtime_checkable
 class HasOutDim(Protocol):
-    """An interaction that changes the width of the queries: None on the class, the new width on the instance."""
+    """Queries or an interaction of a width of their own: None on the class, the width on the instance."""
 
     out_dim: int | None
+
+
+def find_width(part: object, dim: Any) -> Any:
+    """The width of the queries after a part: its own, or the width ``dim`` before it."""
+    return part.out_dim if isinstance(part, HasOutDim) else dim
 
 
 @runtime_checkable
@@ -291,7 +290,7 @@ class HasAdjacencies(Protocol):
 
 @runtime_checkable
 class Fits(Protocol):
-    """A head that is fitted in closed form: replaces its weights. The frozen protocol calls it with all crops of the
-    training part wherever it measures a decoder; end-to-end training refuses such a head."""
+    """A head that is fitted in closed form: replaces its weights. Training on frozen features calls it with all crops wherever
+    it measures a decoder; end-to-end training refuses such a head."""
 
     def fit(self, queries_BND: Tensor, score_B: Tensor) -> None: ...

@@ -13,7 +13,8 @@ from iqa_zoo.errors import CheckpointError
 from iqa_zoo.quality_model import QualityModel
 from iqa_zoo.registry import RELEASED
 from iqa_zoo.released.system import ReleasedSystem
-from iqa_zoo.weights import check_values, plain_state_dict, shorten, without_prefixes
+from iqa_zoo.state_dicts import plain_state_dict, shorten, without_prefixes
+from iqa_zoo.weights import check_values
 
 # Constants that older timm versions kept in the state dict and newer ones compute.
 RECOMPUTED = (".relative_position_index", ".attn_mask")
@@ -28,7 +29,7 @@ def import_released(system: str, state_dict: Mapping[str, Tensor]) -> QualityMod
     Args:
         system: ``"lifeiqa"``, ``"deiqt"``, or what an installed plugin adds.
         state_dict: the authors' own names and tensors, or a checkpoint that holds them
-            (:func:`iqa_zoo.weights.plain_state_dict`); a prefix of all names is taken off.
+            (:func:`iqa_zoo.state_dicts.plain_state_dict`); a prefix of all names is taken off.
 
     Raises:
         UnknownName: no importer of that name.

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from iqa_zoo.contracts import Attends, HasOutDim, has_flag
+from iqa_zoo.contracts import Attends, HasOutDim, find_width, has_flag
 from iqa_zoo.registry import SLOTS
 from iqa_zoo.testing.inputs import perturbed, randn
 from iqa_zoo.testing.part import PartContract
@@ -31,7 +31,7 @@ class InteractionContract(PartContract):
 
     def test_shape(self, name: str, arguments: Arguments) -> None:
         part = self.make(name, arguments)
-        assert self.run(part)["queries"].shape == (3, N, _width(part))
+        assert self.run(part)["queries"].shape == (3, N, find_width(part, D))
         if isinstance(part, HasOutDim):
             assert isinstance(SLOTS[self.slot].get(name), HasOutDim), "out_dim = None is missing on the class"
 
@@ -39,7 +39,7 @@ class InteractionContract(PartContract):
     def test_any_number_of_queries(self, name: str, arguments: Arguments, count: int) -> None:
         part = self.make(name, arguments, num_queries=count)
         given = self.tensors(part(randn(2, count, D), randn(2, L, D)))
-        assert given["queries"].shape == (2, count, _width(part))
+        assert given["queries"].shape == (2, count, find_width(part, D))
 
     def test_inputs_are_left_alone(self, name: str, arguments: Arguments) -> None:
         part = self.make(name, arguments)
@@ -79,7 +79,3 @@ class InteractionContract(PartContract):
         assert weights_BNL.shape == (2, N, L)
         assert (weights_BNL >= 0).all()
         assert torch.allclose(weights_BNL.sum(-1), torch.ones(2, N), atol=1e-5)
-
-
-def _width(part: Any) -> int:
-    return part.out_dim if isinstance(part, HasOutDim) else D

@@ -143,7 +143,7 @@ def train_frozen(
 
 def is_in_closed_form(cfg: Mapping[str, Any], spec: FeatureSpec) -> bool:
     """Return whether a decoder has no parameters but those of a head that is fitted in closed form."""
-    if not hasattr(HEADS.get(cfg["head"]["type"]), "fit"):
+    if not isinstance(HEADS.get(cfg["head"]["type"]), Fits):
         return False
     with torch.device("meta"):
         model = build_decoder(cfg, spec)
