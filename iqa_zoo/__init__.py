@@ -33,6 +33,8 @@ _PUBLIC = {
     "scaling": "studies.api",
     "cross_dataset": "studies.api",
     "load_result": "studies.results",
+    "load": "inference.load",
+    "score": "inference.load",
 }
 
 __all__ = [*_PUBLIC, "__version__"]
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from iqa_zoo.budgets import match_budget, measure_budget
     from iqa_zoo.build import build_model
     from iqa_zoo.config import model_config
+    from iqa_zoo.inference.load import load, score
     from iqa_zoo.quality_model import QualityModel
     from iqa_zoo.registry import (
         list_components,

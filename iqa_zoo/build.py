@@ -8,12 +8,22 @@ from typing import Any
 from torch import Tensor, nn
 
 from iqa_zoo.allocation import allocating, within_memory
-from iqa_zoo.config import LISTS, Config, check_config, load_config, part_parameters, resolve_config, slots_inside
+from iqa_zoo.config import (
+    LISTS,
+    Config,
+    check_config,
+    is_run_folder,
+    load_config,
+    part_parameters,
+    resolve_config,
+    slots_inside,
+)
 from iqa_zoo.config_overrides import apply_overrides
 from iqa_zoo.contracts import HANDED_DOWN, FeatureSpec, HasScales, SetsNestedKeys, find_width, has_flag
-from iqa_zoo.errors import ConfigError, NestedPartError, PartError
+from iqa_zoo.errors import CheckpointError, ConfigError, NestedPartError, PartError
 from iqa_zoo.quality_model import GivenFeatures, QualityModel
 from iqa_zoo.registry import SLOTS
+from iqa_zoo.trained.names import list_trained
 from iqa_zoo.weights import load_weights
 
 
@@ -29,18 +39,23 @@ def build_model(
     Args:
         cfg: what to build.
         overrides: values to replace by dotted path, for example ``{"head.num_experts": 8}``.
-        pretrained: fetch the backbone's ImageNet weights (timm's, from the model hub).
+        pretrained: load the backbone's ImageNet weights: from an installed package where there is one for it
+            (:mod:`iqa_zoo.packaged_weights`), otherwise timm's, from the model hub.
         weights: a file (safetensors, or a plain state dict that loads with ``weights_only=True``) or a state dict,
-            of the whole model or of its backbone alone.
+            of the whole model or of its backbone alone. The scores of a model with the weights of a training are not on the
+            scale of its labels: :func:`iqa_zoo.load` returns a trained model with its scale.
 
     Raises:
         ConfigError: every problem of the config at once, each with its config path.
-        CheckpointError: weights that do not fit or cannot be fetched.
+        CheckpointError: weights that do not fit or cannot be fetched, or that are a trained model (the folder of a training, or a
+            name); says to load it with :func:`iqa_zoo.load`.
 
     >>> model = build_model("deiqt", overrides={"backbone.name": "deit_tiny_patch16_224"})
     >>> type(model.head).__name__, model.backbone.spec.image_size
     ('LinearHead', 224)
     """
+    if isinstance(weights, str | Path):
+        _refuse_trained_model(weights)
     model = _build(apply_overrides(load_config(cfg), overrides), pretrained=pretrained)
     if weights is not None:
         load_weights(model, weights)
@@ -166,6 +181,23 @@ def _assemble(cfg: Config, pretrained: bool, spec: FeatureSpec | None) -> Qualit
     if problems:
         raise ConfigError(problems)
     return QualityModel(**made, config=resolve_config({**cfg, "dim": dim}))
+
+
+def _refuse_trained_model(weights: str | Path) -> None:
+    """Refuse the folder of a training and the name of a trained model, whose scale a plain model would lose."""
+    if is_run_folder(weights):
+        kind, file = (
+            "folder of a training",
+            f" To start a training from its weights, give {Path(weights) / 'weights.safetensors'}",
+        )
+    elif not Path(weights).exists() and str(weights) in list_trained():
+        kind, file = "name of a trained model", ""
+    else:
+        return
+    raise CheckpointError(
+        f"weights={str(weights)!r} is the {kind}; its scores are on the scale of the labels it was trained on, and those of a "
+        f"model built here would not be. Load it with iqa_zoo.load({str(weights)!r}).{file}"
+    )
 
 
 def _memory_problem(

@@ -55,6 +55,8 @@ class FeatureSpec:
         mean, std: how an RGB image in 0..1 is normalised before it enters, per channel.
         available_stages: every stage the backbone could give.
         token_stage: the stage whose cells the tokens are, unchanged; None where they are something of their own.
+        view: what features and scores of a photograph are computed from: "crops" of ``image_size``, or the "whole" of it,
+            whose stage maps have the cells of an image of ``image_size`` whatever its own size.
     """
 
     stages: Mapping[int, StageInfo]
@@ -66,6 +68,7 @@ class FeatureSpec:
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     available_stages: tuple[int, ...] = (1, 2, 3, 4)
     token_stage: int | None = None
+    view: Literal["crops", "whole"] = "crops"
 
 
 def spec_of(backbone: Any) -> FeatureSpec:

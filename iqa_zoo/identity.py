@@ -70,7 +70,7 @@ def identify_file(path: Path) -> str:
 
 
 def identify_images(data: RatedImages, indices: Iterable[int] | None = None) -> str:
-    """Identify images by names (which determine crops) and content, in order.
+    """Identify images by names (which determine crops) and content, in order; those of a box by its description.
 
     Args:
         data: the dataset.
@@ -80,6 +80,8 @@ def identify_images(data: RatedImages, indices: Iterable[int] | None = None) -> 
         InputError: an image cannot be read.
     """
     chosen = range(len(data)) if indices is None else indices
+    if data.box is not None:
+        return digest([data.names[i] for i in chosen], identify_file(data.box))
     return digest([[data.names[i], identify_file(data.paths[i])] for i in chosen])
 
 

@@ -7,20 +7,35 @@ from typing import Any
 
 from iqa_zoo.budgets.measure import find_backbone_spec
 from iqa_zoo.config import Config, resolve_config
+from iqa_zoo.errors import InputError
 from iqa_zoo.registry import BACKBONES
 
 
+def name_backbone(name: str, view: str = "crops") -> Config:
+    """Return the config of a backbone without its stages: a registered one, or a timm model, on crops or on whole images.
+
+    Raises:
+        InputError: whole images of a registered backbone, which has its own view.
+
+    >>> name_backbone("nss"), name_backbone("resnet18", "whole")
+    ({'type': 'nss'}, {'type': 'timm_cells', 'name': 'resnet18'})
+    """
+    if name in BACKBONES.names() and name not in ("timm_features", "timm_cells"):
+        if view == "whole":
+            raise InputError(f"--view whole: {name!r} sees crops; use a convolutional timm model, or leave --view out")
+        return dict(type=name)
+    return dict(type="timm_cells" if view == "whole" else "timm_features", name=name)
+
+
 def make_backbone_config(
-    name: str, configs: Sequence[Mapping[str, Any]], options: Mapping[str, Any] | None = None
+    name: str, configs: Sequence[Mapping[str, Any]], options: Mapping[str, Any] | None = None, view: str = "crops"
 ) -> Config:
     """Return one backbone that serves all configs: a registered one or a timm model, with every stage that they read.
 
     That is every stage it has, where a part reads all stages (``stages`` is None): what such a part computes does not
-    depend on the other models of the study.
+    depend on the other models of the study. ``view`` is that of :func:`name_backbone`.
     """
-    registered = name in BACKBONES.names() and name != "timm_features"
-    backbone = dict(type=name) if registered else dict(type="timm_features", name=name)
-    config = {**backbone, "stages": [], **(options or {})}
+    config = {**name_backbone(name, view), "stages": [], **(options or {})}
     parts = [part for cfg in configs for part in _list_readers(cfg)]
     stages = {stage for part in parts for stage in _list_stages(part)}
     if any(part.get("stages", ()) is None for part in parts):

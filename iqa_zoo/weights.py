@@ -1,7 +1,7 @@
 """Weights into a model, strictly: every key, shape and value must fit."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +101,7 @@ def _loads(backbone: nn.Module, state: dict[str, Tensor]) -> Loads:
         inner = getattr(backbone, "model", backbone)
         if inner is backbone or set(backbone.state_dict()) & set(state):
             return {"": (backbone, state)}
-        return {"": (inner, _as_made(inner, state))}
+        return {"": (inner, _as_made(inner, state, getattr(backbone, "left_out", ())))}
     loads: Loads = {}
     for i, branch in enumerate(branches):
         at = f"branches.{i}."
@@ -125,15 +125,17 @@ def _problems(target: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
     return problems + ([f"{len(wrong) - 20} more shapes"] if len(wrong) > 20 else [])
 
 
-def _as_made(backbone: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A timm state dict as the backbone was made: in timm's current layout, without the classifier or a final norm."""
+def _as_made(backbone: nn.Module, state: dict[str, Tensor], left_out: Container[str]) -> dict[str, Tensor]:
+    """A timm state dict as the backbone was made: in timm's current layout, without the classifier, a final norm, or the
+    tensors that the part left out of timm's model."""
     classifier = getattr(backbone, "pretrained_cfg", {}).get("classifier") or ()
     dropped = [classifier] if isinstance(classifier, str) else list(classifier)
     if isinstance(getattr(backbone, "norm", None), nn.Identity):
         dropped.append("norm")
 
     def kept(names: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {key: value for key, value in names.items() if not any(key.startswith(f"{name}.") for name in dropped)}
+        own = {key: value for key, value in names.items() if key not in left_out}
+        return {key: value for key, value in own.items() if not any(key.startswith(f"{name}.") for name in dropped)}
 
     convert = getattr(sys.modules[type(backbone).__module__], "checkpoint_filter_fn", None)  # timm's, by convention
     if convert is None or not _problems(backbone, kept(state)):

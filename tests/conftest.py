@@ -6,6 +6,7 @@ import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -248,3 +249,65 @@ def load_script():
         return module
 
     return load
+
+
+@dataclass(frozen=True)
+class Released:
+    """The trained model ``tiny.noise``: the folder of its files, its description, and what it was trained on."""
+
+    folder: Path
+    entry: Any
+    bank: Any
+    backbone: Any
+    data: Any
+
+
+@pytest.fixture(scope="session")
+def released(tmp_path_factory):
+    """Train a small model on noise, the stronger the lower its rating, and give it a name."""
+    import torch
+
+    from iqa_zoo.build import build_backbone
+    from iqa_zoo.data.duplicates import compute_perceptual_hash
+    from iqa_zoo.data.images import read_image
+    from iqa_zoo.data.rated import RatedImages
+    from iqa_zoo.data.splits import make_splits
+    from iqa_zoo.trained.make import Release, write_trained
+    from iqa_zoo.training.frozen.extraction import extract_features
+    from iqa_zoo.training.recipe import FrozenRecipe
+
+    root, rng = tmp_path_factory.mktemp("released"), np.random.default_rng(0)
+    paths = [root / f"{i}.png" for i in range(60)]
+    for i, path in enumerate(paths):
+        Image.fromarray(rng.normal(128, 2 + i, (40, 42, 3)).clip(0, 255).astype(np.uint8)).save(path)
+    data = RatedImages(
+        "noise", tuple(paths), np.linspace(90, 10, 60), score_range=(0, 100), licence="CC0", source="drawn"
+    )
+    cfg = dict(
+        dim=16,
+        backbone=dict(type="timm_features", name="test_resnet", stages=[3, 4], image_size=32),
+        queries=dict(type="learned", num_queries=2),
+        memory=dict(type="tokens"),
+        interactions=[dict(type="cross_attention", num_heads=2)],
+        head=dict(type="linear"),
+        losses=[dict(type="l1")],
+    )
+    release = Release(
+        name="tiny.noise",
+        cfg=cfg,
+        recipe=FrozenRecipe(epochs=20, batch_size=16, lr=3e-3, ema=None, precision="float32"),
+        crops=2,
+        licences={"code": "Apache-2.0", "weights": "Apache-2.0", "training data": "CC0"},
+    )
+    hashes_NB = np.stack([np.packbits(compute_perceptual_hash(read_image(path))) for path in paths])
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with torch.random.fork_rng([]):
+        torch.manual_seed(0)
+        backbone = build_backbone(cfg).eval()
+    bank = extract_features(backbone, cfg["backbone"], data, crops=2, cache=root / "cache")
+    shown = {name: rng.normal(128, 20, (40, 50, 3)).clip(0, 255).astype(np.uint8) for name in ("one", "two")}
+    keep = dict(backbone=backbone, hashes_NB=hashes_NB, photographs=shown, folder=root / "models")
+    entry = write_trained(release, bank, data, make_splits(data, 4), **keep)
+    torch.set_num_threads(before)
+    return Released(root / "models", entry, bank, backbone, data)

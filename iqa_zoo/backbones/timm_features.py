@@ -17,6 +17,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from iqa_zoo.allocation import LimitReached
 from iqa_zoo.contracts import Features, FeatureSpec, StageInfo
 from iqa_zoo.errors import CheckpointError, PartError, closest
+from iqa_zoo.packaged_weights import PACKAGED, load_packaged
 from iqa_zoo.registry import register_backbone
 from iqa_zoo.values import Pixels, checked
 
@@ -43,11 +44,12 @@ class TimmFeatures(nn.Module):
         image_size: height and width of the input in pixels; the model's own where left out.
         final_norm: keep the model's final norm. Life-IQA's released code deletes it.
         model_args: arguments that timm's model takes, for example ``{"drop_path_rate": 0.2}``.
-        pretrained: fetch timm's weights. Handed down by ``build_model``.
+        pretrained: load ImageNet weights: those of an installed package (:data:`iqa_zoo.packaged_weights.PACKAGED`) where
+            there is one for ``name``, otherwise timm's from the model hub. Handed down by ``build_model``.
 
     Raises:
         PartError: no such model in timm, a stage or a block that it lacks, or arguments that it does not take.
-        CheckpointError: the weights cannot be fetched.
+        CheckpointError: the weights cannot be fetched, or the package that has them is missing or another one.
 
     >>> backbone = TimmFeatures(name="resnet18", stages=(3, 4))
     >>> backbone.spec.stages[3]
@@ -93,7 +95,7 @@ class TimmFeatures(nn.Module):
                 raise PartError(f"timm's {base!r} has no final norm to leave out; set final_norm=True")
             self.model.norm = nn.Identity()
 
-        index, available = _stage_index(self.model)
+        index, available = find_stages(self.model)
         unknown = [stage for stage in stages if stage not in available]
         if unknown:
             there = ", ".join(map(str, available)) or "none"
@@ -104,6 +106,7 @@ class TimmFeatures(nn.Module):
         self._index = {stage: index[stage] for stage in self.stages}
         config = self.model.pretrained_cfg
         size = image_size or config["input_size"][-1]
+        packaged = PACKAGED.get(name) if pretrained else None
         width = self.model.num_features
         info = self.model.feature_info
         self.spec = FeatureSpec(
@@ -112,8 +115,8 @@ class TimmFeatures(nn.Module):
             global_channels=width,
             image_size=size,
             fixed_size=self.fixed_size,
-            mean=tuple(config["mean"]),
-            std=tuple(config["std"]),
+            mean=packaged.mean if packaged else tuple(config["mean"]),
+            std=packaged.std if packaged else tuple(config["std"]),
             available_stages=available,
             token_stage=available[-1] if _ends_in_a_map(self.model) else None,
         )
@@ -177,6 +180,11 @@ def _ends_in_a_map(model: nn.Module) -> bool:
 
 
 def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
+    if pretrained and name in PACKAGED:
+        model = _create(name, False, options)
+        if torch.get_default_device().type != "meta":
+            load_packaged(model, name)
+        return model
     try:
         if pretrained:
             _reach_hub(name)
@@ -212,7 +220,7 @@ def _reach_hub(name: str) -> None:
     socket.create_connection((endpoint.hostname, port), timeout=10).close()
 
 
-def _stage_index(model: Any) -> tuple[dict[int, int], tuple[int, ...]]:
+def find_stages(model: Any) -> tuple[dict[int, int], tuple[int, ...]]:
     """Stage number -> index into timm's feature_info, and the stages there are."""
     strides = [int(info["reduction"]) for info in model.feature_info]
     if one_feature_a_block(model):

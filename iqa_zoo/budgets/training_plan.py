@@ -12,7 +12,7 @@ from iqa_zoo.build import build_model
 from iqa_zoo.config import Config, config_hash
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
-from iqa_zoo.inference.scorer import Scorer
+from iqa_zoo.inference.scaled_model import ScaledModel
 from iqa_zoo.quality_model import QualityModel
 from iqa_zoo.training.devices import select_device
 from iqa_zoo.training.end_to_end.checks import check_split_images, count_bytes, count_passes
@@ -66,7 +66,7 @@ def plan_training(
 
 def _time(model: QualityModel, recipe: Recipe, device: torch.device) -> tuple[float, float]:
     """Return the seconds to train on one crop and to test one image, each timed once after a warm-up."""
-    scorer = Scorer(model)
+    scorer = ScaledModel(model)
     trainable = Trainable(scorer, freeze_batch_norm=recipe.freeze_batch_norm, precision=recipe.precision)
     trainable.place(device).train()
     size = model.spec.image_size
@@ -80,7 +80,7 @@ def _time(model: QualityModel, recipe: Recipe, device: torch.device) -> tuple[fl
         trainable.zero_grad()
 
     def test() -> None:
-        scorer.score(crops(recipe.test_crops)).sum().item()
+        scorer.score_crops(crops(recipe.test_crops)).sum().item()
 
     seconds = []
     for work in (step, test):

@@ -39,11 +39,10 @@ def add(commands: Any) -> None:
 
 def run_check(args: argparse.Namespace) -> int:
     options, root = read_options(args.data, dict(args.option)), check_root(make_source(args))
-    from iqa_zoo.cache import cache_folder
     from iqa_zoo.data.check import check_dataset
 
     with progress_bar(f"checking {args.data}") as progress:
-        report = check_dataset(args.data, root or cache_folder(), progress=progress, **options)
+        report = check_dataset(args.data, root, progress=progress, **options)
     show_result(args, report.to_dict(), lambda: print("\n".join(report.format_lines())))
     return 0 if report.usable else 1
 
@@ -63,9 +62,9 @@ def _print_list(rows: Sequence[Mapping[str, Any]]) -> None:
         table.add_row(known["name"], known["images"], known["contents"], scores, better)
     console().print(table)
     for row in rows:  # a table would cut the addresses in two
-        print(
-            f"{row['name']}: {row['note'] or row['source']}" + ("" if row["note"] else f"; licence: {row['licence']}")
-        )
+        more = "" if row["note"] else f"; licence: {row['licence']}"
+        more += "; without --root: features that come with the package" if row["box"] else ""
+        print(f"{row['name']}: {row['note'] or row['source']}{more}")
 
 
 def _row(name: str) -> dict[str, Any]:
@@ -75,4 +74,5 @@ def _row(name: str) -> dict[str, Any]:
     except PluginError as error:
         release, note = None, str(error)
     keys = ("images", "contents", "label", "score_range", "higher_is_better", "licence", "source")
-    return {"name": name, **{key: getattr(release, key, None) for key in keys}, "note": None if release else note}
+    known = {key: getattr(release, key, None) for key in keys}
+    return {"name": name, **known, "box": bool(release and release.box), "note": None if release else note}

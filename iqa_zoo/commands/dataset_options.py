@@ -42,7 +42,9 @@ def add_dataset_options(
     else:
         words += f" (default: {default})" if default else ""
         parser.add_argument(flag, dest="data", metavar="NAME", required=default is None, default=default, help=words)
-    parser.add_argument("--root", type=parse_path, metavar="PATH", help="the folder with the dataset; demo needs none")
+    parser.add_argument(
+        "--root", type=parse_path, metavar="PATH", help="the folder with the dataset; demo and livec need none"
+    )
     parser.add_argument(
         "--option",
         metavar="KEY=VALUE",

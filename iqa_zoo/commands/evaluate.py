@@ -53,18 +53,20 @@ def run(args: argparse.Namespace) -> int:
     from iqa_zoo.inference.run import read_run
 
     read_run(args.trained)  # before the dataset is read
+    from iqa_zoo.data.views import choose_crops
     from iqa_zoo.inference.evaluate_run import choose_images, evaluate_run
     from iqa_zoo.inference.load_run import load_run
     from iqa_zoo.inference.own_data import find_overlap
 
     data = load_dataset(args)
     scorer, trained = load_run(args.trained, args.device)
+    crops = choose_crops(scorer.model.spec, args.crops, trained.test_crops)
     chosen = choose_images(trained, data, args.part, args.split_file, args.split or 1)
     warnings = find_overlap(trained, data, chosen.own, chosen.indices)
     for warning in warnings:
         warn(f"warning: {warning}")
     with progress_bar("scoring") as progress:
-        found = evaluate_run(scorer, trained, data, chosen, args.crops or trained.test_crops, warnings, progress)
+        found = evaluate_run(scorer, trained, data, chosen, crops, warnings, progress)
     show_result(args, found.values, lambda: _print(found.values, chosen.own is not None), found.format_csv)
     return 0
 
@@ -74,7 +76,8 @@ def _print(result: Mapping[str, Any], own: bool) -> None:
     from iqa_zoo.inference.evaluate_run import FEWEST_CONTENTS
 
     of = "all images" if result["part"] == "all" else f"the {result['part']} part of split {result['split']}"
-    print(f"{result['dataset']}: {of}, {result['images']} images, {result['crops']} crops each")
+    views = "the whole of each" if result["view"] == "whole" else f"{result['crops']} crops each"
+    print(f"{result['dataset']}: {of}, {result['images']} images, {views}")
     recipe = f" with the recipe {result['recipe']}" if result["recipe"] else ""
     print(f"{result['run']}: trained on {result['trained_on']}{recipe}; {result['direction']}")
     if small := result["enlarged"]:

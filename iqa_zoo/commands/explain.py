@@ -24,7 +24,7 @@ from iqa_zoo.outputs import check_folder_writable, check_writable
 if TYPE_CHECKING:
     from iqa_zoo.explain.snapshots import Snapshots
     from iqa_zoo.inference.run import TrainedRun
-    from iqa_zoo.inference.scorer import Scorer
+    from iqa_zoo.inference.scaled_model import ScaledModel
 
 
 def add(commands: Any) -> None:
@@ -98,14 +98,16 @@ def _check(args: argparse.Namespace) -> None:
         check_writable(args.output, new=True)
 
 
-def _explain_image(args: argparse.Namespace, scorer: Scorer, trained: TrainedRun, snapshots: Snapshots) -> None:
+def _explain_image(args: argparse.Namespace, scorer: ScaledModel, trained: TrainedRun, snapshots: Snapshots) -> None:
+    from iqa_zoo.data.views import choose_crops
     from iqa_zoo.explain.crop import read_crop
     from iqa_zoo.explain.image import assess_image, compute_attention, explain_image, summarize_image
     from iqa_zoo.explain.snapshots import SELECTED
     from iqa_zoo.inference.predict import describe_not_finite
 
+    crops = choose_crops(scorer.model.spec, args.crops, trained.test_crops)
     crop = read_crop(args.image, scorer.model.spec.image_size)
-    explanation = explain_image(scorer, crop, args.crops or trained.test_crops)
+    explanation = explain_image(scorer, crop, crops)
     if not math.isfinite(explanation.score):
         raise InputError(f"{args.image}: {describe_not_finite(explanation.score)}")
     earlier = {name: model for name, model in snapshots.models.items() if name != SELECTED}
@@ -120,7 +122,7 @@ def _explain_image(args: argparse.Namespace, scorer: Scorer, trained: TrainedRun
         save_figure(draw_image_figure(args.image.name, explanation, seen, observations, label), args.output)
     numbers = {"run": str(args.trained), **summarize_image(args.image, explanation, seen, observations), "notes": notes}
     lines = [
-        f"{args.image}: {trained.data.label} {explanation.score:.4f} predicted, the mean of {explanation.crops} crops; "
+        f"{args.image}: {trained.data.label} {explanation.score:.4f} predicted, {explanation.describe_views()}; "
         f"{explanation.crop_score:.4f} from the centre crop alone",
         f"Shown is {crop.describe()}",
         *map(str, observations),
@@ -130,7 +132,7 @@ def _explain_image(args: argparse.Namespace, scorer: Scorer, trained: TrainedRun
     show_result(args, numbers, lambda: print("\n".join(lines)))
 
 
-def _explain_dataset(args: argparse.Namespace, scorer: Scorer, trained: TrainedRun, snapshots: Snapshots) -> None:
+def _explain_dataset(args: argparse.Namespace, scorer: ScaledModel, trained: TrainedRun, snapshots: Snapshots) -> None:
     from iqa_zoo.explain.adjacency import collect_adjacencies
     from iqa_zoo.explain.dataset import assess_dataset, explain_dataset, summarize_dataset
     from iqa_zoo.explain.dataset_figures import draw_dataset_figures

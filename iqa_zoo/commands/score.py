@@ -3,52 +3,62 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from iqa_zoo.commands.deprecated import add_deprecated
 from iqa_zoo.commands.progress import progress_bar
+from iqa_zoo.commands.score_text import COLUMNS, format_csv_line, format_heading, format_line, make_row
 from iqa_zoo.commands.shared import (
     STDOUT,
     add_crops_option,
     add_csv_option,
     add_device_option,
     add_json_option,
-    add_run_option,
+    console,
     parse_path,
     print_json,
+    show_result,
 )
-from iqa_zoo.data.listing import escape_path, gather_images
+from iqa_zoo.data.listing import gather_images
 from iqa_zoo.errors import InputError
 from iqa_zoo.jsonio import to_json
 from iqa_zoo.outputs import check_writable
 from iqa_zoo.program import INTERRUPTED
 from iqa_zoo.row_file import RowFile
+from iqa_zoo.trained.names import DEFAULT, list_trained
 
 if TYPE_CHECKING:
-    from iqa_zoo.inference.predict import ScoredImage
+    from iqa_zoo.inference.score import Score, ScoreMeaning
     from iqa_zoo.inference.scorer import Scorer
-
-COLUMNS = ("image", "score", "height", "width", "note")
 
 
 def add(commands: Any) -> None:
     parser = commands.add_parser(
         "score",
         help="score images with a trained model",
-        description="Score images of any size with a model that iqa-zoo train trained. A score depends on the pixels of "
-        "its image alone. An image smaller than the model's input is enlarged, and its note says so. An image that "
-        "has no score (it cannot be read, or the model gives nan) is named on stderr, the others are scored, and the exit "
-        "code is 1. What a folder holds that is no image is counted on stderr.",
+        description="Score images of any size with a trained model. A score depends on the pixels of its image alone. It stands "
+        "on the scale of the ratings that the model was trained on, with an interval, the percentage of the rated photographs "
+        "that are of lower quality, a word of ITU-R BT.500, and flags: enlarged (smaller than the model's input), outside the "
+        "range of the ratings, unlike the training photographs, look-alike of one of them. The last line says what the scores "
+        "depend on, to be cited. An image that has no score (it cannot be read, or the model gives nan) is named on stderr, the "
+        "others are scored, and the exit code is 1. What a folder holds that is no image is counted on stderr.",
     )
     parser.add_argument(
-        "images", metavar="IMAGE|FOLDER", nargs="+", type=parse_path, help="image files, or folders of them"
+        "images", metavar="IMAGE|FOLDER", nargs="*", type=parse_path, help="image files, or folders of them"
     )
-    add_run_option(parser)
+    parser.add_argument(
+        "--run",
+        dest="trained",
+        metavar="RUN",
+        type=parse_path,
+        default=DEFAULT,
+        help=f"name of a trained model, or the folder of a training (default: {DEFAULT})",
+    )
+    add_deprecated(parser, "--weights", "--run")
+    parser.add_argument("--models", action="store_true", help="list the trained models with names, and stop")
     parser.add_argument("-o", "--output", metavar="FILE", type=parse_path, help="write to a new .csv or .json file")
     parser.add_argument(
         "--recursive", action="store_true", help="search the folders of a folder as well, linked ones included"
@@ -58,10 +68,14 @@ def add(commands: Any) -> None:
     form = parser.add_mutually_exclusive_group()
     add_json_option(form)
     add_csv_option(form, "CSV")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, parser=parser)
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.models:
+        return _list_models(args)
+    if not args.images:
+        args.parser.error("the following arguments are required: IMAGE|FOLDER")
     for target in (args.json, args.csv):
         if target not in (None, STDOUT):
             if args.output is not None:
@@ -72,25 +86,20 @@ def run(args: argparse.Namespace) -> int:
             raise InputError(f"{args.output}: give a file that ends in .csv or .json")
         check_writable(args.output, new=True)
     listing = gather_images(args.images, args.recursive)
-    paths = listing.paths
-    from iqa_zoo.inference.run import read_run
+    from iqa_zoo.inference.find_model import find_model
 
-    read_run(args.trained)  # before torch is imported
-    from iqa_zoo.inference.load_run import load_run
-    from iqa_zoo.inference.predict import score_images
+    find_model(args.trained)  # before torch is imported
+    from iqa_zoo.inference.load import load
 
-    scorer, trained = load_run(args.trained, args.device)
-    crops = args.crops or trained.test_crops
-    plain = _is_plain(args)
-    print(trained.describe_scores(crops), file=sys.stdout if plain else sys.stderr, flush=True)
+    scorer = load(args.trained, args.device).with_crops(args.crops)
     for reason in listing.unreadable:
         print(f"iqa-zoo: not scored: {reason}", file=sys.stderr)
     if left_out := listing.describe_left_out():
         print(f"iqa-zoo: {left_out}", file=sys.stderr)
     without_score = done = 0
-    with _writing(args, trained.describe_meaning(crops)) as write:
+    with _writing(args, scorer.meaning) as write:
         try:
-            for result in _scored(scorer, paths, crops, score_images, bar=not plain):
+            for result in _score_all(scorer, listing.paths, bar=not _is_plain(args)):
                 write(result)
                 done += 1
                 if result.error:
@@ -98,72 +107,70 @@ def run(args: argparse.Namespace) -> int:
                     print(f"iqa-zoo: not scored: {result.error}", file=sys.stderr)
         except KeyboardInterrupt:
             kept = f", kept in {args.output}" if args.output else ""
-            print(f"iqa-zoo: interrupted: {done} of {len(paths)} images are done{kept}", file=sys.stderr)
+            print(f"iqa-zoo: interrupted: {done} of {len(listing.paths)} images are done{kept}", file=sys.stderr)
             return INTERRUPTED
     if args.output:
-        print(f"{done - without_score} of {len(paths)} images scored, written to {args.output}", file=sys.stderr)
+        print(
+            f"{done - without_score} of {len(listing.paths)} images scored, written to {args.output}", file=sys.stderr
+        )
+    print(scorer.meaning.format_signature(), file=sys.stdout if _is_plain(args) else sys.stderr)
     return 1 if without_score or listing.unreadable else 0
 
 
-def _scored(
-    scorer: Scorer, paths: Sequence[Path], crops: int, score_images: Any, *, bar: bool
-) -> Iterator[ScoredImage]:
+def _list_models(args: argparse.Namespace) -> int:
+    from iqa_zoo.commands.score_text import make_models_table
+    from iqa_zoo.trained.entry import read_trained
+
+    entries = [read_trained(name) for name in list_trained()]
+    values = {"default": DEFAULT, "models": [entry.to_dict() for entry in entries]}
+    show_result(args, values, lambda: console().print(make_models_table(entries).rich()))
+    return 0
+
+
+def _score_all(scorer: Scorer, paths: Any, *, bar: bool) -> Iterator[Score]:
     if not bar:  # the lines themselves show how far it is
-        yield from score_images(scorer, paths, crops)
+        yield from scorer.score_each(paths)
         return
     with progress_bar("scoring") as progress:
-        for done, result in enumerate(score_images(scorer, paths, crops), start=1):
+        for done, result in enumerate(scorer.score_each(paths), start=1):
             yield result
             if progress is not None:
                 progress(done, len(paths))
 
 
 @contextmanager
-def _writing(args: argparse.Namespace, meaning: Mapping[str, Any]) -> Iterator[Callable[[ScoredImage], None]]:
+def _writing(args: argparse.Namespace, meaning: ScoreMeaning) -> Iterator[Callable[[Score], None]]:
     """A function that writes each result where it is wanted, one by one: whatever ends the work, these are kept."""
     rows: list[dict[str, Any]] = []
     to_csv = args.output is not None and args.output.suffix.lower() == ".csv"
     with ExitStack() as opened:
         file: RowFile | None = None
         if args.output is not None:
-            head = f'{{"scores": {to_json(meaning)},\n"images": [\n'
-            form = dict(head=_csv_line(COLUMNS)) if to_csv else dict(head=head, separator=",\n", tail="\n]}\n")
+            head = f'{{"scores": {to_json(meaning.to_dict())},\n"images": [\n'
+            form = dict(head=format_csv_line(COLUMNS)) if to_csv else dict(head=head, separator=",\n", tail="\n]}\n")
             file = opened.enter_context(RowFile(args.output, **form))
         if args.csv == STDOUT:
-            print(_csv_line(COLUMNS), end="")
+            print(format_csv_line(COLUMNS), end="")
+        if _is_plain(args):
+            print(format_heading(meaning), flush=True)
 
-        def write(result: ScoredImage) -> None:
-            row = _row(result)
+        def write(result: Score) -> None:
+            row = make_row(result)
             rows.append(row)
             if file is not None:
-                file.add(_csv_line(tuple(row.values())) if to_csv else to_json(row))
+                file.add(format_csv_line(row.values()) if to_csv else to_json(row))
             if args.csv == STDOUT:
-                print(_csv_line(tuple(row.values())), end="", flush=True)
+                print(format_csv_line(row.values()), end="", flush=True)
             if _is_plain(args) and not result.error:
-                print(
-                    f"{result.score:10.4f}  {escape_path(result.path)}" + (f"  ({result.note})" if result.note else ""),
-                    flush=True,
-                )
+                print(format_line(result, meaning), flush=True)
 
         try:
             yield write
         finally:
             if args.json == STDOUT:
-                print_json({"scores": meaning, "images": rows})
+                print_json({"scores": meaning.to_dict(), "images": rows})
 
 
 def _is_plain(args: argparse.Namespace) -> bool:
     """Whether the scores are printed for a reader, line by line."""
     return args.output is None and STDOUT not in (args.json, args.csv)
-
-
-def _row(result: ScoredImage) -> dict[str, Any]:
-    """The values of an image by ``COLUMNS``."""
-    size = {"height": result.height, "width": result.width}
-    return {"image": escape_path(result.path), "score": result.score, **size, "note": result.error or result.note}
-
-
-def _csv_line(values: Sequence[Any]) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(values)
-    return line.getvalue()

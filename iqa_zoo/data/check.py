@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from iqa_zoo.cache import cache_folder
+from iqa_zoo.data.boxed import find_box
 from iqa_zoo.data.duplicates import compute_perceptual_hash
 from iqa_zoo.data.images import read_image
-from iqa_zoo.data.look_alikes import find_pairs
+from iqa_zoo.data.look_alikes import find_pairs, group_look_alikes
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.release import MissingImages, Release, format_some
 from iqa_zoo.errors import InputError
@@ -26,7 +28,7 @@ class DatasetReport:
     """The result of :func:`check_dataset`.
 
     Attributes:
-        name, root: the checked dataset.
+        name, root: the checked dataset; the root is the cache where it makes its images, and the folder of its box.
         expected: number of rated images in the release; None if unknown.
         data: rated images on disk; None if no label can be read.
         missing: labelled images that are not on disk.
@@ -58,8 +60,10 @@ class DatasetReport:
         """Format the report as text lines."""
         count = len(self.data) if self.data is not None else 0
         total = f" of {self.expected}" if self.expected is not None else ""
+        box = find_box(self.data) if self.data is not None else None
         text = [f"{self.name} at {self.root}: {'usable' if self.usable else 'not usable as it is'}"]
-        text += [f"rated images on disk: {count}{total}"]
+        text += [f"rated images {'in the box' if box else 'on disk'}: {count}{total}"]
+        text += [f"features, no pixels: {box.describe()}"] if box else []
         if self.data is not None:
             text += _describe(self.data)
         if self.smallest is not None:
@@ -105,12 +109,14 @@ class DatasetReport:
         }
 
 
-def check_dataset(name: str, root: str | Path, /, *, progress: Progress | None = None, **options: Any) -> DatasetReport:
+def check_dataset(
+    name: str, root: str | Path | None, /, *, progress: Progress | None = None, **options: Any
+) -> DatasetReport:
     """Read a dataset's labels and decode every image; report missing, unreadable and duplicate images.
 
     Args:
         name: a registered dataset.
-        root: its folder.
+        root: its folder; None where it makes its images or has a box.
         progress: called with (images decoded, total) after each image.
         options: further arguments of the dataset, such as ``folder``.
 
@@ -135,7 +141,7 @@ def check_dataset(name: str, root: str | Path, /, *, progress: Progress | None =
     decoded = _decode(data, progress) if data is not None else _Decoded((), (), (), None)
     return DatasetReport(
         name=name,
-        root=Path(root),
+        root=Path(root) if root is not None else data.box.parent if data is not None and data.box else cache_folder(),
         expected=release.images if isinstance(release, Release) else None,
         data=data,
         missing=missing,
@@ -169,6 +175,8 @@ class _Decoded:
 
 
 def _decode(data: RatedImages, progress: Progress | None) -> _Decoded:
+    if data.box is not None:
+        return _Decoded(tuple(range(len(data))), (), group_look_alikes(data).pairs, None)
     readable, unreadable, hashes = [], [], []
     smallest: tuple[tuple[int, int], str] | None = None
     for index, path in enumerate(data.paths):
@@ -190,7 +198,9 @@ def _decode(data: RatedImages, progress: Progress | None) -> _Decoded:
     return _Decoded(tuple(readable), tuple(unreadable), tuple(duplicates), smallest)
 
 
-def _load_subset(load: Callable[..., RatedImages], root: str | Path, options: dict[str, Any]) -> RatedImages | None:
+def _load_subset(
+    load: Callable[..., RatedImages], root: str | Path | None, options: dict[str, Any]
+) -> RatedImages | None:
     if "subset" not in inspect.signature(load).parameters:
         return None
     try:

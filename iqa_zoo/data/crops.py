@@ -7,13 +7,10 @@ import hashlib
 import itertools
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from iqa_zoo.data.enlarge import enlarge
-from iqa_zoo.data.images import read_image
 from iqa_zoo.errors import InputError
 
 
@@ -103,20 +100,6 @@ def compute_grid_boxes(height: int, width: int, size: int, count: int) -> tuple[
 def cut_grid_crops(image_HWC: NDArray[np.uint8], size: int, count: int) -> NDArray[np.uint8]:
     """Cut the crops of :func:`compute_grid_boxes` out of a decoded image: uint8 (count, size, size, 3)."""
     return cut_crops(image_HWC, compute_grid_boxes(*image_HWC.shape[:2], size, count), size)
-
-
-def load_grid_crops(path: str | Path, size: int, count: int) -> tuple[NDArray[np.uint8], str]:
-    """Decode an image once and cut the crops of :func:`compute_grid_boxes`; a smaller image is enlarged first.
-
-    Returns:
-        uint8 (count, size, size, 3), and a note on the enlargement, or an empty string.
-
-    Raises:
-        InputError: the file cannot be read, or the enlarged image would have too many pixels; names the file.
-    """
-    path = Path(path)
-    image_HWC, note = enlarge(read_image(path), size, path)
-    return cut_grid_crops(image_HWC, size, count), note
 
 
 def _place_rows(below: int, beside: int, rows: int, count: int) -> list[tuple[int, int]]:

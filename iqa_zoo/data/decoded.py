@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from iqa_zoo.data.boxed import require_pixels
 from iqa_zoo.data.enlarge import enlarge
 from iqa_zoo.data.images import read_image
 from iqa_zoo.data.rated import RatedImages
@@ -65,7 +66,8 @@ class DecodedImages:
         notes: on the images that were enlarged, of those read so far, by name.
 
     Raises:
-        InputError: when an image is read: it cannot be decoded, or the folder cannot be written.
+        InputError: the dataset has no image files. When an image is read: it cannot be decoded, or the folder cannot be
+            written.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class DecodedImages:
         disk_bytes: int = 20 * GIB,
         smallest: int = 1,
     ):
+        require_pixels(data)
         self.data, self.smallest = data, smallest
         self.notes: dict[str, str] = {}
         self.memory_bytes, self.disk_bytes = memory_bytes, disk_bytes

@@ -30,6 +30,7 @@ LARGEST = 200_000_000  # maximum pixels of an image: 600 MB as an array
 
 _METADATA = ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")
 _PNG_TEXT = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")  # the chunks whose length Pillow limits
+_ORIENTATION = 274  # EXIF
 _TIFF_SUBFILE, _TIFF_BITS, _TIFF_PHOTOMETRIC = 254, 258, 262
 
 
@@ -50,10 +51,36 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
     """
     path = Path(path)
     with _open_file(path) as file:
-        try:
-            return _read(file, path)
-        except _LongMetadataError:
-            return _read(_strip_metadata(file), path)
+        return _read_whole(file, path)
+
+
+def decode_image(content: bytes, name: str = "the image") -> NDArray[np.uint8]:
+    """Decode the bytes of an image file as :func:`read_image` does.
+
+    Raises:
+        InputError: as :func:`read_image`; the message calls the image ``name``.
+    """
+    return _read_whole(io.BytesIO(content), Path(name))
+
+
+def convert_image(image: Image.Image, name: str = "the image") -> NDArray[np.uint8]:
+    """Convert a Pillow image as :func:`read_image` does with that of a file; it is left as it was.
+
+    Raises:
+        InputError: as :func:`read_image`; the message calls the image ``name``.
+
+    >>> convert_image(Image.new("LA", (1, 1), (0, 0)))[0, 0].tolist()  # transparent
+    [255, 255, 255]
+    """
+    path = Path(name)
+    _check(image, path)
+    try:
+        turned = ImageOps.exif_transpose(image) if image.getexif().get(_ORIENTATION, 1) != 1 else image
+        return np.array(_convert_to_rgb(turned))
+    except MemoryError:
+        raise InputError(f"{_format_size(image, path)}, and there is not enough memory to convert it") from None
+    except Exception as error:  # a file that was opened lazily is decoded only now
+        raise InputError(f"{name} cannot be decoded: {error}") from error
 
 
 def read_size(path: str | Path) -> tuple[int, int]:
@@ -74,6 +101,13 @@ def read_size(path: str | Path) -> tuple[int, int]:
 
 class _LongMetadataError(Exception):
     """Pillow refuses a PNG file because of long text chunks; its pixels may be valid."""
+
+
+def _read_whole(file: BinaryIO, path: Path) -> NDArray[np.uint8]:
+    try:
+        return _read(file, path)
+    except _LongMetadataError:
+        return _read(_strip_metadata(file), path)
 
 
 def _read(file: BinaryIO, path: Path) -> NDArray[np.uint8]:

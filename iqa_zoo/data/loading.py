@@ -24,7 +24,7 @@ GIVEN = ("root", "progress")  # arguments of a dataset that are no options
 
 @dataclass(frozen=True)
 class DataSource:
-    """A dataset: its registered name, its folder (None where it makes its images) and its own options, as text or values."""
+    """A dataset: its registered name, its folder (None where it makes its images, or has a box) and its own options, as text or values."""
 
     name: str
     root: Path | None = None
@@ -42,7 +42,7 @@ def load_dataset(
     Args:
         source: what to load.
         progress: called with (done, total) while images are made or decoded.
-        warn: called with a line for each image that ``skip_unreadable`` leaves out.
+        warn: called with a line for each image that ``skip_unreadable`` leaves out, and one for a dataset without pixels.
 
     Raises:
         UnknownName: no such dataset.
@@ -53,7 +53,10 @@ def load_dataset(
     if "progress" in inspect.signature(load).parameters:
         options["progress"] = progress
     data: RatedImages = load(check_root(source), **options)
-    if source.skip_unreadable:
+    if data.box is not None:
+        if warn:
+            warn(f"{data.name}: features of {len(data):,} photographs from the box; there are no pixels")
+    elif source.skip_unreadable:
         from iqa_zoo.data.check import drop_unreadable
 
         data, reasons = drop_unreadable(data, progress)
@@ -64,14 +67,14 @@ def load_dataset(
 
 
 def check_root(source: DataSource) -> Path | None:
-    """Return the folder of a dataset; None where it makes its images.
+    """Return the folder of a dataset; None where it makes its images or has a box.
 
     Raises:
         InputError: it needs a folder.
     """
     parameters = inspect.signature(DATASETS.get(source.name)).parameters
     if source.root is None and next(iter(parameters.values())).default is inspect.Parameter.empty:
-        raise InputError(f"{source.name}: give --root PATH, the folder with the dataset; only demo needs none")
+        raise InputError(f"{source.name}: give --root PATH, the folder with the dataset; only demo and livec need none")
     return source.root
 
 

@@ -17,6 +17,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from iqa_zoo.cache import cache_folder, write_file
+from iqa_zoo.data.boxed import find_box
 from iqa_zoo.data.duplicates import compute_perceptual_hash, find_near_duplicates
 from iqa_zoo.data.images import read_image
 from iqa_zoo.data.preflight import read_all
@@ -58,7 +59,7 @@ def group_look_alikes(data: RatedImages, progress: Progress | None = None) -> Lo
     """Find near-duplicate images of different contents, and merge their contents.
 
     Near-duplicates differ in at most ``SAME_IMAGE`` bits of their perceptual hashes (:mod:`iqa_zoo.data.duplicates`). Hashes
-    are cached by the bytes of each file.
+    are cached by the bytes of each file; a box keeps them.
 
     Args:
         data: the dataset.
@@ -67,7 +68,7 @@ def group_look_alikes(data: RatedImages, progress: Progress | None = None) -> Lo
     Raises:
         InputError: images cannot be read.
     """
-    pairs = find_pairs(_hash_images(data, progress), data.contents)
+    pairs = find_pairs(hash_images(data, progress), data.contents)
     groups = merge_contents(data.contents, pairs)
     names = tuple((data.names[first], data.names[second]) for first, second in pairs)
     return LookAlikes(groups, names, len(set(data.contents)) - len(set(groups)))
@@ -92,7 +93,14 @@ def merge_contents(contents: Sequence[str], pairs: Iterable[tuple[int, int]]) ->
     return tuple(str(names[leader[component[code]]]) for code in codes)
 
 
-def _hash_images(data: RatedImages, progress: Progress | None) -> NDArray[np.bool_]:
+def hash_images(data: RatedImages, progress: Progress | None = None) -> NDArray[np.bool_]:
+    """Return the perceptual hash of each image, 256 bits; cached by the bytes of each file, or from the box.
+
+    Raises:
+        InputError: images cannot be read.
+    """
+    if (box := find_box(data)) is not None:
+        return _unpack([box.by_name[name]["hash"] for name in data.names])
     file = cache_folder() / "look_alikes" / f"{re.sub(r'[^A-Za-z0-9._-]', '_', data.name)[:100]}.json"
     known = _read_hashes(file)
     new: dict[str, str] = {}
@@ -113,7 +121,11 @@ def _hash_images(data: RatedImages, progress: Progress | None) -> NDArray[np.boo
         if new:
             with suppress(OSError):  # the cache is optional
                 write_file(file, json.dumps({"version": _VERSION, "hashes": {**_read_hashes(file), **new}}))
-    packed_IB = np.frombuffer(bytes.fromhex("".join(hashes)), np.uint8).reshape(len(data), -1)
+    return _unpack(hashes)
+
+
+def _unpack(hashes: Sequence[str]) -> NDArray[np.bool_]:
+    packed_IB = np.frombuffer(bytes.fromhex("".join(hashes)), np.uint8).reshape(len(hashes), -1)
     return np.unpackbits(packed_IB, axis=1).astype(bool)
 
 

@@ -34,7 +34,7 @@ def check_images(
     """Check that images can be read and enlarged; return the names of those smaller than ``size``.
 
     Headers are read first (under a millisecond per image). They show missing files, unknown formats, and sizes that cannot be
-    used. Truncated files only show when they are decoded.
+    used. Truncated files only show when they are decoded. A box has no images to check.
 
     Args:
         data: the dataset.
@@ -46,6 +46,8 @@ def check_images(
     Raises:
         InputError: lists the files that cannot be used (at most ``SHOWN``), with the reasons.
     """
+    if data.box is not None:
+        return []
     chosen = np.asarray(indices, dtype=np.int64).tolist()
 
     def read_header(index: int) -> bool:

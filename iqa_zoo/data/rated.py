@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from iqa_zoo.errors import InputError
 
 PARTS = ("train", "validation", "test")
+NUMBERS = ("mos", "deviations")  # fields with one number an image
+TEXTS = ("references", "distortions", "official_split")  # fields with one text an image
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +34,10 @@ class RatedImages:
         higher_is_better: False for DMOS.
         label: kind of score: "MOS", "DMOS", or "proxy: ..." if not human opinion.
         official_split: "train", "validation", "test" or "" (none) for each image; None if the release has no split.
+        deviations: float64, standard deviation of the ratings of each image, on the scale of the scores; None if the release
+            has none.
+        box: the description of features that come with the package (:mod:`iqa_zoo.data.boxed`). Then ``paths`` are names, and
+            there are no image files. None for image files.
 
     Raises:
         InputError: different lengths, a score that is not finite or outside ``score_range``, a duplicate file, or no image.
@@ -54,28 +60,35 @@ class RatedImages:
     higher_is_better: bool = True
     label: str = "MOS"
     official_split: tuple[str, ...] | None = None
+    deviations: NDArray[np.float64] | None = None
+    box: Path | None = None
 
     def __post_init__(self) -> None:
         paths = tuple(Path(path) for path in self.paths)
-        mos = np.array(self.mos, dtype=np.float64)
-        mos.setflags(write=False)
         object.__setattr__(self, "paths", paths)
-        object.__setattr__(self, "mos", mos)
+        for field_name in NUMBERS:
+            if (value := getattr(self, field_name)) is not None:
+                numbers = np.array(value, dtype=np.float64)
+                numbers.setflags(write=False)
+                object.__setattr__(self, field_name, numbers)
+        mos = self.mos
         if not paths:
             raise InputError(f"{self.name}: no images; at least one image with a score is needed")
         if mos.ndim != 1:
             raise InputError(f"{self.name}: mos has shape {mos.shape}; give one number an image")
-        for field_name in ("mos", "references", "distortions", "official_split"):
+        for field_name in (*NUMBERS, *TEXTS):
             value = getattr(self, field_name)
             if value is None:
                 continue
             if len(value) != len(paths):
                 unpaired = _describe_unpaired(paths, len(value))
                 raise InputError(f"{self.name}: {len(paths)} images and {len(value)} {field_name}; {unpaired}")
-            if field_name != "mos":
+            if field_name in TEXTS:
                 object.__setattr__(self, field_name, tuple(str(item) for item in value))
         self._check_scores()
         self._check_files()
+        if self.deviations is not None and not (np.isfinite(self.deviations) & (self.deviations >= 0)).all():
+            raise InputError(f"{self.name}: a deviation of ratings is negative or not finite")
 
     def _check_scores(self) -> None:
         low, high = self.score_range
@@ -129,9 +142,9 @@ class RatedImages:
         values = {}
         for each in fields(self):
             value = getattr(self, each.name)
-            if each.name == "mos":
+            if each.name in NUMBERS and value is not None:
                 value = value[chosen]
-            elif each.name in ("paths", "references", "distortions", "official_split") and value is not None:
+            elif each.name in ("paths", *TEXTS) and value is not None:
                 value = tuple(value[index] for index in chosen)
             values[each.name] = value
         return RatedImages(**values)

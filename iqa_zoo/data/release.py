@@ -28,6 +28,7 @@ class Release:
         source: where to get it.
         contents: number of source contents; None to skip this check.
         higher_is_better, label: as in :class:`RatedImages`.
+        box: description of the features that come with the package; None if there are none.
     """
 
     name: str
@@ -38,17 +39,19 @@ class Release:
     contents: int | None = None
     higher_is_better: bool = True
     label: str = "MOS"
+    box: Path | None = None
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a label file: the expected image path and its labels."""
+    """One line of a label file: the expected image path and its labels; ``deviation`` is that of its ratings."""
 
     path: Path
     mos: float
     reference: str = ""
     distortion: str = ""
     part: str = ""
+    deviation: float | None = None
 
 
 class MissingImages(InputError):
@@ -113,6 +116,7 @@ def make_rated_images(
         higher_is_better=release.higher_is_better,
         label=label or release.label,
         official_split=tuple(row.part for row in rows) if any(row.part for row in rows) else None,
+        deviations=np.array(deviations) if None not in (deviations := [row.deviation for row in rows]) else None,
     )
 
 

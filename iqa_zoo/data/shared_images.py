@@ -6,13 +6,13 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
+from iqa_zoo.data.boxed import hash_files
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.identity import identify_file
 
 
 def find_shared_images(sets: Mapping[str, RatedImages]) -> list[dict[str, Any]]:
     """Find pairs of datasets that share identical files, and count the files of the first that are in the second."""
-    hashes = {name: [identify_file(path) for path in data.paths] for name, data in sets.items()}
+    hashes = {name: hash_files(data) for name, data in sets.items()}
     shared = []
     for first, second in itertools.combinations(sets, 2):
         others = set(hashes[second])

@@ -23,7 +23,7 @@ from iqa_zoo.explain.query_similarity import (
     summarize_query_similarity,
 )
 from iqa_zoo.explain.routing import NO_EXPERTS, ExpertRouting, assess_routing, collect_routing
-from iqa_zoo.inference.scorer import Scorer
+from iqa_zoo.inference.scaled_model import ScaledModel
 from iqa_zoo.progress import Progress
 
 BANDS = ("lowest third", "middle third", "highest third")
@@ -54,7 +54,7 @@ class DatasetExplanation:
 
 
 def explain_dataset(
-    scorer: Scorer,
+    scorer: ScaledModel,
     data: RatedImages,
     indices: Sequence[int] | NDArray[np.int64],
     progress: Progress | None = None,

@@ -28,7 +28,7 @@ from iqa_zoo.explain.query_similarity import (
 )
 from iqa_zoo.explain.routing import NO_EXPERTS, ExpertRouting, collect_routing, format_experts
 from iqa_zoo.inference.predict import score_image
-from iqa_zoo.inference.scorer import Scorer, in_eval_mode
+from iqa_zoo.inference.scaled_model import ScaledModel, in_eval_mode
 from iqa_zoo.quality_model import QualityModel
 
 
@@ -39,6 +39,7 @@ class ImageExplanation:
     Attributes:
         score: score of the image, from :func:`iqa_zoo.inference.predict.score_image`.
         crops: number of crops behind ``score``.
+        view: what ``score`` is of: these crops, or the whole image.
         crop: the centre crop; everything below describes it.
         crop_score: score of the centre crop alone.
         score_N: score of each query.
@@ -51,6 +52,7 @@ class ImageExplanation:
 
     score: float
     crops: int
+    view: str
     crop: CentreCrop
     crop_score: float
     score_N: NDArray[np.float64]
@@ -61,9 +63,13 @@ class ImageExplanation:
     cosine_NN: NDArray[np.float64]
     before_NN: NDArray[np.float64]
 
+    def describe_views(self) -> str:
+        """Describe what ``score`` is of."""
+        return "of the whole image" if self.view == "whole" else f"the mean of {self.crops} crops"
+
 
 @torch.no_grad()
-def run_details(scorer: Scorer, crop: CentreCrop) -> tuple[QualityOutput, torch.Tensor]:
+def run_details(scorer: ScaledModel, crop: CentreCrop) -> tuple[QualityOutput, torch.Tensor]:
     """Run one crop in eval mode; return the model's details and the queries_BND that enter the first block."""
     entered: list[torch.Tensor] = []
     hook = scorer.model.queries.register_forward_hook(lambda _part, _features, made: entered.append(made))
@@ -75,15 +81,16 @@ def run_details(scorer: Scorer, crop: CentreCrop) -> tuple[QualityOutput, torch.
     return output, entered[0]
 
 
-def explain_image(scorer: Scorer, crop: CentreCrop, crops: int) -> ImageExplanation:
-    """Score an image from ``crops`` crops, and explain its centre crop.
+def explain_image(scorer: ScaledModel, crop: CentreCrop, crops: int) -> ImageExplanation:
+    """Score an image from ``crops`` crops, or the whole of it where the backbone sees whole images, and explain its centre crop.
 
-    ``crop_score`` equals ``scorer.score`` of this crop to the bit.
+    ``crop_score`` equals ``scorer.score_crops`` of this crop to the bit.
     """
     output, entered_BND = run_details(scorer, crop)
     return ImageExplanation(
         score=score_image(scorer, crop.image_HWC, crops),
         crops=crops,
+        view=scorer.model.spec.view,
         crop=crop,
         crop_score=scorer.rescale(output.score_B).item(),
         score_N=_array(scorer.rescale(output.score_BN[0])),
@@ -104,9 +111,9 @@ def find_token_grid(model: QualityModel, output: QualityOutput, size: int) -> To
     return model.memory.token_grid(lengths.pop(), size, size)
 
 
-def compute_attention(model: QualityModel, scorer: Scorer, crop: CentreCrop) -> dict[str, NDArray[np.float64]]:
+def compute_attention(model: QualityModel, scorer: ScaledModel, crop: CentreCrop) -> dict[str, NDArray[np.float64]]:
     """Compute the attention of another model, such as a training snapshot, with the scorer's label scale."""
-    other = Scorer(model, scale=scorer.scale)
+    other = ScaledModel(model, scale=scorer.scale)
     return {path: _array(weights[0]) for path, weights in run_details(other, crop)[0].attention.items()}
 
 
@@ -136,6 +143,7 @@ def summarize_image(
     return {
         "image": str(path),
         "score": explanation.score,
+        "view": explanation.view,
         "crops": explanation.crops,
         "crop": {name: getattr(crop, name) for name in ("top", "left", "size", "note")}
         | {"score": explanation.crop_score},

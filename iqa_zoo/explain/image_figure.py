@@ -58,7 +58,7 @@ def draw_image_figure(
     with rc_context(STYLE):
         width = max(9.0, 1.3 + PANEL * (queries + 1))
         figure = Figure(figsize=(width, 0.4 + sum(heights)), layout="constrained")
-        crops = f"mean of {explanation.crops} crops; the crop shown: {explanation.crop_score:.4f}"
+        crops = f"{explanation.describe_views()}; the crop shown: {explanation.crop_score:.4f}"
         set_heading(figure, f"{name}: {label} {explanation.score:.4f} predicted ({crops})", 11)
         parts = _as_list(figure.subfigures(len(heights), 1, height_ratios=heights))
         _draw_summary(parts[0], explanation, label)

@@ -1,7 +1,6 @@
 from collections.abc import Sequence
 
 import torch
-from sklearn.linear_model import RidgeCV
 from torch import Tensor, nn
 
 from iqa_zoo.contracts import HeadOutput
@@ -55,6 +54,8 @@ class RidgeHead(nn.Module):
     @torch.no_grad()
     def fit(self, queries_BND: Tensor, score_B: Tensor) -> None:
         """Set the weights to those of the ridge regression of scores on the mean query, in double precision."""
+        from sklearn.linear_model import RidgeCV  # scoring does not need it
+
         ridge = RidgeCV(list(self.alphas))
         ridge.fit(queries_BND.mean(1).double().cpu().numpy(), score_B.double().cpu().numpy())
         self.fc.weight.copy_(torch.from_numpy(ridge.coef_)[None])

@@ -19,7 +19,7 @@ from iqa_zoo.errors import InputError
 from iqa_zoo.inference.evaluation import evaluate_scores
 from iqa_zoo.inference.predict import predict
 from iqa_zoo.inference.run import TrainedRun
-from iqa_zoo.inference.scorer import Scorer
+from iqa_zoo.inference.scaled_model import ScaledModel
 from iqa_zoo.progress import Progress
 from iqa_zoo.stats.bootstrap import bootstrap_interval
 from iqa_zoo.stats.metrics import explain_undefined
@@ -114,7 +114,7 @@ class RunEvaluation:
 
 
 def evaluate_run(
-    scorer: Scorer,
+    scorer: ScaledModel,
     trained: TrainedRun,
     data: RatedImages,
     chosen: ChosenImages,
@@ -152,6 +152,7 @@ def evaluate_run(
         "part": chosen.part,
         "split": chosen.split.id if chosen.split is not None else None,
         "images": len(indices),
+        "view": scorer.model.spec.view,
         "crops": crops,
         "direction": describe_direction(trained, data),
         "warnings": warnings,

@@ -7,7 +7,7 @@ from pathlib import Path
 from iqa_zoo.build import build_model
 from iqa_zoo.errors import CheckpointError
 from iqa_zoo.inference.run import TrainedRun, read_run
-from iqa_zoo.inference.scorer import Scorer
+from iqa_zoo.inference.scaled_model import ScaledModel
 from iqa_zoo.state_dicts import read_state_dict
 from iqa_zoo.training.devices import select_device
 from iqa_zoo.training.label_scale import LabelScale
@@ -15,7 +15,7 @@ from iqa_zoo.training.run_folder import RunFolder
 from iqa_zoo.weights import load_weights
 
 
-def load_run(folder: str | Path, device: str | None = None) -> tuple[Scorer, TrainedRun]:
+def load_run(folder: str | Path, device: str | None = None) -> tuple[ScaledModel, TrainedRun]:
     """Return the model of a finished or running training at its selected epoch, in eval mode, and the run's description.
 
     Args:
@@ -34,5 +34,5 @@ def load_run(folder: str | Path, device: str | None = None) -> tuple[Scorer, Tra
         )
     model = build_model(run.model)
     load_weights(model, read_state_dict(weights))
-    scorer = Scorer(model, scale=LabelScale(run.center, run.spread))
+    scorer = ScaledModel(model, scale=LabelScale(run.center, run.spread))
     return scorer.place(select_device(device)).eval(), run

@@ -1,65 +1,43 @@
-"""The score of an image: the mean over crops at fixed positions, the same whatever is scored beside it."""
+"""The score of an image: of the whole of it, or the mean over crops at fixed positions; the same whatever is scored beside it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, distributed
 
-from iqa_zoo.data.crops import cut_grid_crops
+from iqa_zoo.contracts import FeatureSpec
 from iqa_zoo.data.decoded import DecodedImages
-from iqa_zoo.data.enlarge import enlarge
-from iqa_zoo.data.images import read_image
 from iqa_zoo.data.prefetch import prefetch
 from iqa_zoo.data.rated import RatedImages
+from iqa_zoo.data.views import cut_views
 from iqa_zoo.errors import InputError
-from iqa_zoo.inference.scorer import Scorer, in_eval_mode
+from iqa_zoo.inference.scaled_model import ScaledModel, in_eval_mode
 from iqa_zoo.progress import Progress
 from iqa_zoo.training.processes import get_rank, get_world
 
 
-@dataclass(frozen=True)
-class ScoredImage:
-    """One image and its score.
-
-    Attributes:
-        path: as it was given.
-        score: on the labels' scale of the data the model was trained on; None for an image that has none.
-        height, width: of the file's image, in pixels; None where it could not be read.
-        note: what was done to the image before it was scored; empty for nothing.
-        error: why there is no score; empty where there is one.
-    """
-
-    path: Path
-    score: float | None
-    height: int | None = None
-    width: int | None = None
-    note: str = ""
-    error: str = ""
-
-
-def score_image(scorer: Scorer, image_HWC: NDArray[np.uint8], crops: int) -> float:
+def score_image(scorer: ScaledModel, image_HWC: NDArray[np.uint8], crops: int) -> float:
     """Return the score of one image on the labels' scale: this is the one definition of a score.
 
     It is the mean over ``crops`` crops at the positions of :func:`iqa_zoo.data.crops.compute_grid_boxes`, none of them mirrored. One
-    forward pass in eval mode computes them, and holds no other crops.
+    forward pass in eval mode computes them, and holds no other crops. A backbone that sees whole images
+    (``spec.view``) scores the whole image instead, whatever ``crops`` is (:func:`iqa_zoo.data.views.cut_views`).
 
     Args:
         scorer: in any mode; left as it was.
         image_HWC: uint8, enlarged where its short side was below the model's input (:func:`iqa_zoo.data.enlarge.enlarge`).
         crops: per image.
     """
-    return _mean_score(scorer, _cut(image_HWC, scorer.model.spec.image_size, crops))
+    return _mean_score(scorer, cut_image(image_HWC, scorer.model.spec, crops)[0])
 
 
 def predict(
-    scorer: Scorer,
+    scorer: ScaledModel,
     data: RatedImages,
     indices: Sequence[int] | NDArray[np.int64],
     *,
@@ -82,11 +60,11 @@ def predict(
     """
     indices = np.asarray(indices, dtype=np.int64)
     rank, world = get_rank(), get_world()
-    size = scorer.model.spec.image_size
-    decoded = images or DecodedImages(data, memory_bytes=0, smallest=size)
+    spec = scorer.model.spec
+    decoded = images or DecodedImages(data, memory_bytes=0, smallest=spec.image_size)
 
     def load(index: int) -> Tensor:
-        return _cut(decoded[index].transpose(1, 2, 0), size, crops)
+        return cut_image(decoded[index].transpose(1, 2, 0), spec, crops)[0]
 
     scores: list[float] = []
     for index, loaded in prefetch(load, indices[rank::world].tolist()):
@@ -106,65 +84,15 @@ def predict(
     return result
 
 
-def score_images(scorer: Scorer, paths: Iterable[str | Path], crops: int) -> Iterator[ScoredImage]:
-    """Yield a result for each image file, in order, as it is scored; the score is that of :func:`score_image`.
-
-    A score depends on the pixels of the image and on nothing else: not on its file name, its folder, or what is scored
-    beside it. It is the same to the last bit in any order, on one machine with one number of threads.
-
-    Args:
-        scorer: from :func:`iqa_zoo.inference.load_run.load_run`; in any mode, left as it was.
-        paths: image files of any size. One that cannot be read, or whose score is not finite, is a result with an
-            ``error``; the others are scored. An image smaller than the model's input is enlarged, and its ``note`` says so.
-        crops: per image.
-
-    Raises:
-        InputError: fewer than one crop.
-    """
-    if crops < 1:
-        raise InputError(f"{crops} crops an image; take at least 1")
-    return _score_files(scorer, paths, crops)
+def cut_image(image_HWC: NDArray[np.uint8], spec: FeatureSpec, crops: int) -> tuple[Tensor, str]:
+    """Return what a model sees of an image, uint8 crops_BCHW, and a note on a reduction or ""; see :func:`iqa_zoo.data.views.cut_views`."""
+    views, note = cut_views(image_HWC, spec, crops)
+    return torch.from_numpy(views).permute(0, 3, 1, 2).contiguous(), note
 
 
-def _score_files(scorer: Scorer, paths: Iterable[str | Path], crops: int) -> Iterator[ScoredImage]:
-    size = scorer.model.spec.image_size
-    for path, loaded in prefetch(lambda path: _load(path, size, crops), map(Path, paths)):
-        try:
-            image = loaded.result()
-        except InputError as problem:
-            yield ScoredImage(path, None, error=str(problem))
-            continue
-        score = _mean_score(scorer, image.crops_BCHW)
-        if math.isfinite(score):
-            yield ScoredImage(path, score, image.height, image.width, image.note)
-        else:
-            error = f"{path}: {describe_not_finite(score)}"
-            yield ScoredImage(path, None, image.height, image.width, image.note, error)
-
-
-@dataclass(frozen=True)
-class _Loaded:
-    crops_BCHW: Tensor
-    height: int
-    width: int
-    note: str
-
-
-def _load(path: Path, size: int, crops: int) -> _Loaded:
-    image_HWC = read_image(path)
-    height, width = image_HWC.shape[:2]
-    image_HWC, note = enlarge(image_HWC, size, path)
-    return _Loaded(_cut(image_HWC, size, crops), height, width, note)
-
-
-def _cut(image_HWC: NDArray[np.uint8], size: int, crops: int) -> Tensor:
-    """The crops of a score, uint8 crops_BCHW."""
-    return torch.from_numpy(cut_grid_crops(image_HWC, size, crops)).permute(0, 3, 1, 2).contiguous()
-
-
-def _mean_score(scorer: Scorer, crops_BCHW: Tensor) -> float:
+def _mean_score(scorer: ScaledModel, crops_BCHW: Tensor) -> float:
     with in_eval_mode(scorer):
-        return scorer.score(crops_BCHW.to(scorer.device)).mean().item()
+        return scorer.score_crops(crops_BCHW.to(scorer.device)).mean().item()
 
 
 def describe_not_finite(score: float) -> str:

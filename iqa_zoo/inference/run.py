@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -54,19 +54,6 @@ class TrainedRun:
     test_crops: int
     center: float
     spread: float
-
-    def describe_scores(self, crops: int) -> str:
-        """Say what the scores mean, each the mean of some crops."""
-        low, high = self.data.score_range
-        better = "higher" if self.data.higher_is_better else "lower"
-        return (
-            f"Scores predict the labels of {self.data.name} ({self.data.label}), {low:g} to {high:g}, {better} is better; "
-            f"the model was trained on split {self.split} of it. A score is the mean of {crops} crops of the image."
-        )
-
-    def describe_meaning(self, crops: int) -> dict[str, Any]:
-        """Return what a reader of a score file needs to know, as JSON takes it."""
-        return {**asdict(self.data), "model_hash": self.model_hash, "run": str(self.folder), "crops": crops}
 
 
 def read_run(folder: str | Path) -> TrainedRun:

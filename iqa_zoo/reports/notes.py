@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from iqa_zoo.data.views import LONGEST_SIDE
 from iqa_zoo.reports.shared import HUMAN_LABELS, failed_notes, undefined_notes
 from iqa_zoo.training.selection import RULES
 
@@ -28,7 +29,7 @@ def list_protocol_notes(results: Results) -> list[str]:
     )
     if results["protocol"] == "frozen":
         notes.append(
-            f"Decoders on frozen {results['backbone']} features ({results['weights']}), crops an image: {results['crops']}; "
+            f"Decoders on frozen {results['backbone']} features ({results['weights']}), {describe_view(results)}; "
             f"{recipe['epochs']} epochs, batch {recipe['batch_size']}, AdamW {recipe['lr']:g}, averaged weights, "
             f"{recipe.get('precision', 'float32')}, the same splits, seeds and steps for all. "
             f"The baseline, one linear layer, learns at {results['baseline_lr']:g}."
@@ -44,6 +45,20 @@ def list_protocol_notes(results: Results) -> list[str]:
     notes.append(f"Reported: {RULES[results['selection']]}.")
     runs = results.get("runs", [])
     return notes + failed_notes(runs) + undefined_notes(runs)
+
+
+def describe_view(results: Results) -> str:
+    """Describe what the features of an image are of.
+
+    >>> describe_view({"view": "whole", "crops": 1}), describe_view({"crops": 4})
+    ('whole images (long side at most 1024 pixels)', 'crops an image: 4')
+    """
+    whole = f"whole images (long side at most {LONGEST_SIDE} pixels)"
+    if results.get("view") == "whole":
+        return whole
+    if results.get("view") == "auto":  # several backbones
+        return f"{whole} of convolutional backbones, crops an image of others: {results['crops']}"
+    return f"crops an image: {results['crops']}"
 
 
 def list_cache_notes(results: Results) -> list[str]:

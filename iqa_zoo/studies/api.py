@@ -12,6 +12,7 @@ from typing import Any
 from iqa_zoo.errors import InputError
 from iqa_zoo.progress import Reporter, Terminal
 from iqa_zoo.studies.results import StudyResult
+from iqa_zoo.studies.spec import BOXED
 from iqa_zoo.studies.study import plan_study, run_study
 
 Models = Sequence[str | Path] | Mapping[str, Any]
@@ -43,7 +44,7 @@ def call_study(name: str, models: Models = (), *, progress: Reporter | None = No
     return result
 
 
-def compare(models: Models, *, data: str = "demo", progress: Reporter | None = None, **settings: Any) -> StudyResult:
+def compare(models: Models, *, data: str = BOXED, progress: Reporter | None = None, **settings: Any) -> StudyResult:
     """Compare decoders at one budget on the same splits, seeds and steps.
 
     >>> from iqa_zoo import compare
@@ -55,20 +56,20 @@ def compare(models: Models, *, data: str = "demo", progress: Reporter | None = N
 
 
 def ablate(
-    model: str | Path | Mapping[str, Any], *, data: str = "demo", progress: Reporter | None = None, **settings: Any
+    model: str | Path | Mapping[str, Any], *, data: str = BOXED, progress: Reporter | None = None, **settings: Any
 ) -> StudyResult:
     """Replace or remove the parts of a model one at a time."""
     models = {"model": model} if isinstance(model, Mapping) else [model]
     return call_study("ablate", models, data=data, progress=progress, **settings)
 
 
-def swap(*, data: str = "demo", progress: Reporter | None = None, **settings: Any) -> StudyResult:
+def swap(*, data: str = BOXED, progress: Reporter | None = None, **settings: Any) -> StudyResult:
     """Combine queries, interactions, memories and heads, and estimate the effect of each."""
     return call_study("swap", data=data, progress=progress, **settings)
 
 
 def data_efficiency(
-    models: Models = (), *, data: str = "demo", progress: Reporter | None = None, **settings: Any
+    models: Models = (), *, data: str = BOXED, progress: Reporter | None = None, **settings: Any
 ) -> StudyResult:
     """Train on nested shares of the training images."""
     return call_study("data_efficiency", models, data=data, progress=progress, **settings)
@@ -78,7 +79,7 @@ def scaling(
     models: Models = (),
     *,
     backbones: Sequence[str],
-    data: str = "demo",
+    data: str = BOXED,
     progress: Reporter | None = None,
     **settings: Any,
 ) -> StudyResult:

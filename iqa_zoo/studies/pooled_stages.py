@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +20,7 @@ from iqa_zoo.config import Config, load_config, resolve_config
 from iqa_zoo.contracts import Features, StageInfo, spec_of
 from iqa_zoo.data.splits import Split
 from iqa_zoo.errors import InputError
-from iqa_zoo.registry import BACKBONES
+from iqa_zoo.placing import name_backbone
 from iqa_zoo.training.frozen.features import FeatureBank
 
 ALPHAS = np.logspace(
@@ -84,13 +85,22 @@ class LevelVectors(nn.Module):
             maps = dict(zip(self.spec.stages, given, strict=True))
         else:
             maps = self.backbone(image_BCHW).maps
-        maps = {level: level_map.mean((2, 3), keepdim=True) for level, level_map in maps.items()}
-        last_BC = maps[max(maps)].flatten(1)
-        return Features(maps, last_BC[:, None], last_BC)
+        return self.make_features(maps)
+
+    def make_features(self, maps: Mapping[int, Tensor]) -> Features:
+        """Make the features of stage maps BCHW: each averaged over the image."""
+        averaged = {level: maps[level].mean((2, 3), keepdim=True) for level in self.spec.stages}
+        last_BC = averaged[max(averaged)].flatten(1)
+        return Features(averaged, last_BC[:, None], last_BC)
 
 
-def full_config(name: str) -> Config:
-    """The config of a backbone, registered or timm's, with every stage it has.
+def full_config(name: str, view: str = "crops", stages: Sequence[int] | None = None) -> Config:
+    """Return the config of a backbone, registered or timm's, with every stage it has.
+
+    Args:
+        name: of the backbone.
+        view: "whole" for a convolutional timm model on whole images.
+        stages: in place of every stage.
 
     Raises:
         ConfigError: no such backbone.
@@ -98,9 +108,9 @@ def full_config(name: str) -> Config:
     >>> full_config("resnet18")["stages"]
     [1, 2, 3, 4]
     """
-    given = dict(type=name) if name in BACKBONES.names() else dict(type="timm_features", name=name)
+    given = name_backbone(name, view)
     with torch.device("meta"):
-        available = spec_of(build_backbone({"backbone": given})).available_stages
+        available = stages or spec_of(build_backbone({"backbone": given})).available_stages
     config: Config = resolve_config(probe_carrier({**given, "stages": list(available)}))["backbone"]
     return config
 

@@ -128,7 +128,8 @@ def describe_conditions(
         **describe_parts(splits),
         "recipe": asdict(recipe),
         "baseline_lr": BASELINE_RATE * recipe.lr,
-        "crops": spec.training.crops,
+        "view": spec.training.view,
+        "crops": spec.training.crops or spec.usual_crops,
         "losses_left_out": dict(left_out or {}),
     }
 

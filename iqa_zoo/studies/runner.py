@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 from iqa_zoo.budgets import measure_budget
-from iqa_zoo.budgets.throughput import measure_backbone_speed
 from iqa_zoo.budgets.training_time import estimate_step_seconds
 from iqa_zoo.build import build_model
 from iqa_zoo.cache import cache_folder
@@ -21,15 +20,18 @@ from iqa_zoo.data.preflight import check_images
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.release import format_some
 from iqa_zoo.data.splits import Split
+from iqa_zoo.data.views import choose_crops
 from iqa_zoo.errors import IqaZooError
 from iqa_zoo.identity import find_part_modules, identify_code
 from iqa_zoo.placing import make_backbone_config
 from iqa_zoo.progress import Progress, Reporter
 from iqa_zoo.randomness import seeded
 from iqa_zoo.reports.shared import format_number
+from iqa_zoo.studies.feature_cost import describe_feature_cost
 from iqa_zoo.studies.protocol import BASELINE_RATE, TRAINING_MODULE, make_frozen_recipe
 from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.training.devices import select_device
+from iqa_zoo.training.frozen.boxed_bank import check_backbone, unpack_box
 from iqa_zoo.training.frozen.extraction import extract_features
 from iqa_zoo.training.frozen.features import FeatureBank, compute_bank_shapes
 from iqa_zoo.training.frozen.trainings import ExtraTestSet, Training, train_many
@@ -59,15 +61,19 @@ class FrozenRunner:
 
         Raises:
             ConfigError, CheckpointError: a backbone or weights that do not exist.
+            InputError: several crops of whole images.
         """
         given = spec.backbone
-        config = make_backbone_config(given.backbone or "nss", configs)
+        view = "whole" if spec.training.view == "whole" else "crops"
+        config = make_backbone_config(given.backbone or "nss", configs, view=view)
         for cfg in configs:  # known from here on: an edit while features are computed is an edit after the import
             identify_code([TRAINING_MODULE], find_part_modules(resolve_config(cfg)))
         with seeded(spec.training.seed):
             carrier = build_model(
                 {**configs[0], "backbone": config}, pretrained=given.pretrained, weights=given.weights
             )
+        if view == "whole":
+            choose_crops(spec_of(carrier.backbone), spec.training.crops, 1)  # refuses several
         return cls(spec, progress, carrier.backbone, carrier.config["backbone"])
 
     @property
@@ -80,7 +86,7 @@ class FrozenRunner:
 
     @property
     def crops(self) -> int:
-        return self.spec.training.crops or 1
+        return 1 if self.features.view == "whole" else self.spec.training.crops or 1
 
     def place(self, cfg: Mapping[str, Any]) -> Config:
         """Return a config on this backbone."""
@@ -90,8 +96,10 @@ class FrozenRunner:
         """Return the features of a dataset's crops, from the cache or computed.
 
         Raises:
-            IqaZooError: they need more disk than ``--max-cache-gb``.
+            IqaZooError: they need more disk than ``--max-cache-gb``, or come from a box that does not hold them.
         """
+        if data.box is not None and data not in self.banks:
+            self.banks[data] = unpack_box(self.backbone, self.config, data)
         if data not in self.banks:
             limit = self.spec.resources.max_cache_gb
             size = 2 * self._count_values(data) / 1e9
@@ -194,12 +202,13 @@ class FrozenRunner:
         return gather_records(records, trainings, tick, self.progress, fresh=resources.fresh)
 
     def log_feature_cost(self, data: RatedImages) -> None:
-        """Log the disk that the features take and the time, extrapolated from one batch."""
-        crops = self.crops * len(data)
-        self.progress.log(
-            f"features: {crops} crops, {2 * self._count_values(data) / 1e9:.2f} GB in {cache_folder()}, about "
-            f"{crops / measure_backbone_speed(self.backbone):.0f} s unless they are there"
-        )
+        """Log the disk that the features take and the time, extrapolated from one batch.
+
+        Raises:
+            InputError: the data are from a box that does not hold them.
+        """
+        check_backbone(data, self.backbone, self.config)
+        self.progress.log(describe_feature_cost(self.backbone, data, self.crops, self._count_values(data)))
 
     def log_cost(
         self, models: Mapping[str, Mapping[str, Any]], data: RatedImages, count: int, every_rule: bool = False

@@ -14,6 +14,7 @@ from iqa_zoo.studies.settings import collect_numbers, parse_pair, setting
 from iqa_zoo.training.recipe import FrozenRecipe
 
 BASELINE = "linear_probe"  # trained beside the compared decoders and never matched
+BOXED = "livec"  # the dataset whose features come with the package
 MOST_NAMES = 4  # in the name of a run folder
 
 
@@ -21,8 +22,12 @@ MOST_NAMES = 4  # in the name of a run folder
 class DataSpec:
     """The rated images of a study, and how they are split."""
 
-    data: str = setting("demo", "a dataset, as iqa-zoo data list shows them", metavar="NAME", also=("--train",))
-    root: Path | None = setting(None, "the folder with the dataset; demo needs none", metavar="PATH")
+    data: str = setting(BOXED, "a dataset, as iqa-zoo data list shows them", metavar="NAME", also=("--train",))
+    root: Path | None = setting(
+        None,
+        "the folder with the dataset; demo needs none, and livec without it is the features in the package",
+        metavar="PATH",
+    )
     option: tuple[tuple[str, Any], ...] = setting(
         (),
         "options of the dataset itself, for example labels=scores.csv image=filename mos=score, higher_is_better=false",
@@ -43,6 +48,20 @@ class DataSpec:
     )
 
     @property
+    def boxed(self) -> bool:
+        """Whether the images are the features in the package."""
+        return self.data == BOXED and self.root is None
+
+    @property
+    def boxed_stages(self) -> tuple[int, ...] | None:
+        """The only stages that there are features of; None where images are read."""
+        if not self.boxed:
+            return None
+        from iqa_zoo.data.boxed import find_named_box
+
+        return find_named_box(self.data).stages
+
+    @property
     def groups_look_alikes(self) -> bool:
         """Whether the study makes its own splits and keeps images that look the same in one part."""
         return self.split_file is None and not self.ignore_look_alikes
@@ -54,13 +73,14 @@ class BackboneSpec:
 
     backbone: str | None = setting(
         None,
-        "the one backbone of all decoders: nss, or a timm name (default: nss); own with --protocol end-to-end: each model's own",
+        "the one backbone of all decoders: nss, or a timm name (default: nss; that of the features in the package for "
+        "livec without --root); own with --protocol end-to-end: each model's own",
         metavar="NAME",
     )
     weights: Path | None = setting(
         None, "the backbone's weights, a .safetensors file or a plain state dict", metavar="FILE"
     )
-    pretrained: bool = setting(False, "fetch the backbone's ImageNet weights")
+    pretrained: bool = setting(False, "load the backbone's ImageNet weights, from a package or the model hub")
 
 
 @dataclass(frozen=True)
@@ -82,6 +102,11 @@ class TrainingSpec:
 
     selection: Literal["validation", "last", "test-oracle"] | None = setting(
         None, "which epoch is reported (default: validation; last for demo, which has too few contents to hold one out)"
+    )
+    view: Literal["auto", "whole", "crops"] = setting(
+        "auto",
+        "frozen: features of the whole of each image, or of crops; auto is whole where the backbone is convolutional, takes "
+        "any size, and --crops is not given",
     )
     crops: int | None = setting(None, "frozen: crops per image (default: 4; 1 for demo)", metavar="N")
     epochs: int = setting(FrozenRecipe.epochs, "frozen", metavar="N")
@@ -153,12 +178,40 @@ class StudySpec:
         fraction = self.data.validation_fraction
         if fraction is None:
             fraction = 0.0 if selection == "last" else 0.1
+        backbone = self._complete_backbone()
         return replace(
             self,
             data=replace(self.data, validation_fraction=fraction),
-            training=replace(self.training, selection=selection, crops=self.training.crops or (1 if demo else 4)),
-            backbone=replace(self.backbone, backbone=self.backbone.backbone or "nss"),
+            training=replace(self._complete_view(backbone.backbone), selection=selection),
+            backbone=backbone,
         )
+
+    def _complete_backbone(self) -> BackboneSpec:
+        given = self.backbone
+        if given.backbone is not None:
+            return given
+        if not self.data.boxed or given.weights is not None:
+            return replace(given, backbone="nss")
+        from iqa_zoo.data.boxed import find_named_box
+
+        return BackboneSpec(find_named_box(self.data.data).backbone["name"], None, pretrained=True)
+
+    @property
+    def usual_crops(self) -> int:
+        """Crops per image where they are not given."""
+        return 1 if self.data.data == "demo" else 4
+
+    def _complete_view(self, backbone: str | None) -> TrainingSpec:
+        """Return the training with its view and crops; several backbones, named by commas, decide one by one."""
+        given = self.training
+        if "," in (backbone or ""):
+            return given
+        view = given.view
+        if view == "auto":
+            from iqa_zoo.backbones.timm_cells import is_convolutional
+
+            view = "whole" if given.crops is None and is_convolutional(backbone or "") else "crops"
+        return replace(given, view=view, crops=given.crops or (1 if view == "whole" else self.usual_crops))
 
     def on_data(self, name: str) -> Self:
         """Return the same spec for a dataset of this name."""
@@ -166,7 +219,7 @@ class StudySpec:
 
     def on_backbone(self, name: str, weights: Path | None = None, pretrained: bool = False) -> Self:
         """Return the same spec for one backbone."""
-        return replace(self, backbone=BackboneSpec(name, weights, pretrained))
+        return replace(self, backbone=BackboneSpec(name, weights, pretrained)).complete()
 
     def load_models(self) -> dict[str, Config]:
         """Return the configs by label.

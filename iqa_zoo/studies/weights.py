@@ -11,6 +11,7 @@ import torch
 from iqa_zoo.build import build_backbone
 from iqa_zoo.errors import InputError, UnknownName, closest
 from iqa_zoo.identity import identify_file
+from iqa_zoo.packaged_weights import PACKAGED, describe_packaged
 from iqa_zoo.registry import BACKBONES
 from iqa_zoo.state_dicts import split_key
 from iqa_zoo.studies.spec import BackboneSpec
@@ -21,7 +22,8 @@ def describe_weights(spec: BackboneSpec, seed: int) -> str:
     if spec.weights:
         return f"weights from {name_weights(spec.weights)}"
     if spec.pretrained:
-        return "ImageNet weights"
+        packaged = spec.backbone in PACKAGED and spec.backbone
+        return describe_packaged(packaged) if packaged else "ImageNet weights"
     return f"random weights (seed {seed})" if needs_weights(spec.backbone or "nss") else "no weights to load"
 
 

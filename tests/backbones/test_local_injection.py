@@ -7,7 +7,7 @@ from torch.nn import functional as F
 import iqa_zoo
 from iqa_zoo.build import build_model, build_part
 from iqa_zoo.errors import CheckpointError, ConfigError
-from iqa_zoo.inference.scorer import Scorer
+from iqa_zoo.inference.scaled_model import ScaledModel
 from iqa_zoo.testing.inputs import perturbed
 from iqa_zoo.testing.released import fill
 from iqa_zoo.training.end_to_end.trainable import Trainable
@@ -112,7 +112,7 @@ def test_the_local_network_sees_the_image_as_it_wants_it():
 def test_a_training_step_moves_the_injections_and_the_head_alone():
     torch.manual_seed(0)
     model = build_model(config())
-    trainable = Trainable(Scorer(model), freeze_batch_norm=False).train()
+    trainable = Trainable(ScaledModel(model), freeze_batch_norm=False).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     optimizer = make_optimizer(model, load_recipe("quick"))
     pixels = torch.randint(0, 256, (4, 3, 64, 64), dtype=torch.uint8)

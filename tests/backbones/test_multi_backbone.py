@@ -15,7 +15,7 @@ from iqa_zoo.config import check_config, config_hash, model_config, resolve_conf
 from iqa_zoo.config_overrides import apply_overrides
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import CheckpointError, ConfigError, PartError
-from iqa_zoo.inference.scorer import Scorer
+from iqa_zoo.inference.scaled_model import ScaledModel
 from iqa_zoo.training.end_to_end.trainable import Trainable
 from iqa_zoo.training.frozen.extraction import extract_features
 from iqa_zoo.training.optimizer import make_optimizer
@@ -123,7 +123,7 @@ def test_freezing_holds_weights_and_statistics(arguments, trained, moves, again)
 def test_a_training_step_moves_the_free_branch_alone():
     torch.manual_seed(0)
     model = build_model(config(branches=[RESNET, RESNET], freeze=(True, False)))
-    trainable = Trainable(Scorer(model), freeze_batch_norm=False).train()
+    trainable = Trainable(ScaledModel(model), freeze_batch_norm=False).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     optimizer = make_optimizer(model, load_recipe("quick"))
     pixels = torch.randint(0, 256, (4, 3, 64, 64), dtype=torch.uint8)

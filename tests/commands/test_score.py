@@ -2,17 +2,20 @@
 
 import csv
 import json
+import re
 import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from iqa_zoo import __version__
 from iqa_zoo.cli import main
 from iqa_zoo.config import dump_config
-from iqa_zoo.inference import predict
+from iqa_zoo.inference.scorer import Scorer
+from iqa_zoo.trained import names
 
-MEANING = "Scores predict the labels of holiday (DMOS), 0 to 59, lower is better; the model was trained on split "
+SCALE = "2 crops of 32 x 32 pixels; DMOS of holiday, 0 to 59, lower is better"
 
 
 @pytest.fixture(scope="module")
@@ -54,35 +57,78 @@ def run(model, capsys):
     return call
 
 
-def test_a_line_an_image_after_what_scores_mean(run, photos):
+def test_a_line_an_image_and_a_signature(run, model, photos):
     code, out, err = run(photos)
     assert (code, err) == (0, "iqa-zoo: left out 2: 1 .txt, 1 folder (--recursive reads them)\n")
-    meaning, small, large = out.splitlines()
-    assert meaning.startswith(MEANING)
-    assert meaning.endswith("A score is the mean of 2 crops of the image.")
+    heading, small, large, signature = out.splitlines()
+    assert heading.split() == ["score", "word", "image"]
     assert small.endswith(f"  {photos / '9.png'}  (enlarged from 20x30)")
     assert large.endswith(f"  {photos / '10.png'}")
-    float(large.split()[0])
+    score, word, _ = large.split()
+    assert 0 < float(score) < 59
+    assert word in ("excellent", "good", "fair", "poor", "bad")
+    assert signature.startswith(f"iqa_zoo {__version__}; {model}; weights ")
+    assert signature.endswith(SCALE)
 
 
 def test_the_same_scores_in_every_form(run, photos, tmp_path):
     _, out, err = run(photos, "--recursive", "--csv")
-    assert err.startswith(MEANING)
+    assert err.endswith(f"{SCALE}\n")
     printed = list(csv.DictReader(out.splitlines()))
     assert [row["image"] for row in printed] == [str(photos / name) for name in ("9.png", "10.png", "more/a.png")]
     assert [row["note"] for row in printed] == ["enlarged from 20x30", "", ""]
+    assert [row["flags"] for row in printed] == ["enlarged", "", ""]
     _, out, _ = run(photos, "--recursive", "--json")
     content = json.loads(out)
     assert [row["score"] for row in content["images"]] == [float(row["score"]) for row in printed]
-    assert content["scores"]["label"] == "DMOS"
-    assert (content["scores"]["higher_is_better"], content["scores"]["crops"]) == (False, 2)
+    meaning = content["scores"]
+    assert (meaning["data"]["label"], meaning["data"]["higher_is_better"], meaning["crops"]) == ("DMOS", False, 2)
+    assert meaning["signature"] in err
     _, out, err = run(photos, "--recursive", "-o", tmp_path / "s.csv")
     assert out == ""
-    assert err.endswith(f"3 of 3 images scored, written to {tmp_path / 's.csv'}\n")
+    assert f"3 of 3 images scored, written to {tmp_path / 's.csv'}\n" in err
     with (tmp_path / "s.csv").open() as lines:
         assert list(csv.DictReader(lines)) == printed
     run(photos, "--recursive", "-o", tmp_path / "s.json")
     assert json.loads((tmp_path / "s.json").read_text()) == content
+
+
+@pytest.fixture
+def named(released, monkeypatch):
+    """``tiny.noise`` as the only trained model, which is the default."""
+    monkeypatch.setattr(names, "FOLDER", released.folder)
+    return released
+
+
+def test_a_name_needs_no_run_folder(named, photos, capsys):
+    assert main(["score", str(photos), "--run", "tiny.noise"]) == 0
+    heading, small, large, signature = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["score", "90", "%", "interval", "percentile", "word", "image"]
+    assert "(enlarged from 20x30" in small
+    assert re.fullmatch(r" +[\d.-]+ +[\d.-]+ to [\d.-]+ +\d+  \w+ +\S+10.png.*", large)
+    assert f"; tiny.noise; weights {named.entry.sha256[:12]}; 2 crops of 32 x 32 pixels; MOS of noise" in signature
+    assert main(["score", str(photos), "--run", "tiny.noise", "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    row = content["images"][1]
+    assert row["low"] < row["score"] < row["high"]
+    assert float(large.split()[0]) == pytest.approx(row["score"], abs=1e-4)
+    assert content["scores"]["coverage"] == 0.9
+    assert content["scores"]["details"]["licences"]["training data"] == "CC0"
+
+
+def test_the_names_are_listed(named, capsys):
+    assert main(["score", "--models"]) == 0
+    out = capsys.readouterr().out
+    assert "tiny.noise" in out
+    assert f"{named.entry.measured.srocc.mean:.3f} [{named.entry.measured.srocc.low:.3f}" in out
+    assert main(["score", "--models", "--json"]) == 0
+    (listed,) = json.loads(capsys.readouterr().out)["models"]
+    assert listed["sha256"] == named.entry.sha256
+
+
+def test_a_wrong_name_says_the_closest(named, photos, capsys):
+    assert main(["score", str(photos), "--run", "tiny.nois"]) == 2
+    assert "unknown trained model 'tiny.nois'; did you mean 'tiny.noise'?" in capsys.readouterr().err
 
 
 def test_one_image_alone_twice_over_and_with_other_crops(run, photos, tmp_path):
@@ -109,18 +155,18 @@ def test_what_cannot_be_read_is_named_and_the_others_are_kept(run, photos, tmp_p
     assert "does not exist" in rows[0]["note"]
     code, out, _ = run(photos)
     assert code == 1
-    assert len(out.splitlines()) == 3
+    assert len(out.splitlines()) == 4
 
 
 @pytest.mark.parametrize("suffix", ["csv", "json"])
 def test_ctrl_c_keeps_what_is_done(run, photos, tmp_path, monkeypatch, suffix):
-    scored = predict.score_images
+    scored = Scorer.score_each
 
     def interrupted(*arguments):
         yield next(scored(*arguments))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(predict, "score_images", interrupted)
+    monkeypatch.setattr(Scorer, "score_each", interrupted)
     file = tmp_path / f"s.{suffix}"
     code, _, err = run(photos, "-o", file)
     assert code == 130

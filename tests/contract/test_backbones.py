@@ -20,6 +20,10 @@ class TestBackbones(BackboneContract):
                 "model_args": {"embed_dim": 12, "depths": (1, 1, 2, 1), "num_heads": (1, 2, 3, 4)},
             },
         ],
+        "timm_cells": [
+            {"name": "test_efficientnet", "cells": 2},
+            {"name": "test_resnet", "cells": 3, "stages": (2, 4)},
+        ],
         "multi_backbone": [
             {"branches": [RESNET, NSS], "stages": (13, 4, 2)},
             {"branches": [{**NSS, "stages": (3,)}, {**RESNET, "stages": (4, 3)}], "image_size": 96},

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from iqa_zoo.build import build_model
-from iqa_zoo.inference.scorer import Scorer
+from iqa_zoo.inference.scaled_model import ScaledModel
 from iqa_zoo.training.label_scale import LabelScale
 
 SIZE = 64
@@ -36,7 +36,7 @@ def make(cfg):
             for name, parameter in model.named_parameters():
                 if not name.startswith("backbone."):
                     parameter.add_(noise * torch.randn_like(parameter))
-        return Scorer(model, scale=LabelScale(50.0, 20.0)).eval()
+        return ScaledModel(model, scale=LabelScale(50.0, 20.0)).eval()
 
     return of
 

@@ -14,7 +14,7 @@ from iqa_zoo.jsonio import to_json
 def test_scores_are_those_of_the_forward_pass_to_the_last_bit(make, photo):
     scorer, crop = make(), read_crop(photo, 64)
     explanation = explain_image(scorer, crop, 2)
-    assert explanation.crop_score == scorer.score(crop.batch_BCHW).item()
+    assert explanation.crop_score == scorer.score_crops(crop.batch_BCHW).item()
     assert explanation.score_N.mean() == pytest.approx(explanation.crop_score, abs=1e-4)
     with torch.no_grad():
         score_BN = scorer.model.details(scorer.normalise(crop.batch_BCHW)).score_BN

@@ -11,6 +11,7 @@ from PIL import Image
 from iqa_zoo.cli import main
 from iqa_zoo.explain import image as explain_image
 from iqa_zoo.inference import predict
+from iqa_zoo.inference.scorer import Scorer
 
 COUNT = 40
 
@@ -45,7 +46,7 @@ def no_work(monkeypatch):
     def work(*_, **__):
         pytest.fail("the work began")
 
-    monkeypatch.setattr(predict, "score_images", work)
+    monkeypatch.setattr(Scorer, "score_each", work)
     monkeypatch.setattr(predict, "predict", work)
     monkeypatch.setattr(explain_image, "explain_image", work)
 
@@ -102,7 +103,7 @@ def test_a_disk_that_fills_while_scoring_keeps_whole_rows(suffix, trained, photo
 @pytest.mark.parametrize("suffix", ["csv", "json"])
 def test_a_program_that_is_killed_leaves_whole_rows(suffix, trained, photos, tmp_path, monkeypatch):
     file, seen = tmp_path / f"s.{suffix}", []
-    scored = predict.score_images
+    scored = Scorer.score_each
 
     def watched(*arguments):
         for result in scored(*arguments):
@@ -111,7 +112,7 @@ def test_a_program_that_is_killed_leaves_whole_rows(suffix, trained, photos, tmp
             seen.append(len(rows))
             yield result
 
-    monkeypatch.setattr(predict, "score_images", watched)
+    monkeypatch.setattr(Scorer, "score_each", watched)
     assert main(["score", str(photos), "--run", str(trained), "-o", str(file)]) == 0
     assert seen == list(range(COUNT))
 

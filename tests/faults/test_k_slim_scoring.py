@@ -135,7 +135,7 @@ def test_a_score_that_is_not_finite_is_an_error_of_its_image(form, overflowing, 
     elif "csv" in form:
         assert [row["score"] for row in csv.DictReader(text.splitlines())] == ["", ""]
     else:
-        assert len(out.splitlines()) == 1  # what scores mean
+        assert len(out.splitlines()) == 2  # heading and signature
 
 
 def test_evaluate_and_explain_name_the_image_whose_score_is_not_finite(overflowing, photos, tmp_path, capsys):

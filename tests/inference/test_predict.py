@@ -10,14 +10,14 @@ from iqa_zoo.build import build_model
 from iqa_zoo.data.decoded import DecodedImages
 from iqa_zoo.errors import InputError
 from iqa_zoo.inference.predict import predict
-from iqa_zoo.inference.scorer import Scorer
+from iqa_zoo.inference.scaled_model import ScaledModel
 from iqa_zoo.training.label_scale import LabelScale
 
 
 @pytest.fixture
 def scorer(model, one_thread):
     torch.manual_seed(0)
-    return Scorer(build_model(model), scale=LabelScale(50, 20)).eval()
+    return ScaledModel(build_model(model), scale=LabelScale(50, 20)).eval()
 
 
 def test_order_and_company_do_not_matter(scorer, data):
@@ -33,8 +33,8 @@ def test_order_and_company_do_not_matter(scorer, data):
 
 
 def test_it_is_the_mean_over_the_crops_of_the_image_alone(scorer, data, monkeypatch):
-    seen, score = [], Scorer.score
-    monkeypatch.setattr(Scorer, "score", lambda self, crops: (seen.append(crops), score(self, crops))[1])
+    seen, score = [], ScaledModel.score_crops
+    monkeypatch.setattr(ScaledModel, "score_crops", lambda self, crops: (seen.append(crops), score(self, crops))[1])
     scores = predict(scorer, data, [4, 2], crops=3)
     assert [tuple(crops.shape) for crops in seen] == [(3, 3, 48, 48)] * 2
     by_hand = [np.mean([score(scorer, crop[None]).item() for crop in crops]) for crops in seen]

@@ -16,14 +16,14 @@ OTHER = {
     "data": "livec", "root": Path("r"), "option": (("image", "a"),), "skip_unreadable": True, "images": 40, "splits": 3,
     "split_file": Path("s.json"), "validation_fraction": 0.3, "ignore_look_alikes": True, "backbone": "resnet18",
     "weights": Path("w.safetensors"), "pretrained": True, "match": "macs", "budget": "1000", "selection": "validation",
-    "crops": 2, "epochs": 7, "batch_size": 3, "lr": 0.5, "precision": "float32", "seed": 9, "device": "cpu", "jobs": 77,
+    "view": "whole", "crops": 2, "epochs": 7, "batch_size": 3, "lr": 0.5, "precision": "float32", "seed": 9, "device": "cpu", "jobs": 77,
     "ray": "auto", "fresh": True, "max_cache_gb": 3.0, "out": Path("run"), "dry_run": True, "protocol": "end-to-end",
     "test": ("livec",), "test_root": (Path("r"),), "recipe": "other", "recipe_set": (("epochs", 3),), "no_train": True,
     "no_latency": True,
 }  # fmt: skip
 COMPARE = find_study("compare")
 SETTINGS = {each.name: (group, each) for group, each, _ in list_settings(COMPARE.options, COMPARE.without)}
-BASE = make_spec("compare", {"a": "lifeiqa_tiny"}, COMPARE.options, selection="last")
+BASE = make_spec("compare", {"a": "lifeiqa_tiny"}, COMPARE.options, data="demo", selection="last")
 
 
 def change(spec: StudySpec, name: str) -> StudySpec:
@@ -68,13 +68,13 @@ def test_the_identity_depends_on_the_models_their_labels_and_the_study():
 def test_a_default_that_is_written_out_changes_no_identity():
     assert BASE.complete().identity() == BASE.identity()
     assert (
-        plan_study("compare", ["lifeiqa_tiny"], crops=1).identity()
-        == plan_study("compare", ["lifeiqa_tiny"]).identity()
+        plan_study("compare", ["lifeiqa_tiny"], data="demo", crops=1, view="crops").identity()
+        == plan_study("compare", ["lifeiqa_tiny"], data="demo").identity()
     )
 
 
 def test_the_folder_names_study_models_data_and_identity():
-    spec = plan_study("data_efficiency", ["lifeiqa_tiny", "deiqt"])
+    spec = plan_study("data_efficiency", ["lifeiqa_tiny", "deiqt"], data="demo")
     assert spec.folder() == Path("runs") / f"data-efficiency-lifeiqa_tiny-deiqt-demo-{spec.identity()[:8]}"
     many = replace(spec, models=dict.fromkeys("abcdef", "lifeiqa_tiny"))
     assert many.folder().name.startswith("data-efficiency-a-b-c-d-and-2-more-demo-")

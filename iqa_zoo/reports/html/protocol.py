@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from iqa_zoo.reports.html.predictions import HUMAN_LABELS, list_datasets
+from iqa_zoo.reports.notes import describe_view
 from iqa_zoo.training.selection import RULES
 
 MOST_CONFIGS = 60
@@ -43,7 +44,10 @@ def list_conditions(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     add("Splits", "splits", lambda splits: format_splits(splits, results.get("parts", {})))
     conditions += list_seeds(results.get("runs", []))
     add("Selection rule", "selection", format_rule)
-    add("Crops per image", "crops")
+    if results.get("view") == "whole":
+        conditions.append(("Features of", describe_view(results)))
+    else:
+        add("Crops per image", "crops")
     add("Recipe", "recipe_name")
     add("Recipe values", "recipe", format_values)
     add("Learning rate of the baseline", "baseline_lr", lambda rate: f"{rate:g}")

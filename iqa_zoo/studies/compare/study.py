@@ -12,6 +12,7 @@ from iqa_zoo.build import build_model
 from iqa_zoo.cards import find_published, list_published_only, load_cards, load_plugin_cards
 from iqa_zoo.config import Config, config_hash
 from iqa_zoo.config_file import parse_value
+from iqa_zoo.data.boxed import require_pixels
 from iqa_zoo.data.loading import DataSource
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.shared_images import find_shared_images
@@ -85,6 +86,8 @@ class Compare(Study):
             )
         if options.protocol == "end-to-end" and spec.backbone.backbone is None:
             spec = replace(spec, backbone=replace(spec.backbone, backbone=OWN))
+        if options.protocol == "end-to-end" and spec.training.view == "auto":  # trained on crops
+            spec = replace(spec, training=replace(spec.training, view="crops"))
         if spec.backbone.backbone == OWN:
             if options.protocol == "frozen":
                 raise InputError(
@@ -106,6 +109,8 @@ class Compare(Study):
             runner = FrozenRunner.build(spec, list(trained.values()), progress)
             placed = {name: runner.place(cfg) for name, cfg in trained.items()}
         data = None if options.no_train and not spec.resources.dry_run else load_data(spec.data, progress)
+        if data is not None and not frozen:
+            require_pixels(data)
         splits = make_study_splits(spec, data, None if frozen else 1) if data is not None else []
         matched = match_models(placed, compared, spec.budget, progress)
         if data is not None:

@@ -6,7 +6,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.reports.decoders import make_decoders_table
-from iqa_zoo.reports.notes import list_cache_notes, list_left_out_notes
+from iqa_zoo.reports.notes import describe_view, list_cache_notes, list_left_out_notes
 from iqa_zoo.reports.shared import (
     BOOTSTRAP,
     CORRECTED_T,
@@ -94,7 +94,7 @@ def _notes(results: Results) -> list[str]:
         "every other all images. Medians over the splits of the dataset in the row.",
         "Where the labels of two datasets run in opposite directions (MOS and DMOS), predictions are negated before they are "
         "correlated: a negative SROCC is a failure, not another direction.",
-        f"Decoders on frozen {results['backbone']} features ({results['weights']}), crops an image: {results['crops']}; "
+        f"Decoders on frozen {results['backbone']} features ({results['weights']}), {describe_view(results)}; "
         f"{recipe['epochs']} epochs, batch {recipe['batch_size']}, AdamW {recipe['lr']:g}, averaged weights, {recipe['precision']}, "
         f"the same splits, seeds and steps for all models. {results['baseline']}, one linear layer, learns at "
         f"{results['baseline_lr']:g}.",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from iqa_zoo.data.boxed import find_named_box
 from iqa_zoo.data.loading import DataSource, check_root
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.release import MissingImages
@@ -30,7 +31,7 @@ from iqa_zoo.studies.protocol import (
 )
 from iqa_zoo.studies.runner import FrozenRunner, Record, describe_cache_use, select_succeeded
 from iqa_zoo.studies.settings import setting
-from iqa_zoo.studies.spec import BASELINE, StudySpec
+from iqa_zoo.studies.spec import BASELINE, DataSpec, StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
 from iqa_zoo.studies.summaries import adjust_pairs
 
@@ -82,6 +83,10 @@ class CrossDataset(Study):
         if len(sources) < 2:
             raise InputError("give two datasets or more, each as --data NAME=ROOT, or --from RUN")
         spec = replace(spec, options=replace(spec.options, data=sources))
+        boxed = [source.name for source in sources if DataSpec(source.name, source.root).boxed]
+        if boxed and spec.backbone.backbone is None:
+            name = find_named_box(boxed[0]).backbone["name"]
+            spec = replace(spec, backbone=replace(spec.backbone, backbone=name, pretrained=not spec.backbone.weights))
         return spec.on_data("-".join(source.name for source in sources))
 
     def run(self, spec: StudySpec, progress: Reporter) -> Results | None:

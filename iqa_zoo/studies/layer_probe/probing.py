@@ -69,7 +69,8 @@ def build_probed(spec: StudySpec) -> tuple[list[Probed], list[dict[str, Any]]]:
 
     for name in options.backbones:
         weights, trained = dict(options.weights).get(name), needs_weights(name)
-        config = full_config(name)
+        view = spec.on_backbone(name).training.view
+        config = full_config(name, view, spec.data.boxed_stages)
         try:
             if trained and not (weights or options.pretrained):
                 raise CheckpointError("no weights: give --weights NAME=FILE or --pretrained")
@@ -82,7 +83,7 @@ def build_probed(spec: StudySpec) -> tuple[list[Probed], list[dict[str, Any]]]:
         except (CheckpointError, InputError) as error:
             refused.append({"backbone": name, "reason": str(error)})
             continue
-        if trained and not options.no_control:
+        if trained and not options.no_control and not spec.data.boxed:
             with seeded(seed):
                 control = build_backbone({"backbone": config})
             add(name, config, control, f"random, seed {seed}", control=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
+from iqa_zoo.data.boxed import find_named_box
 from iqa_zoo.errors import InputError
 from iqa_zoo.progress import Reporter
 from iqa_zoo.registry import register_study
@@ -65,6 +66,10 @@ class LayerProbe(Study):
     columns: ClassVar[Sequence[str]] = ("backbone", "control", "level", "head", *Study.columns[2:])
 
     def prepare(self, spec: StudySpec) -> StudySpec:
+        options: Options = spec.options
+        if spec.data.boxed and options.backbones == BACKBONES and not options.weights:  # what there are features of
+            name = find_named_box(spec.data.data).backbone["name"]
+            spec = replace(spec, options=replace(options, backbones=(name,), pretrained=True))
         check_named_weights(dict(spec.options.weights), spec.options.backbones)
         if wrong := set(spec.options.heads) - set(HEADS):
             raise InputError(f"--heads: {', '.join(sorted(wrong))} is none of {', '.join(HEADS)}")
@@ -75,9 +80,13 @@ class LayerProbe(Study):
         probed, refused = build_probed(spec)
         for row in refused:
             progress.log(f"left out: {row['backbone']}: {row['reason']}")
+        if spec.data.boxed and not options.no_control:
+            progress.log("left out: random weights as a control, which need the photographs (--root)")
         data = load_data(spec.data, progress)
         splits = make_study_splits(spec, data)
-        runners = {each.label: FrozenRunner(spec, progress, each.levels, each.config) for each in probed}
+        runners = {
+            each.label: FrozenRunner(spec.on_backbone(each.name), progress, each.levels, each.config) for each in probed
+        }
         for label, runner in runners.items():
             progress.log(f"{label}:")
             runner.log_feature_cost(data)

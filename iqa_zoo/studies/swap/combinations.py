@@ -8,9 +8,10 @@ from typing import Any
 
 from iqa_zoo.budgets import Budget, measure_budget
 from iqa_zoo.budgets.knobs import KnobBoard
-from iqa_zoo.build import build_backbone, build_decoder
+from iqa_zoo.budgets.measure import find_backbone_spec
+from iqa_zoo.build import build_decoder
 from iqa_zoo.config import Config, load_config, resolve_config
-from iqa_zoo.contracts import has_flag, spec_of
+from iqa_zoo.contracts import has_flag
 from iqa_zoo.placing import make_backbone_config
 from iqa_zoo.studies.ablate.variants import ROUTING_LOSSES
 from iqa_zoo.studies.matching import describe_model, try_match
@@ -51,12 +52,16 @@ def find_usable(
     named: Mapping[str, list[str]], spec: StudySpec, baseline: Config
 ) -> tuple[dict[str, list[str]], list[dict[str, Any]]]:
     """Return the levels of each factor that can be combined at all, and the rest with the reason."""
-    backbone = build_backbone(
-        {**baseline, "backbone": make_backbone_config(spec.backbone.backbone or "nss", [baseline])}
+    stages = (
+        spec.data.boxed_stages
+        or find_backbone_spec(
+            {**baseline, "backbone": make_backbone_config(spec.backbone.backbone or "nss", [baseline])}
+        ).available_stages
     )
-    stages = spec_of(backbone).available_stages
     reasons = {
-        (factor, name): explain_refusal(factor, name, stages) for factor, names in named.items() for name in names
+        (factor, name): explain_refusal(factor, name, stages, boxed=spec.data.boxed)
+        for factor, names in named.items()
+        for name in names
     }
     levels = {factor: [name for name in names if reasons[factor, name] is None] for factor, names in named.items()}
     refused = []

@@ -36,8 +36,10 @@ def list_levels(slot: str, chosen: Sequence[str] | None = None) -> list[str]:
     return names if chosen is None else list(dict.fromkeys(chosen))
 
 
-def explain_refusal(slot: str, name: str, available_stages: Sequence[int]) -> str | None:
+def explain_refusal(slot: str, name: str, available_stages: Sequence[int], *, boxed: bool = False) -> str | None:
     """Why a part cannot be a level at all, or None: it cannot be imported, needs arguments, or reads a stage the backbone lacks.
+
+    With ``boxed``, there are features of these stages only, and a part that reads all stages of a backbone is refused.
 
     >>> explain_refusal("memory", "grid_pool", [1, 2])
     'reads stage 3, and the backbone has 1, 2'
@@ -54,6 +56,8 @@ def explain_refusal(slot: str, name: str, available_stages: Sequence[int]) -> st
     read = [parameters[key].default for key in ("stage", "stages") if key in parameters]
     stages = [stage for default in read for stage in (default if isinstance(default, Sequence) else [default])]
     lacking = [str(stage) for stage in stages if isinstance(stage, int) and stage not in available_stages]
+    if boxed and "stages" in parameters and parameters["stages"].default is None:
+        return f"reads every stage, and the box has {', '.join(map(str, available_stages))}"
     if lacking:
         return f"reads stage {', '.join(lacking)}, and the backbone has {', '.join(map(str, available_stages))}"
     return None

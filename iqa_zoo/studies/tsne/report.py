@@ -27,9 +27,9 @@ def make_tables(results: Results) -> list[Table]:
         ]
         for level in results["levels"]
     ]
+    views = "the whole image" if results.get("view") == "whole" else f"the image and {results['crops']} crops"
     notes = [
-        f"{results['weights']}; mean over the image and {results['crops']} crops, channels standardised; "
-        f"{results['data']['images']} images.",
+        f"{results['weights']}; mean over {views}, channels standardised; {results['data']['images']} images.",
         "silhouette: -1 to 1, 0 where classes overlap. "
         f"k-NN: share of images whose {NEIGHBOURS} nearest neighbours of other contents name its class ({FOLDS} folds); chance: "
         "always the largest class. Both of the features themselves, not of the layout.",

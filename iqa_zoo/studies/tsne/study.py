@@ -56,7 +56,8 @@ class Tsne(Study):
         by = options.by or ("distortion" if data.distortions else "quality")
         if by == "distortion" and data.distortions is None:
             raise InputError(f"{data.name} names no distortions; use --by quality")
-        config = full_config(spec.backbone.backbone or "nss")
+        view = "whole" if spec.training.view == "whole" else "crops"
+        config = full_config(spec.backbone.backbone or "nss", view, spec.data.boxed_stages)
         given = spec.backbone
         with seeded(seed):
             carrier = build_model(probe_carrier(config), pretrained=given.pretrained, weights=given.weights)
@@ -92,6 +93,7 @@ class Tsne(Study):
             "data": describe_data(spec.data, data),
             "backbone": spec.backbone.backbone,
             "weights": describe_weights(spec.backbone, seed),
+            "view": spec.training.view,
             "crops": spec.training.crops,
             "perplexity": options.perplexity,
             "seed": seed,

@@ -21,7 +21,7 @@ from iqa_zoo.identity import (
     identify_libraries,
     identify_weights,
 )
-from iqa_zoo.inference.scorer import Scorer
+from iqa_zoo.inference.scaled_model import ScaledModel
 from iqa_zoo.progress import StepProgress, make_image_progress
 from iqa_zoo.quality_model import QualityModel
 from iqa_zoo.randomness import seeded
@@ -184,4 +184,4 @@ def _describe_data(data: RatedImages, split: Split) -> dict[str, Any]:
 
 def _make_trainable(model: QualityModel, scale: LabelScale, recipe: Recipe) -> Trainable:
     precision = "bfloat16" if recipe.precision == "bfloat16" else "float32"  # the optimizer wrapper handles float16
-    return Trainable(Scorer(model, scale=scale), freeze_batch_norm=recipe.freeze_batch_norm, precision=precision)
+    return Trainable(ScaledModel(model, scale=scale), freeze_batch_norm=recipe.freeze_batch_norm, precision=precision)

@@ -6,7 +6,7 @@ import torch
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
-from iqa_zoo.inference.scorer import Scorer
+from iqa_zoo.inference.scaled_model import ScaledModel
 from iqa_zoo.quality_model import QualityModel
 from iqa_zoo.training.devices import use_precision
 
@@ -20,7 +20,7 @@ class Trainable(BaseModel):
         freeze_batch_norm: keep batch normalisation in eval mode.
     """
 
-    def __init__(self, scorer: Scorer, *, freeze_batch_norm: bool, precision: str = "float32"):
+    def __init__(self, scorer: ScaledModel, *, freeze_batch_norm: bool, precision: str = "float32"):
         super().__init__()
         self.scorer, self.precision = scorer, precision
         self.freeze_batch_norm = freeze_batch_norm
@@ -30,7 +30,7 @@ class Trainable(BaseModel):
         return self.scorer.model
 
     def place(self, device: torch.device) -> Trainable:
-        """Move to a device, in the layout that :meth:`Scorer.place` chooses."""
+        """Move to a device, in the layout that :meth:`ScaledModel.place` chooses."""
         self.to(device)
         self.scorer.place(device)
         return self

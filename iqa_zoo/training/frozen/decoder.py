@@ -112,7 +112,7 @@ def train_frozen(
     if rule == "validation" and not len(split.validation):
         raise InputError("the rule 'validation' needs a validation part, and this split has none")
     history: list[dict[str, Any]] = []
-    best: _Snapshot | None = None
+    best: FittedDecoder | None = None
     tested: NDArray[np.float64] | None = None
     if not len(split.train):
         raise InputError(f"the training part of split {split.id} is empty")
@@ -150,9 +150,50 @@ def is_in_closed_form(cfg: Mapping[str, Any], spec: FeatureSpec) -> bool:
     return {id(p) for p in model.parameters()} == {id(p) for p in model.head.parameters()}
 
 
+def fit_decoder(
+    cfg: Mapping[str, Any],
+    bank: FeatureBank,
+    mos: NDArray[np.float64],
+    images: NDArray[np.int64],
+    *,
+    recipe: FrozenRecipe,
+    seed: int = 0,
+    device: str = "cpu",
+) -> FittedDecoder:
+    """Train the decoder of a config on some images, to the last epoch, as :func:`train_frozen` does with the rule ``last``.
+
+    Args:
+        cfg: the model; its backbone is not built.
+        bank: features of all images.
+        mos: labels of all images.
+        images: to train on.
+        recipe: how to train.
+        seed: of initial weights, order and crops.
+        device: as torch names it.
+
+    Raises:
+        IqaZooError: the loss is not finite; names the step.
+        InputError: the labels are all equal.
+    """
+    labels = fit_label_scale(mos[images], "the training part")
+    recipe = replace(recipe, measurements=1).on(device)
+    fit = _fit_in_closed_form if is_in_closed_form(cfg, bank.spec) else _train_epochs
+    *_, fitted = fit(cfg, bank, mos[images], images, labels, recipe, seed, device)
+    return fitted
+
+
 @dataclass(frozen=True)
-class _Snapshot:
-    """The decoder at a measured epoch (training continues), its mean loss since the previous one, and its scales."""
+class FittedDecoder:
+    """A decoder at a measured epoch, and what its predictions need.
+
+    Attributes:
+        model: the decoder.
+        epoch: counted from 1.
+        loss: mean on standardised labels since the previous measured epoch.
+        scales: mean and deviation of each channel of the features that it takes, by array.
+        labels: score * spread + center is on the labels' scale.
+        precision: of matrix products in its predictions.
+    """
 
     model: nn.Module
     epoch: int
@@ -167,7 +208,7 @@ class _Snapshot:
             scores = predict_frozen(self.model, replace(bank, scales=self.scales), images)
         return scores * self.labels.spread + self.labels.center
 
-    def copy(self) -> _Snapshot:
+    def copy(self) -> FittedDecoder:
         """Return the same with a copy of the decoder, which further training does not change."""
         return replace(self, model=copy.deepcopy(self.model))
 
@@ -181,7 +222,7 @@ def _train_epochs(
     recipe: FrozenRecipe,
     seed: int,
     device: str,
-) -> Iterator[_Snapshot]:
+) -> Iterator[FittedDecoder]:
     """Train a decoder on some images and their labels; yield it at each epoch to measure."""
     bank = bank.standardise(images)
     target_of = dict(zip(images.tolist(), ((mos - labels.center) / labels.spread).tolist(), strict=True))
@@ -223,7 +264,7 @@ def _train_epochs(
             if epoch + 1 in measured:
                 loss_since = sum(losses) / len(losses)
                 decoder = _fit_head(_copy_averaged(model, average), bank, images, target_of)
-                yield _Snapshot(decoder, epoch + 1, loss_since, bank.scales, labels, recipe.precision)
+                yield FittedDecoder(decoder, epoch + 1, loss_since, bank.scales, labels, recipe.precision)
                 losses.clear()
 
 
@@ -236,13 +277,13 @@ def _fit_in_closed_form(
     recipe: FrozenRecipe,
     seed: int,
     device: str,
-) -> Iterator[_Snapshot]:
+) -> Iterator[FittedDecoder]:
     """Fit the head of a decoder that has nothing else to learn; yield it once, with its mean squared error as the loss."""
     bank = bank.standardise(images)
     target_of = dict(zip(images.tolist(), ((mos - labels.center) / labels.spread).tolist(), strict=True))
     fitted = _fit_head(build_decoder(cfg, bank.spec).to(device), bank, images, target_of)
     errors = predict_frozen(fitted, bank, images) - [target_of[image] for image in images.tolist()]
-    yield _Snapshot(fitted, 1, float(np.square(errors).mean()), bank.scales, labels, recipe.precision)
+    yield FittedDecoder(fitted, 1, float(np.square(errors).mean()), bank.scales, labels, recipe.precision)
 
 
 def _copy_averaged(model: nn.Module, average: MovingAverage | None) -> nn.Module:

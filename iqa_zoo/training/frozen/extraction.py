@@ -6,6 +6,7 @@ import json
 import math
 import os
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,9 +19,10 @@ from torch import nn
 
 from iqa_zoo.cache import FULL, cache_folder, hold_lock, make_cache_error
 from iqa_zoo.contracts import Features, FeatureSpec, spec_of
-from iqa_zoo.data.crops import load_grid_crops
+from iqa_zoo.data.boxed import require_pixels
 from iqa_zoo.data.prefetch import prefetch
 from iqa_zoo.data.rated import RatedImages
+from iqa_zoo.data.views import load_views
 from iqa_zoo.errors import InputError
 from iqa_zoo.identity import (
     digest,
@@ -51,8 +53,9 @@ def extract_features(
 ) -> FeatureBank:
     """Return the features of a dataset's crops, from the cache if it holds them.
 
-    Each image is decoded once for all its crops, which are those of a score (:func:`iqa_zoo.data.crops.grid_boxes`), not
-    mirrored. A smaller image is enlarged. The key is a hash of the backbone's config, weights, code and kind of device, the
+    Each image is decoded once for all its crops, which are those of a score (:func:`iqa_zoo.data.views.cut_views`), not
+    mirrored; a whole image is one crop and goes through the backbone alone, so its features depend on no other image. A
+    smaller image is enlarged. The key is a hash of the backbone's config, weights, code and kind of device, the
     names and content of the images, the number of crops, the seed and the versions of libraries. Partial or damaged
     features are computed again. If several processes need the same features, one computes them and the others wait.
 
@@ -60,33 +63,44 @@ def extract_features(
         backbone: in any mode, on any device; it is put into eval mode.
         config: the resolved backbone config, for the key.
         data: the images.
-        crops: per image, of the backbone's input size.
+        crops: per image, of the backbone's input size; 1 for a backbone that sees whole images.
         seed: of the randomness in the backbone's forward pass.
         cache: folder to keep the features in; default :func:`~iqa_zoo.cache.cache_folder`.
         progress: called with the images done and all images.
 
     Raises:
-        InputError: an image cannot be read (names the file), or the cache cannot be written or is full (names the folder
+        InputError: the dataset has no image files, one cannot be read (names it), or the cache cannot be written or is full (names the folder
             and the bytes needed).
     """
+    require_pixels(data)
     backbone.eval()
-    spec = spec_of(backbone)
-    cache = cache or cache_folder()
-    _remove_abandoned(cache)
     images = identify_images(data)
+
+    def compute(folder: Path) -> None:
+        _compute(backbone, data, crops, seed, folder, progress)
+        if identify_images(data) != images:
+            raise InputError(f"images of {data.name} changed while their features were computed; run it again")
+
     key = _make_key(backbone, config, images, crops, seed)
+    bank = keep_bank(cache or cache_folder(), key, spec_of(backbone), compute)
+    if bank.from_cache and progress:
+        progress(len(data), len(data))
+    return bank
+
+
+def keep_bank(cache: Path, key: str, spec: FeatureSpec, compute: Callable[[Path], None]) -> FeatureBank:
+    """Return the bank of a key from the cache; if it is not there, or damaged, ``compute`` writes it to a folder first."""
+    _remove_abandoned(cache)
     folder = cache / "features" / key
     bank = open_bank(folder, spec, key)
     if bank is None:
         with hold_lock(cache, key):
             bank = open_bank(folder, spec, key)  # another process may have been first
             if bank is None:
-                _build(backbone, data, images, crops, seed, folder, progress)
+                _build(folder, compute)
                 made = open_bank(folder, spec, key)
                 assert made is not None, "a bank that was just written opens"
                 return made
-    if progress:
-        progress(len(data), len(data))
     return replace(bank, from_cache=True)
 
 
@@ -105,18 +119,14 @@ def _find_device(backbone: nn.Module) -> torch.device:
     return next((tensor.device for tensor in backbone.state_dict().values()), torch.device("cpu"))
 
 
-def _build(
-    backbone: nn.Module, data: RatedImages, images: str, crops: int, seed: int, folder: Path, progress: Progress | None
-) -> None:
+def _build(folder: Path, compute: Callable[[Path], None]) -> None:
     """Compute a bank in a partial folder and rename it. The caller holds the lock of the key."""
     building = folder.with_name(f"{folder.name}{PARTIAL}")
     try:
         try:
             shutil.rmtree(building, ignore_errors=True)
             building.mkdir(parents=True)
-            _compute(backbone, data, crops, seed, building, progress)
-            if identify_images(data) != images:
-                raise InputError(f"images of {data.name} changed while their features were computed; run it again")
+            compute(building)
             shutil.rmtree(folder, ignore_errors=True)  # what is there is damaged
             building.rename(folder)
         except OSError as error:
@@ -142,21 +152,37 @@ def _compute(
     device = _find_device(backbone)
     backbone.to(memory_format=torch.channels_last)  # the faster layout for convolutions on CPUs
     arrays: dict[str, np.memmap[Any, Any]] = {}
-    per_batch = max(1, BATCH // crops)
-    loaded = prefetch(lambda path: load_grid_crops(path, spec.image_size, crops)[0], data.paths, ahead=16)
+    per_batch = max(1, BATCH // crops) if spec.view == "crops" else 1
+    loaded = prefetch(lambda path: load_views(path, spec, crops), data.paths, ahead=16)
     with seeded(seed, device), torch.inference_mode():
         for start in range(0, len(data), per_batch):
             images = min(per_batch, len(data) - start)
             pixels = np.concatenate([next(loaded)[1].result() for _ in range(images)])
             image_BCHW = (torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255 - mean) / std  # channels last
-            values = _to_arrays(backbone(image_BCHW.to(device)), spec, images, data.paths[start])
-            if not arrays:
-                shapes = {name: (len(data), *array.shape[1:]) for name, array in values.items()}
-                arrays = _create_arrays(folder, shapes)
-            for name, array in values.items():
-                arrays[name][start : start + images] = array
+            store(arrays, backbone(image_BCHW.to(device)), spec, slice(start, start + images), data, folder)
             if progress:
                 progress(start + images, len(data))
+    finish(arrays, folder)
+
+
+def store(
+    arrays: dict[str, np.memmap[Any, Any]],
+    features: Features,
+    spec: FeatureSpec,
+    images: slice,
+    data: RatedImages,
+    folder: Path,
+) -> None:
+    """Write the features of some images' crops to the arrays of a bank, which are created at the first call."""
+    values = _to_arrays(features, spec, images.stop - images.start, data.paths[images.start])
+    if not arrays:
+        arrays |= _create_arrays(folder, {name: (len(data), *array.shape[1:]) for name, array in values.items()})
+    for name, array in values.items():
+        arrays[name][images] = array
+
+
+def finish(arrays: dict[str, np.memmap[Any, Any]], folder: Path) -> None:
+    """Flush the arrays of a bank and write their checksums."""
     for array in arrays.values():
         array.flush()
     files = {f"{name}.npy": compute_checksum(folder / f"{name}.npy") for name in arrays}

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from iqa_zoo.build import build_model
-from iqa_zoo.inference.scorer import Scorer, in_eval_mode
+from iqa_zoo.inference.scaled_model import ScaledModel, in_eval_mode
 from iqa_zoo.training.end_to_end.trainable import Trainable
 from iqa_zoo.training.label_scale import LabelScale
 
@@ -15,7 +15,7 @@ def trainable(model, one_thread):
     built = build_model(model)
 
     def make(scale=LabelScale(), precision="float32", freeze_batch_norm=True):  # noqa: B008  # frozen
-        return Trainable(Scorer(built, scale=scale), freeze_batch_norm=freeze_batch_norm, precision=precision)
+        return Trainable(ScaledModel(built, scale=scale), freeze_batch_norm=freeze_batch_norm, precision=precision)
 
     return make
 
@@ -61,7 +61,7 @@ def test_in_bfloat16_the_weights_and_gradients_stay_float32(trainable):
 def test_scores_are_of_single_precision_whatever_it_is_trained_in(trainable):
     half, full = (trainable(precision=precision).eval() for precision in ("bfloat16", "float32"))
     assert half(IMAGES, MOS)["total"] != full(IMAGES, MOS)["total"]
-    assert torch.equal(half.scorer.score(IMAGES), full.scorer.score(IMAGES))
+    assert torch.equal(half.scorer.score_crops(IMAGES), full.scorer.score_crops(IMAGES))
 
 
 def test_after_scoring_batch_norm_is_as_frozen_as_before(trainable):
@@ -84,7 +84,7 @@ def test_a_step_with_the_mirrored_view_minimises_the_loss_of_both(model, one_thr
     torch.manual_seed(0)
     model["head"]["dropout"], model["backbone"]["model_args"]["drop_path_rate"] = 0.0, 0.0
     model["losses"] = [{"type": "l1"}, {"type": "mirror_consistency", "weight": 2.0}]
-    scorer = Scorer(build_model(model), scale=LabelScale(50.0, 20.0))
+    scorer = ScaledModel(build_model(model), scale=LabelScale(50.0, 20.0))
     made = Trainable(scorer, freeze_batch_norm=True).train()
     given, _ = made.parse_losses(made(IMAGES, MOS))
     given.backward()

@@ -9,8 +9,8 @@ from PIL import Image
 
 from iqa_zoo.build import build_backbone
 from iqa_zoo.contracts import FeatureSpec, StageInfo
-from iqa_zoo.data.crops import load_grid_crops
 from iqa_zoo.data.rated import RatedImages
+from iqa_zoo.data.views import load_views
 from iqa_zoo.errors import InputError
 from iqa_zoo.training.frozen.extraction import extract_features
 from iqa_zoo.training.frozen.features import FeatureBank, compute_bank_shapes
@@ -48,7 +48,7 @@ def test_they_are_what_the_backbone_gives_for_the_same_crop(kind, data, tmp_path
     taken = bank.take(np.array([4, 1]), np.array([2, 0]))
     spec = backbone.spec
     for row, (image, crop) in enumerate([(4, 2), (1, 0)]):
-        pixels = load_grid_crops(data.paths[image], spec.image_size, 3)[0][crop]
+        pixels = load_views(data.paths[image], spec, 3)[crop]
         image_CHW = torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
         image_CHW = (image_CHW - torch.tensor(spec.mean)[:, None, None]) / torch.tensor(spec.std)[:, None, None]
         with torch.no_grad():
@@ -132,3 +132,40 @@ def test_standardised_channels_have_mean_zero_and_deviation_one_over_the_chosen_
     assert flat[:, 5].abs().max() < 1e-3
     torch.testing.assert_close(taken.tokens_BLC.reshape(-1, 6), flat)
     torch.testing.assert_close(taken.global_BC[:, :5].std(0), torch.ones(5), atol=2e-2, rtol=0)
+
+
+def test_whole_images_of_any_size_do_not_depend_on_their_neighbours(tmp_path):
+    """Every image goes through the backbone alone: its features are the same to the last bit in any order."""
+    paths = []
+    for i, shape in enumerate([(70, 90), (64, 64), (70, 90), (40, 50), (64, 1100)]):
+        paths.append(tmp_path / f"{i}.png")
+        Image.fromarray(np.random.default_rng(i).integers(0, 256, (*shape, 3), dtype=np.uint8)).save(paths[-1])
+    config = dict(type="timm_cells", name="test_resnet", cells=2, stages=[3])
+    torch.manual_seed(0)
+    backbone = build_backbone(dict(backbone=config))
+
+    def extract(order):
+        data = RatedImages(
+            "any",
+            tuple(paths[i] for i in order),
+            np.arange(len(order), dtype=float),
+            score_range=(0, 9),
+            licence="",
+            source="",
+        )
+        return extract_features(backbone, config, data, crops=1, cache=tmp_path)
+
+    every, turned = extract(range(5)), extract([4, 2, 0])
+    shapes = {name: array.shape for name, array in every.arrays.items()}
+    assert shapes.pop("tokens") == (5, 1, 4, backbone.spec.token_channels)
+    assert shapes == compute_bank_shapes(backbone.spec, 5, 1)
+    for name, array in turned.arrays.items():
+        np.testing.assert_array_equal(array, every.arrays[name][[4, 2, 0]])
+    views = load_views(paths[4], backbone.spec, 1)
+    assert views.shape == (1, 64, 1100, 3)
+    image_BCHW = (
+        torch.from_numpy(views).permute(0, 3, 1, 2) / 255 - torch.tensor(backbone.spec.mean).view(3, 1, 1)
+    ) / (torch.tensor(backbone.spec.std).view(3, 1, 1))
+    with torch.no_grad():
+        expected = backbone(image_BCHW).maps[3][0].permute(1, 2, 0)
+    torch.testing.assert_close(torch.tensor(every.arrays["map3"][4, 0]).float(), expected, rtol=2e-3, atol=2e-3)
