@@ -9,7 +9,8 @@ from torch import nn
 
 import iqa_zoo
 from iqa_zoo.build import build_backbone, build_decoder, build_model, build_part
-from iqa_zoo.config import config_hash, dump_config, resolve_config
+from iqa_zoo.config import dump_config, resolve_config
+from iqa_zoo.config_hash import config_hash
 from iqa_zoo.contracts import Features
 from iqa_zoo.errors import CheckpointError, ConfigError, UnknownName
 from iqa_zoo.interactions.cross_attention import CrossAttention

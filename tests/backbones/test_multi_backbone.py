@@ -11,7 +11,8 @@ from iqa_zoo.backbones.nss import NaturalSceneStatistics
 from iqa_zoo.backbones.timm_features import TimmFeatures
 from iqa_zoo.budgets.measure import find_backbone_shapes
 from iqa_zoo.build import build_backbone, build_model, build_part
-from iqa_zoo.config import check_config, config_hash, model_config, resolve_config
+from iqa_zoo.config import check_config, model_config, resolve_config
+from iqa_zoo.config_hash import config_hash
 from iqa_zoo.config_overrides import apply_overrides
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import CheckpointError, ConfigError, PartError

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from iqa_zoo.build import build_model
-from iqa_zoo.config import config_hash
+from iqa_zoo.config_hash import config_hash
 from iqa_zoo.contracts import Fits
 from iqa_zoo.data.decoded import DecodedImages
 from iqa_zoo.data.rated import RatedImages
