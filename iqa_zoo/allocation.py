@@ -1,7 +1,5 @@
 """Whether a model fits into memory, found before it is allocated."""
 
-from __future__ import annotations
-
 import functools
 import math
 import os

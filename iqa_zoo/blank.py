@@ -1,6 +1,4 @@
-"""Models without initial weights: to be counted, or asked for their shapes, in a fraction of the time."""
-
-from __future__ import annotations
+"""Models without initial weights: to count them and to read their shapes in a fraction of the time."""
 
 import functools
 import json

@@ -1,18 +1,25 @@
 """From a config dict to a model, slot by slot; sizes are handed down, errors carry the config path."""
 
-from __future__ import annotations
-
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from iqa_zoo.allocation import allocating, within_memory
-from iqa_zoo.config import LISTS, Config, check_config, is_run_folder, load_config, resolve_config
+from iqa_zoo.config import (
+    LISTS,
+    Config,
+    check_config,
+    is_run_folder,
+    load_config,
+    part_parameters,
+    resolve_config,
+    slots_inside,
+)
 from iqa_zoo.config_overrides import apply_overrides
-from iqa_zoo.contracts import HANDED_DOWN, FeatureSpec
+from iqa_zoo.contracts import HANDED_DOWN, FeatureSpec, HasScales, SetsNestedKeys, find_width, has_flag
 from iqa_zoo.errors import CheckpointError, ConfigError, NestedPartError, PartError
 from iqa_zoo.quality_model import GivenFeatures, QualityModel
 from iqa_zoo.registry import SLOTS
@@ -74,23 +81,44 @@ def build_backbone(cfg: str | Path | Mapping[str, Any], *, pretrained: bool = Fa
     return within_memory(lambda: assemble(pretrained), assemble)
 
 
-def build_parts(
-    slot: str, key: str, parts: Sequence[Mapping[str, Any]], handed_down: Mapping[str, Any]
-) -> list[nn.Module]:
-    """Build the parts that the key of another part holds; for the constructor of that part.
+def build_part(slot: str, part: Mapping[str, Any], handed_down: Mapping[str, Any]) -> Any:
+    """Build one part alone, from its config and from what is handed down, and first the parts that its keys hold.
 
     Raises:
-        NestedPartError: every part that cannot be made, by ``key`` and its number.
+        UnknownName, PluginError: no such part, or a plugin's that cannot be imported.
+        NestedPartError: every nested part that cannot be built, by its key and number.
+        PartError: the part cannot be built.
 
-    >>> build_parts("backbone", "branches", [dict(type="nss", stages=[5])], {})
+    >>> build_part("head", dict(type="linear"), {"dim": 4}).fc.in_features
+    4
+    >>> build_part("backbone", dict(type="multi_backbone", branches=[dict(type="nss", stages=[5])]), {})
     Traceback (most recent call last):
     iqa_zoo.errors.NestedPartError: branches.0: 'nss' has no stage 5; it has the stages 1, 2, 3, 4
     """
+    constructor = SLOTS[slot].get(part["type"])
+    nested: dict[str, list[Any]] = {}
     problems: list[str] = []
-    made = [_make(slot, f"{key}.{i}", part, handed_down, problems) for i, part in enumerate(parts)]
+    for key, inside in slots_inside(slot, part).items():
+        given = part.get(key, part_parameters(slot, part["type"])[key].default)
+        if given is not inspect.Parameter.empty:  # else the constructor says that the key is missing
+            configs = _complete_nested(constructor, part, inside, given)
+            nested[key] = [_make(inside, f"{key}.{i}", each, handed_down, problems) for i, each in enumerate(configs)]
     if problems:
         raise NestedPartError(problems)
-    return made
+    wanted = inspect.signature(constructor).parameters
+    handed = {name: handed_down[name] for name in HANDED_DOWN[slot] if name in wanted and name in handed_down}
+    return SLOTS[slot].build({**part, **nested}, **handed)
+
+
+def _complete_nested(constructor: Any, part: Mapping[str, Any], inside: str, given: Any) -> list[Config]:
+    """The configs of nested parts, with the keys that the part around them sets."""
+    configs = [dict(each) for each in given]
+    if isinstance(constructor, SetsNestedKeys):
+        for number, each in enumerate(configs):
+            takes = part_parameters(inside, each["type"])
+            own = constructor.nested_keys(number, part)
+            each.update({name: value for name, value in own.items() if name in takes})
+    return configs
 
 
 def _build(cfg: Config, *, pretrained: bool = False, spec: FeatureSpec | None = None) -> QualityModel:
@@ -122,7 +150,7 @@ def _assemble(cfg: Config, pretrained: bool, spec: FeatureSpec | None) -> Qualit
     queries = made.get("queries")
     # Without queries there will be no model, only a report; any N lets the other parts be tried.
     down["num_queries"] = queries.num_queries if queries is not None else 1
-    down["dim"] = getattr(queries, "out_dim", dim)
+    down["dim"] = find_width(queries, dim)
     need_routing: list[tuple[str, str]] = []
     for slot in ("interactions", "head", "losses"):
         if slot in wrong or not cfg.get(slot) or (not dim and slot != "losses"):
@@ -135,16 +163,16 @@ def _assemble(cfg: Config, pretrained: bool, spec: FeatureSpec | None) -> Qualit
             built = _make(slot, path, keys, down, problems)
             if slot == "interactions":
                 made[slot].append(built)
-                if getattr(built, "needs_memory", False) and (problem := _memory_problem(built, cfg, made, down, dim)):
+                if has_flag(built, "needs_memory") and (problem := _memory_problem(built, cfg, made, down, dim)):
                     problems.append(f"{path}: {part['type']!r} {problem}")
-                down["dim"] = getattr(built, "out_dim", down["dim"])
+                down["dim"] = find_width(built, down["dim"])
             elif slot == "losses":
                 made[slot][part["type"]] = (part.get("weight", 1.0), built)
-                if getattr(built, "needs_routing", False):
+                if has_flag(built, "needs_routing"):
                     need_routing.append((path, part["type"]))
             else:
                 made[slot] = built
-    routes = any(getattr(part, "routes", False) for part in (*made["interactions"], made.get("head")))
+    routes = any(has_flag(part, "routes") for part in (*made["interactions"], made.get("head")))
     if made.get("head") is not None and not routes:
         problems += [
             f"{path}: {name!r} reads the routing of a mixture of experts, and no part here has one; leave the loss out"
@@ -180,7 +208,7 @@ def _memory_problem(
         return "attends to the memory, and memory is None"
     if down["dim"] != memory_dim:
         return f"reads the memory, {memory_dim} wide, and the queries are {down['dim']} wide here; put it before the change"
-    asked, there = getattr(block, "num_scales", 1), getattr(made["memory"], "num_scales", 1)
+    asked, there = (each.num_scales if isinstance(each, HasScales) else 1 for each in (block, made["memory"]))
     if asked != 1 and made["memory"] is not None and asked != there:
         return f"reads one of num_scales={asked} scales, and the memory {cfg['memory']['type']!r} holds {there}"
     return None
@@ -188,16 +216,12 @@ def _memory_problem(
 
 def _make(slot: str, path: str, part: Mapping[str, Any], down: Mapping[str, Any], problems: list[str]) -> Any:
     """Make one part, or note why it cannot be made and return None."""
-    registry = SLOTS[slot]
-    wanted = inspect.signature(registry.get(part["type"])).parameters
-    handed = {name: down[name] for name in HANDED_DOWN[slot] if name in wanted and name in down}
-    if any(
-        value is None for value in handed.values()
-    ):  # the part that it comes from could not be made, and is reported
-        return None
+    wanted = inspect.signature(SLOTS[slot].get(part["type"])).parameters
+    if any(name in wanted and name in down and down[name] is None for name in HANDED_DOWN[slot]):
+        return None  # the part that it comes from could not be made, and is reported
     try:
         with allocating(path):
-            return registry.build(dict(part), **handed)
+            return build_part(slot, part, down)
     except NestedPartError as error:
         problems += [f"{path}.{problem}" for problem in error.problems]
         return None

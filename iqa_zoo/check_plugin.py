@@ -17,6 +17,7 @@ from typing import Any
 
 from iqa_zoo import plugins
 from iqa_zoo.config import part_parameters
+from iqa_zoo.contracts import HasExamples
 from iqa_zoo.errors import PluginError, UnknownName, closest, not_one_of
 from iqa_zoo.registry import SLOTS, clashes, registry_of
 
@@ -138,7 +139,8 @@ def _how_to_load(part: plugins.PluginPart, cause: BaseException) -> str:
 def _examples(part: plugins.PluginPart) -> Check | None:
     """What is wrong with the arguments that a part declares for its tests, or None."""
     slot, name = _slot(part), "declares what to test it with"
-    examples: Any = getattr(plugins.load(part), "examples", ({},))
+    loaded = plugins.load(part)
+    examples: Any = loaded.examples if isinstance(loaded, HasExamples) else ({},)
     if (
         not isinstance(examples, list | tuple)
         or not all(isinstance(each, Mapping) for each in examples)

@@ -1,4 +1,4 @@
-"""Load, override, check, resolve, hash and dump model configs, which are plain dicts.
+"""Load, check, resolve and dump model configs, which are plain dicts.
 
 A config has the keys ``dim`` and one per slot; a slot holds ``dict(type=NAME, ...)``, ``interactions`` and
 ``losses`` a list of them, ``memory`` may be ``None`` when nothing attends to it. A key of a part may hold a list of
@@ -9,7 +9,6 @@ error with the closest match.
 from __future__ import annotations
 
 import functools
-import hashlib
 import inspect
 import json
 from collections.abc import Mapping
@@ -19,11 +18,11 @@ from typing import Any
 import yaml
 
 from iqa_zoo.config_file import FILES, Config, Dumper, copy_config, read_mapping
-from iqa_zoo.contracts import HANDED_DOWN, Scale, Width
+from iqa_zoo.contracts import HANDED_DOWN
 from iqa_zoo.errors import ConfigError, PluginError, UnknownName, not_one_of
 from iqa_zoo.outputs import write_text
 from iqa_zoo.registry import MODELS, SLOTS
-from iqa_zoo.values import evaluated_hints, slot_inside, value_problem
+from iqa_zoo.values import Scale, Width, evaluated_hints, slot_inside, value_problem
 
 LISTS = ("interactions", "losses")  # slots that hold a list of parts
 OPTIONAL = {"dim", "memory", "interactions", "losses"}  # keys a config may leave out, and what that means:
@@ -200,35 +199,6 @@ def _write_defaults(slot: str, part: Config) -> None:
         if inside := slot_inside(parameter.annotation):
             for item in part[key]:
                 _write_defaults(inside, item)
-
-
-def _canonical(value: Any) -> Any:
-    """The same for equal values: a file may say 1 where a default says 1.0."""
-    if isinstance(value, dict):
-        return {key: _canonical(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_canonical(item) for item in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def config_hash(cfg: Mapping[str, Any]) -> str:
-    """Return 12 hexadecimal digits that name the resolved config: equal models have equal hashes.
-
-    A ``dim`` of None counts as the width of the backbone, which is made for it without weights.
-
-    Raises:
-        ConfigError: the config has problems.
-
-    >>> config_hash(model_config("deiqt")) == config_hash(resolve_config(model_config("deiqt")))
-    True
-    """
-    resolved = resolve_config(cfg)
-    if resolved["dim"] is None:
-        from iqa_zoo.blank import backbone_key, declared_spec  # here, as it imports torch
-
-        resolved["dim"] = declared_spec(*backbone_key(resolved)).global_channels
-    canonical = json.dumps(_canonical(resolved), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
 
 def dump_config(cfg: Mapping[str, Any], path: str | Path | None = None) -> str:

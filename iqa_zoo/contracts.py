@@ -5,30 +5,20 @@ Shape legend, used as a suffix of every tensor name:
     B batch    C channels    H, W height and width    N queries    L memory tokens    D model width
     E experts  T tokens met by a router (B * N)       K experts chosen per token
 
-How a part is wired: its constructor takes keyword-only arguments. Those named in ``HANDED_DOWN`` for
-its slot are filled in by :mod:`iqa_zoo.build` when the constructor asks for them; a config never
-repeats them. Every other argument is a config key of the part.
+A constructor takes keyword-only arguments. :mod:`iqa_zoo.build` fills in those that ``HANDED_DOWN`` names for the slot, and a
+config never repeats them; every other argument is a config key. The forward pass calls a part as a module, ``part(...)``: hooks
+and budgets see it only there. A graph of a model must be right on other images: :func:`iqa_zoo.layers.graphs.is_recorded` says
+when a part may not use operators that depend on values.
 
-A model calls its parts as modules, ``part(...)``, and no other method of theirs in its forward pass: hooks, and budgets,
-see a part only there. A graph of a model (``torch.jit.trace``, ``torch.export``) must be right on other images: where the
-operators of a part depend on values, :func:`iqa_zoo.layers.graphs.is_recorded` says when to use others. A part that cannot do
-so says why in an attribute ``no_graph``, a sentence; tracing or exporting a model with it is then an error that names it.
-
-A part of any slot that computes something which depends on no image, and keeps it (the embeddings of prompts), offers
-``compute_constants()``. Budgets call it before they count, so that the MACs of an image do not hold it, whatever was
-kept before.
-
-What to test a part with: its attribute ``examples``, a tuple of its config keys and values, one dict a variant, for example
-``examples = ({}, {"hidden": 8})``. The suites of :mod:`iqa_zoo.testing` and ``iqa-zoo check-plugin`` build it with each;
-without the attribute, with its defaults. A part with a required key needs it. On a model's function it is a tuple of overrides
-that make the model small, by config path: ``mine.examples = ({"dim": 32, "backbone.name": "test_resnet"},)``.
+The end of this file lists what a part may offer beyond its contract: flags, read with :func:`has_flag`, and Protocols, tested
+with ``isinstance``. A part opts in with an attribute or a method of that name; it inherits from nothing here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,50 +35,6 @@ HANDED_DOWN: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class PartOf:
-    """In an annotation, the slot whose parts a config key holds: such a key is checked, completed and overridden like a slot."""
-
-    slot: str
-
-
-@dataclass(frozen=True)
-class Range:
-    """In an annotation, the least and the greatest number that a config key takes: ``Annotated[int, Range(1, 64)]``.
-
-    A config whose value lies outside is refused before anything is built; with :func:`iqa_zoo.values.checked` the constructor
-    refuses it too. Elements of a list have the range of their own annotation, ``Sequence[Size]``.
-
-    >>> 0.5 in Range(0, 1), 2 in Range(0, 1), float("nan") in Range(0, 1)
-    (True, False, False)
-    """
-
-    low: float
-    high: float
-
-    def __contains__(self, value: float) -> bool:
-        return self.low <= value <= self.high
-
-    def __str__(self) -> str:
-        low, high = (str(bound) if isinstance(bound, int) else f"{bound:g}" for bound in (self.low, self.high))
-        return f"from {low} to {high}"
-
-
-# The ranges that most keys have. The upper bounds are far above what models use and below what no machine can run.
-Size = Annotated[int, Range(1, 65_536)]  # channels, the width of a layer
-Width = Annotated[int, Range(1, 2**24)]  # the model width D, which may be a product of channels
-Count = Annotated[int, Range(1, 4_096)]  # queries, heads, experts
-Depth = Annotated[int, Range(1, 256)]  # layers
-Grid = Annotated[int, Range(1, 64)]  # cells per side
-Pixels = Annotated[int, Range(1, 16_384)]  # height or width of an image
-Share = Annotated[float, Range(0, 1)]  # a probability, as of dropout
-Scale = Annotated[float, Range(-1_000_000, 1_000_000)]  # a factor that may be 0
-Positive = Annotated[float, Range(1e-9, 1e9)]  # a number that is divided by
-
-# What a part that is made of several backbones takes, one config each: ``branches: Sequence[BackboneConfig]``.
-BackboneConfig = Annotated[Mapping[str, Any], PartOf("backbone")]
-
-
-@dataclass(frozen=True)
 class StageInfo:
     """One stage map of a backbone: its channels, and how many input pixels one cell covers."""
 
@@ -101,7 +47,7 @@ class FeatureSpec:
     """What a backbone gives, known before any image is seen.
 
     Args:
-        stages: the stage maps the config asked for, by stage number (1 is the shallowest).
+        stages: the stage maps of the config, by stage number (1 is the shallowest).
         token_channels: width of ``Features.tokens_BLC``.
         global_channels: width of ``Features.global_BC``.
         image_size: height and width the backbone was made for, in pixels.
@@ -134,9 +80,8 @@ def spec_of(backbone: Any) -> FeatureSpec:
 class Features:
     """What a backbone computed for a batch of images.
 
-    ``maps[s]`` is the output of stage ``s`` as BCHW; ``tokens_BLC`` the final token sequence without
-    class or register tokens (the flattened last stage where the backbone has no tokens of its own);
-    ``global_BC`` one vector an image (the class token, or the mean of the last stage).
+    ``maps[s]`` is the output of stage ``s`` as BCHW; ``tokens_BLC`` the final tokens without class or register tokens (or the
+    flattened last stage); ``global_BC`` one vector an image (the class token, or the mean of the last stage).
     """
 
     maps: dict[int, Tensor]
@@ -146,8 +91,7 @@ class Features:
 
 @dataclass
 class Routing:
-    """What one mixture of experts decided: ``logits_TE`` before, ``weights_TE`` after the choice
-    (softmax over the chosen experts, 0 elsewhere), ``choice_TK`` the chosen experts."""
+    """One mixture of experts: ``logits_TE``, ``choice_TK`` the chosen experts, ``weights_TE`` their softmax, 0 for the others."""
 
     logits_TE: Tensor
     weights_TE: Tensor
@@ -165,14 +109,11 @@ class HeadOutput:
 
 @dataclass
 class QualityOutput:
-    """Everything one forward pass produced. Scores are on the scale and in the direction of the labels
-    the model was trained on. ``queries_BND`` enters the head. ``routing`` has one entry a mixture of experts, in
-    their order, the head's last. ``features`` is what the backbone gave, held only where a loss asks for it.
+    """The result of one forward pass. Scores have the scale and direction of the labels of the training. ``queries_BND`` enters
+    the head. ``routing`` has one entry a mixture of experts, the head's last. ``features`` is kept only where a loss needs it.
 
-    What follows is filled by ``QualityModel.details`` only. ``attention`` holds, by config path of the block, the weights
-    of each query over the memory, BNL, mean over heads; ``attention_by_head`` those of each head, BHNL with H heads, of
-    blocks that tell them apart. Both are those before dropout. ``adjacency`` holds, by config path, the adjacency of
-    each layer of a block that convolves over the queries, GNN with G layers.
+    ``QualityModel.details`` fills the rest, by config path of the block: the weights of each query over the memory before
+    dropout, ``attention`` as BNL (mean over heads) and ``attention_by_head`` as BHNL, and ``adjacency`` as GNN with G layers.
     """
 
     score_B: Tensor
@@ -187,8 +128,7 @@ class QualityOutput:
 
 @dataclass(frozen=True)
 class TokenGrid:
-    """Where memory tokens lie: row by row on ``rows`` x ``columns`` cells that share out the image evenly. ``source``
-    says what they are the cells of, in words for a figure."""
+    """Memory tokens, row by row on ``rows`` x ``columns`` equal cells of the image; ``source`` names them in a figure."""
 
     rows: int
     columns: int
@@ -206,8 +146,7 @@ class Backbone(Protocol):
 
 @runtime_checkable
 class Queries(Protocol):
-    """Features -> queries_BND; ``num_queries`` says N. Queries of a width of their own say so with ``out_dim``, as
-    an interaction does."""
+    """Features -> queries_BND; ``num_queries`` says N."""
 
     num_queries: int
 
@@ -216,55 +155,145 @@ class Queries(Protocol):
 
 @runtime_checkable
 class Memory(Protocol):
-    """Features -> memory_BLD, the keys and values of cross-attention. A memory whose tokens lie on a grid over the image
-    may also offer ``token_grid(length, height, width) -> TokenGrid | None``: the grid of its ``length`` tokens of an image
-    of that size in pixels, None where they fit none. Attention over one without it has no picture. One that holds several scales, as many tokens of
-    each, says how many with ``num_scales``; a block that reads one of them has a ``num_scales`` too, and the builder compares
-    the two."""
+    """Features -> memory_BLD, the keys and values of cross-attention."""
 
     def __call__(self, features: Features) -> Tensor: ...
 
 
 @runtime_checkable
 class Interaction(Protocol):
-    """(queries_BND, memory_BLD) -> queries_BND. For ``QualityModel.details`` a block that attends to the memory may also
-    offer ``attention(queries_BND, memory_BLD) -> weights_BNL``, or ``attention_by_head`` -> weights_BHNL and have the mean
-    taken; a graph convolution over the queries ``adjacencies() -> [adjacency_NN, ...]``, one a layer, Parameters where they
-    are learned. One with a mixture of experts has ``routes = True`` and returns ``(queries_BND, Routing)``. One that
-    changes the width of the queries says so with ``out_dim``, on the class (``out_dim = None``) and, with the width, on
-    what it makes: what comes after it is handed that as ``dim``."""
+    """(queries_BND, memory_BLD) -> queries_BND; with ``routes``, (queries_BND, Routing)."""
 
     def __call__(self, queries_BND: Tensor, memory_BLD: Tensor) -> Tensor | tuple[Tensor, Routing]: ...
 
 
 @runtime_checkable
 class Head(Protocol):
-    """queries_BND -> HeadOutput. One with ``needs_features = True`` is called with (queries_BND, Features): for what reads the
-    backbone beside the queries (a hyper-network, a pooled stage). One that is fitted in closed form offers
-    ``fit(queries_BND, score_B)``, which replaces its weights: the frozen protocol calls it with all crops of the training
-    part wherever a decoder is measured; training end to end refuses such a head."""
+    """queries_BND -> HeadOutput; with ``needs_features``, (queries_BND, Features) -> HeadOutput."""
 
     def __call__(self, queries_BND: Tensor) -> HeadOutput: ...
 
 
 @runtime_checkable
 class Loss(Protocol):
-    """(what the forward pass produced, mos_B) -> a scalar to minimise.
-
-    One with ``needs_features = True`` finds the backbone's features in ``output.features``. One with ``needs_mirrored = True``
-    is called with (output, mos_B, mirrored), where ``mirrored`` is the output for the same images flipped left to right: for
-    what two views of an image should have in common. A model runs this second pass only where one of its losses asks for it,
-    and cannot on features that were computed before. One with ``needs_routing = True`` needs a mixture of experts.
-    """
+    """(what the forward pass produced, mos_B) -> a scalar to minimise; with ``needs_mirrored``, a third argument."""
 
     def __call__(self, output: QualityOutput, mos_B: Tensor) -> Tensor: ...
 
 
-CONTRACTS = {
-    "backbone": Backbone,
-    "queries": Queries,
-    "memory": Memory,
-    "interactions": Interaction,
-    "head": Head,
-    "losses": Loss,
+CONTRACTS = dict(zip(HANDED_DOWN, (Backbone, Queries, Memory, Interaction, Head, Loss), strict=True))
+
+# What a part may offer beyond the contract of its slot.
+Flag = Literal["routes", "needs_memory", "needs_features", "needs_mirrored", "needs_routing"]
+FLAGS: dict[Flag, str] = {
+    "routes": "an interaction or a head: it has a mixture of experts and returns its Routing",
+    "needs_memory": "an interaction: it reads the memory, and a model without one is refused",
+    "needs_features": "a head is called with (queries_BND, Features); a loss finds the Features in output.features",
+    "needs_mirrored": "a loss is called with (output, mos_B, mirrored), the output for the images flipped left to right; "
+    "a training step then runs the model twice, and training on cached features is refused",
+    "needs_routing": "a loss: it reads the routing, and a model without a mixture of experts is refused",
 }
+
+
+def has_flag(part: object, flag: Flag) -> bool:
+    """Whether a part or its class sets a flag: an attribute that is True."""
+    return bool(getattr(part, flag, False))
+
+
+@runtime_checkable
+class HasExamples(Protocol):
+    """Any part: the arguments that the contract suites and check-plugin build it with, ``({}, {"hidden": 8})``; needed where
+    a key is required. A model's function: overrides by config path that make the model small."""
+
+    examples: tuple[dict[str, Any], ...]
+
+
+@runtime_checkable
+class HasKnobs(Protocol):
+    """Any part: the keys that ``match_budget`` may change, the one with the smallest effect first."""
+
+    knobs: tuple[str, ...]
+
+
+@runtime_checkable
+class HasConstants(Protocol):
+    """Any part: computes and keeps what depends on no image (embeddings of prompts). Budgets call it before they count."""
+
+    def compute_constants(self) -> object: ...
+
+
+@runtime_checkable
+class HasNoGraph(Protocol):
+    """Any part that cannot be traced or exported: the reason, a sentence."""
+
+    no_graph: str
+
+
+@runtime_checkable
+class HasInactive(Protocol):
+    """A module with a mixture of experts: the number of parameters that one token does not use."""
+
+    inactive_params: int
+
+
+@runtime_checkable
+class SetsNestedKeys(Protocol):
+    """A part that holds parts: the keys of nested part ``number`` that it sets, from its own ``config``, if that part has them."""
+
+    @classmethod
+    def nested_keys(cls, number: int, config: Mapping[str, Any]) -> dict[str, Any]: ...
+
+
+@runtime_checkable
+class HasScales(Protocol):
+    """A memory of several scales, equally many tokens each, or an interaction that reads one of them: how many scales."""
+
+    num_scales: int
+
+
+@runtime_checkable
+class HasTokenGrid(Protocol):
+    """A memory: the grid of ``length`` tokens of an image of ``height`` x ``width`` pixels, None if they have none."""
+
+    def token_grid(self, length: int, height: int, width: int) -> TokenGrid | None: ...
+
+
+@runtime_checkable
+class HasOutDim(Protocol):
+    """Queries or an interaction of a width of their own: None on the class, the width on the instance."""
+
+    out_dim: int | None
+
+
+def find_width(part: object, dim: Any) -> Any:
+    """The width of the queries after a part: its own, or the width ``dim`` before it."""
+    return part.out_dim if isinstance(part, HasOutDim) else dim
+
+
+@runtime_checkable
+class Attends(Protocol):
+    """An interaction: its attention to the memory as weights_BNL, for ``QualityModel.details``."""
+
+    def attention(self, queries_BND: Tensor, memory_BLD: Tensor) -> Tensor: ...
+
+
+@runtime_checkable
+class AttendsByHead(Protocol):
+    """An interaction: its attention to the memory as weights_BHNL; ``details`` takes the mean over the heads H."""
+
+    def attention_by_head(self, queries_BND: Tensor, memory_BLD: Tensor) -> Tensor: ...
+
+
+@runtime_checkable
+class HasAdjacencies(Protocol):
+    """An interaction that convolves over a graph of the queries: the adjacency_NN of each layer, Parameters if learned."""
+
+    def adjacencies(self) -> list[Tensor]: ...
+
+
+@runtime_checkable
+class Fits(Protocol):
+    """A head that is fitted in closed form: replaces its weights. Training on frozen features calls it with all crops wherever
+    it measures a decoder; end-to-end training refuses such a head."""
+
+    def fit(self, queries_BND: Tensor, score_B: Tensor) -> None: ...

@@ -47,7 +47,7 @@ class UnknownName(IqaZooError):
 
 
 class PluginError(IqaZooError):
-    """A plugin's part was asked for and cannot be used; names the distribution and its version."""
+    """A plugin's part cannot be used; names the distribution and its version."""
 
 
 class InputError(IqaZooError):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from iqa_zoo.errors import CheckpointError
 from iqa_zoo.identity import identify_file
-from iqa_zoo.weights import read_state_dict, shorten
+from iqa_zoo.state_dicts import read_state_dict, shorten
 
 
 @dataclass(frozen=True)

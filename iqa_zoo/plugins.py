@@ -7,8 +7,6 @@ imported when it is asked for. A plugin that fails breaks only its own names, an
 distributions just those.
 """
 
-from __future__ import annotations
-
 import functools
 import importlib.metadata
 import os
@@ -150,7 +148,7 @@ def load(part: PluginPart) -> object:
             if callable(found):
                 return found
             raise TypeError(f"{part.target} is a {type(found).__name__}, not a class or function")
-        except Exception as error:  # whatever a stranger's module raises on import must not break the rest
+        except Exception as error:  # no error of a plugin may break the rest
             _failures[part] = error
     failure = _failures[part]
     raise PluginError(

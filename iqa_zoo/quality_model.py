@@ -9,13 +9,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import Features, FeatureSpec, HeadOutput, QualityOutput, spec_of
+from iqa_zoo.contracts import (
+    Attends,
+    AttendsByHead,
+    Features,
+    FeatureSpec,
+    HasAdjacencies,
+    HasNoGraph,
+    HeadOutput,
+    QualityOutput,
+    has_flag,
+    spec_of,
+)
 from iqa_zoo.errors import InputError
 from iqa_zoo.layers.graphs import is_recorded
 
 
 class GivenFeatures(nn.Module):
-    """Stands where a backbone would when its features are computed elsewhere (cached, or counted apart)."""
+    """In the place of a backbone whose features are computed before (cached, or counted apart)."""
 
     def __init__(self, *, spec: FeatureSpec):
         super().__init__()
@@ -33,16 +44,16 @@ class Inside:
     attention_by_head: dict[str, Tensor] = field(default_factory=dict)
     adjacency: dict[str, Tensor] = field(default_factory=dict)
 
-    def look(self, path: str, block: Any, queries_BND: Tensor, memory_BLD: Tensor | None) -> None:
-        """Take down what a block is about to do with these queries."""
+    def record(self, path: str, block: Any, queries_BND: Tensor, memory_BLD: Any) -> None:
+        """Record what a block will do with these queries."""
         device = queries_BND.device
         with torch.random.fork_rng([device] if device.type == "cuda" else []):  # a plugin's attention may have dropout
-            if hasattr(block, "attention_by_head"):
+            if isinstance(block, AttendsByHead):
                 self.attention_by_head[path] = block.attention_by_head(queries_BND, memory_BLD)
                 self.attention[path] = self.attention_by_head[path].mean(1)
-            elif hasattr(block, "attention"):
+            elif isinstance(block, Attends):
                 self.attention[path] = block.attention(queries_BND, memory_BLD)
-        if hasattr(block, "adjacencies"):
+        if isinstance(block, HasAdjacencies):
             self.adjacency[path] = torch.stack([adjacency_NN.detach() for adjacency_NN in block.adjacencies()])
 
 
@@ -90,7 +101,7 @@ class QualityModel(nn.Module):
     @property
     def mirrored_losses(self) -> list[str]:
         """The losses that read the mirrored images, by type; with any, a training step runs the model twice."""
-        return [name for name, loss in self.losses.items() if getattr(loss, "needs_mirrored", False)]
+        return [name for name, loss in self.losses.items() if has_flag(loss, "needs_mirrored")]
 
     def forward(self, image_BCHW: Tensor | Features) -> Tensor:
         """Return score_B. A decoder built alone takes ``Features`` in the place of images, here and below."""
@@ -114,7 +125,7 @@ class QualityModel(nn.Module):
         routings = []
         for i, block in enumerate(self.interactions):
             if inside is not None:
-                inside.look(f"interactions.{i}", block, queries_BND, memory_BLD)
+                inside.record(f"interactions.{i}", block, queries_BND, memory_BLD)
             given = block(queries_BND, memory_BLD)
             if isinstance(given, Tensor):
                 queries_BND = given
@@ -129,7 +140,7 @@ class QualityModel(nn.Module):
 
     def _in_single_precision(self, queries_BND: Tensor, features: Features) -> HeadOutput:
         """The head's output; under autocast too in single precision, as bfloat16 has 8 bits and would make scores tie."""
-        needs_features = getattr(self.head, "needs_features", False)
+        needs_features = has_flag(self.head, "needs_features")
         kind = queries_BND.device.type
         if not torch.is_autocast_enabled(kind):
             return self.head(queries_BND, features) if needs_features else self.head(queries_BND)
@@ -154,7 +165,7 @@ class QualityModel(nn.Module):
                 "(iqa-zoo train, iqa-zoo compare --protocol end-to-end), or leave these losses out "
                 "(iqa_zoo.training.frozen.decoder.drop_mirrored_losses(cfg))"
             )
-        keep_features = any(getattr(loss, "needs_features", False) for loss in self.losses.values())
+        keep_features = any(has_flag(loss, "needs_features") for loss in self.losses.values())
         output = self.output(image_BCHW, keep_features=keep_features)
         if mos_B.shape != output.score_B.shape:
             raise InputError(
@@ -186,8 +197,8 @@ class QualityModel(nn.Module):
     def _check(self, image_BCHW: Tensor | Features) -> None:
         if is_recorded() and not torch.compiler.is_dynamo_compiling():  # which recompiles where a constant changes
             for name, part in self.named_modules():
-                if reason := getattr(part, "no_graph", None):
-                    raise InputError(f"{name} cannot be traced or exported: {reason}")
+                if isinstance(part, HasNoGraph) and part.no_graph:
+                    raise InputError(f"{name} cannot be traced or exported: {part.no_graph}")
         if isinstance(image_BCHW, Features):  # a decoder on features that were computed before
             return
         spec = self.spec

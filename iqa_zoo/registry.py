@@ -8,8 +8,6 @@ entry points of installed plugins (:mod:`iqa_zoo.plugins`), and the ``register_<
 code that has no package, such as a file of ``--import`` (:mod:`iqa_zoo.user_files`).
 """
 
-from __future__ import annotations
-
 import ast
 import functools
 import importlib
@@ -196,9 +194,7 @@ HEADS = PartRegistry("head", "heads", "register_head")  # queries_BND -> HeadOut
 LOSSES = PartRegistry("losses", "losses", "register_loss")  # (QualityOutput, mos_B) -> scalar
 MODELS = PartRegistry("models", "models", "register_model")  # () -> a complete config dict
 DATASETS = PartRegistry("datasets", "data", "register_dataset", group="datasets")  # root -> RatedImages
-RELEASED = PartRegistry(
-    "released", "released", "register_released"
-)  # () -> ReleasedSystem, of the authors' checkpoints
+RELEASED = PartRegistry("released", "released", "register_released")  # () -> ReleasedSystem, of authors' checkpoints
 RELEASED.kind = "released system"
 STUDIES = PartRegistry("studies", "studies", "register_study", files="*/study.py")  # StudySpec -> StudyResult
 
@@ -232,8 +228,7 @@ def registry_of(slot: str) -> PartRegistry:
 
 def clashes(part: plugins.PluginPart) -> list[str]:
     """What keeps a plugin's name from being used: it is built in, or another plugin claims it."""
-    built_in = registry_of(part.group).built_in()
-    if part.name in built_in:
+    if part.name in registry_of(part.group).built_in():
         return [f"ignored: {part.name!r} is built in and cannot be replaced"]
     others = [p for p in plugins.installed_parts() if (p.group, p.name) == (part.group, part.name) and p != part]
     return [f"cannot be used: {other.owner} claims the same name" for other in others]

@@ -1,6 +1,4 @@
-"""Whether a value can be what an annotation says: the types and ranges of config keys, recipes and options."""
-
-from __future__ import annotations
+"""The types and ranges of config keys, recipes and options, and whether a value fits an annotation."""
 
 import collections.abc
 import functools
@@ -9,19 +7,63 @@ import math
 import types
 import typing
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, ParamSpec, Union
 
-from iqa_zoo.contracts import PartOf, Range
 from iqa_zoo.errors import PartError, closest
 
 P = ParamSpec("P")
 
 
+@dataclass(frozen=True)
+class PartOf:
+    """In an annotation, the slot whose parts a config key holds: such a key is checked, completed, overridden and built like
+    a slot. Its value is a list of configs in the config, and of the parts built from them in the constructor."""
+
+    slot: str
+
+
+@dataclass(frozen=True)
+class Range:
+    """In an annotation, the least and the greatest number that a config key takes: ``Annotated[int, Range(1, 64)]``.
+
+    A config whose value lies outside is refused before anything is built; with :func:`checked` the constructor
+    refuses it too. Elements of a list have the range of their own annotation, ``Sequence[Size]``.
+
+    >>> 0.5 in Range(0, 1), 2 in Range(0, 1), float("nan") in Range(0, 1)
+    (True, False, False)
+    """
+
+    low: float
+    high: float
+
+    def __contains__(self, value: float) -> bool:
+        return self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        low, high = (str(bound) if isinstance(bound, int) else f"{bound:g}" for bound in (self.low, self.high))
+        return f"from {low} to {high}"
+
+
+# The ranges that most keys have. The upper bounds are far above what models use and below what no machine can run.
+Size = Annotated[int, Range(1, 65_536)]  # channels, the width of a layer
+Width = Annotated[int, Range(1, 2**24)]  # the model width D, which may be a product of channels
+Count = Annotated[int, Range(1, 4_096)]  # queries, heads, experts
+Depth = Annotated[int, Range(1, 256)]  # layers
+Grid = Annotated[int, Range(1, 64)]  # cells per side
+Pixels = Annotated[int, Range(1, 16_384)]  # height or width of an image
+Share = Annotated[float, Range(0, 1)]  # a probability, as of dropout
+Scale = Annotated[float, Range(-1_000_000, 1_000_000)]  # a factor that may be 0
+Positive = Annotated[float, Range(1e-9, 1e9)]  # a number that is divided by
+
+# What a part that is made of several backbones takes: ``branches: Sequence[NestedBackbone]``.
+NestedBackbone = Annotated[Any, PartOf("backbone")]
+
+
 def slot_inside(hint: Any) -> str | None:
     """The slot of the parts that a key with this annotation holds a list of; None where it holds none.
 
-    >>> from iqa_zoo.contracts import BackboneConfig
-    >>> slot_inside(collections.abc.Sequence[BackboneConfig]), slot_inside(list[int])
+    >>> slot_inside(collections.abc.Sequence[NestedBackbone]), slot_inside(list[int])
     ('backbone', None)
     """
     arguments = typing.get_args(hint)

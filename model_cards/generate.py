@@ -17,7 +17,8 @@ import yaml
 
 from iqa_zoo.budgets import measure_budget
 from iqa_zoo.cards import FOLDER, find_plugin_card_files
-from iqa_zoo.config import config_hash, model_config
+from iqa_zoo.config import model_config
+from iqa_zoo.config_hash import config_hash
 from iqa_zoo.reports.notes import list_protocol_notes
 from iqa_zoo.reports.table import Table, count
 from iqa_zoo.studies.results import load_result

@@ -121,7 +121,7 @@ def write_run():
         from safetensors.torch import save_file
 
         from iqa_zoo.build import build_model
-        from iqa_zoo.config import config_hash
+        from iqa_zoo.config_hash import config_hash
         from iqa_zoo.training.run_folder import FORMAT, RunFolder
 
         with torch.random.fork_rng([]):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from iqa_zoo.registry import registry_of
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "iqa_zoo"
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -29,7 +31,6 @@ FORBIDDEN = {
     "studies": ("commands",),
 }
 ALLOWED_OF_A_LEAF = ("errors", "stats")
-EXCEPTED = {"iqa_zoo.backbones.multi_backbone imports iqa_zoo.build"}  # it builds its branches itself
 
 
 def name_module(path: Path) -> str:
@@ -82,19 +83,27 @@ def test_arrows_point_one_way(package):
                 wrong += [f"{module} imports {imported}"] if top not in ALLOWED_OF_A_LEAF else []
             elif top in FORBIDDEN[package]:
                 wrong.append(f"{module} imports {imported}")
-    wrong = [each for each in wrong if each not in EXCEPTED]
     assert not wrong, "\n".join(sorted(wrong))
 
 
-def test_there_is_no_circle_of_imports():
+@pytest.mark.parametrize("everywhere", [False, True], ids=["at the top", "inside functions of the lower half"])
+def test_there_is_no_circle_of_imports(everywhere):
     graph = {
-        module: {each for each in read_imports(path, False) if each in MODULES and each != module}
+        module: {each for each in read_imports(path, everywhere) if each in MODULES and each != module}
         for module, path in MODULES.items()
+        if not everywhere or find_top(module) not in UPPER
     }
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         pytest.fail(" -> ".join(error.args[1]))
+
+
+@pytest.mark.parametrize("slot", SLOTS)
+def test_a_file_of_a_slot_registers_one_part_of_its_name(slot):
+    files = {path.stem for path in (PACKAGE / slot).glob("*.py")} - {"__init__"}
+    registered = {name: part.module for name, part in registry_of(slot).built_in().items()}
+    assert registered == {name: f"iqa_zoo.{slot}.{name}" for name in files}
 
 
 def test_argparse_is_known_to_commands_only():

@@ -1,18 +1,21 @@
 """From a config to a model: sizes are handed down, every problem is reported at once, with its config path."""
 
 import copy
+from collections.abc import Sequence
 
 import pytest
 import torch
 from torch import nn
 
 import iqa_zoo
-from iqa_zoo.build import build_backbone, build_decoder, build_model
-from iqa_zoo.config import config_hash, dump_config, resolve_config
+from iqa_zoo.build import build_backbone, build_decoder, build_model, build_part
+from iqa_zoo.config import dump_config, resolve_config
+from iqa_zoo.config_hash import config_hash
 from iqa_zoo.contracts import Features
 from iqa_zoo.errors import CheckpointError, ConfigError, UnknownName
 from iqa_zoo.interactions.cross_attention import CrossAttention
-from iqa_zoo.registry import LOSSES, SLOTS
+from iqa_zoo.registry import BACKBONES, LOSSES, SLOTS, register_backbone
+from iqa_zoo.values import NestedBackbone
 
 
 def problems_of(cfg, **arguments):
@@ -215,3 +218,49 @@ def test_a_loss_that_compares_a_stage_needs_it(tiny):
     tiny["backbone"]["name"] = "resnet_18"
     (problem,) = problems_of(tiny)
     assert problem.startswith("backbone: timm has no model 'resnet_18'")
+
+
+# Parts inside parts
+
+
+@pytest.fixture
+def holder(scratch_registry):
+    """A backbone that holds backbones, its own default where none are given, and sets keys of theirs."""
+
+    @register_backbone("holder")
+    class Holder(nn.Module):
+        def __init__(self, *, inner: Sequence[NestedBackbone] = ({"type": "nss"},), image_size: int = 64):
+            super().__init__()
+            self.inner = nn.ModuleList(inner)
+            self.spec = self.inner[0].spec
+
+        @classmethod
+        def nested_keys(cls, number, config):
+            return {"image_size": 32 * (number + 1), "unknown": True}
+
+        def forward(self, image_BCHW):
+            return self.inner[0](image_BCHW)
+
+    return Holder
+
+
+def test_the_builder_builds_what_a_key_holds_and_the_constructor_is_given_modules(holder):
+    inner = [{"type": "nss", "stages": [4], "image_size": 96}, {"type": "holder", "inner": [{"type": "nss"}]}]
+    before = copy.deepcopy(inner)
+    built = build_part("backbone", {"type": "holder", "inner": inner}, {})
+    assert inner == before
+    assert [type(each) for each in built.inner] == [BACKBONES.get("nss"), holder]
+    assert [each.spec.image_size for each in built.inner] == [32, 32]  # set by the holder, and by the holder inside
+    assert built.inner[0].stages == (4,)
+
+
+def test_nested_parts_may_be_a_default_of_the_key(holder):
+    assert isinstance(build_part("backbone", {"type": "holder"}, {}).inner[0], BACKBONES.get("nss"))
+
+
+def test_problems_of_nested_parts_are_listed_with_their_path(holder):
+    inner = [{"type": "nss", "stages": [7]}, {"type": "holder", "inner": [{"type": "nss", "stages": [8]}]}]
+    with pytest.raises(ConfigError) as caught:
+        build_backbone({"backbone": {"type": "holder", "inner": inner}})
+    paths = [problem.split(":")[0] for problem in caught.value.problems]
+    assert paths == ["backbone.inner.0", "backbone.inner.1.inner.0"]

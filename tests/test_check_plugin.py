@@ -15,7 +15,9 @@ from iqa_zoo.testing.fixes import FIXES
 HEAD = '''
 from torch import nn
 
-from iqa_zoo.contracts import HeadOutput, Size
+from iqa_zoo.contracts import HeadOutput
+
+from iqa_zoo.values import Size
 from iqa_zoo.values import checked
 
 

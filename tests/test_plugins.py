@@ -8,13 +8,14 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 import torch
 from torch import nn
 
 import iqa_zoo
-from iqa_zoo import plugins
+from iqa_zoo import contracts, plugins
 from iqa_zoo.cli import COMMANDS
 from iqa_zoo.config import check_config, model_config
 from iqa_zoo.contracts import HANDED_DOWN
@@ -259,6 +260,23 @@ def test_the_readme_names_every_slot_and_what_it_is_handed():
     assert {group for _, group, _ in rows} == set(plugins.GROUPS) - {plugins.IMPORTERS}
     handed = {slot.strip("`"): tuple(re.findall(r"`(\w+)`", down)) for slot, _, down in rows if slot.startswith("`")}
     assert handed == HANDED_DOWN
+
+
+def test_the_readme_names_every_ability_of_the_contracts():
+    text = (REPOSITORY / "plugins" / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"^\| `(\w+)", text, re.MULTILINE))
+    slots = set(contracts.CONTRACTS.values())
+    protocols = [
+        each for each in vars(contracts).values() if getattr(each, "_is_protocol", False) and each is not Protocol
+    ]
+    members = {
+        name
+        for each in set(protocols) - slots
+        for name in (*each.__annotations__, *vars(each))
+        if not name.startswith("_")
+    }
+    assert {"fit", "attention", "out_dim", "examples"} < members
+    assert not {*contracts.FLAGS, *members} - named
 
 
 @pytest.fixture(scope="module")

@@ -21,11 +21,11 @@ import iqa_zoo
 from iqa_zoo import allocation
 from iqa_zoo.config import check_config, part_parameters
 from iqa_zoo.config_overrides import apply_overrides
-from iqa_zoo.contracts import HANDED_DOWN, Range
+from iqa_zoo.contracts import HANDED_DOWN
 from iqa_zoo.errors import ConfigError
 from iqa_zoo.registry import SLOTS
 from iqa_zoo.testing.suite import examples_of
-from iqa_zoo.values import slot_inside
+from iqa_zoo.values import Range, slot_inside
 
 COUNT = int(os.environ.get("IQA_ZOO_FUZZ", "150"))
 START = int(os.environ.get("IQA_ZOO_FUZZ_FROM", "0"))

@@ -13,6 +13,7 @@ from iqa_zoo.registry import (
     LOSSES,
     MODELS,
     REGISTRIES,
+    RELEASED,
     SLOTS,
     Component,
     PartRegistry,
@@ -51,6 +52,14 @@ def test_list_components():
     assert (slot, origin) == ("models", "iqa_zoo")
     assert name in iqa_zoo.list_models()
     assert summary
+
+
+def test_importers_of_released_checkpoints_are_registered_like_parts():
+    assert registry_of("released") is RELEASED
+    assert set(RELEASED.built_in()) == {"lifeiqa", "deiqt"}
+    for name in RELEASED.built_in():
+        assert RELEASED.get(name).__module__ == f"iqa_zoo.released.{name}"
+        assert RELEASED.summary(name) == inspect.cleandoc(RELEASED.get(name).__doc__)
 
 
 @pytest.mark.parametrize("name", ["head", "heads"])

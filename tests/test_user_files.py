@@ -11,7 +11,8 @@ from PIL import Image
 
 from iqa_zoo import user_files
 from iqa_zoo.cli import main
-from iqa_zoo.config import config_hash, dump_config, load_config
+from iqa_zoo.config import dump_config, load_config
+from iqa_zoo.config_hash import config_hash
 from iqa_zoo.identity import find_part_modules, identify_code
 from iqa_zoo.registry import HEADS, MODELS
 from iqa_zoo.training.workers import run_all

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iqa_zoo.contracts import Count, Grid, Range, Share, Size
 from iqa_zoo.errors import PartError
-from iqa_zoo.values import annotation_in_words, checked, value_problem
+from iqa_zoo.values import Count, Grid, Range, Share, Size, annotation_in_words, checked, value_problem
 
 
 @pytest.mark.parametrize(

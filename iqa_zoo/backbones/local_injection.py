@@ -1,9 +1,5 @@
-"""LoDa's backbone: a vision transformer into whose blocks a convolutional network's local features are injected."""
-
-from __future__ import annotations
-
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -15,11 +11,11 @@ from torch.nn import functional as F
 
 from iqa_zoo.backbones.multi_backbone import MultiBackbone
 from iqa_zoo.backbones.timm_features import TimmFeatures, one_feature_a_block
-from iqa_zoo.config import part_parameters
-from iqa_zoo.contracts import BackboneConfig, Count, Features, Grid, Pixels, Size, spec_of
+from iqa_zoo.contracts import Features, spec_of
 from iqa_zoo.errors import NestedPartError, PartError
+from iqa_zoo.layers.arguments import check_num_heads
 from iqa_zoo.registry import register_backbone
-from iqa_zoo.values import checked
+from iqa_zoo.values import Count, Grid, NestedBackbone, Pixels, Size, checked
 
 _EXAMPLE_VIT = {"type": "timm_features", "name": "test_vit", "image_size": 64}
 _EXAMPLE_RESNET = {"type": "timm_features", "name": "test_resnet", "image_size": 64, "stages": (3, 4)}
@@ -43,24 +39,20 @@ class LocalInjection(MultiBackbone):
         branches: the config of the transformer, a ``timm_features``, and of the local network, whose ``stages`` are what
             is injected. LoDa's are a ViT-B/16 and a ResNet-50 with stages 1 to 4.
         stages: which stage maps of the transformer to give, in the place of its own ``stages``.
-        image_size: height and width of the input in pixels, in the place of the branches' own.
+        image_size: height and width of the input in pixels, which the builder sets in the branches.
         freeze: whether the weights of the branches are not trained, for both or one flag each.
         width: channels of the local tokens, and of the attention.
         grid: cells per side to which each local stage is averaged.
         num_heads: attention heads; divides ``width``.
-        pretrained: fetch the branches' weights. Handed down by ``build_model``.
 
     Raises:
-        NestedPartError: a branch that cannot be made, a first one that is no plain transformer of timm's, or a second
-            one without stages.
+        NestedPartError: a first branch that is no plain transformer of timm's, or a second one without stages.
         PartError: not two branches, or sizes that do not fit.
 
-    >>> backbone = LocalInjection(
-    ...     branches=[
-    ...         dict(type="timm_features", name="test_vit"),
-    ...         dict(type="timm_features", name="test_resnet", stages=(1, 2, 3, 4), image_size=160),
-    ...     ]
-    ... )
+    >>> from iqa_zoo.build import build_part
+    >>> local = dict(type="timm_features", name="test_resnet", stages=(1, 2, 3, 4), image_size=160)
+    >>> branches = [dict(type="timm_features", name="test_vit"), local]
+    >>> backbone = build_part("backbone", dict(type="local_injection", branches=branches), {})
     >>> features = backbone(torch.zeros(1, 3, 160, 160))
     >>> features.global_BC.shape, features.tokens_BLC.shape
     (torch.Size([1, 64]), torch.Size([1, 100, 64]))
@@ -75,23 +67,18 @@ class LocalInjection(MultiBackbone):
     def __init__(
         self,
         *,
-        branches: Sequence[BackboneConfig],
+        branches: Sequence[NestedBackbone],
         stages: Sequence[int] | None = None,
         image_size: Pixels | None = None,
         freeze: bool | Sequence[bool] = True,
         width: Size = 64,
         grid: Grid = 7,
         num_heads: Count = 4,
-        pretrained: bool = False,
     ):
         if len(branches) != 2:
             raise PartError(f"{len(branches)} branches; give two, a transformer and the network of the local features")
-        if width % num_heads:
-            raise PartError(f"num_heads={num_heads} does not divide width={width}")
-        first = dict(branches[0])
-        if stages is not None and "stages" in part_parameters("backbone", first["type"]):
-            first["stages"] = tuple(stages)
-        super().__init__(branches=[first, branches[1]], image_size=image_size, freeze=freeze, pretrained=pretrained)
+        check_num_heads(num_heads, width, "width")
+        super().__init__(branches=branches, image_size=image_size, freeze=freeze)
         transformer, local = self.branches
         if not (isinstance(transformer, TimmFeatures) and one_feature_a_block(transformer.model)):
             raise NestedPartError(["branches.0: is no plain transformer of timm's; choose a ViT, vit_base_patch16_224"])
@@ -109,6 +96,13 @@ class LocalInjection(MultiBackbone):
         dim = spec_of(transformer).token_channels
         self.injections = nn.ModuleList(_Injection(dim, width, num_heads) for _ in transformer.model.blocks)
         self.spec = replace(spec_of(transformer), image_size=self.spec.image_size, fixed_size=self.spec.fixed_size)
+
+    @classmethod
+    def nested_keys(cls, number: int, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The ``image_size`` of both branches and the ``stages`` of the transformer, where they are set here."""
+        given = config.get("stages") if number == 0 else None
+        keys = super().nested_keys(number, {**config, "stages": None})
+        return keys if given is None else {**keys, "stages": tuple(given)}
 
     def forward(self, image_BCHW: Tensor) -> Features:
         transformer: Any  # whose model is timm's own class

@@ -1,19 +1,14 @@
-"""Several backbones that look at the same image, presented as one."""
-
-from __future__ import annotations
-
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
-from iqa_zoo.build import build_parts
-from iqa_zoo.config import part_parameters
-from iqa_zoo.contracts import BackboneConfig, Features, FeatureSpec, Pixels, spec_of
+from iqa_zoo.contracts import Features, FeatureSpec, spec_of
 from iqa_zoo.errors import NestedPartError, PartError
 from iqa_zoo.registry import register_backbone
-from iqa_zoo.values import checked
+from iqa_zoo.values import NestedBackbone, Pixels, checked
 
 FIRST_STAGE = 10  # branch b's stage s is stage 10 b + s
 
@@ -31,23 +26,23 @@ class MultiBackbone(nn.Module):
     such networks.
 
     Args:
-        branches: the config of each backbone.
+        branches: the config of each backbone; the builder builds them.
         stages: which stage maps to give, numbered as above, in the place of the branches' own ``stages``; those that the
             branches ask for where left out.
-        image_size: height and width of the input in pixels, in the place of the branches' own ``image_size``.
+        image_size: height and width of the input in pixels, which the builder sets in the branches.
         freeze: whether the weights of the branches are not trained, for all of them or one flag a branch.
         freeze_batch_norm: whether batch normalisation stays in evaluation mode in training, so that its statistics do
             not move, for all branches or one flag a branch; the same as ``freeze`` where left out. Dropout and
             stochastic depth are left as they are.
-        pretrained: fetch the branches' weights. Handed down by ``build_model``.
 
     Raises:
-        NestedPartError: branches that cannot be made.
+        NestedPartError: a branch whose stages cannot be numbered.
         PartError: no branches, flags or image sizes that do not fit them, or a stage that none of them has.
 
-    >>> backbone = MultiBackbone(
-    ...     branches=[dict(type="timm_features", name="resnet18"), dict(type="nss")], stages=(4, 13), freeze=(True, False)
-    ... )
+    >>> from iqa_zoo.build import build_part
+    >>> branches = [dict(type="timm_features", name="resnet18"), dict(type="nss")]
+    >>> cfg = dict(type="multi_backbone", branches=branches, stages=(4, 13), freeze=(True, False))
+    >>> backbone = build_part("backbone", cfg, {})
     >>> {stage: info.channels for stage, info in backbone.spec.stages.items()}, backbone.spec.global_channels
     ({4: 512, 13: 121}, 633)
     """
@@ -56,12 +51,11 @@ class MultiBackbone(nn.Module):
     def __init__(
         self,
         *,
-        branches: Sequence[BackboneConfig],
+        branches: Sequence[NestedBackbone],
         stages: Sequence[int] | None = None,
         image_size: Pixels | None = None,
         freeze: bool | Sequence[bool] = False,
         freeze_batch_norm: bool | Sequence[bool] | None = None,
-        pretrained: bool = False,
     ):
         super().__init__()
         if not branches:
@@ -70,14 +64,7 @@ class MultiBackbone(nn.Module):
         self.still = frozen
         if freeze_batch_norm is not None:
             self.still = _flags("freeze_batch_norm", freeze_batch_norm, len(branches))
-        configs = [dict(branch) for branch in branches]
-        for number, config in enumerate(configs):
-            takes = part_parameters("backbone", config["type"])
-            if stages is not None and "stages" in takes:
-                config["stages"] = [stage % FIRST_STAGE for stage in stages if stage // FIRST_STAGE == number]
-            if image_size is not None and "image_size" in takes:
-                config["image_size"] = image_size
-        self.branches = nn.ModuleList(build_parts("backbone", "branches", configs, {"pretrained": pretrained}))
+        self.branches = nn.ModuleList(branches)
         for branch, is_frozen in zip(self.branches, frozen, strict=True):
             if is_frozen:
                 branch.requires_grad_(False)
@@ -106,7 +93,15 @@ class MultiBackbone(nn.Module):
         self._as_given = [(spec.mean, spec.std) == (specs[0].mean, specs[0].std) for spec in specs]
         self.train(self.training)
 
-    def train(self, mode: bool = True) -> MultiBackbone:
+    @classmethod
+    def nested_keys(cls, number: int, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The ``stages`` and the ``image_size`` of a branch, where they are set here."""
+        keys = {} if config.get("image_size") is None else {"image_size": config["image_size"]}
+        if config.get("stages") is not None:
+            keys["stages"] = [stage % FIRST_STAGE for stage in config["stages"] if stage // FIRST_STAGE == number]
+        return keys
+
+    def train(self, mode: bool = True) -> Self:
         super().train(mode)
         for branch, still in zip(self.branches, self.still, strict=True):
             if still:

@@ -1,7 +1,3 @@
-"""MUSIQ's backbone: patches of the image at several sizes, its own among them, through one transformer."""
-
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 
@@ -11,10 +7,11 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iqa_zoo.contracts import Count, Depth, Features, FeatureSpec, Grid, Pixels, Range, Share, Size
+from iqa_zoo.contracts import Features, FeatureSpec
 from iqa_zoo.errors import PartError
+from iqa_zoo.layers.arguments import check_num_heads
 from iqa_zoo.registry import register_backbone
-from iqa_zoo.values import checked
+from iqa_zoo.values import Count, Depth, Grid, Pixels, Range, Share, Size, checked
 
 PATCH = 32  # pixels a side
 EPSILON = 1e-6  # of every normalisation, as released
@@ -72,8 +69,7 @@ class MultiScalePatches(nn.Module):
         dropout: Share = 0.0,
     ):
         super().__init__()
-        if width % num_heads:
-            raise PartError(f"num_heads={num_heads} does not divide width={width}")
+        check_num_heads(num_heads, width, "width")
         if int(width * mlp_ratio) < 1:
             raise PartError(f"mlp_ratio={mlp_ratio} of width={width} leaves no hidden layer")
         self.longer_sides, self.grid = tuple(longer_sides), grid

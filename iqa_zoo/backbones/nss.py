@@ -1,34 +1,28 @@
-"""Natural scene statistics: a backbone that needs no weights."""
-
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iqa_zoo.contracts import Features, FeatureSpec, Pixels, StageInfo
+from iqa_zoo.contracts import Features, FeatureSpec, StageInfo
 from iqa_zoo.errors import PartError, closest
 from iqa_zoo.layers.scene_statistics import (
-    CHROMA_STATISTICS,
-    LEVEL_STATISTICS,
+    CHROMA_OCTAVES,
     LUMA_OCTAVES,
-    LUMA_STATISTICS,
+    NUM_CHANNELS,
     Maps,
-    chroma_moments,
-    level_moments,
-    luma_moments,
+    average_window,
+    measure_chroma,
+    measure_levels,
+    measure_luma,
     opponents,
-    statistics,
-    three_by_three,
+    standardise_means,
 )
 from iqa_zoo.registry import register_backbone
-from iqa_zoo.values import checked
+from iqa_zoo.values import Pixels, checked
 
 STAGE_STRIDES = {1: 4, 2: 8, 3: 16, 4: 32}
 SMALLEST_IMAGE = 32
-CHROMA_OCTAVES = (1, 2)  # eyes and codecs resolve colour at half the resolution of luma
 
 
 @register_backbone("nss")
@@ -81,15 +75,10 @@ class NaturalSceneStatistics(nn.Module):
         window = torch.exp(-offset.square() / (2 * (7 / 6) ** 2))
         self.register_buffer("window", (window / window.sum()).float(), persistent=False)
         self.stages = tuple(stages)
-        channels = (
-            len(LEVEL_STATISTICS)
-            + len(LUMA_OCTAVES) * len(LUMA_STATISTICS)
-            + len(CHROMA_OCTAVES) * (2 * len(CHROMA_STATISTICS) - 1)  # one magnitude for both opponents
-        )
         self.spec = FeatureSpec(
-            stages={stage: StageInfo(channels, STAGE_STRIDES[stage]) for stage in self.stages},
-            token_channels=channels,
-            global_channels=channels,
+            stages={stage: StageInfo(NUM_CHANNELS, STAGE_STRIDES[stage]) for stage in self.stages},
+            token_channels=NUM_CHANNELS,
+            global_channels=NUM_CHANNELS,
             image_size=image_size,
             mean=(0.0, 0.0, 0.0),
             std=(1.0, 1.0, 1.0),
@@ -107,20 +96,22 @@ class NaturalSceneStatistics(nn.Module):
             whole.append({name: value.mean((2, 3), keepdim=True) for name, value in moments.items()})
             cells.append({name: F.avg_pool2d(value, stride, ceil_mode=True) for name, value in moments.items()})
 
-        pool(level_moments(luma_B1HW), 0)
+        pool(measure_levels(luma_B1HW), 0)
         for octave in LUMA_OCTAVES:
             if octave:
                 luma_B1HW = F.avg_pool2d(luma_B1HW, 2, ceil_mode=True)
-            pool(luma_moments(luma_B1HW, self.window), octave)
+            pool(measure_luma(luma_B1HW, self.window), octave)
         for octave in CHROMA_OCTAVES:
             chroma_B2HW = F.avg_pool2d(chroma_B2HW, 2, ceil_mode=True)
-            pool(chroma_moments(chroma_B2HW, self.window), octave)
+            pool(measure_chroma(chroma_B2HW, self.window), octave)
 
         maps: dict[int, Tensor] = {}
         for stage in range(finest, 5):
             if stage > finest:
                 cells = [{name: F.avg_pool2d(value, 2, ceil_mode=True) for name, value in m.items()} for m in cells]
             if stage in self.stages or stage == 4:
-                maps[stage] = statistics([{name: three_by_three(value) for name, value in m.items()} for m in cells])
+                maps[stage] = standardise_means(
+                    [{name: average_window(value) for name, value in m.items()} for m in cells]
+                )
         tokens_BLC = maps[4].flatten(2).transpose(1, 2)
-        return Features({stage: maps[stage] for stage in self.stages}, tokens_BLC, statistics(whole).flatten(1))
+        return Features({stage: maps[stage] for stage in self.stages}, tokens_BLC, standardise_means(whole).flatten(1))

@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from iqa_zoo.backbones.timm_features import SEVERAL_OUTPUTS, TimmFeatures, find_stages, one_feature_a_block
-from iqa_zoo.contracts import Features, Grid, StageInfo
+from iqa_zoo.contracts import Features, StageInfo
 from iqa_zoo.errors import PartError
 from iqa_zoo.registry import register_backbone
-from iqa_zoo.values import checked
+from iqa_zoo.values import Grid, checked
 
 STRIDE = 32  # of the deepest stage: an image of ``cells * STRIDE`` pixels has one position a cell
 ATTENTION = {"qkv", "q", "kv", "q_proj", "attn_drop"}  # what timm's attention layers hold

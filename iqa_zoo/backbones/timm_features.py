@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from iqa_zoo.allocation import LimitReached
-from iqa_zoo.contracts import Features, FeatureSpec, Pixels, StageInfo
+from iqa_zoo.contracts import Features, FeatureSpec, StageInfo
 from iqa_zoo.errors import CheckpointError, PartError, closest
 from iqa_zoo.packaged_weights import PACKAGED, load_packaged
 from iqa_zoo.registry import register_backbone
-from iqa_zoo.values import checked
+from iqa_zoo.values import Pixels, checked
 
 SEVERAL_OUTPUTS = ("CoaT", "CrossVit", "EfficientViM")  # classes of timm
 _TRIED: set[str] = set()  # variants whose forward pass takes an image of the size they declare

@@ -1,7 +1,3 @@
-"""An image and its half, described by the same networks: the features of ARNIQA and Re-IQA."""
-
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -11,10 +7,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from iqa_zoo.backbones.multi_backbone import MultiBackbone
-from iqa_zoo.contracts import BackboneConfig, Features, Pixels
+from iqa_zoo.contracts import Features
 from iqa_zoo.errors import PartError
 from iqa_zoo.registry import register_backbone
-from iqa_zoo.values import checked
+from iqa_zoo.values import NestedBackbone, Pixels, checked
 
 _EXAMPLE_RESNET = {"type": "timm_features", "name": "test_resnet", "image_size": 64}
 _EXAMPLE_NSS = {"type": "nss", "image_size": 64}
@@ -36,15 +32,16 @@ class TwoScale(MultiBackbone):
     Args:
         branches: the config of each backbone, of any that takes more than one image size.
         stages: which stage maps to give, numbered as in ``multi_backbone``.
-        image_size: height and width of the input in pixels, in the place of the branches' own.
+        image_size: height and width of the input in pixels, which the builder sets in the branches.
         freeze: whether the weights of the branches are not trained, for all of them or one flag a branch.
-        pretrained: fetch the branches' weights. Handed down by ``build_model``.
 
     Raises:
-        NestedPartError: branches that cannot be made.
+        NestedPartError: a branch whose stages cannot be numbered.
         PartError: a branch that takes one image size only, or flags that do not fit the branches.
 
-    >>> backbone = TwoScale(branches=[dict(type="timm_features", name="resnet18")]).eval()
+    >>> from iqa_zoo.build import build_part
+    >>> branches = [dict(type="timm_features", name="resnet18")]
+    >>> backbone = build_part("backbone", dict(type="two_scale", branches=branches), {}).eval()
     >>> features = backbone(torch.zeros(1, 3, 64, 96))
     >>> features.global_BC.shape, backbone.spec.global_channels
     (torch.Size([1, 1024]), 1024)
@@ -59,13 +56,12 @@ class TwoScale(MultiBackbone):
     def __init__(
         self,
         *,
-        branches: Sequence[BackboneConfig],
+        branches: Sequence[NestedBackbone],
         stages: Sequence[int] | None = None,
         image_size: Pixels | None = None,
         freeze: bool | Sequence[bool] = True,
-        pretrained: bool = False,
     ):
-        super().__init__(branches=branches, stages=stages, image_size=image_size, freeze=freeze, pretrained=pretrained)
+        super().__init__(branches=branches, stages=stages, image_size=image_size, freeze=freeze)
         if self.spec.fixed_size:
             raise PartError("a branch takes one image size only, and the half of an image is another; choose a CNN")
         self.spec = replace(self.spec, global_channels=2 * self.spec.global_channels)

@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from iqa_zoo.budgets._fvcore import FlopCountAnalysis
 from iqa_zoo.budgets.formulas import FORMULAS, OTHER_OPS, ZERO_COST, Handle, format_operator
+from iqa_zoo.contracts import HasConstants
 from iqa_zoo.errors import BudgetError
 from iqa_zoo.layers.graphs import counting
 
@@ -104,9 +105,8 @@ def count_operators(
 def compute_constants(module: nn.Module) -> None:
     """Let parts compute what does not depend on the image, so that it is not counted."""
     for part in module.modules():
-        constants: Any = getattr(part, "compute_constants", None)
-        if constants is not None:
-            constants()
+        if isinstance(part, HasConstants):
+            part.compute_constants()
 
 
 def count_macs(module: nn.Module, *inputs: Tensor) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 from iqa_zoo.budgets.budget import SIZES, Budget
 from iqa_zoo.budgets.measure import BackboneShapes, measure_decoder, measure_parameters
 from iqa_zoo.config import Config
+from iqa_zoo.contracts import HasOutDim
 from iqa_zoo.errors import ConfigError
 from iqa_zoo.registry import SLOTS
 
@@ -45,11 +46,11 @@ class DecoderCosts:
         return None if found["params"] > HUGE else self._sum_parts(cfg, macs=True)
 
     def _sum_parts(self, cfg: Config, *, macs: bool) -> Sizes | None:
-        changing = hasattr(SLOTS["queries"].get(cfg["queries"]["type"]), "out_dim")
-        if changing or any(_changes_width(block) for block in cfg.get("interactions") or ()):
+        stack = cfg.get("interactions") or ()
+        if _changes_width("queries", cfg["queries"]) or any(_changes_width("interactions", block) for block in stack):
             return self._count_whole(cfg, macs=macs)
         known = self.known[macs]
-        times = Counter(json.dumps(block, sort_keys=True) for block in cfg.get("interactions") or ())
+        times = Counter(json.dumps(block, sort_keys=True) for block in stack)
         shared = json.dumps([cfg.get("dim"), cfg["queries"], cfg.get("memory")], sort_keys=True)
         head = f"{shared} head {json.dumps(cfg['head'], sort_keys=True)}"
         blocks = {block: f"{shared} block {block}" for block in times}
@@ -89,8 +90,8 @@ class DecoderCosts:
             return None
 
 
-def _changes_width(block: Config) -> bool:
-    return hasattr(SLOTS["interactions"].get(block["type"]), "out_dim")
+def _changes_width(slot: str, part: Config) -> bool:
+    return isinstance(SLOTS[slot].get(part["type"]), HasOutDim)
 
 
 def _sum(budgets: Any) -> Sizes:

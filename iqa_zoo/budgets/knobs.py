@@ -15,6 +15,7 @@ from typing import Any
 
 from iqa_zoo.budgets.budget import format_moved
 from iqa_zoo.config import Config, load_config, part_parameters, resolve_config
+from iqa_zoo.contracts import HasKnobs
 from iqa_zoo.errors import BudgetError, not_one_of
 from iqa_zoo.registry import SLOTS
 
@@ -98,7 +99,8 @@ class KnobBoard:
         heads = [1]
         for path, slot, part in _list_parts(self.resolved):
             heads += [part[key] for key in ("num_heads", "heads") if isinstance(part.get(key), int)]
-            declared = getattr(SLOTS[slot].get(part["type"]), "knobs", ())
+            kind = SLOTS[slot].get(part["type"])
+            declared = kind.knobs if isinstance(kind, HasKnobs) else ()
             for rank, key in enumerate(declared):
                 if key not in part:
                     raise BudgetError(

@@ -18,7 +18,7 @@ from iqa_zoo.budgets.budget import Budget, sum_budgets
 from iqa_zoo.budgets.count import OperatorCount, count_operators
 from iqa_zoo.build import build_backbone, build_decoder
 from iqa_zoo.config import Config, load_config
-from iqa_zoo.contracts import Features, FeatureSpec, spec_of
+from iqa_zoo.contracts import Features, FeatureSpec, HasInactive, spec_of
 from iqa_zoo.errors import BudgetError
 from iqa_zoo.quality_model import GivenFeatures, QualityModel
 from iqa_zoo.registry import SLOTS
@@ -251,6 +251,6 @@ class _Parameters:
         if id(module) in self.seen:
             return 0
         self.seen.add(id(module))
-        if hasattr(module, "inactive_params"):  # it covers all children
-            return int(module.inactive_params)  # type: ignore[arg-type]
+        if isinstance(module, HasInactive):  # it covers all children
+            return module.inactive_params
         return sum(self._count_inactive(child) for child in module.children())

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from iqa_zoo.build import build_model
-from iqa_zoo.config import Config, config_hash
+from iqa_zoo.config import Config
+from iqa_zoo.config_hash import config_hash
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
 from iqa_zoo.inference.scaled_model import ScaledModel

@@ -13,7 +13,7 @@ from rich.table import Table
 from iqa_zoo.commands.shared import add_set_option, console, load_model
 from iqa_zoo.config import LISTS, Config, dump_config, is_run_folder, part_parameters, resolve_config, slots_inside
 from iqa_zoo.config_file import FILES
-from iqa_zoo.contracts import HANDED_DOWN
+from iqa_zoo.contracts import HANDED_DOWN, has_flag
 from iqa_zoo.errors import InputError, UnknownName, not_one_of
 from iqa_zoo.registry import MODELS, REGISTRIES, SLOTS
 from iqa_zoo.training.recipe import RECIPES, list_recipes, load_recipe
@@ -95,5 +95,5 @@ def _describe_keys(slot: str, name: str) -> None:
     taken = inspect.signature(SLOTS[slot].get(name)).parameters
     if handed := [key for key in HANDED_DOWN[slot] if key in taken]:
         console().print(f"Handed down, never written in a config: {', '.join(handed)}")
-    if slot == "losses" and getattr(SLOTS[slot].get(name), "needs_mirrored", False):
+    if slot == "losses" and has_flag(SLOTS[slot].get(name), "needs_mirrored"):
         console().print("Reads the mirrored images: a training step runs the model twice; left out on frozen features.")

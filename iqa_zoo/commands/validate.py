@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from iqa_zoo.commands.shared import MODEL, add_set_option
-from iqa_zoo.config import config_hash
+from iqa_zoo.config_hash import config_hash
 from iqa_zoo.errors import ConfigError
 
 

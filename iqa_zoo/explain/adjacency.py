@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from iqa_zoo.contracts import HasAdjacencies
 from iqa_zoo.explain.observation import Observation
 from iqa_zoo.quality_model import QualityModel
 
@@ -64,7 +65,7 @@ def collect_adjacencies(model: QualityModel, start: QualityModel) -> list[Adjace
     collected = []
     blocks: Any = zip(model.interactions, start.interactions, strict=True)
     for i, (block, before) in enumerate(blocks):
-        if not hasattr(block, "adjacencies"):
+        if not isinstance(block, HasAdjacencies):
             continue
         for layer, (now_NN, start_NN) in enumerate(zip(block.adjacencies(), before.adjacencies(), strict=True)):
             learned = isinstance(now_NN, nn.Parameter)

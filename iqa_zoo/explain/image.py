@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from iqa_zoo.contracts import QualityOutput, TokenGrid
+from iqa_zoo.contracts import HasTokenGrid, QualityOutput, TokenGrid
 from iqa_zoo.explain.attention import (
     Attention,
     assess_attention,
@@ -106,11 +106,9 @@ def explain_image(scorer: ScaledModel, crop: CentreCrop, crops: int) -> ImageExp
 def find_token_grid(model: QualityModel, output: QualityOutput, size: int) -> TokenGrid | None:
     """Find the positions of the memory tokens on a square image; None if they are unknown or nothing attends."""
     lengths = {weights.shape[-1] for weights in output.attention.values()}
-    token_grid: Any = getattr(model.memory, "token_grid", None)
-    if len(lengths) != 1 or token_grid is None:
+    if len(lengths) != 1 or not isinstance(model.memory, HasTokenGrid):
         return None
-    grid: TokenGrid | None = token_grid(lengths.pop(), size, size)
-    return grid
+    return model.memory.token_grid(lengths.pop(), size, size)
 
 
 def compute_attention(model: QualityModel, scorer: ScaledModel, crop: CentreCrop) -> dict[str, NDArray[np.float64]]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from iqa_zoo.contracts import QualityOutput
+from iqa_zoo.contracts import QualityOutput, has_flag
 from iqa_zoo.explain.observation import Observation
 from iqa_zoo.quality_model import QualityModel
 
@@ -20,7 +20,7 @@ NO_EXPERTS = Observation("no experts", "This model has no mixture of experts: no
 
 def find_mixture_paths(model: QualityModel, output: QualityOutput) -> list[str]:
     """Find the config path of each entry of ``output.routing``."""
-    blocks = [f"interactions.{i}" for i, block in enumerate(model.interactions) if getattr(block, "routes", False)]
+    blocks = [f"interactions.{i}" for i, block in enumerate(model.interactions) if has_flag(block, "routes")]
     rest = len(output.routing) - len(blocks)
     return [*blocks, *(["head"] if rest == 1 else [f"head ({i + 1})" for i in range(rest)])]
 

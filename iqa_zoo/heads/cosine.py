@@ -1,16 +1,12 @@
-"""The cosine between each query and a learned direction: LoDa's head."""
-
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iqa_zoo.contracts import HeadOutput, Share
+from iqa_zoo.contracts import HeadOutput
 from iqa_zoo.registry import register_head
-from iqa_zoo.values import checked
+from iqa_zoo.values import Share, checked
 
 
 @register_head("cosine")
@@ -22,7 +18,6 @@ class CosineHead(nn.Module):
     with labels that were brought there.
 
     Args:
-        dim: model width D. Handed down.
         dropout: on the queries.
 
     >>> CosineHead(dim=8)(torch.ones(2, 6, 8)).score_BN.shape

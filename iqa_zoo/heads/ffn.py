@@ -1,13 +1,10 @@
-"""A feed-forward block after the decoder, then a linear score per query."""
-
-from __future__ import annotations
-
 from torch import Tensor
 
-from iqa_zoo.contracts import HeadOutput, Scale, Share, Size
-from iqa_zoo.layers.post_posed import Activation, PostPosed, Residual, perceptron
+from iqa_zoo.contracts import HeadOutput
+from iqa_zoo.layers.activations import Activation, perceptron
+from iqa_zoo.layers.post_posed import PostPosed, Residual
 from iqa_zoo.registry import register_head
-from iqa_zoo.values import checked
+from iqa_zoo.values import Scale, Share, Size, checked
 
 
 @register_head("ffn")
@@ -15,7 +12,6 @@ class FFNHead(PostPosed):
     """What remains of the moe head when its experts are one perceptron that every query meets.
 
     Args:
-        dim: model width D. Handed down.
         hidden: width of the hidden layer.
         activation: between its layers.
         residual: ``"paper"``: Y = FFN(X) + gamma X; ``"released"``: Y = X + gamma FFN(X).
@@ -23,7 +19,6 @@ class FFNHead(PostPosed):
         dropout: inside the block and before the linear layer.
 
     >>> import torch
-
     >>> FFNHead(dim=8, hidden=16)(torch.zeros(2, 6, 8)).score_B.shape
     torch.Size([2])
     """

@@ -1,12 +1,8 @@
-"""A linear score per query, averaged: DEIQT's head."""
-
-from __future__ import annotations
-
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import HeadOutput, Share
+from iqa_zoo.contracts import HeadOutput
 from iqa_zoo.registry import register_head
-from iqa_zoo.values import checked
+from iqa_zoo.values import Share, checked
 
 
 @register_head("linear")
@@ -14,13 +10,11 @@ class LinearHead(nn.Module):
     """One linear score per query, averaged over the queries (DEIQT, AAAI 2023: without bias or norm).
 
     Args:
-        dim: model width D. Handed down.
         bias: of the linear layer.
         norm: LayerNorm before it.
         dropout: before it.
 
     >>> import torch
-
     >>> LinearHead(dim=8)(torch.zeros(2, 6, 8)).score_BN.shape
     torch.Size([2, 6])
     """

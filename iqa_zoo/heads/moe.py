@@ -1,14 +1,11 @@
-"""Life-IQA's post-posed mixture of experts."""
-
-from __future__ import annotations
-
 from torch import Tensor
 
-from iqa_zoo.contracts import Count, HeadOutput, Scale, Share, Size
+from iqa_zoo.contracts import HeadOutput
+from iqa_zoo.layers.activations import Activation
 from iqa_zoo.layers.experts import Mixture
-from iqa_zoo.layers.post_posed import Activation, PostPosed, Residual
+from iqa_zoo.layers.post_posed import PostPosed, Residual
 from iqa_zoo.registry import register_head
-from iqa_zoo.values import checked
+from iqa_zoo.values import Count, Scale, Share, Size, checked
 
 
 @register_head("moe")
@@ -23,7 +20,6 @@ class MoEHead(PostPosed, Mixture):
     multiply-accumulates of this part. Budgets count the sparse dispatch.
 
     Args:
-        dim: model width D. Handed down.
         num_experts: E.
         top_k: K, experts a query meets.
         hidden: width of an expert's hidden layer.
@@ -36,13 +32,12 @@ class MoEHead(PostPosed, Mixture):
         PartError: ``top_k`` is not between 1 and ``num_experts``.
 
     >>> import torch
-
     >>> output = MoEHead(dim=8, hidden=16)(torch.zeros(2, 6, 8))
     >>> output.score_BN.shape, output.routing[0].choice_TK.shape
     (torch.Size([2, 6]), torch.Size([12, 2]))
     """
 
-    knobs = ("hidden", "num_experts")  # what match_budget may move, the gentlest first
+    knobs = ("hidden", "num_experts")  # what match_budget may change, the smallest effect first
 
     @checked
     def __init__(

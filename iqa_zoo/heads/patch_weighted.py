@@ -1,12 +1,8 @@
-"""A score and a weight per query: MANIQA's dual head."""
-
-from __future__ import annotations
-
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import HeadOutput, Share, Size
+from iqa_zoo.contracts import HeadOutput
 from iqa_zoo.registry import register_head
-from iqa_zoo.values import checked
+from iqa_zoo.values import Share, Size, checked
 
 
 @register_head("patch_weighted")
@@ -18,13 +14,11 @@ class PatchWeightedHead(nn.Module):
     released code, in a ReLU, so that they suit labels that are not negative.
 
     Args:
-        dim: model width D. Handed down.
         hidden: width of both hidden layers; D where left out.
         dropout: in both, after the hidden layer.
         positive: scores end in a ReLU. Where labels are below 0, leave it off.
 
     >>> import torch
-
     >>> PatchWeightedHead(dim=8)(torch.zeros(2, 6, 8)).score_BN.shape
     torch.Size([2, 6])
     """

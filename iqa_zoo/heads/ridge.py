@@ -1,16 +1,12 @@
-"""A linear score fitted by ridge regression in closed form: the head of ARNIQA, Re-IQA and CONTRIQUE."""
-
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import HeadOutput, Positive
+from iqa_zoo.contracts import HeadOutput
 from iqa_zoo.errors import PartError
 from iqa_zoo.registry import register_head
-from iqa_zoo.values import checked
+from iqa_zoo.values import Positive, checked
 
 
 @register_head("ridge")
@@ -30,7 +26,6 @@ class RidgeHead(nn.Module):
     demo set, give one strength.
 
     Args:
-        dim: model width D. Handed down.
         alphas: strengths of the ridge to choose from, the weight of the squared weights beside the sum of squared errors.
 
     Raises:

@@ -19,6 +19,7 @@ from iqa_zoo.inference.load_run import load_run
 from iqa_zoo.inference.scaled_model import ScaledModel
 from iqa_zoo.inference.score import ScoreMeaning, describe_view
 from iqa_zoo.inference.scorer import KnownPhotographs, Scorer
+from iqa_zoo.state_dicts import shorten
 from iqa_zoo.trained.entry import TrainedModel, check_file
 from iqa_zoo.trained.names import DEFAULT
 from iqa_zoo.trained.standardised import StandardisedBackbone, unpack_scales
@@ -27,7 +28,6 @@ from iqa_zoo.trained.training_photographs import FeatureDistribution
 from iqa_zoo.training.devices import select_device
 from iqa_zoo.training.label_scale import LabelScale
 from iqa_zoo.training.run_folder import RunFolder
-from iqa_zoo.weights import shorten
 
 _DEFAULT: dict[str, Scorer] = {}
 _LOCK = threading.Lock()

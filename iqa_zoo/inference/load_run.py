@@ -8,10 +8,11 @@ from iqa_zoo.build import build_model
 from iqa_zoo.errors import CheckpointError
 from iqa_zoo.inference.run import TrainedRun, read_run
 from iqa_zoo.inference.scaled_model import ScaledModel
+from iqa_zoo.state_dicts import read_state_dict
 from iqa_zoo.training.devices import select_device
 from iqa_zoo.training.label_scale import LabelScale
 from iqa_zoo.training.run_folder import RunFolder
-from iqa_zoo.weights import load_weights, read_state_dict
+from iqa_zoo.weights import load_weights
 
 
 def load_run(folder: str | Path, device: str | None = None) -> tuple[ScaledModel, TrainedRun]:

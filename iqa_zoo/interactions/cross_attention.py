@@ -1,13 +1,8 @@
-"""Cross-attention of the queries to the memory."""
-
-from __future__ import annotations
-
 from torch import Tensor
 
-from iqa_zoo.contracts import Count, Share
 from iqa_zoo.layers.attention import ResidualAttention, attention_weights
 from iqa_zoo.registry import register_interaction
-from iqa_zoo.values import checked
+from iqa_zoo.values import Count, Share, checked
 
 
 @register_interaction("cross_attention")
@@ -15,13 +10,11 @@ class CrossAttention(ResidualAttention):
     """Cross-attention of the queries to the memory: x + MHA(LN(x), memory, memory).
 
     Args:
-        dim: model width D. Handed down.
         num_heads: attention heads; divides ``dim``.
         dropout: on the attention weights.
         norm: LayerNorm on the queries before the attention.
 
     >>> import torch
-
     >>> CrossAttention(dim=8, num_heads=2)(torch.zeros(2, 6, 8), torch.zeros(2, 36, 8)).shape
     torch.Size([2, 6, 8])
     """

@@ -1,17 +1,12 @@
-"""Cross-attention of the queries to one scale of the memory, a step of TOPIQ's top-down path."""
-
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iqa_zoo.contracts import Count, Share
 from iqa_zoo.errors import InputError, PartError
 from iqa_zoo.layers.attention import ResidualAttention, attention_weights
 from iqa_zoo.registry import register_interaction
-from iqa_zoo.values import checked
+from iqa_zoo.values import Count, Share, checked
 
 
 @register_interaction("cross_scale_attention")
@@ -37,7 +32,6 @@ class CrossScaleAttention(ResidualAttention):
     a self-attention too that no image goes through; here it is left out. Dropout is on the attention weights only.
 
     Args:
-        dim: model width D. Handed down.
         scale: which scale to read, counted from 1 in the order of the memory.
         num_scales: how many scales the memory holds; 1 reads all of it.
         num_heads: attention heads; divides ``dim``.
@@ -48,7 +42,6 @@ class CrossScaleAttention(ResidualAttention):
         InputError: a memory whose tokens cannot be shared out over the scales; a model with one is not built.
 
     >>> import torch
-
     >>> block = CrossScaleAttention(dim=8, scale=2, num_scales=3, num_heads=2)
     >>> block(torch.zeros(2, 49, 8), torch.zeros(2, 3 * 49, 8)).shape
     torch.Size([2, 49, 8])

@@ -1,15 +1,8 @@
-"""The feed-forward block of a transformer layer."""
-
-from __future__ import annotations
-
-from typing import Literal
-
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import Share, Size
-from iqa_zoo.layers.activations import activation_layer
+from iqa_zoo.layers.activations import Activation, activation_layer
 from iqa_zoo.registry import register_interaction
-from iqa_zoo.values import checked
+from iqa_zoo.values import Share, Size, checked
 
 
 @register_interaction("feed_forward")
@@ -17,13 +10,11 @@ class FeedForward(nn.Module):
     """A two-layer perceptron on each query: x + W2 act(W1 LN(x)). The memory is not read.
 
     Args:
-        dim: model width D. Handed down.
         hidden: width of the hidden layer.
         activation: between the layers.
         dropout: after each layer.
 
     >>> import torch
-
     >>> FeedForward(dim=8, hidden=32)(torch.zeros(2, 6, 8), None).shape
     torch.Size([2, 6, 8])
     """
@@ -31,9 +22,7 @@ class FeedForward(nn.Module):
     knobs = ("hidden",)  # what match_budget may move
 
     @checked
-    def __init__(
-        self, *, dim: int, hidden: Size = 1536, activation: Literal["gelu", "relu"] = "gelu", dropout: Share = 0.0
-    ):
+    def __init__(self, *, dim: int, hidden: Size = 1536, activation: Activation = "gelu", dropout: Share = 0.0):
         super().__init__()
         self.norm = nn.LayerNorm(dim)
         self.fc1 = nn.Linear(dim, hidden)

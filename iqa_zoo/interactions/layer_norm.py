@@ -1,7 +1,3 @@
-"""The norm that ends a stack of pre-norm layers."""
-
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from iqa_zoo.registry import register_interaction
@@ -11,11 +7,7 @@ from iqa_zoo.registry import register_interaction
 class LayerNorm(nn.Module):
     """LayerNorm of each query: the end of a stack of pre-norm layers. The memory is not read.
 
-    Args:
-        dim: model width D. Handed down.
-
     >>> import torch
-
     >>> LayerNorm(dim=8)(torch.zeros(2, 6, 8), None).shape
     torch.Size([2, 6, 8])
     """

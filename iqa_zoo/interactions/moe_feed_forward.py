@@ -1,15 +1,10 @@
-"""A mixture of experts in the place of a layer's feed-forward block."""
-
-from __future__ import annotations
-
-from typing import Literal
-
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import Count, Routing, Share, Size
+from iqa_zoo.contracts import Routing
+from iqa_zoo.layers.activations import Activation
 from iqa_zoo.layers.experts import Mixture
 from iqa_zoo.registry import register_interaction
-from iqa_zoo.values import checked
+from iqa_zoo.values import Count, Share, Size, checked
 
 
 @register_interaction("moe_feed_forward")
@@ -21,7 +16,6 @@ class MoEFeedForward(nn.Module, Mixture):
     head's.
 
     Args:
-        dim: model width D. Handed down.
         num_experts: E.
         top_k: K, experts a query meets.
         hidden: width of an expert's hidden layer.
@@ -32,13 +26,12 @@ class MoEFeedForward(nn.Module, Mixture):
         PartError: ``top_k`` is not between 1 and ``num_experts``.
 
     >>> import torch
-
     >>> queries_BND, routing = MoEFeedForward(dim=8, hidden=16)(torch.zeros(2, 6, 8), None)
     >>> queries_BND.shape, routing.choice_TK.shape
     (torch.Size([2, 6, 8]), torch.Size([12, 2]))
     """
 
-    knobs = ("hidden", "num_experts")  # what match_budget may move, the gentlest first
+    knobs = ("hidden", "num_experts")  # what match_budget may change, the smallest effect first
 
     @checked
     def __init__(
@@ -48,7 +41,7 @@ class MoEFeedForward(nn.Module, Mixture):
         num_experts: Count = 4,
         top_k: Count = 2,
         hidden: Size = 1536,
-        activation: Literal["relu", "gelu"] = "relu",
+        activation: Activation = "relu",
         dropout: Share = 0.0,
     ):
         super().__init__()

@@ -1,14 +1,9 @@
-"""Self-attention among queries that lie on a grid: TReS's, and DETR's encoder."""
-
-from __future__ import annotations
-
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import Count, Share
 from iqa_zoo.layers.attention import ResidualAttention
 from iqa_zoo.layers.sine_positions import sine_positions, squarest
 from iqa_zoo.registry import register_interaction
-from iqa_zoo.values import checked
+from iqa_zoo.values import Count, Share, checked
 
 
 @register_interaction("positioned_self_attention")
@@ -21,7 +16,6 @@ class PositionedSelfAttention(ResidualAttention):
 
     Args:
         dim: model width D, divisible by four. Handed down.
-        num_queries: N. Handed down.
         num_heads: attention heads; divides ``dim``.
         dropout: on the attention weights and on what the attention adds.
         norm: LayerNorm before the attention.
@@ -30,7 +24,6 @@ class PositionedSelfAttention(ResidualAttention):
         PartError: ``dim`` is not divisible by four or by ``num_heads``.
 
     >>> import torch
-
     >>> PositionedSelfAttention(dim=8, num_queries=9, num_heads=2)(torch.zeros(2, 9, 8), None).shape
     torch.Size([2, 9, 8])
     """

@@ -1,7 +1,3 @@
-"""The dense graph layers of torch-geometric in the place of query_gcn."""
-
-from __future__ import annotations
-
 import warnings
 from collections.abc import Sequence
 from itertools import pairwise
@@ -10,10 +6,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import Count, Size
 from iqa_zoo.errors import PartError
 from iqa_zoo.registry import register_interaction
-from iqa_zoo.values import checked
+from iqa_zoo.values import Count, Size, checked
 
 
 def _layer(conv: str, in_dim: int, out_dim: int, heads: int) -> nn.Module:
@@ -39,7 +34,6 @@ class PyGConv(nn.Module):
     differs. Its GCN is not Life-IQA's: it sets the diagonal of the adjacency to 1 where Life-IQA doubles it.
 
     Args:
-        dim: model width D. Handed down.
         conv: ``gcn`` (Kipf and Welling 2017), ``sage`` (GraphSAGE), ``gin``, ``gat`` or ``graph`` (Weisfeiler-Leman).
         hidden: widths between the layers.
         heads: attention heads of ``gat``; divides every width.

@@ -1,7 +1,3 @@
-"""Life-IQA's graph convolution over the queries, in the place of self-attention."""
-
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Literal
@@ -9,9 +5,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import Size
 from iqa_zoo.registry import register_interaction
-from iqa_zoo.values import checked
+from iqa_zoo.values import Size, checked
 
 
 def complete_graph(num_queries: int) -> Tensor:
@@ -51,8 +46,6 @@ class QueryGCN(nn.Module):
     H_l = act(A_l H_(l-1) W_l + b_l), widths D -> hidden... -> D (Life-IQA, CVPR 2026). The input is not normalised.
 
     Args:
-        dim: model width D. Handed down.
-        num_queries: N. Handed down.
         adjacency: ``"learned"``: a free N x N matrix in every layer, starting at the normalised complete graph, as
             the paper says; ``"released"``: that start as a constant, as the released code computes (there for
             N = 6 only, here for any N).

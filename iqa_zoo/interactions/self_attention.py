@@ -1,13 +1,8 @@
-"""Self-attention among the queries."""
-
-from __future__ import annotations
-
 from torch import Tensor
 
-from iqa_zoo.contracts import Count, Share
 from iqa_zoo.layers.attention import ResidualAttention
 from iqa_zoo.registry import register_interaction
-from iqa_zoo.values import checked
+from iqa_zoo.values import Count, Share, checked
 
 
 @register_interaction("self_attention")
@@ -15,13 +10,11 @@ class SelfAttention(ResidualAttention):
     """Self-attention among the queries: x + MHA(LN(x)), a pre-norm transformer's. The memory is not read.
 
     Args:
-        dim: model width D. Handed down.
         num_heads: attention heads; divides ``dim``.
         dropout: on the attention weights.
         norm: LayerNorm before the attention.
 
     >>> import torch
-
     >>> SelfAttention(dim=8, num_heads=2)(torch.zeros(2, 6, 8), None).shape
     torch.Size([2, 6, 8])
     """

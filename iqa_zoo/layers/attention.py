@@ -1,6 +1,4 @@
-"""Multi-head attention with a residual, the common half of self_attention and cross_attention."""
-
-from __future__ import annotations
+"""Multi-head attention with a residual, which the attention blocks share."""
 
 from typing import Any
 
@@ -9,7 +7,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iqa_zoo.errors import PartError
+from iqa_zoo.layers.arguments import check_num_heads
 
 
 class ResidualAttention(nn.Module):
@@ -25,10 +23,7 @@ class ResidualAttention(nn.Module):
 
     def __init__(self, *, dim: int, num_heads: int, dropout: float, norm: bool):
         super().__init__()
-        if dim % num_heads:
-            fits = [heads for heads in range(1, dim + 1) if dim % heads == 0]
-            near = min(fits, key=lambda heads: abs(heads - num_heads))
-            raise PartError(f"num_heads={num_heads} does not divide dim={dim}; the nearest that does is {near}")
+        check_num_heads(num_heads, dim)
         self.norm = nn.LayerNorm(dim) if norm else nn.Identity()
         self.attn = nn.MultiheadAttention(dim, num_heads, dropout=dropout, batch_first=True)
 

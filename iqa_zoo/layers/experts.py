@@ -1,14 +1,12 @@
-"""A mixture of experts on a row of tokens: what the moe head and the moe_feed_forward block have in common."""
-
-from __future__ import annotations
+"""A mixture of experts on a row of tokens, which the moe head and the moe_feed_forward block share."""
 
 import torch
 from torch import Tensor, nn
 
 from iqa_zoo.contracts import Routing
 from iqa_zoo.errors import PartError
+from iqa_zoo.layers.activations import perceptron
 from iqa_zoo.layers.graphs import is_recorded
-from iqa_zoo.layers.post_posed import perceptron
 
 
 class Mixture:

@@ -1,7 +1,5 @@
 """TOPIQ's way from a stage map to tokens: a gated average on a grid, a projection and learned positions."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

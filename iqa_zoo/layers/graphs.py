@@ -1,7 +1,5 @@
 """Whether a forward pass is recorded as a graph that will be run on other inputs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar

@@ -1,23 +1,11 @@
-"""The frame that the ffn and the moe head share: norm, a residual with a learned scalar, a score per query."""
-
-from __future__ import annotations
+"""What the ffn and the moe head share: a norm, a residual with a learned scalar, a score per query."""
 
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from iqa_zoo.layers.activations import activation_layer
-
 Residual = Literal["paper", "released"]
-Activation = Literal["relu", "gelu"]
-
-
-def perceptron(dim: int, hidden: int, activation: str, dropout: float) -> nn.Sequential:
-    """A two-layer perceptron D -> hidden -> D with dropout between: one expert."""
-    return nn.Sequential(
-        nn.Linear(dim, hidden), activation_layer(activation), nn.Dropout(dropout), nn.Linear(hidden, dim)
-    )
 
 
 class PostPosed(nn.Module):

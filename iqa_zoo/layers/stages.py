@@ -1,7 +1,5 @@
 """What every part that reads a stage map needs: its channels, or the error that says which there are."""
 
-from __future__ import annotations
-
 from iqa_zoo.contracts import FeatureSpec
 from iqa_zoo.errors import PartError
 

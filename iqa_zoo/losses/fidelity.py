@@ -1,17 +1,12 @@
-"""The fidelity loss: in each pair of a batch the better image should win."""
-
-from __future__ import annotations
-
 import math
 
 import torch
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import Positive, QualityOutput
-from iqa_zoo.errors import InputError
-from iqa_zoo.layers.gathering import over_processes
+from iqa_zoo.contracts import QualityOutput
+from iqa_zoo.layers.gathering import gather_batch
 from iqa_zoo.registry import register_loss
-from iqa_zoo.values import checked
+from iqa_zoo.values import Positive, checked
 
 OF_TWO_SCORES = math.sqrt(2)  # the deviation of the difference of two scores of deviation 1
 
@@ -47,11 +42,7 @@ class Fidelity(nn.Module):
         self.deviation = deviation
 
     def forward(self, output: QualityOutput, mos_B: Tensor) -> Tensor:
-        score_B, mos_B = over_processes(output.score_B), over_processes(mos_B)
-        if len(mos_B) < 2:
-            raise InputError(
-                "losses 'fidelity' needs at least two images in a batch; set batch_size >= 2 or drop the last one"
-            )
+        score_B, mos_B = gather_batch("fidelity", output.score_B, mos_B)
         first, second = torch.triu_indices(len(mos_B), len(mos_B), offset=1, device=mos_B.device)
         apart = (score_B[first] - score_B[second]) / self.deviation
         wins = (mos_B[first] - mos_B[second]).sign().add(1).to(apart.dtype) / 2

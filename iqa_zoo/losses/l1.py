@@ -1,7 +1,3 @@
-"""Mean absolute error."""
-
-from __future__ import annotations
-
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -14,7 +10,6 @@ class L1(nn.Module):
     """Mean absolute error between score and MOS, in the units of the labels; 0 is best (Life-IQA's paper).
 
     >>> import torch
-
     >>> scores = torch.tensor([1.0, 4.0])
     >>> L1()(QualityOutput(scores, scores[:, None], scores), torch.tensor([1.5, 2.0]))
     tensor(1.2500)

@@ -1,7 +1,3 @@
-"""An even load for the experts of a mixture."""
-
-from __future__ import annotations
-
 from typing import Literal
 
 import torch

@@ -1,7 +1,3 @@
-"""Self-consistency: an image and its mirror image should look alike to the model."""
-
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 import torch
@@ -29,7 +25,6 @@ class MirrorConsistency(nn.Module):
     features that were computed before.
 
     Args:
-        features: what the backbone gives. Handed down.
         stage: the stage whose map is compared as well; none where left out.
         both_ways: each view is the other's target.
 

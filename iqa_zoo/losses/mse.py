@@ -1,7 +1,3 @@
-"""Mean squared error."""
-
-from __future__ import annotations
-
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -14,7 +10,6 @@ class MSE(nn.Module):
     """Mean squared error between score and MOS, in the squared units of the labels; 0 is best.
 
     >>> import torch
-
     >>> scores = torch.tensor([1.0, 4.0])
     >>> MSE()(QualityOutput(scores, scores[:, None], scores), torch.tensor([1.5, 2.0]))
     tensor(2.1250)

@@ -1,13 +1,8 @@
-"""Correlation as a loss."""
-
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 
 from iqa_zoo.contracts import QualityOutput
-from iqa_zoo.errors import InputError
-from iqa_zoo.layers.gathering import over_processes
+from iqa_zoo.layers.gathering import gather_batch
 from iqa_zoo.registry import register_loss
 
 
@@ -28,11 +23,7 @@ class PLCC(nn.Module):
     """
 
     def forward(self, output: QualityOutput, mos_B: Tensor) -> Tensor:
-        given_B, mos_B = over_processes(output.score_B), over_processes(mos_B)
-        if len(mos_B) < 2:
-            raise InputError(
-                "losses 'plcc' needs at least two images in a batch; set batch_size >= 2 or drop the last one"
-            )
+        given_B, mos_B = gather_batch("plcc", output.score_B, mos_B)
         score_B, label_B = given_B - given_B.mean(), mos_B - mos_B.mean()
         spread = score_B.norm() * label_B.norm()
         if _constant(given_B, score_B) or _constant(mos_B, label_B):

@@ -1,12 +1,7 @@
-"""TReS's relative ranking: the extremes of a batch keep their distance."""
-
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from iqa_zoo.contracts import QualityOutput
-from iqa_zoo.errors import InputError
-from iqa_zoo.layers.gathering import over_processes
+from iqa_zoo.layers.gathering import gather_batch
 from iqa_zoo.registry import register_loss
 
 
@@ -27,18 +22,13 @@ class Ranking(nn.Module):
         InputError: a batch of fewer than two images.
 
     >>> import torch
-
     >>> scores = torch.tensor([0.0, 1.0, 3.0])
     >>> Ranking()(QualityOutput(scores, scores[:, None], scores), torch.tensor([0.0, 2.0, 6.0]))
     tensor(3.)
     """
 
     def forward(self, output: QualityOutput, mos_B: Tensor) -> Tensor:
-        score_B, mos_B = over_processes(output.score_B), over_processes(mos_B)
-        if len(mos_B) < 2:
-            raise InputError(
-                "losses 'ranking' needs at least two images in a batch; set batch_size >= 2 or drop the last one"
-            )
+        score_B, mos_B = gather_batch("ranking", output.score_B, mos_B)
         order_B = mos_B.argsort(stable=True)
         score_B, label_B = score_B[order_B], mos_B[order_B]
         apart = (score_B[0] - score_B[-1]).abs()

@@ -1,7 +1,3 @@
-"""Small router logits."""
-
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

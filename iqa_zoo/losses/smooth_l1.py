@@ -1,15 +1,11 @@
-"""Huber-like error, quadratic near zero."""
-
-from __future__ import annotations
-
 from typing import Annotated
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iqa_zoo.contracts import QualityOutput, Range
+from iqa_zoo.contracts import QualityOutput
 from iqa_zoo.registry import register_loss
-from iqa_zoo.values import checked
+from iqa_zoo.values import Range, checked
 
 
 @register_loss("smooth_l1")
@@ -20,7 +16,6 @@ class SmoothL1(nn.Module):
         beta: where the quadratic part ends, in the units of the labels.
 
     >>> import torch
-
     >>> scores = torch.tensor([1.0, 4.0])
     >>> SmoothL1()(QualityOutput(scores, scores[:, None], scores), torch.tensor([1.5, 2.0]))
     tensor(0.8125)

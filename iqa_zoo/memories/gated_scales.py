@@ -1,21 +1,17 @@
-"""TOPIQ's memory: several stages on one grid, one after another."""
-
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import Count, Features, FeatureSpec, Grid, Share, Size, TokenGrid
+from iqa_zoo.contracts import Features, FeatureSpec, TokenGrid
 from iqa_zoo.errors import PartError
 from iqa_zoo.interactions.feed_forward import FeedForward
 from iqa_zoo.interactions.self_attention import SelfAttention
 from iqa_zoo.layers.gated_pool import GatedPool, grid_sides
 from iqa_zoo.layers.stages import stage_channels
 from iqa_zoo.registry import register_memory
-from iqa_zoo.values import checked
+from iqa_zoo.values import Count, Grid, Share, Size, checked
 
 
 @register_memory("gated_scales")
@@ -32,8 +28,6 @@ class GatedScales(nn.Module):
     learned positions of its own, and that dropout is on the attention weights and inside the feed-forward block only.
 
     Args:
-        dim: model width D. Handed down.
-        features: what the backbone gives. Handed down.
         stages: the stages to read, the deepest first.
         grid: cells per side, or rows and columns, of every stage.
         num_heads: of the encoder layers; divides ``dim``.

@@ -1,15 +1,11 @@
-"""Life-IQA's memory: one stage map, average-pooled to a grid of patches."""
-
-from __future__ import annotations
-
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iqa_zoo.contracts import Features, FeatureSpec, Grid, TokenGrid
+from iqa_zoo.contracts import Features, FeatureSpec, TokenGrid
 from iqa_zoo.layers.stages import stage_channels
 from iqa_zoo.registry import register_memory
-from iqa_zoo.values import checked
+from iqa_zoo.values import Grid, checked
 
 
 @register_memory("grid_pool")
@@ -21,13 +17,10 @@ class GridPool(nn.Module):
     released code's cells, bounded by ``int(linspace(0, H, grid + 1))``, are the same wherever grid divides H and W.
 
     Args:
-        dim: model width D. Handed down.
-        features: what the backbone gives. Handed down.
         stage: the stage to read.
         grid: cells per side.
 
     >>> import torch
-
     >>> from iqa_zoo.contracts import StageInfo
     >>> spec = FeatureSpec({3: StageInfo(256, 16)}, 512, 512, 224)
     >>> GridPool(dim=8, features=spec)(Features({3: torch.zeros(2, 256, 14, 14)}, None, None)).shape

@@ -1,7 +1,3 @@
-"""The backbone's own tokens as memory, as in DEIQT."""
-
-from __future__ import annotations
-
 from math import ceil, floor
 
 from torch import Tensor, nn
@@ -17,12 +13,7 @@ class Tokens(nn.Module):
     Where a backbone has no tokens of its own they are the cells of its last stage. A linear projection is added
     only where the backbone's width is not the model's.
 
-    Args:
-        dim: model width D. Handed down.
-        features: what the backbone gives. Handed down.
-
     >>> import torch
-
     >>> memory = Tokens(dim=8, features=FeatureSpec({}, 8, 8, 224))
     >>> memory(Features({}, torch.zeros(2, 196, 8), None)).shape
     torch.Size([2, 196, 8])

@@ -1,7 +1,5 @@
 """DEIQT (AAAI 2023): a data-efficient transformer with one decoder layer of quality queries."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from iqa_zoo.registry import register_model

@@ -1,7 +1,5 @@
 """Life-IQA (CVPR 2026): the paper's model in three sizes, and what the released code computes."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from iqa_zoo.registry import register_model

@@ -1,6 +1,4 @@
-"""The baseline: what a backbone's pooled features give without any decoder."""
-
-from __future__ import annotations
+"""The linear probe: a backbone's pooled features without any decoder."""
 
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The plain transformer decoder that Life-IQA's parts are compared with."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from iqa_zoo.models.lifeiqa import lifeiqa

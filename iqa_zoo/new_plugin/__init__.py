@@ -1,6 +1,4 @@
-"""Write a plugin: a package with a part of each slot asked for, its tests, and how it is declared."""
-
-from __future__ import annotations
+"""Write a plugin: a package with a part of each given slot, its tests and its declaration."""
 
 import importlib.util
 import keyword

@@ -1,7 +1,3 @@
-"""DBCNN's only query: which channels of two maps are strong in the same place."""
-
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch
@@ -31,8 +27,6 @@ class BilinearQuery(nn.Module):
     brought to that of the first, bilinearly, corners aligned.
 
     Args:
-        dim: model width D. Handed down.
-        features: what the backbone gives. Handed down.
         stages: the two stages; the same one twice is bilinear pooling of one map with itself. DBCNN's, of a
             ``multi_backbone``, are 4 and 14.
 

@@ -1,13 +1,9 @@
-"""DEIQT's queries: learned ones plus the class token."""
-
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import Count, Features, FeatureSpec
+from iqa_zoo.contracts import Features, FeatureSpec
 from iqa_zoo.registry import register_query
-from iqa_zoo.values import checked
+from iqa_zoo.values import Count, checked
 
 
 @register_query("class_token")
@@ -18,8 +14,6 @@ class ClassTokenQueries(nn.Module):
     projection is added only where the backbone's width is not the model's.
 
     Args:
-        dim: model width D. Handed down.
-        features: what the backbone gives. Handed down.
         num_queries: N.
 
     >>> queries = ClassTokenQueries(dim=8, features=FeatureSpec({}, 8, 8, 224))

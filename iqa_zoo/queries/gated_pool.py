@@ -1,17 +1,13 @@
-"""TOPIQ's queries: the cells of the deepest stage, averaged under a gate."""
-
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import Features, FeatureSpec, Grid, Size
+from iqa_zoo.contracts import Features, FeatureSpec
 from iqa_zoo.layers.gated_pool import GatedPool, grid_sides
 from iqa_zoo.layers.stages import stage_channels
 from iqa_zoo.registry import register_query
-from iqa_zoo.values import checked
+from iqa_zoo.values import Grid, Size, checked
 
 
 @register_query("gated_pool")
@@ -27,8 +23,6 @@ class GatedPoolQueries(nn.Module):
     positions are this part's own; the released ones are shared with the memory.
 
     Args:
-        dim: model width D. Handed down.
-        features: what the backbone gives. Handed down.
         stage: the stage to read.
         grid: cells per side, or rows and columns; N is their product.
         gate_hidden: channels inside the gate.
@@ -37,7 +31,6 @@ class GatedPoolQueries(nn.Module):
         PartError: the backbone does not give the stage, or a grid of other than one or two numbers.
 
     >>> import torch
-
     >>> from iqa_zoo.contracts import StageInfo
     >>> queries = GatedPoolQueries(dim=8, features=FeatureSpec({4: StageInfo(5, 32)}, 5, 5, 224))
     >>> queries(Features({4: torch.zeros(2, 5, 12, 12)}, None, None)).shape

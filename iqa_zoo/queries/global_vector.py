@@ -1,7 +1,3 @@
-"""One vector an image as the only query: what a linear probe reads."""
-
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from iqa_zoo.contracts import Features, FeatureSpec
@@ -14,15 +10,12 @@ class GlobalVector(nn.Module):
     """One query: the backbone's global vector, or the mean of a stage map; nothing is learned unless the widths differ.
 
     Args:
-        dim: model width D. Handed down.
-        features: what the backbone gives. Handed down.
         stage: the stage whose map is averaged; the backbone's own global vector where left out.
 
     Raises:
         PartError: the backbone does not give this stage.
 
     >>> import torch
-
     >>> queries = GlobalVector(dim=8, features=FeatureSpec({}, 8, 8, 224))
     >>> queries(Features({}, None, torch.zeros(2, 8))).shape
     torch.Size([2, 1, 8])

@@ -1,14 +1,10 @@
-"""Life-IQA's queries: learned ones, guided by a pooled stage of the image at hand."""
-
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import Count, Features, FeatureSpec
+from iqa_zoo.contracts import Features, FeatureSpec
 from iqa_zoo.layers.stages import stage_channels
 from iqa_zoo.registry import register_query
-from iqa_zoo.values import checked
+from iqa_zoo.values import Count, checked
 
 
 @register_query("guided")
@@ -19,8 +15,6 @@ class GuidedQueries(nn.Module):
     parameters as Life-IQA's (CVPR 2026), at 1/(H W) of the cost.
 
     Args:
-        dim: model width D. Handed down.
-        features: what the backbone gives. Handed down.
         num_queries: N.
         stage: the stage that guides.
 

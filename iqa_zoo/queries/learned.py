@@ -1,13 +1,9 @@
-"""Queries that are the same for every image, as in DETR."""
-
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import Count, Features
+from iqa_zoo.contracts import Features
 from iqa_zoo.registry import register_query
-from iqa_zoo.values import checked
+from iqa_zoo.values import Count, checked
 
 
 @register_query("learned")
@@ -15,7 +11,6 @@ class LearnedQueries(nn.Module):
     """Learned queries, the same for every image: Q = Q_init.
 
     Args:
-        dim: model width D. Handed down.
         num_queries: N.
 
     >>> queries = LearnedQueries(dim=8, num_queries=4)

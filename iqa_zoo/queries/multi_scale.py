@@ -1,7 +1,3 @@
-"""TReS's tokens: every stage, pooled to one grid and put side by side."""
-
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch
@@ -9,11 +5,11 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iqa_zoo.contracts import Features, FeatureSpec, Grid, Share
+from iqa_zoo.contracts import Features, FeatureSpec
 from iqa_zoo.errors import PartError
 from iqa_zoo.layers.stages import stage_channels
 from iqa_zoo.registry import register_query
-from iqa_zoo.values import checked
+from iqa_zoo.values import Grid, Share, checked
 
 
 @register_query("multi_scale")
@@ -28,8 +24,6 @@ class MultiScaleQueries(nn.Module):
     Differs from the released code in that cells share out a map of any size; those of 224 pixels are the same.
 
     Args:
-        dim: model width D. Handed down.
-        features: what the backbone gives. Handed down.
         stages: the stages to read.
         grid: cells per side; N is its square.
         dropout: before a map is averaged.

@@ -1,7 +1,3 @@
-"""The means of several stages as the only query: what a ridge regression on frozen features reads."""
-
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch
@@ -21,7 +17,6 @@ class StageMeans(nn.Module):
     Nothing is learned. The width of the query is the sum of the channels, whatever the model's width is.
 
     Args:
-        features: what the backbone gives. Handed down.
         stages: the stages to read; every one that the backbone gives where left out.
 
     Raises:

@@ -1,7 +1,5 @@
 """The released checkpoints of DEIQT (AAAI 2023)."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

@@ -4,8 +4,6 @@ One table of names and one reader of sizes per system. The model is built from t
 filled by name, so that an unknown or a missing key cannot pass.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from torch import Tensor
@@ -15,7 +13,8 @@ from iqa_zoo.errors import CheckpointError
 from iqa_zoo.quality_model import QualityModel
 from iqa_zoo.registry import RELEASED
 from iqa_zoo.released.system import ReleasedSystem
-from iqa_zoo.weights import plain_state_dict, shorten, without_prefixes
+from iqa_zoo.state_dicts import plain_state_dict, shorten, without_prefixes
+from iqa_zoo.weights import check_values
 
 # Constants that older timm versions kept in the state dict and newer ones compute.
 RECOMPUTED = (".relative_position_index", ".attn_mask")
@@ -30,11 +29,13 @@ def import_released(system: str, state_dict: Mapping[str, Tensor]) -> QualityMod
     Args:
         system: ``"lifeiqa"``, ``"deiqt"``, or what an installed plugin adds.
         state_dict: the authors' own names and tensors, or a checkpoint that holds them
-            (:func:`iqa_zoo.weights.plain_state_dict`); a prefix of all names is taken off.
+            (:func:`iqa_zoo.state_dicts.plain_state_dict`); a prefix of all names is taken off.
 
     Raises:
         UnknownName: no importer of that name.
-        CheckpointError: keys that are missing, unknown or of a wrong shape; all are listed.
+        PluginError: a plugin's importer that cannot be used.
+        CheckpointError: keys that are missing, unknown or of a wrong shape; all are listed. Or integers (a quantized
+            checkpoint) or values that are not finite; names the tensor.
     """
     released: ReleasedSystem = RELEASED.get(system)()
     given = plain_state_dict(state_dict, f"the {system} checkpoint")
@@ -71,7 +72,9 @@ def import_released(system: str, state_dict: Mapping[str, Tensor]) -> QualityMod
             problems.append(f"{theirs} is {shapes[theirs]}, expected {expected[name]}")
     if problems:
         raise CheckpointError(f"the checkpoint does not fit {system}:\n  - " + "\n  - ".join(problems))
-    model.load_state_dict({name: state[theirs].view(expected[name]) for name, theirs in own.items()})
+    values = {name: state[theirs].view(expected[name]) for name, theirs in own.items()}
+    check_values(model, values, f"the {system} checkpoint", own)
+    model.load_state_dict(values)
     return model.eval()
 
 

@@ -1,7 +1,5 @@
 """The released checkpoints of Life-IQA (CVPR 2026)."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

@@ -1,7 +1,5 @@
 """How the checkpoints of a released system become models of the zoo, and what importers share."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

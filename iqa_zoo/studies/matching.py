@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from iqa_zoo.budgets import Budget, match_budget, measure_budget
-from iqa_zoo.config import Config, config_hash, resolve_config
+from iqa_zoo.config import Config, resolve_config
+from iqa_zoo.config_hash import config_hash
 from iqa_zoo.errors import BudgetError
 from iqa_zoo.progress import Reporter
 from iqa_zoo.studies.spec import BASELINE, BudgetSpec

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from iqa_zoo.config import Config, config_hash, load_config
+from iqa_zoo.config import Config, load_config
+from iqa_zoo.config_hash import config_hash
 from iqa_zoo.identity import digest
 from iqa_zoo.studies.settings import collect_numbers, parse_pair, setting
 from iqa_zoo.training.recipe import FrozenRecipe

@@ -13,8 +13,8 @@ from iqa_zoo.errors import InputError, UnknownName, closest
 from iqa_zoo.identity import identify_file
 from iqa_zoo.packaged_weights import PACKAGED, describe_packaged
 from iqa_zoo.registry import BACKBONES
+from iqa_zoo.state_dicts import split_key
 from iqa_zoo.studies.spec import BackboneSpec
-from iqa_zoo.weights import split_key
 
 
 def describe_weights(spec: BackboneSpec, seed: int) -> str:

@@ -1,7 +1,3 @@
-"""What a part of this slot must hold to."""
-
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 import pytest

@@ -1,7 +1,5 @@
 """What a data set must hold to, as far as can be seen without its files."""
 
-from __future__ import annotations
-
 import inspect
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What to do where a check of a suite fails, in one sentence each."""
 
-from __future__ import annotations
-
 FIXES = {
     # every part
     "is_the_protocol_of_its_slot": "Derive from torch.nn.Module and give it what its slot asks for in iqa_zoo/contracts.py "
@@ -12,7 +10,7 @@ FIXES = {
     "checked against them.",
     "defaults_are_immutable": "Use a number, a string, None or a tuple as the default; a list or a module is shared by all parts.",
     "values_out_of_range_are_refused": "Annotate the argument with its range, KEY: Size or Annotated[float, Range(0, 1)] "
-    "(iqa_zoo/contracts.py), and decorate __init__ with iqa_zoo.values.checked.",
+    "(iqa_zoo/values.py), and decorate __init__ with iqa_zoo.values.checked.",
     "arguments_are_left_alone_and_nothing_is_shared": "Make layers in the constructor, and copy an argument before changing it.",
     "item_does_not_depend_on_the_batch": "Compute every image by itself: no mean, norm or sort over the first dimension in eval mode.",
     "eval_is_deterministic_and_leaves_no_trace": "Draw no random numbers and change no buffer in eval mode; ask self.training.",

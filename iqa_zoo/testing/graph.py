@@ -1,7 +1,5 @@
 """Whether a recorded graph of a module gives on other inputs what the module itself gives."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Inputs that do not depend on how many there are, and parts in which nothing hides behind a zero."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -13,7 +11,7 @@ from iqa_zoo.contracts import Features, StageInfo
 M = TypeVar("M", bound=nn.Module)
 
 STAGES = {1: StageInfo(5, 4), 2: StageInfo(7, 8), 3: StageInfo(9, 16), 4: StageInfo(11, 32)}
-"""Stage maps that a fake backbone gives, of sizes that are nobody's."""
+"""Stage maps that a fake backbone gives, of sizes that no real backbone has."""
 
 
 def perturbed(part: M) -> M:

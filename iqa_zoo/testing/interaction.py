@@ -1,13 +1,10 @@
-"""What a part of this slot must hold to."""
-
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 import pytest
 import torch
 from torch import Tensor
 
+from iqa_zoo.contracts import Attends, HasOutDim, find_width, has_flag
 from iqa_zoo.registry import SLOTS
 from iqa_zoo.testing.inputs import perturbed, randn
 from iqa_zoo.testing.part import PartContract
@@ -34,15 +31,15 @@ class InteractionContract(PartContract):
 
     def test_shape(self, name: str, arguments: Arguments) -> None:
         part = self.make(name, arguments)
-        assert self.run(part)["queries"].shape == (3, N, getattr(part, "out_dim", D))
-        if hasattr(part, "out_dim"):
-            assert hasattr(SLOTS[self.slot].get(name), "out_dim"), "out_dim = None is missing on the class"
+        assert self.run(part)["queries"].shape == (3, N, find_width(part, D))
+        if isinstance(part, HasOutDim):
+            assert isinstance(SLOTS[self.slot].get(name), HasOutDim), "out_dim = None is missing on the class"
 
     @pytest.mark.parametrize("count", [1, 2, 9])
     def test_any_number_of_queries(self, name: str, arguments: Arguments, count: int) -> None:
         part = self.make(name, arguments, num_queries=count)
         given = self.tensors(part(randn(2, count, D), randn(2, L, D)))
-        assert given["queries"].shape == (2, count, getattr(part, "out_dim", D))
+        assert given["queries"].shape == (2, count, find_width(part, D))
 
     def test_inputs_are_left_alone(self, name: str, arguments: Arguments) -> None:
         part = self.make(name, arguments)
@@ -61,7 +58,7 @@ class InteractionContract(PartContract):
                 for memory in (memory_BLD, memory_BLD + randn(2, L, D, seed=9))
             )
             moved = (given - other).abs().max()
-            if getattr(part, "needs_memory", False):
+            if has_flag(part, "needs_memory"):
                 assert moved > 1e-6
             else:
                 assert moved == 0
@@ -70,13 +67,13 @@ class InteractionContract(PartContract):
     def test_routing_is_a_choice(self, name: str, arguments: Arguments) -> None:
         part = perturbed(self.make(name, arguments)).eval()
         output = part(*self.inputs(part, 4))
-        assert isinstance(output, tuple) == getattr(part, "routes", False)
+        assert isinstance(output, tuple) == has_flag(part, "routes")
         if isinstance(output, tuple):
             check_choice(output[1], tokens=4 * N)
 
     def test_attention_is_a_distribution_over_the_memory(self, name: str, arguments: Arguments) -> None:
         part: Any = perturbed(self.make(name, arguments)).eval()
-        if not hasattr(part, "attention"):
+        if not isinstance(part, Attends):
             pytest.skip("it offers no attention")
         weights_BNL = part.attention(*self.inputs(part, 2))
         assert weights_BNL.shape == (2, N, L)

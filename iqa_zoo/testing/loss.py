@@ -1,14 +1,10 @@
-"""What a part of this slot must hold to."""
-
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 import pytest
 import torch
 from torch import Tensor
 
-from iqa_zoo.contracts import Features, FeatureSpec, QualityOutput, Routing
+from iqa_zoo.contracts import Features, FeatureSpec, QualityOutput, Routing, has_flag
 from iqa_zoo.testing.inputs import STAGES, fake_features, randn
 from iqa_zoo.testing.part import PartContract
 from iqa_zoo.testing.suite import Arguments
@@ -47,7 +43,7 @@ class LossContract(PartContract):
     def given(self, part: Any, score_B: Tensor, mos_B: Tensor, logits_TE: Tensor) -> tuple[Any, ...]:
         """What the part is called with for these scores; a mirrored view scores a little otherwise, image by image."""
         output = output_of(score_B, logits_TE)
-        if not getattr(part, "needs_mirrored", False):
+        if not has_flag(part, "needs_mirrored"):
             return output, mos_B
         return output, mos_B, output_of(1.5 * score_B - 0.2, logits_TE)
 
@@ -56,7 +52,7 @@ class LossContract(PartContract):
 
     test_item_does_not_depend_on_the_batch = None  # type: ignore[assignment]  # a loss is a statement about the batch
     test_budget_counts_every_operator_as_torch_does = None  # type: ignore[assignment]  # it runs in training only
-    test_graph_is_right_on_other_inputs = None  # type: ignore[assignment]  # nobody exports a loss
+    test_graph_is_right_on_other_inputs = None  # type: ignore[assignment]  # losses are not exported
 
     def test_is_a_finite_non_negative_scalar(self, name: str, arguments: Arguments) -> None:
         for batch in (2, 5):
@@ -69,7 +65,7 @@ class LossContract(PartContract):
         logits_TE = randn(5 * N, E, seed=2).requires_grad_()
         part = self.make(name, arguments)
         part(*self.given(part, score_B, randn(5, seed=1), logits_TE)).backward()
-        source = logits_TE if getattr(part, "needs_routing", False) else score_B
+        source = logits_TE if has_flag(part, "needs_routing") else score_B
         assert source.grad is not None
         assert source.grad.isfinite().all()
         assert source.grad.abs().max() > 0
@@ -103,7 +99,7 @@ class LossContract(PartContract):
 
     def test_mirrored_view_is_read_where_it_says_so(self, name: str, arguments: Arguments) -> None:
         part = self.make(name, arguments)
-        if not getattr(part, "needs_mirrored", False):
+        if not has_flag(part, "needs_mirrored"):
             pytest.skip("it reads one view")
         output, mos_B, mirrored = self.inputs(part, 5)
         assert not torch.equal(part(output, mos_B, mirrored), part(output, mos_B, output))

@@ -1,13 +1,9 @@
-"""What a part of this slot must hold to."""
-
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 import pytest
 from torch import Tensor
 
-from iqa_zoo.contracts import FeatureSpec
+from iqa_zoo.contracts import FeatureSpec, HasTokenGrid
 from iqa_zoo.testing.inputs import STAGES, fake_features
 from iqa_zoo.testing.part import PartContract
 from iqa_zoo.testing.suite import Arguments
@@ -38,7 +34,7 @@ class MemoryContract(PartContract):
     def test_grid_holds_every_token(self, name: str, arguments: Arguments) -> None:
         part = self.make(name, arguments)
         length = self.run(part)["memory"].shape[1]
-        if not hasattr(part, "token_grid"):
+        if not isinstance(part, HasTokenGrid):
             pytest.skip("it does not say where its tokens lie")
         grid = part.token_grid(length, 96, 96)
         assert grid is None or grid.rows * grid.columns == length

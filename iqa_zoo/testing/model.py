@@ -1,7 +1,5 @@
 """What a model must hold to: the function that returns its config, and what is built from it."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +12,7 @@ from torch import Tensor
 from iqa_zoo.budgets import measure_budget
 from iqa_zoo.build import build_model
 from iqa_zoo.config import check_config, model_config
+from iqa_zoo.contracts import HasNoGraph
 from iqa_zoo.quality_model import QualityModel
 from iqa_zoo.registry import MODELS
 from iqa_zoo.testing.graph import RECORDERS, quiet
@@ -72,7 +71,7 @@ class ModelContract(Suite):
     @pytest.mark.parametrize("recorder", list(RECORDERS))
     def test_graph_is_right_on_other_images(self, name: str, arguments: Arguments, recorder: str) -> None:
         model = perturbed(self.make(name, arguments)).eval()
-        if reasons := [part.no_graph for part in model.modules() if hasattr(part, "no_graph")]:
+        if reasons := [part.no_graph for part in model.modules() if isinstance(part, HasNoGraph)]:
             pytest.skip(str(reasons[0]))
         with quiet():
             graph = RECORDERS[recorder](model, (self.images(model, 1),))

@@ -1,7 +1,5 @@
 """What every part must hold to, whatever it computes; the suite of each slot derives from it."""
 
-from __future__ import annotations
-
 import copy
 import inspect
 import pickle
@@ -14,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from iqa_zoo.budgets.count import count_operators
+from iqa_zoo.build import build_part
 from iqa_zoo.config import part_parameters
-from iqa_zoo.contracts import CONTRACTS, HANDED_DOWN
+from iqa_zoo.contracts import CONTRACTS, HANDED_DOWN, HasNoGraph, has_flag
 from iqa_zoo.errors import PartError
 from iqa_zoo.registry import SLOTS
 from iqa_zoo.testing.graph import RECORDERS, Flat, flat_tensors, quiet
@@ -47,9 +46,7 @@ class PartContract(Suite):
     def make(self, name: str, arguments: Mapping[str, Any], seed: int = 0, **handed: Any) -> Any:
         """The part, with what the builder would hand down; ``handed`` replaces some of that."""
         torch.manual_seed(seed)
-        wanted = inspect.signature(SLOTS[self.slot].get(name)).parameters
-        down = {key: value for key, value in {**self.handed, **handed}.items() if key in wanted}
-        return SLOTS[self.slot].build({"type": name, **arguments}, **down)
+        return build_part(self.slot, {"type": name, **arguments}, {**self.handed, **handed})
 
     def run(self, part: nn.Module, batch: int = 3, seed: int = 0) -> dict[str, Tensor]:
         return self.tensors(part(*self.inputs(part, batch, seed)))
@@ -158,7 +155,7 @@ class PartContract(Suite):
                 continue
             assert parameter.grad is not None, f"{key} has no gradient"
             assert parameter.grad.isfinite().all(), key
-            assert parameter.grad.abs().max() > 0 or getattr(part, "routes", False), f"{key} has a zero gradient"
+            assert parameter.grad.abs().max() > 0 or has_flag(part, "routes"), f"{key} has a zero gradient"
 
     def test_state_dict_round_trip(self, name: str, arguments: Arguments) -> None:
         part, other = perturbed(self.make(name, arguments, seed=0)).eval(), self.make(name, arguments, seed=1).eval()
@@ -214,8 +211,8 @@ class PartContract(Suite):
     @pytest.mark.parametrize("recorder", list(RECORDERS))
     def test_graph_is_right_on_other_inputs(self, name: str, arguments: Arguments, recorder: str) -> None:
         part = perturbed(self.make(name, arguments)).eval()
-        if reason := getattr(part, "no_graph", None):
-            pytest.skip(reason)
+        if isinstance(part, HasNoGraph) and part.no_graph:
+            pytest.skip(part.no_graph)
         flat = Flat(part, self.inputs(part, 1), self.tensors)
         with quiet():
             graph = RECORDERS[recorder](flat, flat_tensors(self.inputs(part, 1)))

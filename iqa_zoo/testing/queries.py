@@ -1,13 +1,9 @@
-"""What a part of this slot must hold to."""
-
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 import pytest
 from torch import Tensor
 
-from iqa_zoo.contracts import FeatureSpec
+from iqa_zoo.contracts import FeatureSpec, find_width
 from iqa_zoo.testing.inputs import STAGES, fake_features
 from iqa_zoo.testing.part import PartContract
 from iqa_zoo.testing.suite import Arguments
@@ -30,7 +26,7 @@ class QueriesContract(PartContract):
 
     def test_shape_and_number(self, name: str, arguments: Arguments) -> None:
         part = self.make(name, arguments)
-        assert self.run(part)["queries"].shape == (3, part.num_queries, getattr(part, "out_dim", 24))
+        assert self.run(part)["queries"].shape == (3, part.num_queries, find_width(part, 24))
 
     @pytest.mark.parametrize("count", [1, 2, 9])
     def test_any_number_of_queries(self, name: str, arguments: Arguments, count: int) -> None:

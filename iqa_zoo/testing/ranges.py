@@ -1,14 +1,12 @@
 """Values that a part must refuse, from the annotation of its key."""
 
-from __future__ import annotations
-
 import math
 import types
 import typing
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Union
 
-from iqa_zoo.contracts import Range
+from iqa_zoo.values import Range
 
 
 def values_out_of_range(hint: Any) -> list[Any]:

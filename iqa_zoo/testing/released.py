@@ -1,7 +1,5 @@
 """Inputs and weights for parity tests of importers: each weight is a function of its released name and shape."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from zlib import crc32

@@ -1,7 +1,5 @@
 """What the routing of a mixture of experts must hold to, in a head and in an interaction."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

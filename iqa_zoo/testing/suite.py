@@ -1,12 +1,11 @@
 """Which parts a suite is about, and with which arguments."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import pytest
 
+from iqa_zoo.contracts import HasExamples
 from iqa_zoo.errors import PluginError
 from iqa_zoo.registry import REGISTRIES
 
@@ -23,7 +22,7 @@ def examples_of(slot: str, name: str) -> list[Arguments]:
         part = REGISTRIES[slot].get(name)
     except PluginError:  # the tests of this name say it
         return [{}]
-    declared: tuple[Arguments, ...] = getattr(part, "examples", ({},))
+    declared: tuple[Arguments, ...] = part.examples if isinstance(part, HasExamples) else ({},)
     return [dict(arguments) for arguments in declared]
 
 

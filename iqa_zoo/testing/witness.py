@@ -1,7 +1,5 @@
 """torch's own counter, the independent witness of every count."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel

@@ -5,8 +5,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import iqa_zoo
-from iqa_zoo.backbones.local_injection import LocalInjection
-from iqa_zoo.build import build_model
+from iqa_zoo.build import build_model, build_part
 from iqa_zoo.errors import CheckpointError, ConfigError
 from iqa_zoo.inference.scaled_model import ScaledModel
 from iqa_zoo.testing.inputs import perturbed
@@ -22,7 +21,8 @@ RESNET = {"type": "timm_features", "name": "test_resnet", "image_size": 64, "sta
 
 def injected(**arguments):
     torch.manual_seed(0)
-    return LocalInjection(**{"branches": [VIT, RESNET], "width": 8, "grid": 2, "num_heads": 2, **arguments})
+    given = {"branches": [VIT, RESNET], "width": 8, "grid": 2, "num_heads": 2, **arguments}
+    return build_part("backbone", {"type": "local_injection", **given}, {})
 
 
 def config(**arguments):

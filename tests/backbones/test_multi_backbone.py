@@ -7,12 +7,12 @@ from PIL import Image
 from torch import nn
 
 import iqa_zoo
-from iqa_zoo.backbones.multi_backbone import MultiBackbone
 from iqa_zoo.backbones.nss import NaturalSceneStatistics
 from iqa_zoo.backbones.timm_features import TimmFeatures
 from iqa_zoo.budgets.measure import find_backbone_shapes
-from iqa_zoo.build import build_backbone, build_model
-from iqa_zoo.config import check_config, config_hash, model_config, resolve_config
+from iqa_zoo.build import build_backbone, build_model, build_part
+from iqa_zoo.config import check_config, model_config, resolve_config
+from iqa_zoo.config_hash import config_hash
 from iqa_zoo.config_overrides import apply_overrides
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import CheckpointError, ConfigError, PartError
@@ -34,13 +34,17 @@ def config(**arguments):
     return {**cfg, "queries": {"type": "global_vector"}}
 
 
+def multi_backbone(**arguments):
+    return build_part("backbone", {"type": "multi_backbone", **arguments}, {})
+
+
 def image(batch=2, size=64):
     return torch.randn(batch, 3, size, size, generator=torch.Generator().manual_seed(0))
 
 
 def test_gives_what_its_branches_give():
     torch.manual_seed(0)
-    backbone = MultiBackbone(branches=[RESNET, RESNET], stages=(12, 4)).eval()
+    backbone = multi_backbone(branches=[RESNET, RESNET], stages=(12, 4)).eval()
     first, second = (branch(image()) for branch in backbone.branches)
     features = backbone(image())
     assert list(features.maps) == [12, 4]
@@ -53,7 +57,7 @@ def test_gives_what_its_branches_give():
 
 def test_one_branch_alone_is_that_branch():
     torch.manual_seed(0)
-    several = MultiBackbone(branches=[{**RESNET, "stages": (3, 4)}]).eval()
+    several = multi_backbone(branches=[{**RESNET, "stages": (3, 4)}]).eval()
     alone = several.branches[0]
     assert several.spec == alone.spec
     given, expected = several(image()), alone(image())
@@ -62,7 +66,7 @@ def test_one_branch_alone_is_that_branch():
 
 
 def test_each_branch_sees_the_image_as_it_wants_it():
-    backbone = MultiBackbone(branches=[RESNET, NSS], stages=(13,)).eval()
+    backbone = multi_backbone(branches=[RESNET, NSS], stages=(13,)).eval()
     rgb_BCHW = torch.rand(2, 3, 64, 64)
     mean, std = (torch.tensor(value).view(3, 1, 1) for value in (backbone.spec.mean, backbone.spec.std))
     expected = NaturalSceneStatistics(stages=(3,), image_size=64)(rgb_BCHW)
@@ -78,11 +82,11 @@ def test_each_branch_sees_the_image_as_it_wants_it():
 @pytest.mark.parametrize("order", [1, -1])
 def test_the_image_size_suits_all(order):
     branches = [RESNET, {**VIT, "image_size": 96}][::order]
-    backbone = MultiBackbone(branches=branches)
+    backbone = multi_backbone(branches=branches)
     assert (backbone.spec.image_size, backbone.spec.fixed_size) == (96, True)
     with pytest.raises(PartError, match=r"takes exactly 64 x 64 pixels and another one 96 or more; set image_size"):
-        MultiBackbone(branches=[VIT, {**RESNET, "image_size": 96}][::order])
-    assert MultiBackbone(branches=branches, image_size=128).spec.image_size == 128
+        multi_backbone(branches=[VIT, {**RESNET, "image_size": 96}][::order])
+    assert multi_backbone(branches=branches, image_size=128).spec.image_size == 128
 
 
 # Freezing
@@ -104,7 +108,7 @@ def batch_norms(module):
     ],
 )
 def test_freezing_holds_weights_and_statistics(arguments, trained, moves, again):
-    backbone = MultiBackbone(branches=[RESNET, RESNET], **arguments)
+    backbone = multi_backbone(branches=[RESNET, RESNET], **arguments)
     if again:
         backbone.eval().train()
     before = [[norm.running_mean.clone() for norm in batch_norms(branch)] for branch in backbone.branches]
@@ -292,7 +296,7 @@ def test_key_of_cached_features_is_of_every_branch(tmp_path):
 
 def test_is_what_two_backbones_compute_apart():
     torch.manual_seed(0)
-    backbone = MultiBackbone(branches=[VIT, RESNET], stages=(4, 14)).eval()
+    backbone = multi_backbone(branches=[VIT, RESNET], stages=(4, 14)).eval()
     vit, resnet = (TimmFeatures(name=branch["name"], stages=(4,), image_size=64).eval() for branch in (VIT, RESNET))
     vit.load_state_dict(backbone.branches[0].state_dict())
     resnet.load_state_dict(backbone.branches[1].state_dict())

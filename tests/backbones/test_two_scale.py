@@ -5,8 +5,7 @@ from PIL import Image
 from torch.nn import functional as F
 
 import iqa_zoo
-from iqa_zoo.backbones.two_scale import TwoScale
-from iqa_zoo.build import build_model
+from iqa_zoo.build import build_model, build_part
 from iqa_zoo.config import model_config
 from iqa_zoo.errors import ConfigError, PartError
 from iqa_zoo.testing.released import fill
@@ -15,13 +14,17 @@ RESNET = {"type": "timm_features", "name": "test_resnet", "image_size": 64}
 NSS = {"type": "nss", "image_size": 64}
 
 
+def two_scale(**arguments):
+    return build_part("backbone", {"type": "two_scale", **arguments}, {})
+
+
 def image(batch=2, height=64, width=96):
     return torch.rand(batch, 3, height, width, generator=torch.Generator().manual_seed(0))
 
 
 def test_the_vectors_of_the_image_then_those_of_its_half():
     torch.manual_seed(0)
-    backbone = TwoScale(branches=[RESNET, RESNET], stages=(3, 14)).eval()
+    backbone = two_scale(branches=[RESNET, RESNET], stages=(3, 14)).eval()
     half = F.interpolate(image(), (32, 48), mode="bilinear", align_corners=False, antialias=True)
     vectors = [branch(given).global_BC for given in (image(), half) for branch in backbone.branches]
     features = backbone(image())
@@ -36,7 +39,7 @@ def test_half_of_a_photograph_is_pillows_half():
     """Up to the grey levels that Pillow rounds to."""
     pixels = np.random.RandomState(0).randint(0, 256, (64, 96, 3), dtype=np.uint8)
     halved = np.asarray(Image.fromarray(pixels).resize((48, 32), Image.Resampling.BILINEAR), dtype=np.float32)
-    backbone = TwoScale(branches=[{**NSS}])
+    backbone = two_scale(branches=[{**NSS}])
     seen = []
     backbone.branches[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     backbone(torch.from_numpy(pixels).permute(2, 0, 1)[None] / 255)
@@ -63,7 +66,7 @@ def test_in_a_model():
     with pytest.raises(ConfigError, match="backbone: a branch takes one image size only"):
         build_model(cfg)
     with pytest.raises(PartError, match="branches is empty"):
-        TwoScale(branches=[])
+        two_scale(branches=[])
 
 
 # ARNIQA's encoder in the authors' code (f60c0f2): seeded weights under its names, the first channels of the feature of a
@@ -81,7 +84,7 @@ POSITION = {"conv1": 0, "bn1": 1, "layer1": 4, "layer2": 5, "layer3": 6, "layer4
 @pytest.mark.slow
 def test_feature_of_the_authors_arniqa():
     image_BCHW = torch.from_numpy(np.random.RandomState(0).standard_normal(IMAGES).astype(np.float32))
-    backbone = TwoScale(branches=[{"type": "timm_features", "name": "resnet50.tv_in1k"}]).eval()
+    backbone = two_scale(branches=[{"type": "timm_features", "name": "resnet50.tv_in1k"}]).eval()
     network = backbone.branches[0].model
     state = network.state_dict()
     for name, value in state.items():

@@ -3,7 +3,8 @@
 import pytest
 
 from iqa_zoo.cli import main
-from iqa_zoo.config import config_hash, dump_config
+from iqa_zoo.config import dump_config
+from iqa_zoo.config_hash import config_hash
 
 
 @pytest.fixture

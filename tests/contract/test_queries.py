@@ -1,6 +1,6 @@
 from typing import ClassVar
 
-from iqa_zoo.contracts import FeatureSpec
+from iqa_zoo.contracts import FeatureSpec, find_width
 from iqa_zoo.testing import STAGES, QueriesContract
 
 
@@ -16,6 +16,6 @@ class TestQueriesOfTheBackbonesWidth(TestQueries):
 
     def test_shape_and_number(self, name, arguments):
         part = self.make(name, arguments)
-        assert self.run(part)["queries"].shape == (3, part.num_queries, getattr(part, "out_dim", 12))
+        assert self.run(part)["queries"].shape == (3, part.num_queries, find_width(part, 12))
 
     test_any_number_of_queries = None

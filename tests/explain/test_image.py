@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from iqa_zoo.explain.crop import read_crop
 from iqa_zoo.explain.image import assess_image, compute_attention, explain_image, summarize_image
@@ -83,7 +84,7 @@ def test_what_a_model_lacks_is_said_and_the_rest_is_there(make, photo):
     assert (explanation.attention, explanation.grid, explanation.routing) == ({}, None, [])
     assert len(explanation.score_N) == 6
     scorer = make()
-    scorer.model.memory.token_grid = None
+    scorer.model.memory = nn.Sequential(scorer.model.memory)  # which offers no token_grid
     explanation = explain_image(scorer, crop, 2)
     assert explanation.grid is None
     assert "no grid" in kinds(explanation)

@@ -12,7 +12,8 @@ from torch.optim.swa_utils import AveragedModel
 from iqa_zoo.build import build_model
 from iqa_zoo.errors import CheckpointError
 from iqa_zoo.released import import_released
-from iqa_zoo.weights import load_weights, plain_state_dict, read_state_dict
+from iqa_zoo.state_dicts import plain_state_dict, read_state_dict
+from iqa_zoo.weights import load_weights
 
 KEYS = ["model_state_dict", "params", "params_ema", "net", "ema", "state_dict_ema", "model", "state_dict", "weights"]
 

@@ -6,7 +6,8 @@ from torch import nn
 
 import iqa_zoo
 from iqa_zoo.budgets import measure_budget
-from iqa_zoo.config import config_hash, model_config
+from iqa_zoo.config import model_config
+from iqa_zoo.config_hash import config_hash
 from iqa_zoo.errors import BudgetError, ConfigError
 from iqa_zoo.registry import MODELS, SLOTS
 from iqa_zoo.testing.suite import examples_of

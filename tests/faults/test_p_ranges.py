@@ -13,11 +13,11 @@ from iqa_zoo import allocation
 from iqa_zoo.cli import main
 from iqa_zoo.config import check_config, part_parameters
 from iqa_zoo.config_overrides import apply_overrides
-from iqa_zoo.contracts import HeadOutput, Range, Size
+from iqa_zoo.contracts import HeadOutput
 from iqa_zoo.errors import ConfigError, PartError
 from iqa_zoo.registry import SLOTS
 from iqa_zoo.testing.ranges import values_out_of_range
-from iqa_zoo.values import checked
+from iqa_zoo.values import Range, Size, checked
 
 PLAIN = {  # whole numbers and floats without a range of their own: what they may be is the backbone's to say
     *("stage", "stages", "stage_blocks"),

@@ -295,6 +295,21 @@ def test_wrong_shapes_are_listed(small):
 
 
 @pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (
+            torch.zeros(1, 48, dtype=torch.int8),
+            "fc.weight holds torch.int8, and the model has torch.float32; quantized",
+        ),
+        (torch.full((1, 48), torch.nan), "48 of 48 values of fc.weight are not finite, the first is nan"),
+    ],
+)
+def test_values_that_are_no_weights_are_refused_by_their_released_name(small, value, message):
+    with pytest.raises(CheckpointError, match=f"the lifeiqa checkpoint: {message}"):
+        import_released("lifeiqa", {**small, "fc.weight": value})
+
+
+@pytest.mark.parametrize(
     ("name", "shape"),
     [
         ("bunch_embedding", (6, 48)),

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from iqa_zoo.budgets import Budget, measure_budget
-from iqa_zoo.config import Config, config_hash, resolve_config
+from iqa_zoo.config import Config, resolve_config
+from iqa_zoo.config_hash import config_hash
 from iqa_zoo.errors import ConfigError, InputError, IqaZooError
 from iqa_zoo.progress import Reporter
 from iqa_zoo.registry import register_study

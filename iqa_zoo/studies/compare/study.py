@@ -10,8 +10,9 @@ from iqa_zoo.budgets import measure_budget
 from iqa_zoo.budgets.throughput import measure_speed
 from iqa_zoo.build import build_model
 from iqa_zoo.cards import find_published, list_published_only, load_cards, load_plugin_cards
-from iqa_zoo.config import Config, config_hash
+from iqa_zoo.config import Config
 from iqa_zoo.config_file import parse_value
+from iqa_zoo.config_hash import config_hash
 from iqa_zoo.data.boxed import require_pixels
 from iqa_zoo.data.loading import DataSource
 from iqa_zoo.data.rated import RatedImages

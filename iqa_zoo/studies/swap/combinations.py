@@ -11,6 +11,7 @@ from iqa_zoo.budgets.knobs import KnobBoard
 from iqa_zoo.budgets.measure import find_backbone_spec
 from iqa_zoo.build import build_decoder
 from iqa_zoo.config import Config, load_config, resolve_config
+from iqa_zoo.contracts import has_flag
 from iqa_zoo.placing import make_backbone_config
 from iqa_zoo.studies.ablate.variants import ROUTING_LOSSES
 from iqa_zoo.studies.matching import describe_model, try_match
@@ -100,7 +101,7 @@ def match_combination(cfg: Config, target: int, runner: FrozenRunner) -> tuple[C
     """
     try:
         decoder = build_decoder(cfg, runner.features)
-        if any(getattr(part, "routes", False) for part in (*decoder.interactions, decoder.head)):
+        if any(has_flag(part, "routes") for part in (*decoder.interactions, decoder.head)):
             cfg["losses"] += [dict(type=name, weight=weight) for name, weight in ROUTING_LOSSES.items()]
         cfg = scale_widths(cfg)
         widths = [knob.name for knob in KnobBoard(cfg).knobs if knob.kind != "count"]

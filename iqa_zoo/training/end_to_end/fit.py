@@ -14,6 +14,7 @@ from iqa_zoo.data.splits import Split
 from iqa_zoo.inference.evaluation import evaluate_scores
 from iqa_zoo.inference.predict import predict
 from iqa_zoo.progress import StepProgress, make_image_progress
+from iqa_zoo.state_dicts import read_state_dict
 from iqa_zoo.training.checkpoints import find_latest_checkpoint
 from iqa_zoo.training.end_to_end.batches import Batches
 from iqa_zoo.training.end_to_end.hooks import Epochs, Steps
@@ -27,7 +28,7 @@ from iqa_zoo.training.processes import get_world
 from iqa_zoo.training.recipe import Recipe
 from iqa_zoo.training.run_folder import RunFolder
 from iqa_zoo.training.selection import compare_rules
-from iqa_zoo.weights import load_weights, read_state_dict
+from iqa_zoo.weights import load_weights
 
 
 @dataclass(frozen=True)

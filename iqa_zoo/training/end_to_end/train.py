@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from iqa_zoo.build import build_model
-from iqa_zoo.config import config_hash
+from iqa_zoo.config_hash import config_hash
+from iqa_zoo.contracts import Fits
 from iqa_zoo.data.decoded import DecodedImages
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split, save_splits
@@ -103,7 +104,7 @@ def train_model(
     check_precision(recipe, device, options.sharded)
     with seeded(seed, device):
         model = build_model(cfg, pretrained=pretrained, weights=weights)
-    if hasattr(model.head, "fit"):
+    if isinstance(model.head, Fits):
         raise InputError(
             f"the head {model.config['head']['type']!r} is fitted in closed form on frozen features, by iqa-zoo compare; "
             "to train it end to end choose the head 'linear'"

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from iqa_zoo.config import Config, config_hash, resolve_config
+from iqa_zoo.config import Config, resolve_config
+from iqa_zoo.config_hash import config_hash
 from iqa_zoo.data.decoded import DecodedImages
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split

@@ -15,7 +15,7 @@ from torch import nn
 
 from iqa_zoo.build import build_decoder
 from iqa_zoo.config import Config
-from iqa_zoo.contracts import Features, FeatureSpec
+from iqa_zoo.contracts import Features, FeatureSpec, Fits, has_flag
 from iqa_zoo.data.splits import Split
 from iqa_zoo.errors import InputError, IqaZooError
 from iqa_zoo.inference.evaluation import compute_metrics
@@ -59,7 +59,7 @@ def drop_mirrored_losses(cfg: Mapping[str, Any]) -> tuple[Config, list[str]]:
     ({'losses': [{'type': 'l1'}]}, ['mirror_consistency'])
     """
     losses = cfg.get("losses") or []
-    mirrored = [loss["type"] for loss in losses if getattr(LOSSES.get(loss["type"]), "needs_mirrored", False)]
+    mirrored = [loss["type"] for loss in losses if has_flag(LOSSES.get(loss["type"]), "needs_mirrored")]
     if not mirrored:
         return dict(cfg), []
     kept = [loss for loss in losses if loss["type"] not in mirrored]
@@ -143,7 +143,7 @@ def train_frozen(
 
 def is_in_closed_form(cfg: Mapping[str, Any], spec: FeatureSpec) -> bool:
     """Return whether a decoder has no parameters but those of a head that is fitted in closed form."""
-    if not hasattr(HEADS.get(cfg["head"]["type"]), "fit"):
+    if not isinstance(HEADS.get(cfg["head"]["type"]), Fits):
         return False
     with torch.device("meta"):
         model = build_decoder(cfg, spec)
@@ -299,7 +299,7 @@ def _fit_head(
     model: nn.Module, bank: FeatureBank, images: NDArray[np.int64], target_of: Mapping[int, float]
 ) -> nn.Module:
     """Return the decoder, or for a head in closed form a copy whose head is fitted to all crops of some images."""
-    if not hasattr(model.head, "fit"):
+    if not isinstance(model.head, Fits):
         return model
     fitted: Any = copy.deepcopy(model).eval()
     device = next(fitted.parameters()).device

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 
 from iqa_zoo.cache import make_cache_error, write_file
-from iqa_zoo.config import Config, config_hash, resolve_config
+from iqa_zoo.config import Config, resolve_config
+from iqa_zoo.config_hash import config_hash
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
 from iqa_zoo.identity import digest, find_part_modules, identify_code, identify_labels, identify_libraries

@@ -11,9 +11,9 @@ import timm
 from torch import Tensor, nn
 
 from iqa_zoo.backbones.timm_features import TimmFeatures
-from iqa_zoo.contracts import Features, Pixels, Size, StageInfo
+from iqa_zoo.contracts import Features, StageInfo
 from iqa_zoo.errors import PartError
-from iqa_zoo.values import checked
+from iqa_zoo.values import Pixels, Size, checked
 
 HEAD_STAGE, HEAD_STRIDE = 5, 32
 

@@ -69,8 +69,6 @@ class GatedFusion(nn.Module):
     a ``multi_backbone``.
 
     Args:
-        dim: model width D, three times the width of a receptive field for each pair: 288 in DACNN, 24 of each. Handed down.
-        features: what the backbone gives. Handed down.
         stages: those of the first network, then as many of the second, in the same order. Where left out, all of either
             branch of a ``multi_backbone`` of two; of a single backbone each stage, paired with itself.
 

@@ -7,8 +7,8 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import HeadOutput, Share, Size
-from iqa_zoo.values import checked
+from iqa_zoo.contracts import HeadOutput
+from iqa_zoo.values import Share, Size, checked
 
 
 class PReLUPerceptronHead(nn.Module):
@@ -19,7 +19,6 @@ class PReLUPerceptronHead(nn.Module):
     Differs from the released code in that dropout is left out in evaluation.
 
     Args:
-        dim: model width D. Handed down.
         hidden: widths of the hidden layers.
         dropout: after the last of them, in training.
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import Size
 from iqa_zoo.errors import PartError
-from iqa_zoo.values import checked
+from iqa_zoo.values import Size, checked
 
 
 class MemoryGate(nn.Module):
@@ -17,7 +16,6 @@ class MemoryGate(nn.Module):
     in the place of ``cross_attention`` it tells what attention adds to the mean of the memory.
 
     Args:
-        dim: model width D. Handed down.
         reduction: the gate's hidden layer is D / reduction wide; divides D.
 
     Raises:

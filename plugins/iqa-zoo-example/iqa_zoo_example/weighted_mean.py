@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import HeadOutput, Share
-from iqa_zoo.values import checked
+from iqa_zoo.contracts import HeadOutput
+from iqa_zoo.values import Share, checked
 
 
 class WeightedMeanHead(nn.Module):
@@ -16,7 +16,6 @@ class WeightedMeanHead(nn.Module):
     weights start equal, so the head starts as the built-in ``linear``.
 
     Args:
-        dim: model width D. Handed down.
         dropout: before both layers.
 
     >>> import torch

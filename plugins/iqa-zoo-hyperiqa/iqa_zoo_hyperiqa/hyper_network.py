@@ -9,9 +9,9 @@ from math import ceil
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iqa_zoo.contracts import Features, FeatureSpec, Grid, HeadOutput, Size
+from iqa_zoo.contracts import Features, FeatureSpec, HeadOutput
 from iqa_zoo.layers.stages import stage_channels
-from iqa_zoo.values import checked
+from iqa_zoo.values import Grid, Size, checked
 
 
 class HyperNetworkHead(nn.Module):
@@ -28,8 +28,6 @@ class HyperNetworkHead(nn.Module):
     the same function with the same parameters.
 
     Args:
-        dim: model width D. Handed down.
-        features: what the backbone gives. Handed down.
         stage: the stage the weights are made from.
         grid: cells per side of that map.
         trunk: channels between the map and ``channels``.

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iqa_zoo.contracts import Features, FeatureSpec, Grid, Size
+from iqa_zoo.contracts import Features, FeatureSpec
 from iqa_zoo.errors import PartError
 from iqa_zoo.layers.stages import stage_channels
-from iqa_zoo.values import checked
+from iqa_zoo.values import Grid, Size, checked
 
 
 class LocalDistortion(nn.Module):
@@ -26,8 +26,6 @@ class LocalDistortion(nn.Module):
     released ones are 7 x 7 positions each, so that images larger than 224 are taken too.
 
     Args:
-        dim: model width D. Handed down.
-        features: what the backbone gives. Handed down.
         stages: the stages to read, the last of them as a whole.
         channels: of each stage but the last, before it is projected.
         grids: cells per side of each stage but the last.

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-from iqa_zoo.released import ReleasedSystem, with_batch_counts
+from iqa_zoo.released import ReleasedSystem, rename, with_batch_counts
 from iqa_zoo_hyperiqa.hyperiqa import hyperiqa
 
 NAMES = {
@@ -48,8 +47,4 @@ def name(ours: str) -> str:
     >>> name("head.weights.0.bias"), name("queries.fcs.3.weight")
     ('fc1w_conv.bias', 'res.lda4_fc.weight')
     """
-    for pattern, theirs in NAMES.items():
-        renamed, hits = re.subn(f"^{pattern}", theirs, ours)
-        if hits:
-            return renamed
-    raise AssertionError(f"no released name for {ours}")
+    return rename(ours, NAMES)

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from iqa_zoo.backbones.timm_features import TimmFeatures
-from iqa_zoo.contracts import Features, Pixels, Size
+from iqa_zoo.contracts import Features
 from iqa_zoo.errors import PartError
-from iqa_zoo.values import checked
+from iqa_zoo.values import Pixels, Size, checked
 
 
 class ClipImage(TimmFeatures):

@@ -10,8 +10,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from iqa_zoo.contracts import Count, Features, Pixels, Size
-from iqa_zoo.values import checked
+from iqa_zoo.contracts import Features
+from iqa_zoo.values import Count, Pixels, Size, checked
 from iqa_zoo_liqe.clip_image import ClipImage
 
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iqa_zoo.contracts import Depth, HeadOutput, Size
+from iqa_zoo.contracts import HeadOutput
 from iqa_zoo.errors import PartError
-from iqa_zoo.values import checked
+from iqa_zoo.values import Depth, Size, checked
 from iqa_zoo_liqe.prompt_embeddings import PromptEmbeddings
 from iqa_zoo_liqe.prompts import DISTORTIONS, QUALITIES, SCENES, joint_prompts
 from iqa_zoo_liqe.text_tower import TextTower
@@ -32,7 +32,6 @@ class JointPromptsHead(nn.Module):
     them out; its parameters hold the text tower.
 
     Args:
-        dim: model width D, which the text tower's vectors get too. Handed down.
         normalise: bring every query to length one. To be left off where a query is a mean over crops of vectors that
             had length one: then logits are averaged over crops, as LIQE does.
         text_width: of the text tower.

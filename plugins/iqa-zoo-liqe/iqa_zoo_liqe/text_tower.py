@@ -6,8 +6,7 @@ import torch
 from timm.layers.activations import quick_gelu
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import Depth, Size
-from iqa_zoo.values import checked
+from iqa_zoo.values import Depth, Size, checked
 from iqa_zoo_liqe.prompts import CONTEXT, VOCABULARY
 
 

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iqa_zoo.contracts import Features, FeatureSpec, Grid
+from iqa_zoo.contracts import Features, FeatureSpec
 from iqa_zoo.errors import PartError
 from iqa_zoo.layers.stages import stage_channels
-from iqa_zoo.values import checked
+from iqa_zoo.values import Grid, checked
 
 
 class GridTokens(nn.Module):
@@ -22,8 +22,6 @@ class GridTokens(nn.Module):
     so that any backbone will do, and in that a linear projection is added where the channels do not sum to D.
 
     Args:
-        dim: model width D. Handed down.
-        features: what the backbone gives. Handed down.
         stages: the stage maps, in the order of their channels; all that the backbone gives where left out.
         grid: cells per side; MANIQA's are 28 x 28.
 

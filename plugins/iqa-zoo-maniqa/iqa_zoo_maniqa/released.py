@@ -6,7 +6,7 @@ import re
 from math import isqrt
 from typing import Any
 
-from iqa_zoo.released import ReleasedSystem, Shapes
+from iqa_zoo.released import ReleasedSystem, Shapes, count_numbered
 from iqa_zoo_maniqa.models import maniqa_released
 
 # A prefix of ours -> the released one. The interactions are in the order of ``models``.
@@ -53,8 +53,8 @@ def _swin(shapes: Shapes, name: str) -> dict[str, int]:
     first = f"{name}.layers.0.blocks.0"
     ways, heads = shapes[f"{first}.attn.relative_position_bias_table"]
     return dict(
-        stages=_count(shapes, rf"{name}\.layers\.(\d+)\."),
-        blocks=_count(shapes, rf"{name}\.layers\.0\.blocks\.(\d+)\."),
+        stages=count_numbered(shapes, rf"{name}\.layers\.(\d+)\."),
+        blocks=count_numbered(shapes, rf"{name}\.layers\.0\.blocks\.(\d+)\."),
         window=(isqrt(ways) + 1) // 2,  # a window of w cells a side has (2 w - 1)^2 ways from cell to cell
         num_heads=heads,
         hidden=shapes[f"{first}.mlp.fc1.weight"][0],
@@ -65,7 +65,7 @@ def _vit(shapes: Shapes, cfg: dict[str, Any]) -> None:
     """Its sizes where they are not those of the ViT-B/8 that the config names."""
     classes, width = shapes["vit.head.weight"]
     patch = shapes["vit.patch_embed.proj.weight"][-1]
-    depth, hidden = _count(shapes, r"vit\.blocks\.(\d+)\."), shapes["vit.blocks.0.mlp.fc1.weight"][0]
+    depth, hidden = count_numbered(shapes, r"vit\.blocks\.(\d+)\."), shapes["vit.blocks.0.mlp.fc1.weight"][0]
     cfg["backbone"]["model_args"] = {"num_classes": classes}
     if (width, patch, depth, hidden) != (768, 8, 12, 3072):
         heads = max(1, width // 64)
@@ -74,11 +74,6 @@ def _vit(shapes: Shapes, cfg: dict[str, Any]) -> None:
         )
     if cfg["queries"]["grid"] * patch != 224:
         cfg["backbone"]["image_size"] = cfg["queries"]["grid"] * patch
-
-
-def _count(shapes: Shapes, pattern: str) -> int:
-    """How many things the names number, from 0."""
-    return len({found[1] for name in shapes if (found := re.match(pattern, name))})
 
 
 def _name(name: str) -> str:

@@ -7,9 +7,8 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import Count, Depth, Grid, Range, Scale, Share, Size
-from iqa_zoo.errors import PartError
-from iqa_zoo.values import checked
+from iqa_zoo.layers.arguments import check_num_heads
+from iqa_zoo.values import Count, Depth, Grid, Range, Scale, Share, Size, checked
 from iqa_zoo_maniqa.window_block import WindowBlock
 from iqa_zoo_maniqa.windows import Windows, squarest
 
@@ -26,8 +25,6 @@ class ScaleSwin(nn.Module):
     frozen, so that they count and a released checkpoint finds its place.
 
     Args:
-        dim: model width D. Handed down.
-        num_queries: N. Handed down.
         stages: how many stages.
         blocks: Swin blocks in each.
         window: cells a side of a window.
@@ -65,9 +62,7 @@ class ScaleSwin(nn.Module):
         idle: bool = False,
     ):
         super().__init__()
-        if dim % num_heads:
-            fits = max(heads for heads in range(1, num_heads + 1) if dim % heads == 0)
-            raise PartError(f"num_heads={num_heads} does not divide dim={dim}; {fits} does")
+        check_num_heads(num_heads, dim)
         self.scale = scale
         self.drop = nn.Dropout(dropout)
         rows, columns = squarest(num_queries)

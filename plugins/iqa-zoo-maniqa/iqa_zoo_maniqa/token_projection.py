@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import Positive
 from iqa_zoo.errors import PartError
-from iqa_zoo.values import checked
+from iqa_zoo.values import Positive, checked
 
 
 class TokenProjection(nn.Module):
@@ -15,7 +14,6 @@ class TokenProjection(nn.Module):
     MANIQA: Yang et al., CVPRW 2022, https://arxiv.org/abs/2204.08958. The same as the released code's.
 
     Args:
-        dim: model width D before it. Handed down.
         share: the width after it, as a part of D, rounded.
 
     Raises:

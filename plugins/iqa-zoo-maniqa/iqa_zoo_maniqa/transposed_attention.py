@@ -7,9 +7,8 @@ from typing import Literal, get_args
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iqa_zoo.contracts import Share
 from iqa_zoo.errors import PartError
-from iqa_zoo.values import checked
+from iqa_zoo.values import Share, checked
 
 Layout = Literal["paper", "released"]
 
@@ -24,7 +23,6 @@ class TransposedAttention(nn.Module):
     that what is added to a channel comes from others. ``layout="released"`` does the same.
 
     Args:
-        num_queries: N. Handed down.
         dropout: on what is added.
         layout: "paper", or "released" with its mixed-up channels.
 

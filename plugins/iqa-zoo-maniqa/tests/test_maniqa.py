@@ -63,5 +63,5 @@ def test_windows_come_back_and_cells_that_a_shift_brought_together_are_apart(win
 
 
 def test_heads_that_do_not_divide():
-    with pytest.raises(PartError, match="num_heads=4 does not divide dim=6; 3 does"):
+    with pytest.raises(PartError, match="num_heads=4 does not divide dim=6; the nearest that does is 3"):
         ScaleSwin(dim=6, num_queries=4)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import Features, FeatureSpec, HeadOutput, Size
+from iqa_zoo.contracts import Features, FeatureSpec, HeadOutput
 from iqa_zoo.layers.stages import stage_channels
-from iqa_zoo.values import checked
+from iqa_zoo.values import Size, checked
 
 
 class MeanAndStageHead(nn.Module):
@@ -18,8 +18,6 @@ class MeanAndStageHead(nn.Module):
     of the image; there is none of each query.
 
     Args:
-        dim: model width D. Handed down.
-        features: what the backbone gives. Handed down.
         stage: the stage that is averaged.
         hidden: what the mean of the queries is projected to.
 

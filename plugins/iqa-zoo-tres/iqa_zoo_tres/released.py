@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from iqa_zoo.released import ReleasedSystem, with_batch_counts
+from iqa_zoo.released import ReleasedSystem, count_numbered, rename, with_batch_counts
 from iqa_zoo_tres.tres import tres
 
-NAMES = {"backbone.model.": "model.", "backbone.classifier.": "model.fc.", "head.proj.": "fc2.", "head.fc.": "fc."}
+NAMES = {r"backbone\.model": "model", r"backbone\.classifier": "model.fc", r"head\.proj": "fc2", r"head\.fc": "fc"}
 PARTS = (  # of a layer: its attention, its perceptron
     {"attn.": "self_attn.", "norm.": "norm1."},
     {"fc1.": "linear1.", "fc2.": "linear2.", "norm.": "norm2."},
@@ -29,8 +29,8 @@ def config(shapes: dict[str, tuple[int, ...]]) -> dict[str, Any]:
     cfg = tres()
     attention, feed_forward, *_, norm = cfg["interactions"]
     feed_forward["hidden"], cfg["dim"] = shapes["transformer.encoder.layers.0.linear1.weight"]
-    layers = {found[1] for key in shapes if (found := re.match(r"transformer\.encoder\.layers\.(\d+)\.", key))}
-    cfg["interactions"] = [attention, feed_forward] * len(layers) + [norm]
+    layers = count_numbered(shapes, r"transformer\.encoder\.layers\.(\d+)\.")
+    cfg["interactions"] = [attention, feed_forward] * layers + [norm]
     cfg["head"]["hidden"] = shapes["fc2.weight"][0]
     classifier = shapes.get("model.fc.weight")
     cfg["backbone"]["classes"] = classifier[0] if classifier else None
@@ -49,10 +49,7 @@ def name(ours: str) -> str:
         if part == "layer_norm.":
             return f"transformer.encoder.norm.{rest}"
         return f"transformer.encoder.layers.{layer}.{PARTS[kind][part]}{rest}"
-    for prefix, theirs in NAMES.items():
-        if ours.startswith(prefix):
-            return theirs + ours.removeprefix(prefix)
-    raise AssertionError(f"no released name for {ours}")
+    return rename(ours, NAMES)
 
 
 def left_out(theirs: str) -> bool:

@@ -8,8 +8,7 @@ from typing import Any
 from torch import nn
 
 from iqa_zoo.backbones.timm_features import TimmFeatures
-from iqa_zoo.contracts import Pixels, Size
-from iqa_zoo.values import checked
+from iqa_zoo.values import Pixels, Size, checked
 
 
 class TimmWithClassifier(TimmFeatures):

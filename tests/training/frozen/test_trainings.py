@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from iqa_zoo.config import config_hash
+from iqa_zoo.config_hash import config_hash
 from iqa_zoo.data.splits import Split
 from iqa_zoo.training.frozen import trainings
 from iqa_zoo.training.frozen.decoder import FrozenRun
