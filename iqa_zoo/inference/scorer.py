@@ -21,7 +21,7 @@ from iqa_zoo.inference.predict import cut_image, describe_not_finite
 from iqa_zoo.inference.scaled_model import ScaledModel
 from iqa_zoo.inference.score import Score, ScoreMeaning, describe_view, interpret_score
 from iqa_zoo.trained.calibration import Calibration
-from iqa_zoo.trained.standardised import pool_maps
+from iqa_zoo.trained.standardised import pool_features
 from iqa_zoo.trained.training_photographs import FeatureDistribution, find_look_alike
 
 
@@ -145,7 +145,7 @@ class Scorer:
         distance = calibration = None
         if self.photographs is not None:
             assert output.features is not None
-            pooled_F = pool_maps(output.features, self.model.model.spec.stages).double().mean(0).cpu().numpy()
+            pooled_F = pool_features(output.features, self.model.model.spec.stages).double().mean(0).cpu().numpy()
             calibration = self.photographs.calibration
             distance = float(self.photographs.distribution.measure_distances(pooled_F[None])[0])
         fields = interpret_score(
