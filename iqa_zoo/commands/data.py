@@ -39,8 +39,12 @@ def add(commands: Any) -> None:
 
 def run_check(args: argparse.Namespace) -> int:
     options, root = read_options(args.data, dict(args.option)), check_root(make_source(args))
+    from iqa_zoo.cache import cache_folder
     from iqa_zoo.data.check import check_dataset
 
+    release = find_release(args.data)
+    if root is None and not (release and release.box):
+        root = cache_folder()
     with progress_bar(f"checking {args.data}") as progress:
         report = check_dataset(args.data, root, progress=progress, **options)
     show_result(args, report.to_dict(), lambda: print("\n".join(report.format_lines())))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from iqa_zoo.data.views import LONGEST_SIDE
@@ -47,7 +48,7 @@ def list_protocol_notes(results: Results) -> list[str]:
     return notes + failed_notes(runs) + undefined_notes(runs)
 
 
-def describe_view(results: Results) -> str:
+def describe_view(results: Mapping[str, Any]) -> str:
     """Describe what the features of an image are of.
 
     >>> describe_view({"view": "whole", "crops": 1}), describe_view({"crops": 4})

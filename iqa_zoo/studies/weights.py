@@ -22,9 +22,13 @@ def describe_weights(spec: BackboneSpec, seed: int) -> str:
     if spec.weights:
         return f"weights from {name_weights(spec.weights)}"
     if spec.pretrained:
-        packaged = spec.backbone in PACKAGED and spec.backbone
-        return describe_packaged(packaged) if packaged else "ImageNet weights"
+        return describe_pretrained(spec.backbone or "")
     return f"random weights (seed {seed})" if needs_weights(spec.backbone or "nss") else "no weights to load"
+
+
+def describe_pretrained(backbone: str) -> str:
+    """Return where the ImageNet weights of a backbone come from: a package with its version and hash, or the model hub."""
+    return describe_packaged(backbone) if backbone in PACKAGED else "ImageNet weights"
 
 
 def name_weights(weights: Path) -> str:

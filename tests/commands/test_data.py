@@ -135,7 +135,9 @@ def test_list_shows_scores_licence_and_address_of_every_dataset(capsys):
     row = next(line for line in out.splitlines() if line.startswith("│ livec "))
     cells = [cell.strip() for cell in row.strip("│").split("│")]
     assert cells == ["livec", "1162", "", "MOS, 0..100", "higher"]
-    assert f"\nlivec: {livec.RELEASE.source}; licence: {livec.RELEASE.licence}\n" in out
+    assert (
+        f"\nlivec: {livec.RELEASE.source}; licence: {livec.RELEASE.licence}; without --root: features that come" in out
+    )
     assert "\ntable: no release; see iqa-zoo describe table\n" in out
 
 

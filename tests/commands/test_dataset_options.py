@@ -77,8 +77,10 @@ def test_an_option_needs_a_key_and_a_value(text):
 def test_an_unknown_name_comes_before_a_missing_root():
     with pytest.raises(UnknownName, match="unknown dataset 'lvec'; did you mean 'livec'?"):
         load_dataset(parse("lvec"))
-    with pytest.raises(InputError, match="livec: give --root PATH, the folder with the dataset; only demo needs none"):
-        load_dataset(parse("livec"))
+    with pytest.raises(
+        InputError, match="bid: give --root PATH, the folder with the dataset; only demo and livec need none"
+    ):
+        load_dataset(parse("bid"))
 
 
 def test_the_demo_needs_no_root_and_reports_how_far_it_is(monkeypatch):

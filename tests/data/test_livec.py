@@ -12,6 +12,7 @@ from iqa_zoo.registry import DATASETS
 
 NAMES = [f"t{index}.bmp" for index in range(1, 8)] + ["100.bmp", "3.bmp", "900.JPG", "1169.JPG"]
 MOS = [50.0] * 7 + [32.5, 66.25, 3.42, 92.43]
+DEVIATIONS = [1.0] * 7 + [19.5, 20.0, 17.25, 21.0]
 
 
 @pytest.fixture
@@ -27,6 +28,7 @@ def root(tmp_path, monkeypatch):
     cells[:, 0] = NAMES
     savemat(tmp_path / "Data" / "AllImages_release.mat", {"AllImages_release": cells})
     savemat(tmp_path / "Data" / "AllMOS_release.mat", {"AllMOS_release": np.array(MOS)[None]})
+    savemat(tmp_path / "Data" / "AllStdDev_release.mat", {"AllStdDev_release": np.array(DEVIATIONS)[None]})
     return tmp_path
 
 
@@ -36,6 +38,8 @@ def test_official_layout_without_the_practice_images(root):
     assert "livec" in DATASETS.built_in()
     assert data.names == ("100.bmp", "3.bmp", "900.JPG", "1169.JPG")
     assert data.mos.tolist() == [32.5, 66.25, 3.42, 92.43]
+    assert data.deviations.tolist() == [19.5, 20.0, 17.25, 21.0]
+    assert data.box is None
     assert all(path.is_file() for path in data.paths)
     assert data.higher_is_better
     assert data.references is None
@@ -54,6 +58,18 @@ def test_a_missing_image_is_named(root):
     with pytest.raises(InputError, match=r"1 of 4 images are missing: .*3\.bmp; get them from https://live"):
         livec(root)
     assert livec(root, subset=True).names == ("100.bmp", "900.JPG", "1169.JPG")
+
+
+@pytest.mark.slow
+def test_deviations_may_be_missing_and_must_be_as_many_as_scores(root):
+    file = root / "Data" / "AllStdDev_release.mat"
+    savemat(file, {"AllStdDev_release": np.array(DEVIATIONS[:-1])[None]})
+    with pytest.raises(
+        InputError, match=r"AllMOS_release.mat has 11 scores and .*AllStdDev_release.mat has 10 deviations"
+    ):
+        livec(root)
+    file.unlink()
+    assert livec(root).deviations is None
 
 
 def test_a_missing_label_file_or_root_is_named(root):

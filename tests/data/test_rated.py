@@ -37,6 +37,7 @@ def test_select_keeps_what_is_known_of_each_image():
         references=("r", "r", "s"),
         distortions=("blur", "noise", "blur"),
         official_split=("train", "", "test"),
+        deviations=[0.5, 0.25, 1],
         higher_is_better=False,
         label="DMOS",
     )
@@ -49,6 +50,7 @@ def test_select_keeps_what_is_known_of_each_image():
     assert not part.higher_is_better
     assert part.label == "DMOS"
     assert part.licence == "CC0"
+    assert part.deviations.tolist() == [1, 0.5]
 
 
 @pytest.mark.parametrize(
@@ -65,6 +67,8 @@ def test_select_keeps_what_is_known_of_each_image():
         (dict(paths=("d/a.png", "d/b.png", "d/a.png")), r"d/a\.png is listed twice"),
         (dict(official_split=("train", "test", "tset")), r"d/c\.png is in part 'tset'"),
         (dict(score_range=(5, 0)), "score_range"),
+        (dict(deviations=(1.0, -1.0, 2.0)), "a deviation of ratings is negative"),
+        (dict(deviations=(1.0,)), "1 deviations"),
     ],
 )
 def test_what_does_not_fit_is_named(changes, message):

@@ -17,13 +17,14 @@ from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
 from iqa_zoo.errors import CheckpointError, InputError, IqaZooError
 from iqa_zoo.inference.evaluation import evaluate_scores, flatten_metrics
+from iqa_zoo.packaged_weights import PACKAGED
 from iqa_zoo.randomness import seeded
 from iqa_zoo.studies.pooled_stages import LevelVectors, full_config, probe_carrier, probe_config, ridge_scores
 from iqa_zoo.studies.protocol import BASELINE_RATE, compute_parts_ratio
 from iqa_zoo.studies.runner import FrozenRunner, Record
 from iqa_zoo.studies.spec import StudySpec
 from iqa_zoo.studies.summaries import compute_differences, summarize_records
-from iqa_zoo.studies.weights import needs_weights
+from iqa_zoo.studies.weights import describe_pretrained, needs_weights
 
 HEADS = ("linear", "ridge")
 
@@ -77,9 +78,9 @@ def build_probed(spec: StudySpec) -> tuple[list[Probed], list[dict[str, Any]]]:
             fetch = options.pretrained and weights is None
             with seeded(seed):
                 backbone = build_model(probe_carrier(config), pretrained=fetch, weights=weights).backbone
-            add(
-                name, config, backbone, f"from {weights.name}" if weights else "ImageNet" if trained else "none to load"
-            )
+            packaged = describe_pretrained(name) if name in PACKAGED else "ImageNet"
+            about = f"from {weights.name}" if weights else packaged if trained else "none to load"
+            add(name, config, backbone, about)
         except (CheckpointError, InputError) as error:
             refused.append({"backbone": name, "reason": str(error)})
             continue

@@ -62,7 +62,7 @@ def test_usage_errors(arguments, says, capsys, exit_code):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--data", "livec", "--data", "livec=here"], "livec=ROOT"),
+        (["--data", "bid", "--data", "livec=here"], "bid=ROOT"),
         (["--data", "lvec=a", "--data", "livec=b"], "did you mean 'livec'"),
         (["--data", "livec=a", "--data", "bid=b"], "0 datasets are there"),
     ],
