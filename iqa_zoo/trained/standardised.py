@@ -89,3 +89,8 @@ def pool_features(features: Features, stages: Collection[int]) -> Tensor:
     means = [map_BCL.mean(2) for map_BCL in maps]
     spreads = [(map_BCL.std(2, correction=0) + LEAST_SPREAD).log() for map_BCL in maps]
     return torch.cat([*means, *spreads], dim=1)
+
+
+def count_pooled(spec: FeatureSpec) -> int:
+    """Return the number of features that :func:`pool_features` gives of a backbone."""
+    return 2 * sum(info.channels for info in spec.stages.values()) or spec.global_channels

@@ -10,7 +10,7 @@ from iqa_zoo.quality_model import GivenFeatures
 from iqa_zoo.stats.metrics import srocc
 from iqa_zoo.trained.entry import read_trained
 from iqa_zoo.trained.make import pool_bank
-from iqa_zoo.trained.standardised import pool_features
+from iqa_zoo.trained.standardised import count_pooled, pool_features
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -45,6 +45,7 @@ def test_standardised_features_are_those_of_a_standardised_bank(released, scorer
 def test_pooled_features_are_mean_and_deviation_over_cells_and_the_mean_over_crops(released):
     bank = released.bank
     pooled_NF = pool_bank(bank, np.array([5, 7]))
+    assert pooled_NF.shape == (2, count_pooled(bank.spec))
     maps = [
         bank.arrays[f"map{stage}"][7].astype(np.float64) for stage in bank.spec.stages
     ]  # crops, rows, columns, channels
