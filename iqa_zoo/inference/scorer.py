@@ -134,14 +134,15 @@ class Scorer:
         larger_HWC, enlarged = enlarge(image_HWC, spec.image_size, Path(name_input(given) or "the image"))
         crops_BCHW, reduced = cut_image(larger_HWC, spec, self.meaning.crops)
         look_alike = find_look_alike(image_HWC, known.hashes_NB, known.names) if known is not None else ""
-        return _Loaded(crops_BCHW, *image_HWC.shape[:2], enlarged or reduced, look_alike)
+        height, width = image_HWC.shape[:2]
+        return _Loaded(crops_BCHW, height, width, enlarged or reduced, look_alike)
 
     def _score_loaded(self, image: _Loaded, path: str | None) -> Score:
         output = self.model.compute_output(image.crops_BCHW.to(self.model.device))
         score = self.model.rescale(output.score_B).mean().item()
-        size = dict(note=image.note, path=path, height=image.height, width=image.width)
+        bare = Score(None, note=image.note, path=path, height=image.height, width=image.width)
         if not math.isfinite(score):
-            return Score(None, error=f"{path or 'the image'}: {describe_not_finite(score)}", **size)
+            return replace(bare, error=f"{path or 'the image'}: {describe_not_finite(score)}")
         distance = calibration = None
         if self.photographs is not None:
             assert output.features is not None
@@ -156,7 +157,7 @@ class Scorer:
             note=image.note,
             look_alike=image.look_alike,
         )
-        return Score(score, **fields, **size)
+        return replace(bare, score=score, **fields)
 
 
 @dataclass(frozen=True)
