@@ -130,8 +130,8 @@ def quantize(maps: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.f
     The levels of a channel run from its least to its greatest value.
 
     >>> levels, scale, offset = quantize(np.array([[-1.0], [0.02], [1.55]], np.float32))
-    >>> levels.ravel().tolist(), np.round(levels * scale + offset, 2).ravel().tolist()
-    ([0, 102, 255], [-1.0, 0.02, 1.55])
+    >>> levels.ravel().tolist(), [f"{value:.2f}" for value in (levels * scale + offset).ravel()]
+    ([0, 102, 255], ['-1.00', '0.02', '1.55'])
     """
     flat = maps.reshape(-1, maps.shape[-1])
     low, high = flat.min(0), flat.max(0)
