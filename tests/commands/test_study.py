@@ -63,7 +63,7 @@ def test_a_plugins_study_is_a_command(levels, tmp_path, monkeypatch, capsys):
     values = json.loads((tmp_path / "r.json").read_text())
     assert (values["study"], values["level"], values["names"]) == ("two_levels", 5, ["a", "b"])
     (folder,) = (tmp_path / "runs").iterdir()
-    assert folder.name.startswith("two-levels-demo-")
+    assert folder.name.startswith("two-levels-livec-")
     assert main(["two-levels", "--from", str(folder)]) == 0
     assert "The level is 5." in capsys.readouterr().out
 

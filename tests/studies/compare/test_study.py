@@ -131,7 +131,7 @@ def test_end_to_end_and_on_another_dataset(run, folder, tmp_path):
     [
         (["lifeiqua", "deiqt"], "did you mean 'lifeiqa'"),
         (["lifeiqa", "deiqt", "--data", "lvec"], "did you mean 'livec'"),
-        (["lifeiqa", "deiqt", "--data", "livec"], "--root"),
+        (["lifeiqa", "deiqt", "--data", "bid"], "--root"),
         (["lifeiqa", "deiqt", "--backbone", "resnet81"], "did you mean 'resnet18'"),
         (["lifeiqa", "deiqt", "--weights", "none.safetensors", "--backbone", "resnet18"], "none.safetensors"),
         (["lifeiqa", "deiqt", "--json", "nowhere/r.json"], "no folder"),
