@@ -53,7 +53,8 @@ examples:
   iqa-zoo power --data livec --data koniq10k        what SROCC gap can be detected, before training
   iqa-zoo train deiqt --data demo --out run         end to end, resumable; with --dry-run, what it would cost
   iqa-zoo evaluate run --data livec --root LIVEC    on its own test part, or on another dataset
-  iqa-zoo score photos/ --run run -o s.csv          any images of any size
+  iqa-zoo score photo.jpg                           any images of any size, by a model that comes with the package
+  iqa-zoo score photos/ --run run -o s.csv          by a model of your own
   iqa-zoo explain a.png --run run -o attention.png  attention of each query, expert routing
   iqa-zoo report run -o report.html                 a training or a study as one page
   iqa-zoo new-plugin worst --slot head              a package of your own with a head, tests included

@@ -3,6 +3,8 @@
 python model_cards/generate.py            # write model_cards/*.md
 python model_cards/generate.py --check    # exit 1 where a file is not what would be written
 
+A trained model has model_cards/NAME.md and model_cards/pictures/NAME.png, which --check does not compare.
+
 The plugins of this repository that are installed from here (pip install -e plugins/NAME) have theirs in plugins/NAME/MODEL_CARD.md.
 """
 
@@ -22,6 +24,9 @@ from iqa_zoo.config_hash import config_hash
 from iqa_zoo.reports.notes import list_protocol_notes
 from iqa_zoo.reports.table import Table, count
 from iqa_zoo.studies.results import load_result
+from iqa_zoo.trained.card import draw_battery, format_card
+from iqa_zoo.trained.entry import read_trained
+from iqa_zoo.trained.names import list_trained
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -33,9 +38,17 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where a card is out of date")
     check = parser.parse_args().check
     stale = []
+    texts = {}
     for path, target in cards():
         base = ROOT if path.is_relative_to(FOLDER) else target.parent
-        text = render(yaml.safe_load(path.read_text(encoding="utf-8")), path.relative_to(base).as_posix())
+        texts[target] = render(yaml.safe_load(path.read_text(encoding="utf-8")), path.relative_to(base).as_posix())
+    for name in list_trained():
+        entry = read_trained(name)
+        texts[HERE / f"{name}.md"] = format_card(entry, f"pictures/{name}.png")
+        if not check:
+            (HERE / "pictures").mkdir(exist_ok=True)
+            draw_battery(entry).savefig(HERE / "pictures" / f"{name}.png", dpi=100)
+    for target, text in texts.items():
         if check:
             if not target.is_file() or target.read_text(encoding="utf-8") != text:
                 stale.append(str(target.relative_to(ROOT)))

@@ -26,6 +26,7 @@ FORBIDDEN = {
     "budgets": ("commands", "studies", "reports", "explain"),
     "training": ("commands", "studies", "reports", "explain", "budgets"),
     "inference": ("commands", "studies", "reports", "explain"),
+    "trained": ("commands", "studies", "explain"),
     "reports": ("commands", "studies"),
     "explain": ("commands", "studies"),
     "studies": ("commands",),

@@ -22,7 +22,7 @@ from iqa_zoo.inference.scorer import KnownPhotographs, Scorer
 from iqa_zoo.state_dicts import shorten
 from iqa_zoo.trained.entry import TrainedModel, check_file
 from iqa_zoo.trained.names import DEFAULT
-from iqa_zoo.trained.standardised import StandardisedBackbone, unpack_scales
+from iqa_zoo.trained.standardised import StandardisedBackbone, count_pooled, unpack_scales
 from iqa_zoo.trained.tensors import BACKBONE, CALIBRATION, HASHES, NAMES, find_packaged_hash
 from iqa_zoo.trained.training_photographs import FeatureDistribution
 from iqa_zoo.training.devices import select_device
@@ -89,6 +89,9 @@ def load_trained(entry: TrainedModel, device: str | None = None, *, folder: Path
         raise CheckpointError(f"{path}: missing: {shorten(missing)}; unknown: {shorten(unknown)}")
     if scales := unpack_scales(tensors):
         model.backbone = StandardisedBackbone(model.backbone, scales)
+    photographs = _read_photographs(entry, tensors, names)
+    if len(photographs.distribution.mean_F) != count_pooled(model.spec):
+        raise CheckpointError(f"{path}: what it holds of the training photographs does not fit this version of iqa_zoo")
     scaled = ScaledModel(model, scale=LabelScale(entry.center, entry.spread)).place(select_device(device))
     meaning = ScoreMeaning(
         model=entry.name,
@@ -99,7 +102,7 @@ def load_trained(entry: TrainedModel, device: str | None = None, *, folder: Path
         coverage=entry.calibration.coverage,
         details={"licences": entry.licences},
     )
-    return Scorer(scaled, meaning, _read_photographs(entry, tensors, names))
+    return Scorer(scaled, meaning, photographs)
 
 
 def _read_photographs(entry: TrainedModel, tensors: dict[str, Tensor], names: tuple[str, ...]) -> KnownPhotographs:

@@ -25,8 +25,8 @@ class Score:
 
     Attributes:
         score: on the scale of the ratings that the model was trained on; None for an image that has none.
-        low, high: interval that holds the mean rating of ``coverage`` of all photographs like those of the training; None where
-            the model has no calibration.
+        low, high: interval that holds the mean rating of ``coverage`` of all photographs like those of the training, cut at the
+            ends of the scale; None where the model has no calibration.
         coverage: see above, in 0..1.
         percentile: percentage of the rated photographs that are of lower quality.
         word: of Recommendation ITU-R BT.500: bad, poor, fair, good or excellent, by the fifth of the scale.
@@ -138,8 +138,8 @@ def interpret_score(
         half = float(calibration.compute_half_width(distance))
         lowest, highest = calibration.ratings[0], calibration.ratings[-1]
         fields |= dict(
-            low=score - half,
-            high=score + half,
+            low=min(score, max(data.score_range[0], score - half)),  # no rating is outside the scale
+            high=max(score, min(data.score_range[1], score + half)),
             coverage=calibration.coverage,
             percentile=calibration.compute_percentile(score, higher_is_better=higher),
         )

@@ -21,7 +21,7 @@ from iqa_zoo.inference.predict import cut_image, describe_not_finite
 from iqa_zoo.inference.scaled_model import ScaledModel
 from iqa_zoo.inference.score import Score, ScoreMeaning, describe_view, interpret_score
 from iqa_zoo.trained.calibration import Calibration
-from iqa_zoo.trained.standardised import pool_maps
+from iqa_zoo.trained.standardised import pool_features
 from iqa_zoo.trained.training_photographs import FeatureDistribution, find_look_alike
 
 
@@ -134,18 +134,19 @@ class Scorer:
         larger_HWC, enlarged = enlarge(image_HWC, spec.image_size, Path(name_input(given) or "the image"))
         crops_BCHW, reduced = cut_image(larger_HWC, spec, self.meaning.crops)
         look_alike = find_look_alike(image_HWC, known.hashes_NB, known.names) if known is not None else ""
-        return _Loaded(crops_BCHW, *image_HWC.shape[:2], enlarged or reduced, look_alike)
+        height, width = image_HWC.shape[:2]
+        return _Loaded(crops_BCHW, height, width, enlarged or reduced, look_alike)
 
     def _score_loaded(self, image: _Loaded, path: str | None) -> Score:
         output = self.model.compute_output(image.crops_BCHW.to(self.model.device))
         score = self.model.rescale(output.score_B).mean().item()
-        size = dict(note=image.note, path=path, height=image.height, width=image.width)
+        bare = Score(None, note=image.note, path=path, height=image.height, width=image.width)
         if not math.isfinite(score):
-            return Score(None, error=f"{path or 'the image'}: {describe_not_finite(score)}", **size)
+            return replace(bare, error=f"{path or 'the image'}: {describe_not_finite(score)}")
         distance = calibration = None
         if self.photographs is not None:
             assert output.features is not None
-            pooled_F = pool_maps(output.features, self.model.model.spec.stages).double().mean(0).cpu().numpy()
+            pooled_F = pool_features(output.features, self.model.model.spec.stages).double().mean(0).cpu().numpy()
             calibration = self.photographs.calibration
             distance = float(self.photographs.distribution.measure_distances(pooled_F[None])[0])
         fields = interpret_score(
@@ -156,7 +157,7 @@ class Scorer:
             note=image.note,
             look_alike=image.look_alike,
         )
-        return Score(score, **fields, **size)
+        return replace(bare, score=score, **fields)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from iqa_zoo.trained.battery import Battery, load_photographs, run_battery
 from iqa_zoo.trained.calibration import HeldOut, fit_calibration, measure_coverage
 from iqa_zoo.trained.entry import Measured, TrainedModel, write_entry
 from iqa_zoo.trained.names import FOLDER
-from iqa_zoo.trained.standardised import pool_maps
+from iqa_zoo.trained.standardised import pool_features
 from iqa_zoo.trained.tensors import find_packaged_hash, save_tensors
 from iqa_zoo.trained.training_photographs import fit_distribution
 from iqa_zoo.training.frozen.decoder import fit_decoder
@@ -111,7 +111,7 @@ def write_trained(
     scales = {name: fitted.scales[name] for name in bank.arrays}
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{release.name}.safetensors"
-    distribution = fit_distribution(pool_features(replace(bank, scales=scales), everything))
+    distribution = fit_distribution(pool_bank(replace(bank, scales=scales), everything))
     save_tensors(path, fitted.model, scales, distribution, backbone=backbone, hashes_NB=hashes_NB, names=data.names)
     entry = TrainedModel(
         name=release.name,
@@ -151,8 +151,9 @@ def predict_held_out(release: Release, bank: FeatureBank, mos: NDArray[np.float6
     """Train on a split's training and validation parts, and predict its test part, each image with its distance from the others."""
     train = np.sort(np.concatenate([split.train, split.validation]))
     fitted = fit_decoder(release.cfg, bank, mos, train, recipe=release.recipe, seed=release.seed)
-    distribution = fit_distribution(pool_features(bank, train))
-    distances = distribution.measure_distances(pool_features(bank, split.test))
+    standardised = replace(bank, scales=fitted.scales)
+    distribution = fit_distribution(pool_bank(standardised, train))
+    distances = distribution.measure_distances(pool_bank(standardised, split.test))
     return HeldOut(split.test, fitted.predict(bank, split.test), distances)
 
 
@@ -180,12 +181,12 @@ def measure_quality(held_out: Sequence[HeldOut], mos: NDArray[np.float64], cover
     )
 
 
-def pool_features(bank: FeatureBank, images: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return pooled_NF of some images: the mean over cells and crops of every stage map, as :func:`pool_maps` of one forward pass."""
+def pool_bank(bank: FeatureBank, images: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return pooled_NF of some images: the mean over their crops of :func:`pool_features`."""
     pooled = []
     for chosen in np.array_split(images, max(1, -(-len(images) // 64))):
         each_crop = (bank.take(chosen, np.full(len(chosen), crop)) for crop in range(bank.crops))
-        pooled_BF = torch.stack([pool_maps(features, bank.spec.stages).double() for features in each_crop]).mean(0)
+        pooled_BF = torch.stack([pool_features(features, bank.spec.stages).double() for features in each_crop]).mean(0)
         pooled.append(pooled_BF.numpy())
     return np.concatenate(pooled)
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from iqa_zoo.contracts import Features, FeatureSpec, spec_of
 
+LEAST_SPREAD = 0.05  # in deviations of the training images: smaller ones over the cells of an image count as equal
 PREFIX = "scales."  # of the names of its own tensors
 
 
@@ -76,8 +77,20 @@ def unpack_scales(tensors: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tens
     return {name: (tensors[f"{PREFIX}{name}.mean"], tensors[f"{PREFIX}{name}.deviation"]) for name in names}
 
 
-def pool_maps(features: Features, stages: Collection[int]) -> Tensor:
-    """Return pooled_BF: the mean of each channel over the cells of its stage map, stage by stage; without stages the global vector."""
+def pool_features(features: Features, stages: Collection[int]) -> Tensor:
+    """Return pooled_BF of standardised features: what tells unusual images from others.
+
+    That is, of each channel of each stage map, the mean over the cells and the logarithm of the deviation over the cells, which
+    is small for an image without structure (black, white). Without stages it is the global vector.
+    """
     if not stages:
         return features.global_BC.float()
-    return torch.cat([features.maps[stage].float().mean((2, 3)) for stage in stages], dim=1)
+    maps = [features.maps[stage].float().flatten(2) for stage in stages]
+    means = [map_BCL.mean(2) for map_BCL in maps]
+    spreads = [(map_BCL.std(2, correction=0) + LEAST_SPREAD).log() for map_BCL in maps]
+    return torch.cat([*means, *spreads], dim=1)
+
+
+def count_pooled(spec: FeatureSpec) -> int:
+    """Return the number of features that :func:`pool_features` gives of a backbone."""
+    return 2 * sum(info.channels for info in spec.stages.values()) or spec.global_channels

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
+from iqa_zoo.outputs import write_bytes
 from iqa_zoo.packaged_weights import PACKAGED
 from iqa_zoo.trained.standardised import pack_scales
 from iqa_zoo.trained.training_photographs import FeatureDistribution
@@ -59,4 +60,4 @@ def save_tensors(
     if hashes_NB is not None:
         tensors[f"{CALIBRATION}{HASHES}"] = torch.from_numpy(hashes_NB)
         metadata[NAMES] = json.dumps(list(names))
-    save_file({name: value.contiguous() for name, value in tensors.items()}, path, metadata)
+    write_bytes(path, save({name: value.contiguous() for name, value in tensors.items()}, metadata))

@@ -17,7 +17,7 @@ from iqa_zoo.errors import CheckpointError, InputError, UnknownName
 from iqa_zoo.inference import load as loading
 from iqa_zoo.inference.load_run import load_run
 from iqa_zoo.inference.predict import predict, score_image
-from iqa_zoo.inference.score import Score
+from iqa_zoo.inference.score import Score, interpret_score
 from iqa_zoo.trained import names
 from iqa_zoo.trained.names import DEFAULT, list_trained
 
@@ -278,6 +278,16 @@ def test_plain_images_are_unlike_the_training_photographs(named, value, size):
     typical = named.score(np.random.default_rng(3).normal(128, 30, (40, 42, 3)).clip(0, 255).astype(np.uint8))
     assert typical.flags == ()
     assert score.high - score.low > typical.high - typical.low
+
+
+def test_an_interval_ends_with_the_scale_and_holds_the_score(named):
+    def interpret(score):
+        keep = dict(data=named.meaning.data, calibration=calibration, distance=1.0, note="", look_alike="")
+        return interpret_score(score, **keep)
+
+    calibration = replace(named.photographs.calibration, quantile=10.0, median_distance=1.0)
+    assert [(f["low"], f["high"]) for f in map(interpret, (50, 3, 104))] == [(40, 60), (0, 13), (94, 104)]
+    assert "outside the range of the ratings" in interpret(104)["flags"]
 
 
 def test_no_such_model(run, tmp_path, released):

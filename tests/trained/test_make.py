@@ -9,8 +9,8 @@ from iqa_zoo.jsonio import to_json
 from iqa_zoo.quality_model import GivenFeatures
 from iqa_zoo.stats.metrics import srocc
 from iqa_zoo.trained.entry import read_trained
-from iqa_zoo.trained.make import pool_features
-from iqa_zoo.trained.standardised import pool_maps
+from iqa_zoo.trained.make import pool_bank
+from iqa_zoo.trained.standardised import count_pooled, pool_features
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -42,19 +42,19 @@ def test_standardised_features_are_those_of_a_standardised_bank(released, scorer
     torch.testing.assert_close(found.global_BC, expected.global_BC, rtol=0, atol=1e-5)
 
 
-def test_pooled_features_are_the_mean_over_cells_and_crops(released):
-    pooled_NF = pool_features(released.bank, np.array([5, 7]))
-    assert pooled_NF.shape == (2, sum(info.channels for info in released.bank.spec.stages.values()))
-    by_hand = np.concatenate(
-        [
-            released.bank.arrays[f"map{stage}"][7].astype(np.float64).mean((0, 1, 2))
-            for stage in released.bank.spec.stages
-        ]
-    )
-    np.testing.assert_allclose(pooled_NF[1], by_hand, rtol=1e-5)
-    one = pool_maps(released.bank.take(np.array([5]), np.array([0])), released.bank.spec.stages)
-    other = pool_maps(released.bank.take(np.array([5]), np.array([1])), released.bank.spec.stages)
-    np.testing.assert_allclose(pooled_NF[0], ((one + other) / 2)[0], rtol=1e-5)
+def test_pooled_features_are_mean_and_deviation_over_cells_and_the_mean_over_crops(released):
+    bank = released.bank
+    pooled_NF = pool_bank(bank, np.array([5, 7]))
+    assert pooled_NF.shape == (2, count_pooled(bank.spec))
+    maps = [
+        bank.arrays[f"map{stage}"][7].astype(np.float64) for stage in bank.spec.stages
+    ]  # crops, rows, columns, channels
+    means = [each.mean((1, 2)).mean(0) for each in maps]
+    spreads = [np.log(each.std((1, 2)) + 0.05).mean(0) for each in maps]
+    np.testing.assert_allclose(pooled_NF[1], np.concatenate([*means, *spreads]), rtol=1e-4, atol=1e-5)
+    one, other = (pool_features(bank.take(np.array([5]), np.array([crop])), bank.spec.stages) for crop in (0, 1))
+    np.testing.assert_allclose(pooled_NF[0], ((one + other) / 2)[0], rtol=1e-5, atol=1e-6)
+    assert torch.equal(pool_features(bank.take(np.array([5]), np.array([0])), ())[0], bank.take([5], [0]).global_BC[0])
 
 
 def test_the_description_holds_what_was_measured_on_held_out_images(released, scorer):
