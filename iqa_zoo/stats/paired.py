@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,7 +12,7 @@ from scipy import stats
 
 from iqa_zoo.errors import InputError
 from iqa_zoo.stats.estimate import Estimate
-from iqa_zoo.stats.metrics import srocc
+from iqa_zoo.stats.metrics import check_scores, plcc, srocc
 from iqa_zoo.stats.outlook import Spread, explain_verdict
 from iqa_zoo.stats.sampling import SamplingError
 
@@ -227,3 +227,50 @@ def compute_srocc_p(scores_a: ArrayLike, scores_b: ArrayLike, mos: ArrayLike) ->
     if not np.isfinite([r_a, r_b, r_ab]).all():
         return float("nan")
     return compute_williams_p(r_a, r_b, r_ab, len(np.asarray(mos)))
+
+
+@dataclass(frozen=True)
+class PitmanMorgan:
+    """Pitman-Morgan's test that the residuals of two models have the same variance.
+
+    Attributes:
+        variance_a, variance_b: of the residuals, in squared units of the labels.
+        t: below 0 where the first model has the smaller variance.
+        freedom: of ``t``.
+        p: two-sided.
+    """
+
+    variance_a: float
+    variance_b: float
+    t: float
+    freedom: int
+    p: float
+
+
+def pitman_morgan(scores_a: ArrayLike, scores_b: ArrayLike, labels: ArrayLike) -> PitmanMorgan:
+    """Test whether two models, on the same images, have residuals of the same variance.
+
+    Residuals of the same images are correlated, so an F test is not valid. The test is of the correlation between their sum
+    and their difference (Pitman and Morgan, Biometrika 31, 1939). It assumes normal residuals, and ignores a constant
+    offset of the scores, which RMSE counts.
+
+    Args:
+        scores_a, scores_b: on the scale of the labels.
+        labels: of the same images.
+
+    Raises:
+        InputError: lengths that differ, values that are not finite, or fewer than three images.
+
+    >>> found = pitman_morgan([1.1, 2.0, 2.9, 4.1], [1.5, 1.6, 3.9, 3.6], [1, 2, 3, 4])
+    >>> round(found.t, 2), found.freedom, round(found.p, 3)
+    (-5.49, 2, 0.032)
+    """
+    (a, y), (b, _) = (check_scores(scores, labels) for scores in (scores_a, scores_b))
+    a, b = a - y, b - y
+    freedom = len(y) - 2
+    r = plcc(a + b, a - b)  # nan where the residuals are the same but for an offset, or the opposite of each other
+    if math.isnan(r):
+        t = 0.0
+    else:
+        t = r * math.sqrt(freedom / (1 - r**2)) if abs(r) < 1 else math.copysign(math.inf, r)
+    return PitmanMorgan(float(a.var(ddof=1)), float(b.var(ddof=1)), t, freedom, float(2 * stats.t.sf(abs(t), freedom)))

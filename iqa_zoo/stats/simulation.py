@@ -17,9 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iqa_zoo.errors import InputError
-from iqa_zoo.stats.metrics import srocc
 from iqa_zoo.stats.paired import paired
-from iqa_zoo.stats.sampling import SamplingError, compute_sampling_se
+from iqa_zoo.stats.sampling import SamplingError, compute_sampling_se, measure_weighted_sroccs
 
 Array = NDArray[np.float64]
 
@@ -93,14 +92,17 @@ def draw_comparisons(scenario: Scenario, repeats: int, seed: int = 0) -> Iterato
         sroccs_MS = np.empty((2, scenario.splits))
         for split in range(scenario.splits):
             part = rng.permutation(images)[:tested]
+            scores_MI = np.empty((2, tested))
             for model, (size, noise) in enumerate(zip(sizes, noises, strict=True)):
                 drift = math.sqrt(scenario.lasting_noise) * skill_M[model]
                 drift += math.sqrt(1 - scenario.lasting_noise) * rng.standard_normal()
                 error_I = lasting * own_MI[model, part] + fresh * rng.standard_normal(tested)
                 error_I = common * common_I[part] + own * error_I
-                scores_I = quality_I[part] + size * math.exp(noise * drift) * error_I
-                sroccs_MS[model, split] = srocc(scores_I, quality_I[part])
-                predictions[model].append({names[i]: score for i, score in zip(part, scores_I.tolist(), strict=True)})
+                scores_MI[model] = quality_I[part] + size * math.exp(noise * drift) * error_I
+                scores = scores_MI[model].tolist()
+                predictions[model].append({names[i]: score for i, score in zip(part, scores, strict=True)})
+            found = measure_weighted_sroccs([*scores_MI], quality_I[part], np.ones((1, tested)))
+            sroccs_MS[:, split] = np.concatenate(found)
         labels = dict(zip(names, quality_I.tolist(), strict=True))
         yield sroccs_MS[0], sroccs_MS[1], compute_sampling_se(*predictions, labels)
 
