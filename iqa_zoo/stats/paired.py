@@ -12,7 +12,7 @@ from scipy import stats
 
 from iqa_zoo.errors import InputError
 from iqa_zoo.stats.estimate import Estimate
-from iqa_zoo.stats.metrics import check_scores, plcc, srocc
+from iqa_zoo.stats.metrics import check_scores, srocc
 from iqa_zoo.stats.outlook import Spread, explain_verdict
 from iqa_zoo.stats.sampling import SamplingError
 
@@ -268,9 +268,13 @@ def pitman_morgan(scores_a: ArrayLike, scores_b: ArrayLike, labels: ArrayLike) -
     (a, y), (b, _) = (check_scores(scores, labels) for scores in (scores_a, scores_b))
     a, b = a - y, b - y
     freedom = len(y) - 2
-    r = plcc(a + b, a - b)  # nan where the residuals are the same but for an offset, or the opposite of each other
-    if math.isnan(r):
+    (of_a, common), (_, of_b) = np.cov(a, b).tolist()
+    # The correlation r of sum and difference has r / sqrt(1 - r^2) = gap / root.
+    gap, root = of_a - of_b, 2 * math.sqrt(max(of_a * of_b - common**2, 0.0))
+    if abs(gap) <= 1e-12 * (
+        of_a + of_b
+    ):  # rounding, also where the residuals are the same or the opposite of each other
         t = 0.0
     else:
-        t = r * math.sqrt(freedom / (1 - r**2)) if abs(r) < 1 else math.copysign(math.inf, r)
-    return PitmanMorgan(float(a.var(ddof=1)), float(b.var(ddof=1)), t, freedom, float(2 * stats.t.sf(abs(t), freedom)))
+        t = math.sqrt(freedom) * gap / root if root > 0 else math.copysign(math.inf, gap)
+    return PitmanMorgan(of_a, of_b, t, freedom, float(2 * stats.t.sf(abs(t), freedom)))

