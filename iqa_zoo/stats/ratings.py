@@ -15,7 +15,7 @@ from iqa_zoo.stats.metrics import check_scores, plcc, srocc
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Ratings:
     """MOS of each image with the deviation and the number of its ratings.
 
@@ -37,9 +37,9 @@ class Ratings:
     counts: Array
 
     def __init__(self, mos: ArrayLike, deviations: ArrayLike | None, counts: ArrayLike | None):
-        for name, values in (("deviation", deviations), ("number", counts)):
-            if values is None:
-                raise InputError(f"the ratings have no {name}; what depends on the noise of ratings cannot be computed")
+        if deviations is None or counts is None:
+            missing = "deviation" if deviations is None else "number"
+            raise InputError(f"the ratings have no {missing}; what depends on the noise of ratings cannot be computed")
         mos, deviations = check_scores(mos, deviations, names=("MOS", "deviation"))
         if (low := deviations < 0).any():
             raise InputError(f"the deviation of image {int(np.argmax(low))} is {deviations[low][0]}; give 0 or more")

@@ -131,8 +131,8 @@ def test_refuses():
         compute_sampling_se(a, b, mos, groups={})
     with pytest.raises(InputError, match="2 contents; at least 4"):
         compute_sampling_se(a, b, mos, groups={name: str(i % 2) for i, name in enumerate(mos)})
+    first = next(iter(a[0]))
     with pytest.raises(InputError, match="only with a certain image"):
-        name = next(iter(a[0]))
-        compute_sampling_se([{n: float(n == name) for n in a[0]}, a[1]], b, mos)
+        compute_sampling_se([{name: float(name == first) for name in a[0]}, a[1]], b, mos)
     with pytest.raises(InputError, match="sampling error of inf"):
         SamplingError(math.inf)
