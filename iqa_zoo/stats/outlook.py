@@ -14,7 +14,7 @@ MOST_SPLITS = 100  # more are not proposed
 
 
 @dataclass(frozen=True)
-class Spread:
+class SplitSpread:
     """What the splits of a comparison show of its variance.
 
     Attributes:
@@ -32,10 +32,10 @@ class Spread:
     def compute_se(self, count: int) -> tuple[float, float]:
         """Standard error of the mean over ``count`` such splits, and its degrees of freedom.
 
-        >>> se, freedom = Spread(0.0002, 5, 0.25, None).compute_se(5)
+        >>> se, freedom = SplitSpread(0.0002, 5, 0.25, None).compute_se(5)
         >>> round(se**2, 6), freedom
         (9e-05, 4.0)
-        >>> se, freedom = Spread(0.0002, 5, 0.25, SamplingError(0.02, 0.01)).compute_se(5)
+        >>> se, freedom = SplitSpread(0.0002, 5, 0.25, SamplingError(0.02, 0.01)).compute_se(5)
         >>> round(se**2, 6), round(freedom)
         (0.000445, 391)
         """
@@ -54,7 +54,7 @@ class Spread:
         return math.sqrt(variance), variance**2 / uncertainty if uncertainty else math.inf
 
 
-def explain_verdict(found: Estimate, seen: Spread) -> str:
+def explain_verdict(found: Estimate, seen: SplitSpread) -> str:
     """Say in a sentence why the verdict is what it is and, where it is undecided, what would decide.
 
     What would decide is computed for the mean and the spread that were seen; both can turn out otherwise.
@@ -75,7 +75,7 @@ def explain_verdict(found: Estimate, seen: Spread) -> str:
     return f"{interval} contains 0 and exceeds the margin of {found.margin:g}{adjusted}; {_find_remedy(found, seen)}"
 
 
-def _find_remedy(found: Estimate, seen: Spread) -> str:
+def _find_remedy(found: Estimate, seen: SplitSpread) -> str:
     more = next((count for count in range(found.count + 1, MOST_SPLITS + 1) if _is_enough(found, seen, count)), None)
     splits = f"about {more} splits" if more else f"more splits alone do not decide (up to {MOST_SPLITS})"
     se, freedom = seen.compute_se(found.count)
@@ -88,7 +88,7 @@ def _find_remedy(found: Estimate, seen: Spread) -> str:
     return f"{splits}{' or ' if more else ', '}{images} would decide, if mean and spread stay as they are"
 
 
-def _is_enough(found: Estimate, seen: Spread, count: int) -> bool:
+def _is_enough(found: Estimate, seen: SplitSpread, count: int) -> bool:
     se, freedom = seen.compute_se(count)
     two_sided, one_sided = _find_critical(found, freedom)
     return abs(found.mean) > two_sided * se or abs(found.mean) + one_sided * se < found.margin

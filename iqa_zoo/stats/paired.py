@@ -13,7 +13,7 @@ from scipy import stats
 from iqa_zoo.errors import InputError
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.metrics import check_scores, srocc
-from iqa_zoo.stats.outlook import Spread, explain_verdict
+from iqa_zoo.stats.outlook import SplitSpread, explain_verdict
 from iqa_zoo.stats.sampling import SamplingError
 
 Array = NDArray[np.float64]
@@ -39,7 +39,8 @@ def paired(
     (1 / S + test / train) times what s^2, the variance between splits, has above the spread that the choice of images
     explains. Its degrees of freedom are Satterthwaite's. Without, it is the corrected s^2 (1 / S + test / train) of Nadeau
     and Bengio (Machine Learning 52, 2003) with S - 1 degrees of freedom. The probabilities are then those of Corani and
-    Benavoli (Machine Learning 100, 2015), as in baycomp.
+    Benavoli (Machine Learning 100, 2015), as in baycomp. What returns in every training, as training parts overlap, no split
+    shows: the interval is of these models on other images of the data set, and of other trainings as far as they differ.
 
     Args:
         a_S, b_S: a correlation with the labels, as SROCC, of both models on each split, in the same order.
@@ -76,7 +77,7 @@ def paired(
 
     difference = np.round(a - b, 12)
     mean, count = float(difference.mean()), len(a)
-    seen = Spread(float(difference.var(ddof=1)) if count > 1 else math.nan, count, test_train_ratio, sampling)
+    seen = SplitSpread(float(difference.var(ddof=1)) if count > 1 else math.nan, count, test_train_ratio, sampling)
     se, freedom = seen.compute_se(count)
     level = (1 - confidence) / pairs
     # Differences that are all alike, but not 0, show no spread to judge them by.
