@@ -5,6 +5,19 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+FEWEST_SPLITS = 5  # below, the spread over splits says too little for a verdict
+VERDICTS = ("ahead", "behind", "equivalent", "undecided")
+
+
+class Verdict(str):
+    """A verdict, one of ``VERDICTS``. Calling it calls :meth:`Estimate.describe`, which had the name ``verdict``."""
+
+    __slots__ = ("_estimate",)
+    _estimate: Estimate
+
+    def __call__(self, first: str, second: str) -> str:
+        return self._estimate.describe(first, second)
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -12,12 +25,18 @@ class Estimate:
 
     Attributes:
         mean: the estimate.
-        low, high: confidence interval.
+        low, high: confidence interval; where ``pairs`` is above 1, it holds for all pairs at once.
         p: two-sided p value of the test that the function which made the estimate names; nan where there is none.
         count: splits, images or contents that the estimate rests on.
         confidence: level of the interval.
         se: standard error of the mean; nan where the method gives none.
-        method: how the interval was made: ``corrected t``, ``bootstrap`` or ``corrected t + bootstrap``.
+        method: how the interval was made: ``corrected t``, ``bootstrap``, ``corrected t + bootstrap`` or
+            ``corrected t + jackknife``.
+        margin: differences below it count as equivalent; nan where the method knows no margin.
+        p_ahead, p_within, p_behind: probability that the difference is above, within and below the margin, by the t
+            distribution around the mean; not adjusted for the number of pairs.
+        pairs: comparisons that the verdict is adjusted for.
+        reason: why the verdict is what it is, and what would decide where it is undecided; a sentence.
     """
 
     mean: float
@@ -28,6 +47,12 @@ class Estimate:
     confidence: float = 0.95
     se: float = math.nan
     method: str = ""
+    margin: float = math.nan
+    p_ahead: float = math.nan
+    p_within: float = math.nan
+    p_behind: float = math.nan
+    pairs: int = 1
+    reason: str = ""
 
     @property
     def is_defined(self) -> bool:
@@ -44,19 +69,50 @@ class Estimate:
         """Whether the interval excludes 0."""
         return self.is_defined and not self.is_undecided
 
-    def verdict(self, first: str, second: str) -> str:
+    @property
+    def verdict(self) -> Verdict:
+        """What the numbers say of a difference, where higher is better: one of ``VERDICTS``.
+
+        ``equivalent`` where two one-sided tests reject a difference of the margin or more (Schuirmann 1987; at a
+        confidence of 95 %, the 90 % interval then lies within the margin). Else ``ahead`` or ``behind`` where the
+        interval excludes 0. Else ``undecided``, and so are fewer than ``FEWEST_SPLITS`` splits and an undefined estimate.
+        The tests are adjusted for the number of pairs by Bonferroni.
+
+        >>> Estimate(0.03, 0.01, 0.05).verdict, Estimate(0.01, -0.01, 0.03).verdict
+        ('ahead', 'undecided')
+        >>> Estimate(0.001, -0.004, 0.006, count=10, margin=0.01, p_ahead=0.001, p_behind=0.001).verdict
+        'equivalent'
+        """
+        found = Verdict(self._decide())
+        found._estimate = self
+        return found
+
+    def _decide(self) -> str:
+        few_splits = math.isfinite(self.margin) and self.count < FEWEST_SPLITS
+        if not self.is_defined or few_splits:
+            return "undecided"
+        if max(self.p_ahead, self.p_behind) < (1 - self.confidence) / self.pairs:  # never where they are nan
+            return "equivalent"
+        if self.low > 0:
+            return "ahead"
+        return "behind" if self.high < 0 else "undecided"
+
+    def describe(self, first: str, second: str) -> str:
         """Describe a difference, of a metric where higher is better, in one phrase.
 
-        >>> Estimate(0.021, 0.004, 0.038).verdict("gcn", "attention")
+        >>> Estimate(0.021, 0.004, 0.038).describe("gcn", "attention")
         'gcn ahead by 0.021 [0.004, 0.038]'
-        >>> Estimate(0.006, -0.010, 0.022).verdict("gcn", "attention")
+        >>> Estimate(0.006, -0.010, 0.022).describe("gcn", "attention")
         'undecided: 0.006 [-0.010, 0.022]'
         """
         if not self.is_defined:
             return "undefined"
-        if self.is_undecided:
+        verdict = self._decide()
+        if verdict == "equivalent":
+            return f"equivalent within {self.margin:g}: {self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        if verdict == "undecided":
             return f"undecided: {self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
-        ahead, sign = (first, 1) if self.mean > 0 else (second, -1)
+        ahead, sign = (first, 1) if verdict == "ahead" else (second, -1)
         low, high = sorted((sign * self.low, sign * self.high))
         return f"{ahead} ahead by {sign * self.mean:.3f} [{low:.3f}, {high:.3f}]"
 

@@ -61,8 +61,18 @@ def rmse(scores: ArrayLike, mos: ArrayLike) -> float:
     >>> rmse([1, 2, 3, 4], [1, 2, 3, 8])
     2.0
     """
-    predicted, labels = _check(scores, mos)
+    predicted, labels = check_scores(scores, mos)
     return float(np.sqrt(np.mean((predicted - labels) ** 2)))
+
+
+def mae(scores: ArrayLike, mos: ArrayLike) -> float:
+    """Mean absolute error of the raw scores, in units of the labels.
+
+    >>> mae([1, 2, 3, 4], [1, 2, 3, 8])
+    1.0
+    """
+    predicted, labels = check_scores(scores, mos)
+    return float(np.mean(np.abs(predicted - labels)))
 
 
 def logistic4(scores: ArrayLike, parameters: ArrayLike) -> Array:
@@ -92,7 +102,7 @@ def fit_logistic4(scores: ArrayLike, mos: ArrayLike) -> Array:
     Raises:
         InputError: also for fewer than five images, and for scores that are all the same.
     """
-    predicted, labels = _check(scores, mos, at_least=5)
+    predicted, labels = check_scores(scores, mos, at_least=5)
     x, x_mean, x_std, y, y_mean, y_std = _standardize(predicted, labels)
     sign = 1.0 if np.dot(x, y) >= 0 else -1.0
     # Shallow and steep starts: a nearly linear relation and a step are both common.
@@ -107,7 +117,7 @@ def fit_logistic5(scores: ArrayLike, mos: ArrayLike) -> Array:
     Raises:
         InputError: also for fewer than six images, and for scores that are all the same.
     """
-    predicted, labels = _check(scores, mos, at_least=6)
+    predicted, labels = check_scores(scores, mos, at_least=6)
     x, x_mean, x_std, y, y_mean, y_std = _standardize(predicted, labels)
     slope = np.dot(x, y) / len(x)
     starts = [np.array([4 * slope, 1.0, 0.0, 0.0, 0.0]), np.array([0.0, 1.0, 0.0, slope, 0.0])]
@@ -129,7 +139,7 @@ def plcc_logistic5(scores: ArrayLike, mos: ArrayLike) -> float:
 def rmse_logistic4(scores: ArrayLike, mos: ArrayLike) -> float:
     """Root mean squared error after the fitted 4-parameter logistic, in units of the labels; needs five
     images. Scores that are all the same have the error of the best constant."""
-    predicted, labels = _check(scores, mos, at_least=5)
+    predicted, labels = check_scores(scores, mos, at_least=5)
     if _is_constant(predicted):
         return float(labels.std())
     return rmse(logistic4(predicted, fit_logistic4(predicted, labels)), labels)
@@ -156,7 +166,7 @@ def measure_by_distortion(
     >>> measure_by_distortion(srocc, [1, 2, 3, 1, 2, 3], [1, 2, 3, 6, 5, 4], ["blur"] * 3 + ["noise"] * 3)
     {'blur': 1.0, 'noise': -1.0}
     """
-    predicted, labels = _check(scores, mos)
+    predicted, labels = check_scores(scores, mos)
     kinds = np.array([str(kind) for kind in distortions])
     if len(kinds) != len(labels):
         raise InputError(f"{len(labels)} images and {len(kinds)} distortions; give one to each image")
@@ -176,18 +186,28 @@ def explain_undefined(scores: ArrayLike, mos: ArrayLike) -> str | None:
     >>> explain_undefined([2, 2, 2], [1, 2, 3]), explain_undefined([1, 2, 3], [1, 2, 3])
     ('all scores are equal', None)
     """
-    predicted, labels = _check(scores, mos)
+    predicted, labels = check_scores(scores, mos)
     if _is_constant(predicted):
         return "all scores are equal"
     return "all labels are equal" if _is_constant(labels) else None
 
 
-def _check(scores: ArrayLike, mos: ArrayLike, at_least: int = 3) -> tuple[Array, Array]:
+def check_scores(
+    scores: ArrayLike, mos: ArrayLike, at_least: int = 3, names: tuple[str, str] = ("score", "label")
+) -> tuple[Array, Array]:
+    """Return both as float64 arrays.
+
+    Raises:
+        InputError: lengths that differ, values that are not finite, or fewer images than ``at_least``.
+
+    >>> check_scores([1, 2], [3, 4], at_least=2)
+    (array([1., 2.]), array([3., 4.]))
+    """
     predicted, labels = np.asarray(scores, dtype=np.float64), np.asarray(mos, dtype=np.float64)
     if predicted.ndim != 1 or predicted.shape != labels.shape:
-        shapes = f"scores of shape {predicted.shape} and labels of shape {labels.shape}"
+        shapes = f"{names[0]}s of shape {predicted.shape} and {names[1]}s of shape {labels.shape}"
         raise InputError(f"{shapes}; give one of each to every image")
-    for what, values in (("score", predicted), ("label", labels)):
+    for what, values in zip(names, (predicted, labels), strict=True):
         if not np.isfinite(values).all():
             first = int(np.argmin(np.isfinite(values)))
             raise InputError(f"the {what} of image {first} is {values[first]}; every image needs a finite number")
@@ -203,7 +223,7 @@ def _is_constant(values: Array) -> bool:
 def _correlate(
     scores: ArrayLike, mos: ArrayLike, correlate: Callable[[Array, Array], float], at_least: int = 3
 ) -> float:
-    predicted, labels = _check(scores, mos, at_least)
+    predicted, labels = check_scores(scores, mos, at_least)
     return math.nan if _is_constant(predicted) or _is_constant(labels) else correlate(predicted, labels)
 
 

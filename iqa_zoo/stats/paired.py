@@ -4,20 +4,134 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from iqa_zoo.errors import InputError
 from iqa_zoo.stats.estimate import Estimate
-from iqa_zoo.stats.metrics import srocc
+from iqa_zoo.stats.metrics import check_scores, srocc
+from iqa_zoo.stats.outlook import SplitSpread, explain_verdict
+from iqa_zoo.stats.sampling import SamplingError
+
+Array = NDArray[np.float64]
+
+LIMIT = 2.0  # of a difference of two correlations
+
+
+def paired(
+    a_S: ArrayLike,
+    b_S: ArrayLike,
+    *,
+    test_train_ratio: float,
+    margin: float = 0.01,
+    sampling_se: SamplingError | float | None = None,
+    pairs: int = 1,
+    confidence: float = 0.95,
+) -> Estimate:
+    """Compare two models over the same splits: the mean difference, its interval and one of four verdicts.
+
+    The first model is ``ahead``, ``behind`` or ``equivalent``, or the comparison is ``undecided``; see
+    :attr:`Estimate.verdict` for the rule. Intervals and probabilities are those of Student's t around the mean. With
+    ``sampling_se``, the variance of the mean is that of the choice of test images, and in addition
+    (1 / S + test / train) times what s^2, the variance between splits, has above the spread that the choice of images
+    explains. Its degrees of freedom are Satterthwaite's. Without, it is the corrected s^2 (1 / S + test / train) of Nadeau
+    and Bengio (Machine Learning 52, 2003) with S - 1 degrees of freedom. The probabilities are then those of Corani and
+    Benavoli (Machine Learning 100, 2015), as in baycomp. What returns in every training, as training parts overlap, no split
+    shows: the interval is of these models on other images of the data set, and of other trainings as far as they differ.
+
+    Args:
+        a_S, b_S: a correlation with the labels, as SROCC, of both models on each split, in the same order.
+        test_train_ratio: test images (or contents) over training images: 0.25 at 8:2.
+        margin: differences below it count as equivalent; above 0, at most 1.
+        sampling_se: from :func:`iqa_zoo.stats.sampling.compute_sampling_se`, or a standard error of the mean.
+        pairs: comparisons made in the study. Each then has an error rate of (1 - confidence) / pairs (Bonferroni), and
+            the interval holds for all pairs at once.
+        confidence: level of the interval.
+
+    Returns:
+        The estimate, within [-2, 2], with ``p`` of the t test, adjusted for the pairs. Fewer than five splits are
+        undecided. A single one has the interval of ``sampling_se``, or [-2, 2] without.
+
+    Raises:
+        InputError: lengths that differ, no split, a value that is not a correlation, or an argument out of range.
+
+    >>> found = paired([0.83, 0.85, 0.84, 0.86, 0.84], [0.80, 0.81, 0.82, 0.82, 0.80], test_train_ratio=0.25)
+    >>> found.verdict, round(found.mean, 3), round(found.low, 3), round(found.high, 3)
+    ('ahead', 0.034, 0.017, 0.051)
+    >>> paired([0.83, 0.85], [0.80, 0.81], test_train_ratio=0.25).reason
+    '2 splits; a verdict needs at least 5'
+    """
+    a, b = _check_pairs(a_S, b_S, test_train_ratio, fewest=1)
+    for name, values in (("first", a), ("second", b)):
+        if (outside := np.abs(values) > 1 + 1e-9).any():
+            first = int(np.argmax(outside))
+            raise InputError(f"split {first}, {name} model: {values[first]} is no correlation; give values in -1..1")
+    if not 0 < margin <= 1:
+        raise InputError(f"margin is {margin}; give a difference above 0, at most 1, such as 0.01")
+    if pairs < 1 or not 0 < confidence < 1:
+        raise InputError(f"pairs is {pairs} and confidence {confidence}; give 1 or more, and a level between 0 and 1")
+    sampling = SamplingError(sampling_se) if isinstance(sampling_se, float | int) else sampling_se
+
+    difference = np.round(a - b, 12)
+    mean, count = float(difference.mean()), len(a)
+    seen = SplitSpread(float(difference.var(ddof=1)) if count > 1 else math.nan, count, test_train_ratio, sampling)
+    se, freedom = seen.compute_se(count)
+    level = (1 - confidence) / pairs
+    # Differences that are all alike, but not 0, show no spread to judge them by.
+    unknown = not math.isfinite(se) or (se == 0 and mean != 0)
+    if unknown:
+        low, high, p, p_ahead, p_behind = -LIMIT, LIMIT, math.nan, math.nan, math.nan
+    elif se == 0:
+        low, high, p, p_ahead, p_behind = mean, mean, 1.0, 0.0, 0.0
+    else:
+        half = float(stats.t.isf(level / 2, freedom)) * se
+        low, high = max(mean - half, -LIMIT), min(mean + half, LIMIT)
+        p = min(1.0, 2 * float(stats.t.sf(abs(mean) / se, freedom)) * pairs)
+        p_ahead, p_behind = (float(stats.t.sf((margin - sign * mean) / se, freedom)) for sign in (1, -1))
+    found = Estimate(
+        mean=mean,
+        low=low,
+        high=high,
+        p=p,
+        count=count,
+        confidence=confidence,
+        se=math.nan if unknown else se,
+        method="corrected t" if sampling is None else "corrected t + jackknife",
+        margin=margin,
+        p_ahead=p_ahead,
+        p_within=1 - p_ahead - p_behind,
+        p_behind=p_behind,
+        pairs=pairs,
+    )
+    return replace(found, reason=explain_verdict(found, seen))
+
+
+def _check_pairs(a_S: ArrayLike, b_S: ArrayLike, test_train_ratio: float, fewest: int) -> tuple[Array, Array]:
+    a, b = np.asarray(a_S, dtype=np.float64), np.asarray(b_S, dtype=np.float64)
+    if a.ndim != 1 or a.shape != b.shape:
+        raise InputError(f"values of shapes {a.shape} and {b.shape}; give one number to each split")
+    if (bad := ~(np.isfinite(a) & np.isfinite(b))).any():
+        raise InputError(
+            f"split {int(np.argmax(bad))} has a value that is not finite; SROCC is undefined where a model gives one score "
+            "to all images: leave the split out for both models"
+        )
+    if len(a) < fewest:
+        given = "one split has no spread" if len(a) else "no split"
+        raise InputError(f"{given}; give at least {'two, or use bootstrap_difference' if fewest > 1 else 'one'}")
+    if not 0 <= test_train_ratio < math.inf:
+        raise InputError(f"test_train_ratio is {test_train_ratio}; give test images over training images")
+    return a, b
 
 
 def compare_paired(
     a_S: ArrayLike, b_S: ArrayLike, *, test_train_ratio: float = 0.25, confidence: float = 0.95
 ) -> Estimate:
     """Mean difference of two models over the same splits, with an interval that is corrected for overlapping splits.
+
+    :func:`paired` replaces it, with a verdict and the error of sampling the test images.
 
     Random splits of one dataset share most of their images, so their results are correlated and the ordinary
     t interval is too narrow. Nadeau and Bengio (Machine Learning 52, 2003) correct the variance of the mean
@@ -38,15 +152,7 @@ def compare_paired(
     >>> round(difference.mean, 4), round(difference.low, 4), round(difference.high, 4), difference.is_undecided
     (0.0233, -0.0269, 0.0735, True)
     """
-    a, b = np.asarray(a_S, dtype=np.float64), np.asarray(b_S, dtype=np.float64)
-    if a.ndim != 1 or a.shape != b.shape:
-        raise InputError(f"values of shapes {a.shape} and {b.shape}; give one number to each split")
-    if (bad := ~(np.isfinite(a) & np.isfinite(b))).any():
-        raise InputError(f"split {int(np.argmax(bad))} has a value that is not finite")
-    if len(a) < 2:
-        raise InputError("one split has no spread; give at least two, or use bootstrap_difference")
-    if not test_train_ratio >= 0:
-        raise InputError(f"test_train_ratio is {test_train_ratio}; give test images over training images")
+    a, b = _check_pairs(a_S, b_S, test_train_ratio, fewest=2)
     # Differences below the float rounding of the two metrics are none.
     difference = np.round(a - b, 12)
     se = math.sqrt((1 / len(a) + test_train_ratio) * float(difference.var(ddof=1)))
@@ -122,3 +228,54 @@ def compute_srocc_p(scores_a: ArrayLike, scores_b: ArrayLike, mos: ArrayLike) ->
     if not np.isfinite([r_a, r_b, r_ab]).all():
         return float("nan")
     return compute_williams_p(r_a, r_b, r_ab, len(np.asarray(mos)))
+
+
+@dataclass(frozen=True)
+class PitmanMorgan:
+    """Pitman-Morgan's test that the residuals of two models have the same variance.
+
+    Attributes:
+        variance_a, variance_b: of the residuals, in squared units of the labels.
+        t: below 0 where the first model has the smaller variance.
+        freedom: of ``t``.
+        p: two-sided.
+    """
+
+    variance_a: float
+    variance_b: float
+    t: float
+    freedom: int
+    p: float
+
+
+def pitman_morgan(scores_a: ArrayLike, scores_b: ArrayLike, labels: ArrayLike) -> PitmanMorgan:
+    """Test whether two models, on the same images, have residuals of the same variance.
+
+    Residuals of the same images are correlated, so an F test is not valid. The test is of the correlation between their sum
+    and their difference (Pitman and Morgan, Biometrika 31, 1939). It assumes normal residuals, and ignores a constant
+    offset of the scores, which RMSE counts.
+
+    Args:
+        scores_a, scores_b: on the scale of the labels.
+        labels: of the same images.
+
+    Raises:
+        InputError: lengths that differ, values that are not finite, or fewer than three images.
+
+    >>> found = pitman_morgan([1.1, 2.0, 2.9, 4.1], [1.5, 1.6, 3.9, 3.6], [1, 2, 3, 4])
+    >>> round(found.t, 2), found.freedom, round(found.p, 3)
+    (-5.49, 2, 0.032)
+    """
+    (a, y), (b, _) = (check_scores(scores, labels) for scores in (scores_a, scores_b))
+    a, b = a - y, b - y
+    freedom = len(y) - 2
+    (of_a, common), (_, of_b) = np.cov(a, b).tolist()
+    # The correlation r of sum and difference has r / sqrt(1 - r^2) = gap / root.
+    gap, root = of_a - of_b, 2 * math.sqrt(max(of_a * of_b - common**2, 0.0))
+    if abs(gap) <= 1e-12 * (
+        of_a + of_b
+    ):  # rounding, also where the residuals are the same or the opposite of each other
+        t = 0.0
+    else:
+        t = math.sqrt(freedom) * gap / root if root > 0 else math.copysign(math.inf, gap)
+    return PitmanMorgan(of_a, of_b, t, freedom, float(2 * stats.t.sf(abs(t), freedom)))

@@ -13,6 +13,7 @@ from iqa_zoo.stats.metrics import (
     krocc,
     logistic4,
     logistic5,
+    mae,
     measure_by_distortion,
     plcc,
     plcc_logistic4,
@@ -174,3 +175,10 @@ def test_by_distortion():
         measure_by_distortion(plcc, scores, mos, ["blur"])
     with pytest.raises(InputError, match="distortion rare: 2 images"):
         measure_by_distortion(plcc, scores, mos, ["rare"] * 2 + ["blur"] * 38)
+
+
+def test_mae_by_hand():
+    assert mae([1.0, 2.5, 3.0], [1.0, 2.0, 5.0]) == pytest.approx(2.5 / 3)
+    assert mae([3, 2, 1], [3, 2, 1]) == 0
+    with pytest.raises(InputError, match="label of image 1"):
+        mae([1, 2, 3], [1, np.nan, 3])

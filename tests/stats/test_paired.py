@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from iqa_zoo.errors import InputError
 from iqa_zoo.stats.metrics import plcc
-from iqa_zoo.stats.paired import adjust_holm, compare_paired, compute_srocc_p, compute_williams_p
+from iqa_zoo.stats.paired import adjust_holm, compare_paired, compute_srocc_p, compute_williams_p, pitman_morgan
 
 
 def two_models(count, seed, noise_a=0.5, noise_b=0.5):
@@ -126,3 +126,43 @@ def test_srocc_difference():
     assert compute_srocc_p(a, a, mos) == 1
     assert compute_srocc_p(mos, a, mos) < 1e-6
     assert np.isnan(compute_srocc_p(np.ones(300), b, mos))
+
+
+def test_pitman_morgan_is_the_correlation_of_sum_and_difference():
+    a, b, mos = two_models(40, 0, noise_b=0.9)
+    found = pitman_morgan(a, b, mos)
+    judge = scipy.stats.pearsonr(a + b - 2 * mos, a - b)
+    assert found.p == pytest.approx(judge.pvalue)
+    assert found.t == pytest.approx(judge.statistic * np.sqrt(38 / (1 - judge.statistic**2)))
+    assert (found.variance_a, found.variance_b) == pytest.approx((np.var(a - mos, ddof=1), np.var(b - mos, ddof=1)))
+    assert found.t < 0
+    assert found.freedom == 38
+    turned = pitman_morgan(b, a, mos)
+    assert (turned.t, turned.p) == pytest.approx((-found.t, found.p))
+
+
+def test_pitman_morgan_by_hand():
+    # With F the ratio of the variances and r the correlation of the residuals,
+    # t = (F - 1) sqrt(n - 2) / (2 sqrt(F (1 - r^2))).
+    a, b, mos = two_models(12, 3)
+    f = np.var(a - mos) / np.var(b - mos)
+    r = np.corrcoef(a - mos, b - mos)[0, 1]
+    assert pitman_morgan(a, b, mos).t == pytest.approx((f - 1) * np.sqrt(10) / (2 * np.sqrt(f * (1 - r**2))))
+
+
+def test_pitman_morgan_at_the_ends():
+    a, b, mos = two_models(12, 3)
+    same = pitman_morgan(a, a + 2, mos)
+    assert (same.t, same.p) == (0, 1)
+    assert pitman_morgan(mos, b, mos).p < 1e-12  # no residuals against some
+    assert pitman_morgan(2 * mos - a, a, mos).p == 1  # opposite residuals
+    with pytest.raises(InputError, match="shape"):
+        pitman_morgan(a[:5], b, mos)
+    with pytest.raises(InputError, match="at least 3"):
+        pitman_morgan(a[:2], b[:2], mos[:2])
+
+
+@pytest.mark.slow
+def test_pitman_morgan_keeps_its_level():
+    rejected = sum(pitman_morgan(*two_models(30, seed)).p < 0.05 for seed in range(1000))
+    assert 0.03 < rejected / 1000 < 0.07

@@ -1,0 +1,99 @@
+"""The standard error of a mean difference over any number of splits, and what would decide an undecided comparison."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from scipy import stats
+
+from iqa_zoo.stats.estimate import FEWEST_SPLITS, Estimate
+from iqa_zoo.stats.sampling import SamplingError
+
+MOST_SPLITS = 100  # more are not proposed
+
+
+@dataclass(frozen=True)
+class SplitSpread:
+    """What the splits of a comparison show of its variance.
+
+    Attributes:
+        variance: s^2 of the differences between splits; nan for a single split.
+        count: splits.
+        test_train_ratio: of the splits.
+        sampling: error from the choice of test images; None where it is unknown.
+    """
+
+    variance: float
+    count: int
+    test_train_ratio: float
+    sampling: SamplingError | None
+
+    def compute_se(self, count: int) -> tuple[float, float]:
+        """Standard error of the mean over ``count`` such splits, and its degrees of freedom.
+
+        >>> se, freedom = SplitSpread(0.0002, 5, 0.25, None).compute_se(5)
+        >>> round(se**2, 6), freedom
+        (9e-05, 4.0)
+        >>> se, freedom = SplitSpread(0.0002, 5, 0.25, SamplingError(0.02, 0.01)).compute_se(5)
+        >>> round(se**2, 6), round(freedom)
+        (0.000445, 391)
+        """
+        share = 1 / count + self.test_train_ratio
+        if self.sampling is None:
+            return math.sqrt(share * self.variance), float(count - 1)
+        of_images = self.sampling.se**2 * share / (1 / self.count + self.test_train_ratio)
+        if count < 2 or math.isnan(self.variance):
+            return math.sqrt(of_images), self.sampling.freedom
+        # A spread that is not known is that of a metric which is linear in the images.
+        known = not math.isnan(self.sampling.spread)
+        explained = self.sampling.spread**2 if known else of_images / share
+        excess = share * max(self.variance - explained, 0.0)
+        variance = of_images + excess
+        uncertainty = excess**2 / (count - 1) + of_images**2 / self.sampling.freedom
+        return math.sqrt(variance), variance**2 / uncertainty if uncertainty else math.inf
+
+
+def explain_verdict(found: Estimate, seen: SplitSpread) -> str:
+    """Say in a sentence why the verdict is what it is and, where it is undecided, what would decide.
+
+    What would decide is computed for the mean and the spread that were seen; both can turn out otherwise.
+    """
+    if found.count < FEWEST_SPLITS:
+        return f"{found.count} split{'s' if found.count > 1 else ''}; a verdict needs at least {FEWEST_SPLITS}"
+    if math.isnan(found.se):
+        return "the difference is the same on every split, so its spread is unknown; give sampling_se"
+    if found.se == 0:
+        return "the two models have the same value on every split"
+    adjusted = f", adjusted for {found.pairs} pairs" if found.pairs > 1 else ""
+    if found.verdict == "equivalent":
+        level = 100 * (2 * found.confidence - 1)
+        return f"the {level:g} % interval lies within {found.margin:g} of 0{adjusted}"
+    interval = f"the {100 * found.confidence:g} % interval [{found.low:.3f}, {found.high:.3f}]"
+    if found.verdict != "undecided":
+        return f"{interval} excludes 0{adjusted}"
+    return f"{interval} contains 0 and exceeds the margin of {found.margin:g}{adjusted}; {_find_remedy(found, seen)}"
+
+
+def _find_remedy(found: Estimate, seen: SplitSpread) -> str:
+    more = next((count for count in range(found.count + 1, MOST_SPLITS + 1) if _is_enough(found, seen, count)), None)
+    splits = f"about {more} splits" if more else f"more splits alone do not decide (up to {MOST_SPLITS})"
+    se, freedom = seen.compute_se(found.count)
+    two_sided, one_sided = _find_critical(found, freedom)
+    needed = max(abs(found.mean) / two_sided, (found.margin - abs(found.mean)) / one_sided)
+    factor = (se / needed) ** 2
+    images = f"about {factor:.1f} times as many rated images"
+    if seen.sampling is not None and seen.sampling.images:
+        images += f" ({math.ceil(factor * seen.sampling.images):,} in the test parts)"
+    return f"{splits}{' or ' if more else ', '}{images} would decide, if mean and spread stay as they are"
+
+
+def _is_enough(found: Estimate, seen: SplitSpread, count: int) -> bool:
+    se, freedom = seen.compute_se(count)
+    two_sided, one_sided = _find_critical(found, freedom)
+    return abs(found.mean) > two_sided * se or abs(found.mean) + one_sided * se < found.margin
+
+
+def _find_critical(found: Estimate, freedom: float) -> tuple[float, float]:
+    level = (1 - found.confidence) / found.pairs
+    return float(stats.t.isf(level / 2, freedom)), float(stats.t.isf(level, freedom))
