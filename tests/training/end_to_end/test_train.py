@@ -77,9 +77,10 @@ def assert_same_run(one: Path, other: Path) -> None:
 KILLED = """
 import json, os, signal
 from pathlib import Path
-import numpy as np
-import torch
+import matplotlib.pyplot
+import torch._dynamo
 from conftest import drawn, parted
+from iqa_zoo.build import build_model
 from iqa_zoo.training import state
 from iqa_zoo.training.recipe import Recipe
 from iqa_zoo.training.end_to_end.options import TrainingOptions
@@ -88,6 +89,7 @@ from iqa_zoo.training.end_to_end.train import train_model
 folder, case = Path(sys.argv[1]), json.loads(sys.argv[2])
 data = drawn(folder / "images")
 split = parted(data)
+build_model(case["model"])  # here, as above, once for all processes: what a training imports as it begins
 
 
 def die():
@@ -237,6 +239,7 @@ try:
     train("nan")
 except ValueError as error:
     (folder / f"nan-{rank}.txt").write_text(str(error))
+distributed.barrier()  # neither ends while the other still reads what it sent
 """
 
 
