@@ -384,7 +384,10 @@ def make_table(folder: Path, count: int = 30) -> Path:
     return folder
 
 
-OPTIONS = "--splits 2 --epochs 2 --batch-size 8 --crops 1 --jobs 1 --selection last --no-latency".split()
+OPTIONS = [
+    "--splits", "2", "--epochs", "2", "--batch-size", "8", "--crops", "1", "--jobs", "1", "--selection", "last",
+    "--no-latency",
+]  # fmt: skip
 
 
 @pytest.fixture
