@@ -17,7 +17,6 @@ from iqa_zoo.training.checkpoints import find_latest_checkpoint
 from iqa_zoo.training.end_to_end import sharded
 from iqa_zoo.training.end_to_end.sharded import find_blocks
 from iqa_zoo.training.run_folder import RunFolder
-from iqa_zoo.training.shards import gather_whole, get_local, load_gathered
 
 HERE = Path(__file__).parent
 
@@ -228,15 +227,3 @@ def test_blocks_are_those_that_are_called_and_large_enough_the_inner_ones_first(
     lists = nn.ModuleList([nn.Linear(20, 20), nn.Linear(3, 3)])
     model = nn.ModuleDict(dict(stages=nn.Sequential(shared, nn.Linear(9, 9), shared), lists=nn.ModuleList([lists])))
     assert [id(block) for block in find_blocks(model)] == [id(lists[0]), id(inner)]
-
-
-def test_what_is_not_sharded_passes_as_it_is():
-    model = nn.Linear(2, 2)
-    gathered = gather_whole(model.state_dict())
-    assert all(gathered[name].data_ptr() == tensor.data_ptr() for name, tensor in model.state_dict().items())
-    get_local(model.weight).fill_(3.0)
-    assert model.weight.tolist() == [[3.0, 3.0], [3.0, 3.0]]
-    load_gathered(model, {"weight": torch.ones(2, 2), "bias": torch.zeros(2)})
-    assert model.weight.sum() == 4
-    with pytest.raises(RuntimeError, match="Missing key"):
-        load_gathered(model, {"weight": torch.ones(2, 2)})
