@@ -33,12 +33,31 @@ SLOW_SUITES = (  # they record or count every part
 )
 
 
+SLOWEST = (  # they begin first, so that no worker of pytest-xdist ends on one of them
+    "test_two_processes_that_share_a_model_train_it_as_one_does",
+    "test_the_example_passes_its_own_tests_and_the_contracts",
+    "test_what_is_written_passes_its_own_tests_and_doctests",
+    "test_the_markdown_is_what_the_data_and_the_code_say",
+    "test_two_processes_give_what_one_gives_at_the_same_global_batch",
+)
+
+
 def pytest_collection_modifyitems(items):
-    """Mark as slow what is not marked where it is written: whole studies, and contract tests that record or count graphs."""
+    """Mark as slow what is not marked where it is written: whole studies, and contract tests that record or count graphs.
+
+    Slow tests come first, and the slowest of them before the others.
+    """
     for item in items:
         study = item.path.name == "test_study.py" or item.path.is_relative_to(Path(__file__).parent / "benchmarks")
         if study or getattr(item, "originalname", "") in SLOW_SUITES:
             item.add_marker(pytest.mark.slow)
+
+    def rank(item):
+        if getattr(item, "originalname", "") in SLOWEST:
+            return 0
+        return 1 if item.get_closest_marker("slow") else 2
+
+    items.sort(key=rank)  # stable: tests that share a fixture of their module stay together
 
 
 @pytest.fixture

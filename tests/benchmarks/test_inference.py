@@ -1,15 +1,10 @@
 """inference.py as a user runs it, and its ratio on made-up seconds."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 import yaml
-
-FILE = Path(__file__).resolve().parents[2] / "benchmarks" / "inference.py"
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +29,12 @@ def test_the_ways_take_turns_and_the_warm_up_is_not_counted(inference):
     assert [len(times) for times in seconds.values()] == [3, 3]
 
 
-def test_from_the_command_line(tiny, tmp_path):
+def test_from_the_command_line(inference, tiny, tmp_path, monkeypatch, capsys, one_thread):
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(tiny))
-    command = [sys.executable, FILE, "tiny.yaml", "--rounds", "2", "--threads", "1", "--batch", "2", "--json"]
-    command += ["--out", "r.json", "--set", "backbone.image_size=64"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    results = json.loads(done.stdout)
+    monkeypatch.chdir(tmp_path)
+    words = ["tiny.yaml", "--rounds", "2", "--threads", "1", "--batch", "2", "--json"]
+    assert inference.main([*words, "--out", "r.json", "--set", "backbone.image_size=64"]) == 0
+    results = json.loads(capsys.readouterr().out)
     assert results == json.loads((tmp_path / "r.json").read_text())
     assert results["image_size"] == 64
     assert list(results["seconds"]) == ["backbone", "model"]

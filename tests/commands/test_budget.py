@@ -17,6 +17,7 @@ def files(tmp_path, tiny):
     return one, two
 
 
+@pytest.mark.slow
 def test_every_slot_the_decoder_and_the_whole_of_every_model(capsys, files):
     assert main(["budget", *files]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -29,7 +29,8 @@ from iqa_zoo.training.frozen import extraction
 from iqa_zoo.training.frozen.trainings import ExtraTestSet, Identities, Training
 from iqa_zoo.training.recipe import FrozenRecipe
 
-COMPARE = Path(__file__).resolve().parents[2] / "benchmarks" / "compare.py"
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = Path(iqa_zoo.__file__).parent
 
 HELPER = "def twice(x):\n    return 2 * x\n"
 HEAD = """
@@ -77,6 +78,7 @@ class Study:
     """Everything that one training of a study depends on."""
 
     folder: Path
+    zoo: Path
     plugin: Path
     data: RatedImages
     other: RatedImages
@@ -113,8 +115,26 @@ class Bank:
     key: str
 
 
+@pytest.fixture(scope="module")
+def zoo_copy(tmp_path_factory):
+    """A copy of the package, whose sources are parsed once for all tests."""
+    zoo = tmp_path_factory.mktemp("copy") / "iqa_zoo"
+    shutil.copytree(PACKAGE, zoo, ignore=shutil.ignore_patterns("__pycache__"))
+    return zoo
+
+
 @pytest.fixture
-def study(install, tmp_path, monkeypatch):
+def zoo(zoo_copy):
+    """The copy of the package, for a test to edit."""
+    yield zoo_copy
+    for path in zoo_copy.rglob("*.py"):
+        original = PACKAGE / path.relative_to(zoo_copy)
+        if path.read_bytes() != original.read_bytes():
+            shutil.copy2(original, path)
+
+
+@pytest.fixture
+def study(install, tmp_path, zoo, monkeypatch):
     plugin = install(
         "cache-plugin",
         {"heads": {"doubled": "doubled_head:Doubled"}, "backbones": {"wrapped": "wrapped_backbone:Wrapped"}},
@@ -122,8 +142,6 @@ def study(install, tmp_path, monkeypatch):
         head_helper=HELPER,
         wrapped_backbone=WRAPPED,
     )
-    zoo = tmp_path / "iqa_zoo"
-    shutil.copytree(Path(iqa_zoo.__file__).parent, zoo, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(source_files, "PACKAGE", zoo)
     monkeypatch.setattr(identity, "_WHEN_IMPORTED", {})
     cfg = dict(
@@ -139,7 +157,7 @@ def study(install, tmp_path, monkeypatch):
     other = rated(tmp_path / "other", "other")
     split = make_splits(data, 1, validation_fraction=0.25)[0]
     recipe = FrozenRecipe(epochs=2, precision="float32")
-    return Study(tmp_path, plugin, data, other, cfg, split, recipe)
+    return Study(tmp_path, zoo, plugin, data, other, cfg, split, recipe)
 
 
 def edit(path: Path) -> None:
@@ -198,12 +216,12 @@ CHANGES = {
     "a plugin's head": lambda s: edit(s.plugin / "doubled_head.py"),
     "a module that a plugin's head imports": lambda s: edit(s.plugin / "head_helper.py"),
     "a plugin's backbone": lambda s: edit(s.plugin / "wrapped_backbone.py"),
-    "a part of the zoo": lambda s: edit(s.folder / "iqa_zoo" / "memories" / "grid_pool.py"),
-    "what a part of the zoo imports": lambda s: edit(s.folder / "iqa_zoo" / "layers" / "attention.py"),
-    "the training loop": lambda s: edit(s.folder / "iqa_zoo" / "training" / "frozen" / "decoder.py"),
-    "a metric": lambda s: edit(s.folder / "iqa_zoo" / "stats" / "metrics.py"),
-    "how crops are cut": lambda s: edit(s.folder / "iqa_zoo" / "data" / "crops.py"),
-    "how features are computed": lambda s: edit(s.folder / "iqa_zoo" / "training" / "frozen" / "extraction.py"),
+    "a part of the zoo": lambda s: edit(s.zoo / "memories" / "grid_pool.py"),
+    "what a part of the zoo imports": lambda s: edit(s.zoo / "layers" / "attention.py"),
+    "the training loop": lambda s: edit(s.zoo / "training" / "frozen" / "decoder.py"),
+    "a metric": lambda s: edit(s.zoo / "stats" / "metrics.py"),
+    "how crops are cut": lambda s: edit(s.zoo / "data" / "crops.py"),
+    "how features are computed": lambda s: edit(s.zoo / "training" / "frozen" / "extraction.py"),
     "the recipe": lambda s: setattr(s, "recipe", replace(s.recipe, weight_decay=0.06)),
     "the precision": lambda s: setattr(s, "recipe", replace(s.recipe, precision="bfloat16")),
     "the seed": lambda s: setattr(s, "seed", 1),
@@ -261,19 +279,19 @@ def touch(folder: Path) -> None:
 
 
 NO_CHANGES = {
-    "a table": lambda s: edit(s.folder / "iqa_zoo" / "studies" / "compare" / "report.py"),
-    "an HTML page": lambda s: edit(s.folder / "iqa_zoo" / "reports" / "html" / "study.py"),
-    "a study": lambda s: edit(s.folder / "iqa_zoo" / "studies" / "compare" / "study.py"),
-    "a command": lambda s: edit(s.folder / "iqa_zoo" / "commands" / "study.py"),
-    "an explanation": lambda s: edit(s.folder / "iqa_zoo" / "explain" / "image.py"),
-    "the message of an error": lambda s: edit(s.folder / "iqa_zoo" / "errors.py"),
-    "a part that the config does not name": lambda s: edit(s.folder / "iqa_zoo" / "heads" / "moe.py"),
-    "a reader of label tables": lambda s: edit(s.folder / "iqa_zoo" / "data" / "table.py"),
-    "end-to-end training": lambda s: edit(s.folder / "iqa_zoo" / "training" / "end_to_end" / "train.py"),
+    "a table": lambda s: edit(s.zoo / "studies" / "compare" / "report.py"),
+    "an HTML page": lambda s: edit(s.zoo / "reports" / "html" / "study.py"),
+    "a study": lambda s: edit(s.zoo / "studies" / "compare" / "study.py"),
+    "a command": lambda s: edit(s.zoo / "commands" / "study.py"),
+    "an explanation": lambda s: edit(s.zoo / "explain" / "image.py"),
+    "the message of an error": lambda s: edit(s.zoo / "errors.py"),
+    "a part that the config does not name": lambda s: edit(s.zoo / "heads" / "moe.py"),
+    "a reader of label tables": lambda s: edit(s.zoo / "data" / "table.py"),
+    "end-to-end training": lambda s: edit(s.zoo / "training" / "end_to_end" / "train.py"),
     "a license and a source": lambda s: setattr(s, "data", replace(s.data, licence="MIT", source="a page")),
     "the place of the images": lambda s: setattr(s, "data", moved(s)),
     "the times of the images": lambda s: touch(s.folder / "data"),
-    "the times of the code": lambda s: touch(s.folder / "iqa_zoo"),
+    "the times of the code": lambda s: touch(s.zoo),
     "the name of the model": lambda s: setattr(s, "model", "another name"),
     "a default that is written out": lambda s: setattr(s, "cfg", configured(s.cfg, "memory", grid=2)),
     "an edit that was undone": lambda s: (edit(s.plugin / "doubled_head.py"), s.key(), restore(s)),
@@ -366,24 +384,23 @@ def make_table(folder: Path, count: int = 30) -> Path:
     return folder
 
 
-def compare(folder: Path, *arguments: str, plugin: Path | None = None) -> tuple[dict, str]:
-    options = "--splits 2 --epochs 2 --batch-size 8 --crops 1 --jobs 1 --selection last --no-latency --out run"
-    path = os.pathsep.join([str(COMPARE.parents[1]), *([str(plugin)] if plugin else [])])
-    environment = {
-        **os.environ,
-        "IQA_ZOO_CACHE": str(folder / "cache"),
-        "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": path,
-    }
-    done = subprocess.run(
-        [sys.executable, COMPARE, *arguments, "--data", "table", *options.split()],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads((folder / "run" / "results.json").read_text()), done.stderr
+OPTIONS = [
+    "--splits", "2", "--epochs", "2", "--batch-size", "8", "--crops", "1", "--jobs", "1", "--selection", "last",
+    "--no-latency",
+]  # fmt: skip
+
+
+@pytest.fixture
+def compare(monkeypatch, tmp_path, run_study):
+    """Run a comparison here; return what results.json holds."""
+
+    def run(*arguments: str) -> tuple[dict, str]:
+        data = ["--data", "table", "--root", "d", "--out", "run"]
+        done = run_study("compare", tmp_path, *arguments, *data, *OPTIONS, small=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads((tmp_path / "run" / "results.json").read_text()), done.stderr
+
+    return run
 
 
 def sroccs(results: dict) -> list[float]:
@@ -395,10 +412,10 @@ def resumed(results: dict) -> list[bool]:
 
 
 @pytest.mark.slow
-def test_shuffled_labels_give_other_numbers_those_of_fresh(tmp_path):
+def test_shuffled_labels_give_other_numbers_those_of_fresh(compare, tmp_path):
     table = make_table(tmp_path / "d") / "s.csv"
-    first, _ = compare(tmp_path, "linear_probe", "--root", "d")
-    again, told = compare(tmp_path, "linear_probe", "--root", "d")
+    first, _ = compare("linear_probe")
+    again, told = compare("linear_probe")
     assert resumed(again) == [True, True]
     assert sroccs(again) == sroccs(first)
     assert "2 of 2 trained before" in told
@@ -408,22 +425,27 @@ def test_shuffled_labels_give_other_numbers_those_of_fresh(tmp_path):
     labels = np.random.default_rng(0).permutation([row[1] for row in rows])
     with table.open("w", newline="") as file:
         csv.writer(file).writerows([header, *([row[0], label] for row, label in zip(rows, labels, strict=True))])
-    shuffled, _ = compare(tmp_path, "linear_probe", "--root", "d")
+    shuffled, _ = compare("linear_probe")
     assert resumed(shuffled) == [False, False]
-    fresh, _ = compare(tmp_path, "linear_probe", "--root", "d", "--fresh")
+    fresh, _ = compare("linear_probe", "--fresh")
     assert sroccs(shuffled) == sroccs(fresh) != sroccs(first)
 
 
+IN_A_NEW_PROCESS = """
+import json, sys
+from iqa_zoo.cli import main
+
+for name, options in json.loads(sys.argv[1]).items():
+    assert main(["compare", *options, "--out", name]) == 0
+"""
+
+
 @pytest.mark.slow
-def test_an_edited_plugin_gives_other_numbers_those_of_fresh(tmp_path):
+def test_an_edited_plugin_gives_other_numbers_those_of_fresh(compare, install, tmp_path):
+    """The plugin is edited between two processes; the second trains with the new code, then anew without the cache."""
     make_table(tmp_path / "d")
-    plugin = tmp_path / "plugin"
-    info = plugin / "mine-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[iqa_zoo.heads]\ndoubled = doubled_head:Doubled\n")
-    (plugin / "doubled_head.py").write_text(HEAD)
-    (plugin / "head_helper.py").write_text(HELPER)
+    entry_points = {"heads": {"doubled": "doubled_head:Doubled"}}
+    plugin = install("mine", entry_points, doubled_head=HEAD, head_helper=HELPER)
     cfg = dict(
         dim=8,
         backbone=dict(type="nss"),
@@ -434,11 +456,15 @@ def test_an_edited_plugin_gives_other_numbers_those_of_fresh(tmp_path):
         losses=[dict(type="l1")],
     )
     (tmp_path / "mine.json").write_text(json.dumps(cfg))
-    first, _ = compare(tmp_path, "mine.json", "--root", "d", plugin=plugin)
+    first, _ = compare("mine.json")
     (plugin / "head_helper.py").write_text(HELPER.replace("2 * x", "-30 * x.tanh()"))
-    edited, _ = compare(tmp_path, "mine.json", "--root", "d", plugin=plugin)
+    words = ["mine.json", "--data", "table", "--root", "d", *OPTIONS]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(ROOT), str(plugin)])}
+    code = [sys.executable, "-c", IN_A_NEW_PROCESS, json.dumps({"edited": words, "fresh": [*words, "--fresh"]})]
+    done = subprocess.run(code, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    edited, fresh = (json.loads((tmp_path / name / "results.json").read_text()) for name in ("edited", "fresh"))
     mine = [run for run in edited["runs"] if run["model"] == "mine"]
     assert [run["resumed"] for run in mine] == [False, False]
     assert [run["resumed"] for run in edited["runs"] if run["model"] == "linear_probe"] == [True, True]
-    fresh, _ = compare(tmp_path, "mine.json", "--root", "d", "--fresh", plugin=plugin)
     assert sroccs(edited) == sroccs(fresh) != sroccs(first)

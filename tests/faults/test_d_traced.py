@@ -25,6 +25,7 @@ RECORDERS = {
     "make_fx": lambda model, image: make_fx(model)(image),
     "torch.compile": lambda model, image: torch.compile(model, backend="eager", fullgraph=True),
 }
+SLOW = ("torch.export, strict", "torch.compile")
 
 
 def images(count, seed=1):
@@ -49,7 +50,7 @@ def model():
 
 @pytest.mark.parametrize(
     "recorder",
-    [pytest.param(name, marks=pytest.mark.slow if name == "torch.export, strict" else ()) for name in RECORDERS],
+    [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in RECORDERS],
 )
 @torch.no_grad()
 def test_a_mixture_of_experts_is_right_on_other_images(model, recorder):

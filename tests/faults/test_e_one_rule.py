@@ -163,11 +163,9 @@ def test_what_decays_in_a_model_does_not_hang_on_who_trains_it(name, backbone):
     with torch.device("meta"):
         whole, spec = build_model(cfg), find_backbone_shapes(cfg).spec
         decoder = build_decoder(cfg, spec)
-    of_whole = [each for each in find_decayed_parameters(whole) if not each.startswith("backbone.")]
-    assert of_whole == find_decayed_parameters(decoder)
-    others = {
-        each: parameter for each, parameter in whole.named_parameters() if each not in find_decayed_parameters(whole)
-    }
+    decayed = find_decayed_parameters(whole)
+    assert [each for each in decayed if not each.startswith("backbone.")] == find_decayed_parameters(decoder)
+    others = {each: parameter for each, parameter in whole.named_parameters() if each not in decayed}
     owners = dict(whole.named_modules())
     for each, parameter in others.items():
         owner, _, leaf = each.rpartition(".")

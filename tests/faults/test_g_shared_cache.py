@@ -1,9 +1,9 @@
 """Several processes on one cache: whoever is second opens what the first made, and what is damaged is made anew once."""
 
-import multiprocessing
 import os
 import shutil
 import time
+from multiprocessing.context import BaseContext
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.training.frozen import extraction
 from iqa_zoo.training.frozen.extraction import extract_features
 from iqa_zoo.training.run_folder import hold_run
+from iqa_zoo.training.workers import _await_server, _context
 
 BACKBONE = dict(type="nss", image_size=64, stages=[4])
 
@@ -32,6 +33,12 @@ def rated(folder: Path, count: int = 4, highest: int = 9) -> RatedImages:
     return RatedImages(
         "set", tuple(paths), np.arange(count, dtype=float), score_range=(0, highest), licence="CC0", source="drawn"
     )
+
+
+def start_server() -> BaseContext:
+    """Processes of their own, forked from a server that has imported torch: it is imported once for all of them."""
+    _await_server()
+    return _context()
 
 
 def race(barrier, rounds, queue, folder, slow, damaged):
@@ -64,7 +71,7 @@ def race(barrier, rounds, queue, folder, slow, damaged):
 
 def run(processes: int, rounds: int, folder: Path, slow: float = 0.0, damaged: bool = False) -> list[tuple]:
     rated(folder / "images")
-    context = multiprocessing.get_context("spawn")
+    context = start_server()
     barrier, queue = context.Barrier(processes), context.Queue()
     several = [
         context.Process(target=race, args=(barrier, rounds, queue, folder, slow, damaged)) for _ in range(processes)
@@ -98,7 +105,7 @@ def write(barrier, path, text):
 
 @pytest.mark.slow
 def test_a_file_that_two_processes_write_is_always_whole(tmp_path):
-    context = multiprocessing.get_context("spawn")
+    context = start_server()
     barrier, path = context.Barrier(3), tmp_path / "kept.json"
     writers = [context.Process(target=write, args=(barrier, path, text)) for text in "ab"]
     for writer in writers:
@@ -134,7 +141,7 @@ def make(barrier, queue, root):
 
 @pytest.mark.slow
 def test_two_processes_make_the_demo_set_once(tmp_path):
-    context = multiprocessing.get_context("spawn")
+    context = start_server()
     barrier, queue = context.Barrier(2), context.Queue()
     both = [context.Process(target=make, args=(barrier, queue, tmp_path)) for _ in range(2)]
     for process in both:

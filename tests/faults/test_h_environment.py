@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
@@ -50,15 +51,22 @@ def python(*words: str, **environment: str) -> subprocess.CompletedProcess[bytes
     return subprocess.run([sys.executable, *words], env=environment, capture_output=True, timeout=300)
 
 
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
+def test_a_terminal_of_an_encoding(encoding: str, study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An arrow that the encoding lacks is printed as an escape. The stream is what Python opens for that encoding."""
+    printed = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(printed, encoding=encoding))
+    assert show(study) == 0
+    arrow = "→" if encoding == "utf-8" else "\\u2192"
+    assert f"head.hidden 64 {arrow} 32" in printed.getvalue().decode(encoding)
+
+
 @pytest.mark.slow
 def test_a_terminal_that_has_no_arrow(study: Path) -> None:
-    words = ("-m", "iqa_zoo.cli", "compare", "--from", str(study))
-    for encoding in ("cp1252", "ascii"):
-        done = python(*words, PYTHONIOENCODING=encoding)
-        assert done.returncode == 0, done.stderr
-        assert b"Traceback" not in done.stderr
-        assert b"head.hidden 64 \\u2192 32" in done.stdout
-    assert "head.hidden 64 → 32" in python(*words, PYTHONIOENCODING="utf-8").stdout.decode()
+    done = python("-m", "iqa_zoo.cli", "compare", "--from", str(study), PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert b"Traceback" not in done.stderr
+    assert b"head.hidden 64 \\u2192 32" in done.stdout
 
 
 @pytest.mark.slow
@@ -218,15 +226,20 @@ def test_the_same_line_in_commands(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_one_timm_model_of_every_family_works_or_is_refused() -> None:
+@pytest.mark.parametrize("part", range(4))
+def test_one_timm_model_of_every_family_works_or_is_refused(part: int) -> None:
+    """A quarter of the families at a time, each by a small model."""
     import timm
     import torch
 
+    def is_large(name: str) -> bool:
+        return not ("tiny" in name or "small" in name or name.endswith("_s"))
+
     families: dict[str, str] = {}
-    for name in sorted(timm.list_models(), key=lambda name: ("tiny" not in name and "small" not in name, len(name))):
+    for name in sorted(timm.list_models(), key=lambda name: (is_large(name), len(name))):
         families.setdefault(timm.models._registry._model_to_module[name], name)  # type: ignore[attr-defined]
     refused = []
-    for name in families.values():
+    for name in list(families.values())[part::4]:
         try:
             with torch.device("meta"):
                 backbone = TimmFeatures(name=name).eval()
@@ -236,4 +249,4 @@ def test_one_timm_model_of_every_family_works_or_is_refused() -> None:
         except PartError:
             refused.append(name)
     assert len(families) > 60
-    assert len(refused) < 10
+    assert len(refused) <= 2

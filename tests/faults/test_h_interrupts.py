@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from iqa_zoo.cli import main
 from iqa_zoo.program import Terminated, run_program
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,14 +26,19 @@ STUDY = [
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("interrupted")
-    (root / "photos").mkdir()
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("photos")
     rng = np.random.default_rng(0)
     for i in range(40):
-        Image.fromarray(rng.integers(0, 255, (160, 160, 3), dtype=np.uint8)).save(root / f"photos/{i}.png")
-    (root / "photos/labels.csv").write_text("image,mos\n" + "".join(f"{i}.png,{i}\n" for i in range(40)))
+        Image.fromarray(rng.integers(0, 255, (160, 160, 3), dtype=np.uint8)).save(root / f"{i}.png")
+    (root / "labels.csv").write_text("image,mos\n" + "".join(f"{i}.png,{i}\n" for i in range(40)))
     return root
+
+
+@pytest.fixture
+def folder(photos: Path, tmp_path: Path) -> Path:
+    (tmp_path / "photos").symlink_to(photos)
+    return tmp_path
 
 
 def begin(folder: Path, *command: str) -> subprocess.Popen[str]:
@@ -83,13 +90,44 @@ def members(group: int) -> list[int]:
     return found
 
 
+# A command in this process; each training leaves a file as it begins, and one of them terminates the process.
+TRAININGS = """
+import os, signal, sys
+from pathlib import Path
+from iqa_zoo.cli import main
+from iqa_zoo.training.frozen import trainings
+
+train, number = trainings.train_one, 0
+
+
+def train_one(*arguments, **settings):
+    global number
+    number += 1
+    Path(f"begun-{number}").touch()
+    if number == int(sys.argv[1]):
+        os.kill(os.getpid(), signal.SIGTERM)
+    return train(*arguments, **settings)
+
+
+trainings.train_one = train_one
+sys.exit(main(sys.argv[2:]))
+"""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_ctrl_c_in_a_study(folder: Path, jobs: str) -> None:
-    study = [str(ROOT / "benchmarks" / "compare.py"), *STUDY, "--jobs", jobs, "--epochs", f"200{jobs}0"]
-    process = begin(folder, *study)
+    """While trainings go on that would take very long."""
+    words = [*STUDY, "--jobs", jobs, "--epochs", f"200{jobs}0"]
+    if jobs == "1":
+        process = begin(folder, "-c", TRAININGS, "0", "compare", *words)
+    else:
+        process = begin(folder, str(ROOT / "benchmarks" / "compare.py"), *words)
     err = read_until(process, "training: ")
-    time.sleep(6)  # features, and the workers import torch
+    if jobs == "1":
+        wait_until(lambda: (folder / "begun-1").exists())
+    else:  # the command, two servers and two workers
+        wait_until(lambda: len(members(process.pid)) >= 5)
     os.killpg(process.pid, signal.SIGINT)
     assert process.stderr is not None
     err += process.stderr.read()
@@ -100,44 +138,46 @@ def test_ctrl_c_in_a_study(folder: Path, jobs: str) -> None:
         err.splitlines()[-1] == "iqa-zoo: interrupted; 0 of 4 trainings are kept; the same command goes on from there"
     )
     assert out == ""
-    wait_until(lambda: not members(process.pid), 20)
+    wait_until(lambda: not members(process.pid))
     left = {path.name for path in (folder / "cache").rglob("*")}
     assert not [name for name in left if "partial" in name or "tmp" in name]
     assert not (folder / "run").exists()
 
 
 @pytest.mark.slow
-def test_what_was_trained_before_an_interrupt_is_not_trained_again(folder: Path) -> None:
-    """The first trainings end soon, the interrupt comes after the first split was reported."""
-    study = [str(ROOT / "benchmarks" / "compare.py"), *STUDY, "--jobs", "1", "--epochs", "60"]
-    process = begin(folder, *study)
-    read_until(process, "split 1 ")
-    os.killpg(process.pid, signal.SIGTERM)
-    assert process.stderr is not None
-    rest = process.stderr.read()
-    process.communicate(timeout=60)
+def test_what_was_trained_before_an_interrupt_is_not_trained_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGTERM as the third of four trainings begins; then the same command again."""
+    study = ["compare", *STUDY, "--jobs", "1", "--epochs", "6"]
+    process = begin(folder, "-c", TRAININGS, "3", *study)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == 143
-    assert "Traceback" not in rest
-    kept = int(rest.splitlines()[-1].split()[2])
+    assert "Traceback" not in err
     assert (
-        rest.splitlines()[-1]
-        == f"iqa-zoo: interrupted; {kept} of 4 trainings are kept; the same command goes on from there"
+        err.splitlines()[-1] == "iqa-zoo: interrupted; 2 of 4 trainings are kept; the same command goes on from there"
     )
-    assert 1 <= kept <= 4
-    again = begin(folder, *study)
-    _, err = again.communicate(timeout=300)
-    assert again.returncode == 0, err
-    assert len(list((folder / "cache" / "runs").glob("*.json"))) >= 4
+    assert not (folder / "run").exists()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("IQA_ZOO_CACHE", str(folder / "cache"))
+    assert main(study) == 0
+    results = json.loads((folder / "run" / "results.json").read_text())
+    assert [run["resumed"] for run in results["runs"]] == [True, True, False, False]
+    assert len(list((folder / "cache" / "runs").glob("*.json"))) == 4
 
 
 @pytest.mark.slow
 def test_ctrl_c_in_a_command(folder: Path) -> None:
-    code = "import sys, time; from iqa_zoo import cli; from iqa_zoo.commands import list as c; c.run = lambda a: time.sleep(60)"
-    run = "import iqa_zoo.commands.list as c\nprint('ready', flush=True)\nsys.exit(cli.main(['power', '--images', '3000', '--data', 'livec']))"
-    process = begin(folder, "-c", f"{code}\n{run}")
+    code = (
+        "import sys, time\n"
+        "from iqa_zoo import cli\n"
+        "from iqa_zoo.commands import list as command\n"
+        "command.run = lambda arguments: print('ready', flush=True) or time.sleep(600)\n"
+        "sys.exit(cli.main(['list']))"
+    )
+    process = begin(folder, "-c", code)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
-    time.sleep(1.5)
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err.splitlines()[-1]) == (130, "iqa-zoo: interrupted")

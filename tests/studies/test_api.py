@@ -1,7 +1,9 @@
 """Studies as Python calls: the numbers of the command to the bit, and what a call refuses."""
 
+import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -100,16 +102,19 @@ PLAIN = """
 import sys
 from pathlib import Path
 print("the script runs")
+import iqa_zoo
 from iqa_zoo import compare, register_head
-from iqa_zoo.progress import Silent
-{part}
-result = compare({models}, data="table", root={root!r}, splits=2, epochs=1, crops=1, batch_size=8, selection="last",
-                 no_latency=True, jobs=2, progress=Silent())
-print(len([run for run in result.runs if "error" not in run]), "trained")
-"""
-
-PART = """
 from iqa_zoo.heads.linear import LinearHead
+from iqa_zoo.progress import Silent
+
+
+def count_trained(models):
+    result = compare(models, data="table", root={root!r}, splits=2, epochs=1, crops=1, batch_size=8, selection="last",
+                     no_latency=True, jobs=2, progress=Silent())
+    return len([run for run in result.runs if "error" not in run])
+
+
+print(count_trained(["deiqt"]), "trained")
 
 
 @register_head("of_the_script")
@@ -117,19 +122,73 @@ class OfTheScript(LinearHead):
     '''A head of the script.'''
 
 
-import iqa_zoo
 own = iqa_zoo.model_config("linear_probe") | dict(head=dict(type="of_the_script"))
+print(count_trained(dict(own=own)), "trained with a head of the script")
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("part", "models", "trained"), [("", "['deiqt']", 4), (PART, "dict(own=own)", 4)], ids=["named", "own part"]
-)
-def test_a_plain_script_without_a_guard_runs_once(noise_folder, tmp_path, part, models, trained):
+def test_a_plain_script_without_a_guard_runs_once(noise_folder, tmp_path):
     script = tmp_path / "plain.py"
-    script.write_text(PLAIN.format(part=part, models=models, root=str(noise_folder / "photos")))
+    script.write_text(PLAIN.format(root=str(noise_folder / "photos")))
     environment = {**os.environ, "IQA_ZOO_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split("\n")[:-1] == ["the script runs", f"{trained} trained"]
+    assert done.stdout.splitlines() == ["the script runs", "4 trained", "4 trained with a head of the script"]
+
+
+# What a notebook does with its cells: no __main__ file, an event loop that runs, a stream without a file descriptor.
+NOTEBOOK = """
+import asyncio, code, io, sys
+
+
+class Stream(io.TextIOBase):
+    def write(self, text):
+        return sys.__stdout__.write(text)
+
+
+async def run():
+    sys.stdout = Stream()
+    shell = code.InteractiveConsole(vars(sys.modules["__main__"]))
+    for number, cell in enumerate(sys.argv[1:], start=1):
+        shell.runsource(cell, f"<ipython-input-{number}>", "exec")
+
+
+assert not hasattr(sys.modules["__main__"], "__file__")
+asyncio.run(run())
+"""
+
+CELLS = [
+    """
+from iqa_zoo import compare
+from iqa_zoo.progress import Silent
+settings = dict(images=30, backbone="test_resnet", crops=1, batch_size=8, selection="last", no_latency=True, jobs=2, progress=Silent())
+print(compare(["lifeiqa", "deiqt"], data="table", root="photos", splits=2, epochs=1, **settings).verdict())
+""",
+    """
+from iqa_zoo import model_config, register_head
+from iqa_zoo.heads.linear import LinearHead
+
+@register_head("of_the_cell")
+class OfTheCell(LinearHead):
+    '''A head of the cell.'''
+
+own = model_config("linear_probe") | dict(head=dict(type="of_the_cell"))
+result = compare(dict(own=own), data="table", root="photos", splits=2, epochs=1, **settings)
+print([(run["model"], "error" in run) for run in result.runs])
+""",
+]
+
+
+@pytest.mark.slow
+def test_the_cells_of_a_notebook(noise_folder, tmp_path):
+    """The comparison of the README, and then one of a model with a head that a cell defines."""
+    changes = {"IQA_ZOO_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    words = [sys.executable, "-c", NOTEBOOK, *CELLS]
+    done = subprocess.run(
+        words, cwd=noise_folder, env={**os.environ, **changes}, capture_output=True, text=True, timeout=300
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    verdict, records = done.stdout.splitlines()
+    assert re.fullmatch(r"lifeiqa and deiqt: .* lifeiqa ahead in [012] of 2 splits\.", verdict)
+    assert ast.literal_eval(records) == [("own", False), ("linear_probe", False)] * 2

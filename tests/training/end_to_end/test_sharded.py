@@ -17,7 +17,6 @@ from iqa_zoo.training.checkpoints import find_latest_checkpoint
 from iqa_zoo.training.end_to_end import sharded
 from iqa_zoo.training.end_to_end.sharded import find_blocks
 from iqa_zoo.training.run_folder import RunFolder
-from iqa_zoo.training.shards import gather_whole, get_local, load_gathered
 
 HERE = Path(__file__).parent
 
@@ -128,6 +127,7 @@ try:
     train("nan")
 except ValueError as error:
     (folder / f"nan-{rank}.txt").write_text(str(error))
+distributed.barrier()  # neither ends while the other still reads what it sent
 """
 
 
@@ -166,7 +166,7 @@ def assert_near(one: Path, other: Path) -> None:
 @pytest.mark.slow
 def test_two_processes_that_share_a_model_train_it_as_one_does(quiet, train, recipe, tmp_path):
     """With accumulation, a clipped gradient and a moving average; stopped and resumed, in either direction."""
-    changes = dict(ema=0.5, lr=3e-4, accumulate=2, batch_size=8, clip=0.5, epochs=3, weight_decay=0.05)
+    changes = dict(ema=0.5, lr=3e-4, accumulate=2, batch_size=8, clip=0.5, epochs=2, weight_decay=0.05)
     train("one", cfg=quiet, changes=changes, save_steps=2)
     file = tmp_path / "two.py"
     file.write_text(TWO, encoding="utf-8")
@@ -227,15 +227,3 @@ def test_blocks_are_those_that_are_called_and_large_enough_the_inner_ones_first(
     lists = nn.ModuleList([nn.Linear(20, 20), nn.Linear(3, 3)])
     model = nn.ModuleDict(dict(stages=nn.Sequential(shared, nn.Linear(9, 9), shared), lists=nn.ModuleList([lists])))
     assert [id(block) for block in find_blocks(model)] == [id(lists[0]), id(inner)]
-
-
-def test_what_is_not_sharded_passes_as_it_is():
-    model = nn.Linear(2, 2)
-    gathered = gather_whole(model.state_dict())
-    assert all(gathered[name].data_ptr() == tensor.data_ptr() for name, tensor in model.state_dict().items())
-    get_local(model.weight).fill_(3.0)
-    assert model.weight.tolist() == [[3.0, 3.0], [3.0, 3.0]]
-    load_gathered(model, {"weight": torch.ones(2, 2), "bias": torch.zeros(2)})
-    assert model.weight.sum() == 4
-    with pytest.raises(RuntimeError, match="Missing key"):
-        load_gathered(model, {"weight": torch.ones(2, 2)})
