@@ -15,9 +15,9 @@ from iqa_zoo.commands.progress import progress_bar
 from iqa_zoo.commands.shared import (
     STDOUT,
     add_crops_option,
-    add_csv_option,
     add_device_option,
     add_json_option,
+    add_output_option,
     add_run_option,
     parse_path,
     print_json,
@@ -57,7 +57,7 @@ def add(commands: Any) -> None:
     add_device_option(parser)
     form = parser.add_mutually_exclusive_group()
     add_json_option(form)
-    add_csv_option(form, "CSV")
+    add_output_option(form, "--csv", "CSV")
     parser.set_defaults(run=run)
 
 

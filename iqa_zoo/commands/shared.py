@@ -21,6 +21,7 @@ from iqa_zoo.outputs import check_writable, write_text
 
 PIPE_WIDTH = 160  # a pipe or a file has no width of its own, and 80 columns would cut the tables
 STDOUT = Path("-")
+SUFFIXES = {"json": ".json", "csv": ".csv", "markdown": ".md"}
 MOST_CROPS = 1000  # of an image: 600 MB at 224 pixels a side
 MODEL = "a model: its name, a .yaml or .json file, or the folder of a training"
 
@@ -142,17 +143,12 @@ def add_split_file_options(parser: argparse._ActionsContainer, words: str, which
 
 
 def add_json_option(parser: argparse._ActionsContainer, words: str = "JSON") -> None:
-    """Add ``--json [FILE]``, for :func:`show_result`."""
-    _add_output_option(parser, "--json", words)
+    add_output_option(parser, "--json", words)
 
 
-def add_csv_option(parser: argparse._ActionsContainer, words: str) -> None:
-    """Add ``--csv [FILE]``, for :func:`show_result`."""
-    _add_output_option(parser, "--csv", words)
-
-
-def _add_output_option(parser: argparse._ActionsContainer, flag: str, words: str) -> None:
-    suffix = f".{flag.removeprefix('--')}"
+def add_output_option(parser: argparse._ActionsContainer, flag: str, words: str) -> None:
+    """Add ``--json [FILE]``, ``--csv [FILE]`` or ``--markdown [FILE]``, for :func:`show_result`."""
+    suffix = SUFFIXES[flag.removeprefix("--")]
 
     def parse_output(text: str) -> Path:
         path = parse_path(text)
@@ -166,47 +162,51 @@ def _add_output_option(parser: argparse._ActionsContainer, flag: str, words: str
         const=STDOUT,
         type=parse_output,
         metavar="FILE",
-        help=f"print {words}; with FILE, write it to this new file",
+        help=f"print {words}; with FILE, write it there",
     )
 
 
-def check_outputs(args: argparse.Namespace) -> None:
-    """Check, before the work, that the files of ``--json`` and ``--csv`` can be written.
+def check_outputs(args: argparse.Namespace, *, new: bool = True) -> None:
+    """Check, before the work, that the files of ``--json``, ``--csv`` and ``--markdown`` can be written.
 
     Raises:
-        InputError: a file exists or cannot be written, or both are to be printed.
+        InputError: a file exists although it must be ``new``, or cannot be written, or two results are to be printed.
     """
-    targets = [getattr(args, name, None) for name in ("json", "csv")]
-    if targets.count(STDOUT) > 1:
-        raise InputError("only one of --json and --csv can go to stdout; give the other a FILE")
-    for target in targets:
+    targets = {f"--{form}": getattr(args, form, None) for form in SUFFIXES}
+    if len(printed := [flag for flag, target in targets.items() if target == STDOUT]) > 1:
+        raise InputError(f"only one of {' and '.join(printed)} can go to stdout; give the others a FILE")
+    for target in targets.values():
         if target not in (None, STDOUT):
-            check_writable(target, new=True)
+            check_writable(target, new=new)
 
 
 def show_result(
-    args: argparse.Namespace, values: Any, print_text: Callable[[], object], make_csv: Callable[[], str] | None = None
+    args: argparse.Namespace, values: Any, print_text: Callable[[], object], **others: Callable[[], str]
 ) -> None:
-    """Print a result: as JSON or CSV where ``--json`` or ``--csv`` asks for it, else as text. Write the files that they name.
+    """Print a result in the form that an option asks for, else as text. Write the files that the options name.
 
     Args:
-        args: parsed by a parser with :func:`add_json_option`, and :func:`add_csv_option` where ``make_csv`` is given.
+        args: parsed by a parser with :func:`add_output_option` for JSON and for each of the others.
         values: what is written as JSON.
         print_text: prints the result for a reader.
-        make_csv: returns the result as CSV.
+        others: return the result as ``csv`` or ``markdown``.
 
     Raises:
-        InputError: a file cannot be written; the result was printed before.
+        InputError: files cannot be written; the result was printed before, and the other files are written.
     """
-    outputs: list[tuple[Path | None, Callable[[], str]]] = [(args.json, lambda: to_json(values, indent=2) + "\n")]
-    if make_csv is not None:
-        outputs.append((args.csv, make_csv))
-    printed = [make() for target, make in outputs if target == STDOUT]
+    forms: dict[str, Callable[[], str]] = {"json": lambda: to_json(values, indent=2) + "\n", **others}
+    printed = [make() for form, make in forms.items() if getattr(args, form) == STDOUT]
     for text in printed:
         print(text, end="")
     if not printed:
         print_text()
-    for target, make in outputs:
-        if target is not None and target != STDOUT:
-            write_text(target, make())
-            print(f"written to {target}", file=sys.stderr if printed else sys.stdout)
+    problems = []
+    for form, make in forms.items():
+        if (target := getattr(args, form)) not in (None, STDOUT):
+            try:
+                write_text(target, make())
+                print(f"written to {target}", file=sys.stderr if printed else sys.stdout)
+            except InputError as error:
+                problems.append(str(error))
+    if problems:
+        raise InputError("\n".join(problems))

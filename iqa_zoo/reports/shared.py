@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
-from iqa_zoo.reports.table import Table
+from iqa_zoo.reports.table import Table, tabulate
 from iqa_zoo.reports.undefined import why_undefined
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.summary import is_defined
@@ -48,11 +49,6 @@ def read_spread(values: Mapping[str, Any]) -> Estimate:
 def read_difference(pair: Pair, offset: float = 0.0) -> Estimate:
     """A paired difference as an estimate, to be plotted; ``offset`` is added to it and its interval."""
     return Estimate(offset + pair["mean"], offset + pair["low"], offset + pair["high"])
-
-
-def format_by_distortion(sroccs: Mapping[str, float | None], distortions: Sequence[str]) -> list[str]:
-    """Format a value for each distortion; a dash where it was not measured."""
-    return [format_number(sroccs[kind]) if kind in sroccs else "-" for kind in distortions]
 
 
 def format_moved(budget: Mapping[str, Any]) -> str:
@@ -107,17 +103,30 @@ def tabulate_differences(
     title: str,
     pairs: Sequence[Pair],
     notes: Sequence[str],
-    more: Mapping[str, Callable[[Pair], str]] | None = None,
+    more: Mapping[str, Callable[[Pair], str]] = MappingProxyType({}),
     left: Sequence[str] = (),
 ) -> Table:
     """A table of paired differences, a row a pair; ``more`` maps further columns to the functions that format their cells."""
-    more = more or {}
     rows = [
         [f"{pair['first']} - {pair['second']}", *(cell(pair) for cell in more.values()), *format_difference(pair)]
         for pair in pairs
     ]
     columns = ["SROCC difference", *more, *COLUMNS]
     return Table(title, columns, rows, notes, left=["SROCC difference", *left, "verdict"])
+
+
+def tabulate_distortions(
+    title: str, records: Sequence[Mapping[str, Any]], cells: Mapping[str, Callable[[Any], str]]
+) -> list[Table]:
+    """Return a table of ``srocc_by_distortion``, a dash where a distortion was not measured; no table without distortions."""
+
+    def make_cell(kind: str) -> Callable[[Mapping[str, Any]], str]:
+        return lambda row: format_number(row[key][kind]) if kind in row[key] else "-"
+
+    key = "srocc_by_distortion"
+    kinds = sorted({kind for record in records for kind in record[key]})
+    columns = {**cells, **{kind: make_cell(kind) for kind in kinds}}
+    return [tabulate(title, records, columns, left=list(cells))] if kinds else []
 
 
 def format_verdict(pair: Pair, ahead: str = "{} ahead", behind: str = "{} ahead") -> str:
