@@ -31,11 +31,7 @@ def measure_speed(
 ) -> dict[str, Speed]:
     """Time the models on random images, one after the other in each round, after one warm-up round.
 
-    Args:
-        models: timed in eval mode on the device that they are on.
-        batch: images per batch for the throughput.
-        rounds: how often each model is timed; noisy machines need more.
-        progress: called with the rounds done and all rounds.
+    The models are timed in eval mode on the device that they are on.
     """
     for model in models.values():
         model.eval()

@@ -27,12 +27,8 @@ def add_dataset_options(
 ) -> None:
     """Add the dataset's name, ``--root``, ``--option`` and ``--skip-unreadable``, for :func:`load_dataset`.
 
-    Args:
-        parser: of the subcommand.
-        flag: gives the name, for example ``"--data"``; a positional NAME where left out.
-        default: the dataset where the flag is left out; without one the flag is required.
-        several: the flag may be given several times; ``args.data`` is a list then.
-        skip_unreadable: leave out ``--skip-unreadable`` where False.
+    Without ``flag`` the name is positional, and without ``default`` the flag is required. With ``several``, ``args.data`` is
+    a list of names.
     """
     words = "a dataset, as iqa-zoo data list shows them"
     if flag is None:

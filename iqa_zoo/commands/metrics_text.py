@@ -20,9 +20,7 @@ TITLES = {
 def make_metrics_table(columns: Mapping[str, Mapping[str, float | None]], undefined: str | None = None) -> Table:
     """Return a table with a column for each set of metrics.
 
-    Args:
-        columns: title -> name of a metric -> its value; nan or None where it is undefined.
-        undefined: why it is.
+    An undefined metric is nan or None; ``undefined`` is the reason.
     """
     table = Table("metric", *columns)
     for name, title in TITLES.items():

@@ -95,10 +95,7 @@ def add_set_option(parser: argparse._ActionsContainer, flag: str = "--set", word
 def load_model(name: str, overrides: Iterable[tuple[str, Any]] = (), backbone: str | None = None) -> Config:
     """Return the config of a model that a command names: a zoo name, a config file or the folder of a training.
 
-    Args:
-        name: of the model.
-        overrides: of ``--set``.
-        backbone: puts the model on another backbone, before the overrides.
+    ``backbone`` puts it on another backbone, before the ``overrides`` of ``--set``.
 
     Raises:
         UnknownName: no such model.
@@ -185,11 +182,7 @@ def show_result(
 ) -> None:
     """Print a result in the form that an option asks for, else as text. Write the files that the options name.
 
-    Args:
-        args: parsed by a parser with :func:`add_output_option` for JSON and for each of the others.
-        values: what is written as JSON.
-        print_text: prints the result for a reader.
-        others: return the result as ``csv`` or ``markdown``.
+    ``values`` are written as JSON; ``others`` return the result as ``csv`` or ``markdown``.
 
     Raises:
         InputError: files cannot be written; the result was printed before, and the other files are written.

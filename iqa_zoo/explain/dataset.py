@@ -61,12 +61,6 @@ def explain_dataset(
 ) -> DatasetExplanation:
     """Explain the centre crop of each image, one at a time. Images smaller than the model's input are enlarged.
 
-    Args:
-        scorer: from :func:`iqa_zoo.inference.load_run.load_run`.
-        data: the dataset.
-        indices: images to explain, at least one.
-        progress: called with (images done, total) after each image.
-
     Raises:
         InputError: an image cannot be read.
     """

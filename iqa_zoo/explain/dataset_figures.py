@@ -23,11 +23,7 @@ def draw_dataset_figures(
 ) -> dict[str, Figure]:
     """Draw the figures that apply to the model, by names of ``NAMES``.
 
-    Args:
-        explanation: the explanation of the dataset.
-        adjacencies: the adjacencies of the model.
-        title: model and dataset, with the number of images.
-        label: unit of the scores, such as MOS.
+    ``title`` names the model and the dataset; ``label`` is the unit of the scores, such as MOS.
     """
     figures: dict[str, Figure] = {}
     with rc_context(STYLE):

@@ -39,12 +39,7 @@ def draw_image_figure(
 ) -> Figure:
     """Draw the crop, scores, query similarity and experts, then attention by block, then attention during training.
 
-    Args:
-        name: name of the image.
-        explanation: the explanation of the image.
-        snapshots: attention at other snapshots of the training, by snapshot and block, in order.
-        observations: observations about the image; warnings are printed at the foot.
-        label: unit of the scores, such as MOS.
+    ``snapshots`` holds the attention earlier in the training, by snapshot and block; ``label`` is the unit of the scores.
     """
     blocks = list(explanation.attention) if explanation.grid is not None else []
     rows = [blocks[i] for i in pick_evenly(len(blocks), BLOCKS)]

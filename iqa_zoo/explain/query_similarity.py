@@ -52,10 +52,6 @@ def assess_query_similarity(cosine_NN: NDArray[np.float64], before_NN: NDArray[n
 
     A graph convolution with nearly equal rows in its adjacency, such as the initial one of Life-IQA (CVPR 2026), adds nearly
     the same vector to every query. If that vector outgrows their differences, the queries collapse.
-
-    Args:
-        cosine_NN: similarity of the queries that enter the head.
-        before_NN: similarity of the queries that enter the first block.
     """
     mean, before = average_pairs(cosine_NN), average_pairs(before_NN)
     if mean is None or before is None:

@@ -27,13 +27,7 @@ STYLE: Any = {
 
 
 def plot_forest(groups: Mapping[str, Mapping[str, Estimate]], *, title: str, label: str) -> Figure:
-    """Plot intervals in rows against a line at zero, with a colour and marker for each group.
-
-    Args:
-        groups: intervals by group and row; rows may be missing.
-        title: subject and dataset, with the number of images and splits.
-        label: axis label with unit.
-    """
+    """Plot intervals in rows against a line at zero, with a colour and marker for each group."""
     rows = list(dict.fromkeys(row for group in groups.values() for row in group))
     with rc_context(STYLE):
         figure = Figure(figsize=(7.5, 1.2 + 0.34 * max(len(rows), 2)), layout="constrained")
@@ -146,11 +140,7 @@ def plot_layouts(
 ) -> Figure:
     """Plot two-dimensional layouts side by side, coloured by class or by number.
 
-    Args:
-        many: coordinates of each point, by panel title. Axes are not drawn.
-        colours: class or number of each point, the same for every panel.
-        title: subject and dataset, with the number of images.
-        label: label of the numbers with unit.
+    ``many`` maps a panel title to the coordinates of each point. Axes are not drawn. ``label`` is that of the numbers.
     """
     columns = min(2, len(many))
     kinds = sorted({colour for colour in colours if isinstance(colour, str)})

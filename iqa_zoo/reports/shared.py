@@ -72,9 +72,7 @@ def format_data_name(data: Mapping[str, Any]) -> str:
 def format_difference(pair: Pair, ahead: str = "{} ahead", behind: str = "{} ahead") -> list[str]:
     """Format a paired difference as the cells of :data:`COLUMNS`.
 
-    Args:
-        pair: the difference.
-        ahead, behind: the verdicts where the first model is ahead and where the second is; ``{}`` is its name.
+    ``ahead`` and ``behind`` are the verdicts where the first model is ahead and where the second is; ``{}`` is its name.
 
     >>> format_difference(dict(first="a", second="b", mean=0.03, low=0.01, high=0.05, wins=9, splits=10, p_holm=0.01, tie=False))
     ['+0.030', '[+0.010, +0.050]', '9 of 10', '0.010', 'a ahead']
@@ -199,9 +197,7 @@ def leak_warnings(results: Mapping[str, Any], *among: str) -> list[str]:
 def describe_intervals(splits: int, pairs: Sequence[Pair] = ()) -> list[str]:
     """How the intervals and p values of paired differences are made.
 
-    Args:
-        splits: of the study.
-        pairs: the differences: those with a single split in common are made in another way.
+    ``pairs`` with a single split in common have another interval.
     """
     undecided = "A pair whose interval contains 0 is undecided."
     if splits == 1:

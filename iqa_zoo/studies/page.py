@@ -19,10 +19,7 @@ from iqa_zoo.studies.results import RESULTS, StudyResult, load_result
 def make_study_page(result: StudyResult, sources: Sequence[DataSource], folder: Path | None) -> Page:
     """Return the page of a study's result.
 
-    Args:
-        result: of the study.
-        sources: datasets whose images are shown.
-        folder: the run folder, whose ``explain/`` is shown.
+    ``sources`` are datasets whose images are shown; the ``explain/`` of ``folder`` is shown too.
     """
     with reading_values(result.values, folder):
         pictures = {

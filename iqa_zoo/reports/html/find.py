@@ -16,12 +16,7 @@ GIVE = "No images are shown: give the dataset again with --data and --root."
 
 
 def find_images(name: str, sources: Sequence[DataSource]) -> Pictures:
-    """Find the images of a study's dataset, or explain why there are none.
-
-    Args:
-        name: name of the dataset in the results.
-        sources: candidate data sources.
-    """
+    """Find the images of a study's dataset, or explain why there are none."""
     data, note = load_source(name, sources)
     return Pictures({} if data is None else dict(zip(data.names, data.paths, strict=True)), note)
 

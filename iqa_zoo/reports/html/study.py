@@ -30,14 +30,7 @@ def assemble_study_page(
     pictures: Mapping[str, Pictures],
     folder: Path | None = None,
 ) -> Page:
-    """Assemble the page of a study.
-
-    Args:
-        results: the kept results.
-        tables, sentences, figures: views of the results.
-        pictures: images by dataset.
-        folder: the run folder, whose ``explain/`` is shown.
-    """
+    """Assemble the page of a study."""
     found = collect_predictions(results)
     explain, left_out = load_explanations(folder / "explain") if folder else ([], [])
     configs, note = list_configs(results)
