@@ -29,7 +29,7 @@ from torchvision import transforms
 from iqa_zoo.budgets.timing import time_in_turn
 from iqa_zoo.commands.shared import parse_path
 from iqa_zoo.data.decoded import DecodedImages, normalise
-from iqa_zoo.data.listing import list_images
+from iqa_zoo.data.listing import gather_images
 from iqa_zoo.data.loader import CropLoader
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.reports.table import Table
@@ -76,7 +76,7 @@ def photographs(folder: Path, height: int, width: int, count: int) -> RatedImage
 
 def rated(folder: Path, count: int) -> RatedImages:
     """``count`` images of a folder, evenly spread over its list."""
-    found = list_images(folder)
+    found = gather_images([folder]).paths
     paths = [found[index] for index in np.linspace(0, len(found) - 1, min(count, len(found))).astype(int)]
     mos = np.linspace(0, 1, len(paths))
     return RatedImages(folder.name, tuple(paths), mos, score_range=(0, 1), licence="", source=str(folder))

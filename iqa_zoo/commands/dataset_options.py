@@ -10,7 +10,6 @@ from iqa_zoo.commands.progress import progress_bar
 from iqa_zoo.commands.shared import parse_path
 from iqa_zoo.data.loading import DataSource
 from iqa_zoo.data.loading import load_dataset as load_source
-from iqa_zoo.progress import Progress
 
 if TYPE_CHECKING:
     from iqa_zoo.data.look_alikes import LookAlikes
@@ -72,21 +71,15 @@ def make_source(args: argparse.Namespace) -> DataSource:
     return DataSource(args.data, args.root, tuple(args.option), getattr(args, "skip_unreadable", False))
 
 
-def load_dataset(args: argparse.Namespace, progress: Progress | None = None) -> RatedImages:
+def load_dataset(args: argparse.Namespace) -> RatedImages:
     """Load the dataset that the arguments name; each image that ``--skip-unreadable`` leaves out is a line on stderr.
-
-    Args:
-        args: parsed by a parser with :func:`add_dataset_options`; ``args.data`` is one name.
-        progress: called with (done, total) while images are made or decoded; a bar in a terminal where left out.
 
     Raises:
         UnknownName: no such dataset or option.
         InputError: no root, or files that the dataset cannot use.
     """
-    if progress is None:
-        with progress_bar(f"reading {args.data}") as progress:
-            return load_source(make_source(args), progress, warn)
-    return load_source(make_source(args), progress, warn)
+    with progress_bar(f"reading {args.data}") as progress:
+        return load_source(make_source(args), progress, warn)
 
 
 def find_look_alikes(data: RatedImages) -> LookAlikes:

@@ -30,7 +30,7 @@ TITLES = {
     "training": "training",
     "resources": "where it runs",
 }
-OUTPUTS = ("kept", "json", "csv", "markdown", "html")  # arguments that are no settings
+OUTPUTS = ("kept", "import", "json", "csv", "markdown", "html")  # arguments that are no settings
 
 
 def add(commands: Any) -> None:

@@ -92,18 +92,6 @@ def find_images(folder: str | Path, recursive: bool = False) -> ImageListing:
     return ImageListing(tuple(found), others, hidden, inner, tuple(unreadable))
 
 
-def list_images(folder: str | Path) -> list[Path]:
-    """List the images directly in a folder in natural order, hidden files left out.
-
-    Raises:
-        InputError: no such folder, or no file in it with one of ``SUFFIXES``.
-    """
-    listing = find_images(folder)
-    if not listing.paths:
-        raise InputError(_describe_no_images(folder, listing))
-    return list(listing.paths)
-
-
 def gather_images(given: Iterable[Path], recursive: bool = False) -> ImageListing:
     """Gather image files and the images of folders, each once, in the given order.
 

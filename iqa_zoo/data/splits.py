@@ -15,6 +15,7 @@ from iqa_zoo.data.rated import PARTS, RatedImages
 from iqa_zoo.data.release import format_some
 from iqa_zoo.data.split_file import FORMAT, SplitRecord, read_split_file
 from iqa_zoo.errors import InputError
+from iqa_zoo.outputs import write_text
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,15 +148,7 @@ def save_splits(path: str | Path, data: RatedImages, splits: Sequence[Split]) ->
             | {"unused": _list_names(data, unused)}
         )
     content = {"format": FORMAT, "dataset": data.name, "splits": records}
-    text = json.dumps(content, indent=1, ensure_ascii=False)
-    try:
-        encoded = text.encode()
-    except UnicodeEncodeError:  # a file name that is not UTF-8 is escaped
-        encoded = json.dumps(content, indent=1).encode()
-    try:
-        Path(path).write_bytes(encoded + b"\n")
-    except OSError as error:
-        raise InputError(f"the split file {path} cannot be written: {error.strerror or error}") from error
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 def load_splits(path: str | Path, data: RatedImages) -> list[Split]:

@@ -19,12 +19,11 @@ from iqa_zoo.explain.drawing import (
     draw_attention_row,
     draw_matrix,
     pick_evenly,
-    remove_frame,
     set_heading,
 )
 from iqa_zoo.explain.image import ImageExplanation
 from iqa_zoo.explain.observation import Observation
-from iqa_zoo.reports.plots import COLOURS, STYLE
+from iqa_zoo.reports.plots import COLOURS, STYLE, remove_frame
 
 BLOCKS = 4  # rows of overlays
 PANEL = 1.35  # side in inches

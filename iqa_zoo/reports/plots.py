@@ -124,8 +124,7 @@ def plot_matrix(
                 )
         axes.set_xticks(range(len(columns)), columns, rotation=30, ha="right")
         axes.set_yticks(range(len(rows)), rows)
-        for side in axes.spines.values():
-            side.set_visible(False)
+        axes.spines[:].set_visible(False)
         figure.colorbar(image, label=label)
         axes.set_title(title, loc="left", fontsize=10)
     return figure
@@ -151,20 +150,11 @@ def plot_layouts(
             if kinds:
                 for k, kind in enumerate(kinds):
                     members = place[[colour == kind for colour in colours]]
-                    axes.scatter(
-                        *members.T,
-                        s=9,
-                        color=COLOURS[k % 7],
-                        marker=MARKERS[(k + k // 7) % 7],
-                        linewidths=0,
-                        label=kind,
-                    )
+                    style: Any = {"color": COLOURS[k % 7], "marker": MARKERS[(k + k // 7) % 7], "label": kind}
+                    axes.scatter(*members.T, s=9, linewidths=0, **style)
             else:
                 shown = axes.scatter(*place.T, s=9, c=colours, cmap="cividis", linewidths=0)
-            axes.set_xticks([])
-            axes.set_yticks([])
-            for side in axes.spines.values():
-                side.set_visible(False)
+            remove_frame(axes)
             axes.set_title(name, loc="left", fontsize=8)
         if kinds:
             handles, names = grid.flat[0].get_legend_handles_labels()
@@ -201,9 +191,8 @@ def plot_pareto(
         axes.set_xscale("log")
         axes.margins(x=0.12, y=0.08)
         for k, (name, series) in enumerate(drawn.items()):
-            _draw_intervals(
-                axes, [cost for cost, _ in series.values()], [value for _, value in series.values()], k, name
-            )
+            at, values = zip(*series.values(), strict=True)
+            _draw_intervals(axes, at, values, k, name)
         for text in dict.fromkeys(text for series in points.values() for text in series):
             places = [series[text] for series in points.values() if text in series]
             x_mean = float(np.exp(np.mean([np.log(cost) for cost, _ in places])))
@@ -241,6 +230,13 @@ def write_figure(figure: Figure, path: Path) -> None:
     with rc_context(STYLE):
         figure.savefig(drawn, format=kind, metadata={"Date": None} if kind == "svg" else None)
     write_bytes(path, drawn.getvalue())
+
+
+def remove_frame(axes: Axes) -> None:
+    """Remove ticks and frame."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
 
 
 def _make_grid(

@@ -15,6 +15,14 @@ Pair = Mapping[str, Any]  # a row of iqa_zoo.studies.summaries.differences
 COLUMNS = ("mean", "95 % interval", "ahead in", "p (Holm)", "verdict")
 CORRECTED_T = "Student's t, the variance corrected for splits that share images (Nadeau and Bengio 2003)"
 BOOTSTRAP = "a paired bootstrap over the test images (whole contents, where images share them)"
+METRIC_TITLES = {
+    "srocc": "SROCC",
+    "plcc": "PLCC, raw scores",
+    "plcc_logistic4": "PLCC, after a 4-parameter logistic",
+    "krocc": "KROCC",
+    "rmse": "RMSE, raw scores",
+    "rmse_logistic4": "RMSE, after a 4-parameter logistic",
+}  # in the order of tables
 HUMAN_LABELS = ("MOS", "DMOS")
 UNDEFINED = "undefined"
 SPLITS_NAMED = 3

@@ -9,7 +9,8 @@ from typing import Any
 
 import yaml
 
-from iqa_zoo.reports.html.predictions import HUMAN_LABELS, list_datasets
+from iqa_zoo.reports.html.predictions import list_datasets
+from iqa_zoo.reports.shared import HUMAN_LABELS
 from iqa_zoo.training.selection import RULES
 
 MOST_CONFIGS = 60

@@ -29,7 +29,7 @@ from iqa_zoo.reports.html.protocol import (
 )
 from iqa_zoo.reports.html.tables import make_view
 from iqa_zoo.reports.html.training_folder import Training, read_training
-from iqa_zoo.reports.shared import format_number
+from iqa_zoo.reports.shared import METRIC_TITLES, format_number
 from iqa_zoo.reports.table import Table, count
 from iqa_zoo.reports.undefined import why_undefined
 from iqa_zoo.stats.summary import is_defined
@@ -38,15 +38,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from iqa_zoo.data.rated import RatedImages
-
-METRICS = {
-    "srocc": "SROCC",
-    "plcc": "PLCC, raw scores",
-    "plcc_logistic4": "PLCC, after a 4-parameter logistic",
-    "krocc": "KROCC",
-    "rmse": "RMSE, raw scores",
-    "rmse_logistic4": "RMSE, after a 4-parameter logistic",
-}
 
 
 def make_training_page(folder: Path, sources: Sequence[DataSource]) -> Page:
@@ -151,7 +142,7 @@ def _make_quality_table(training: Training, predictions: Predictions | None, dat
     validation = training.result.get("validation") or {}
     rows = [
         [title, format_number(metrics[name]), format_number(validation[name]) if name in validation else "-"]
-        for name, title in METRICS.items()
+        for name, title in METRIC_TITLES.items()
         if name in metrics
     ]
     notes = []
