@@ -64,15 +64,16 @@ def tabulate(
     return Table(title, list(cells), [[form(record) for form in cells.values()] for record in records], notes, left)
 
 
-def tabulate_texts(title: str, records: Sequence[Mapping[str, Any]], left: Sequence[str], *right: str) -> list[Table]:
-    """Return a table of the values of these keys, aligned left and right; no table without records.
+def tabulate_keys(
+    title: str, records: Sequence[Mapping[str, Any]], keys: Sequence[str], right: Sequence[str] = ()
+) -> list[Table]:
+    """Return a table of the values of these keys, those in ``right`` aligned right; no table without records.
 
-    >>> tabulate_texts("Left out", [], ["backbone", "reason"])
+    >>> tabulate_keys("Left out", [], ["backbone", "reason"])
     []
     """
-    columns = [*left, *right]
-    rows = [[str(record[key]) for key in columns] for record in records]
-    return [Table(title, columns, rows, left=left)] if rows else []
+    rows = [[str(record[key]) for key in keys] for record in records]
+    return [Table(title, keys, rows, left=[key for key in keys if key not in right])] if rows else []
 
 
 def count(number: float | None) -> str:

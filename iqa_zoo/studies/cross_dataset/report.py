@@ -19,7 +19,7 @@ from iqa_zoo.reports.shared import (
     tabulate_differences,
     undefined_notes,
 )
-from iqa_zoo.reports.table import Table, tabulate, tabulate_texts
+from iqa_zoo.reports.table import Table, tabulate, tabulate_keys
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.training.selection import RULES
 
@@ -35,7 +35,7 @@ def make_tables(results: Results) -> list[Table]:
     tables += [_matrix(results, model) for model in _models(results)]
     if results["differences"]:
         tables.append(_differences(results))
-    return tables + tabulate_texts("Left out", results["skipped"], ["dataset", "reason"])
+    return tables + tabulate_keys("Left out", results["skipped"], ["dataset", "reason"])
 
 
 def _models(results: Results) -> list[str]:

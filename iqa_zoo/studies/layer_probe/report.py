@@ -16,7 +16,7 @@ from iqa_zoo.reports.shared import (
     tabulate_differences,
     tabulate_distortions,
 )
-from iqa_zoo.reports.table import Table, tabulate_texts
+from iqa_zoo.reports.table import Table, tabulate_keys
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.summary import is_defined
 
@@ -41,7 +41,7 @@ def make_tables(results: Results) -> list[Table]:
     for what, title in TITLES.items():
         if pairs := [pair for pair in results["differences"] if pair["what"] == what]:
             tables.append(tabulate_differences(title, pairs, describe_intervals(len(results["splits"]), pairs)))
-    return tables + tabulate_texts("Left out", results["refused"], ["backbone", "reason"])
+    return tables + tabulate_keys("Left out", results["refused"], ["backbone", "reason"])
 
 
 def _name(row: Mapping[str, Any]) -> str:

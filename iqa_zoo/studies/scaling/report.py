@@ -15,7 +15,7 @@ from iqa_zoo.reports.shared import (
     summarize_verdicts,
     tabulate_differences,
 )
-from iqa_zoo.reports.table import Table, count, tabulate, tabulate_texts
+from iqa_zoo.reports.table import Table, count, tabulate, tabulate_keys
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.summary import is_defined
 
@@ -37,7 +37,7 @@ def make_tables(results: Results) -> list[Table]:
         tables.append(tabulate_differences("Paired differences to the best", best, [*intervals, note]))
     if same:
         tables.append(tabulate_differences("Paired differences of decoders on the same backbone", same, intervals))
-    return tables + tabulate_texts("Left out", results["refused"], ["backbone", "model", "reason"])
+    return tables + tabulate_keys("Left out", results["refused"], ["backbone", "model", "reason"])
 
 
 def _models(results: Results) -> Table:
