@@ -108,11 +108,7 @@ class DatasetReport:
 def check_dataset(name: str, root: str | Path, /, *, progress: Progress | None = None, **options: Any) -> DatasetReport:
     """Read a dataset's labels and decode every image; report missing, unreadable and duplicate images.
 
-    Args:
-        name: a registered dataset.
-        root: its folder.
-        progress: called with (images decoded, total) after each image.
-        options: further arguments of the dataset, such as ``folder``.
+    ``options`` are further arguments of the dataset, such as ``folder``.
 
     Raises:
         UnknownName: no such dataset. Problems with files are in the report.

@@ -49,9 +49,7 @@ class ImageListing:
 def find_images(folder: str | Path, recursive: bool = False) -> ImageListing:
     """Find the images of a folder, linked files included, by suffix.
 
-    Args:
-        folder: to search.
-        recursive: also search subfolders, including linked ones, each once.
+    ``recursive`` also searches subfolders, including linked ones, each once.
 
     Raises:
         InputError: no such folder, or it cannot be read.

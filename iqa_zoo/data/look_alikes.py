@@ -60,10 +60,6 @@ def group_look_alikes(data: RatedImages, progress: Progress | None = None) -> Lo
     Near-duplicates differ in at most ``SAME_IMAGE`` bits of their perceptual hashes (:mod:`iqa_zoo.data.duplicates`). Hashes
     are cached by the bytes of each file.
 
-    Args:
-        data: the dataset.
-        progress: called with (images hashed, total) after each image.
-
     Raises:
         InputError: images cannot be read.
     """

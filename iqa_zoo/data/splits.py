@@ -106,15 +106,9 @@ def load_official_split(
 
 
 def check_leaks(data: RatedImages, split: Split, near_duplicates: Iterable[tuple[str, str]] = ()) -> list[str]:
-    """Check a split for images, contents and near-duplicates in more than one part.
+    """Check a split for images, contents and near-duplicates in more than one part; return a line per leak.
 
-    Args:
-        data: the dataset.
-        split: the split to check.
-        near_duplicates: pairs of image names, from :attr:`iqa_zoo.data.look_alikes.LookAlikes.pairs`.
-
-    Returns:
-        One line per leak.
+    ``near_duplicates`` are pairs of image names, from :attr:`iqa_zoo.data.look_alikes.LookAlikes.pairs`.
     """
     leaks = []
     labels = [("image", data.names)] + ([("content", data.references)] if data.references is not None else [])

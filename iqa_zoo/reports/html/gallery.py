@@ -13,7 +13,7 @@ from iqa_zoo.reports.html.extremes import Row, find_disagreements, find_worst_er
 from iqa_zoo.reports.html.pictures import Pictures
 from iqa_zoo.reports.html.predictions import Predictions
 from iqa_zoo.reports.html.scatter import Scatter, choose_images, make_scatters
-from iqa_zoo.reports.html.tables import MOST_ROWS, TableView, make_view
+from iqa_zoo.reports.html.tables import MOST_ROWS
 from iqa_zoo.reports.table import Table
 
 MOST_MODELS = 6
@@ -30,7 +30,7 @@ class Gallery:
     scatters: Sequence[Scatter]
     worst: Sequence[Row]
     apart: Sequence[Row]
-    table: TableView
+    table: Table
     points: Mapping[str, Any]
 
 
@@ -51,9 +51,8 @@ def make_gallery(predictions: Predictions, pictures: Pictures, hover_bytes: int 
         more = f", and {len(pictures.unreadable) - 5} others" if len(pictures.unreadable) > 5 else ""
         notes.append(f"Images that cannot be read: {named}{more}.")
     plots = make_scatters(predictions, models, shown_S)
-    return Gallery(
-        predictions.data, notes, plots, worst, apart, make_view(make_image_table(predictions, models)), points
-    )
+    table = make_image_table(predictions, models)
+    return Gallery(predictions.data, notes, plots, worst, apart, table, points)
 
 
 def _collect_points(

@@ -12,7 +12,6 @@ from iqa_zoo.reports.html.page import Page
 from iqa_zoo.reports.html.pictures import Pictures, load_explanations
 from iqa_zoo.reports.html.predictions import collect_predictions, list_datasets
 from iqa_zoo.reports.html.protocol import format_command, list_conditions, list_configs, list_label_warnings
-from iqa_zoo.reports.html.tables import make_view
 from iqa_zoo.reports.shared import undefined_notes
 from iqa_zoo.reports.table import Table
 
@@ -48,7 +47,7 @@ def assemble_study_page(
         sentences[0] if sentences else "No models were compared; only their cost was measured.",
         sentences[1:],
         [*warnings, *left_out],
-        [make_view(table) for table in tables],
+        tables,
         embed_figures(figures),
         [make_gallery(each, pictures.get(each.data, Pictures({})), HOVER_BYTES // len(found)) for each in found],
         explain,

@@ -27,7 +27,6 @@ from iqa_zoo.reports.html.protocol import (
     list_label_warnings,
     list_versions,
 )
-from iqa_zoo.reports.html.tables import make_view
 from iqa_zoo.reports.html.training_folder import Training, read_training
 from iqa_zoo.reports.shared import METRIC_TITLES, format_number
 from iqa_zoo.reports.table import Table, count
@@ -76,7 +75,7 @@ def _assemble_page(training: Training, sources: Sequence[DataSource]) -> Page:
         _format_verdict(training),
         _list_caveats(training),
         warnings,
-        [make_view(table) for table in tables if table],
+        [table for table in tables if table],
         embed_figures(_draw_figures(training)),
         [make_gallery(predictions, pictures)] if predictions is not None else [],
         explain,
