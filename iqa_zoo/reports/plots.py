@@ -60,7 +60,6 @@ def plot_curves(
     title: str,
     x_label: str,
     y_label: str,
-    log: bool = False,
     apart: float = 0.0,
 ) -> Figure:
     """Plot one line with error bars per series of (x, interval).
@@ -70,7 +69,7 @@ def plot_curves(
     with rc_context(STYLE):
         figure = Figure(figsize=(6, 4), layout="constrained")
         axes = figure.subplots()
-        draw_curves(axes, series, log=log, apart=apart)
+        _draw_curves(axes, series, apart=apart)
         _finish(axes, title, x_label, y_label, len(series) > 1)
     return figure
 
@@ -83,14 +82,14 @@ def plot_panels(
     with rc_context(STYLE):
         figure, grid = _make_grid(len(many), columns, (3.2 * columns, 0.5), 2.6, sharey=True)
         for i, (axes, (x_label, series)) in enumerate(zip(grid.flat, many.items(), strict=False)):
-            draw_curves(axes, series, log=log)
+            _draw_curves(axes, series, log=log)
             _finish(axes, "", x_label, y_label if i % columns == 0 else "", i == 0 and len(series) > 1)
         figure.suptitle(title, x=0.01, ha="left", fontsize=10)
     return figure
 
 
-def draw_curves(
-    axes: Axes, series: Mapping[str, Sequence[tuple[float, Estimate]]], *, log: bool, apart: float = 0.0
+def _draw_curves(
+    axes: Axes, series: Mapping[str, Sequence[tuple[float, Estimate]]], *, log: bool = False, apart: float = 0.0
 ) -> None:
     values = sorted({point[0] for points in series.values() for point in points})
     step = apart * (values[-1] - values[0]) if values else 0.0
