@@ -2,7 +2,7 @@
 
 One entry-point group a slot (``iqa_zoo.heads``, ``iqa_zoo.models``, ...), each entry
 ``name = "package.module:object"``. Names are read from package metadata without importing anything; an object is
-imported when it is asked for. A plugin that fails breaks only its own names, and its error is kept for
+imported when it is first used. A plugin that fails breaks only its own names, and its error is kept for
 ``iqa-zoo plugins``. ``IQA_ZOO_DISABLE_PLUGINS=1`` switches all of them off, a comma-separated list of
 distributions just those.
 """

@@ -29,14 +29,14 @@ def add_dataset_options(
     Without ``flag`` the name is positional, and without ``default`` the flag is required. With ``several``, ``args.data`` is
     a list of names.
     """
-    words = "a dataset, as iqa-zoo data list shows them"
+    text = "a dataset, as iqa-zoo data list shows them"
     if flag is None:
-        parser.add_argument("data", metavar="NAME", help=words)
+        parser.add_argument("data", metavar="NAME", help=text)
     elif several:
-        parser.add_argument(flag, dest="data", metavar="NAME", action="append", required=True, help=words)
+        parser.add_argument(flag, dest="data", metavar="NAME", action="append", required=True, help=text)
     else:
-        words += f" (default: {default})" if default else ""
-        parser.add_argument(flag, dest="data", metavar="NAME", required=default is None, default=default, help=words)
+        text += f" (default: {default})" if default else ""
+        parser.add_argument(flag, dest="data", metavar="NAME", required=default is None, default=default, help=text)
     parser.add_argument("--root", type=parse_path, metavar="PATH", help="the folder with the dataset; demo needs none")
     parser.add_argument(
         "--option",

@@ -20,7 +20,7 @@ TEST_FRACTION = 0.2
 REFERENCE = "deiqt"  # its published SROCC is the base: a strong model of the kind built here. The gap depends on it.
 ASSUMED = 0.85
 SHARED = ("agiqa3k",)  # several images of one prompt, which splits keep together; the release does not say how many
-POWERS = (0.5, 0.95)  # shown beside the one asked for, where there is one dataset
+POWERS = (0.5, 0.95)  # also shown, where there is one dataset
 
 
 class Size(NamedTuple):
@@ -142,7 +142,7 @@ def _tested(count: int) -> int:
 
 
 def _gap(args: argparse.Namespace, test_images: int, base: float, power: float) -> float | None:
-    """The gap detected with a power; None where even a perfect model could not be told from the base."""
+    """Return the gap detected with a power; None where even a perfect model cannot be distinguished from the base."""
     from iqa_zoo.stats.power import compute_gap_ratio, find_detectable_gap
 
     gap = find_detectable_gap(

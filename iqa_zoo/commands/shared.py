@@ -87,9 +87,9 @@ SET = (
 )
 
 
-def add_set_option(parser: argparse._ActionsContainer, flag: str = "--set", words: str = SET) -> None:
+def add_set_option(parser: argparse._ActionsContainer, flag: str = "--set", text: str = SET) -> None:
     """Add ``--set KEY=VALUE ...`` or another flag like it; ``dict(args.set)`` are the overrides."""
-    parser.add_argument(flag, metavar="KEY=VALUE", nargs="+", action="extend", default=[], type=_parse_pair, help=words)
+    parser.add_argument(flag, metavar="KEY=VALUE", nargs="+", action="extend", default=[], type=_parse_pair, help=text)
 
 
 def load_model(name: str, overrides: Iterable[tuple[str, Any]] = (), backbone: str | None = None) -> Config:
@@ -112,9 +112,9 @@ def load_model(name: str, overrides: Iterable[tuple[str, Any]] = (), backbone: s
         raise ConfigError(error.problems, title=f"{name}, {error.title}") from error
 
 
-def add_crops_option(parser: argparse._ActionsContainer, words: str = "crops an image") -> None:
+def add_crops_option(parser: argparse._ActionsContainer, text: str = "crops an image") -> None:
     parser.add_argument(
-        "--crops", type=parse_crops, metavar="N", help=f"{words}; as many as in the training's test where left out"
+        "--crops", type=parse_crops, metavar="N", help=f"{text}; as many as in the training's test where left out"
     )
 
 
@@ -130,20 +130,20 @@ def add_run_option(parser: argparse._ActionsContainer) -> None:
     add_deprecated(parser, "--weights", "--run")
 
 
-def add_split_file_options(parser: argparse._ActionsContainer, words: str, which: str) -> None:
+def add_split_file_options(parser: argparse._ActionsContainer, purpose: str, which: str) -> None:
     """Add ``--split-file FILE`` and ``--split N``, the number of a split in it."""
     parser.add_argument(
-        "--split-file", metavar="FILE", type=parse_path, help=f"splits that iqa-zoo splits wrote{words}"
+        "--split-file", metavar="FILE", type=parse_path, help=f"splits that iqa-zoo splits wrote{purpose}"
     )
     add_deprecated(parser, "--splits", "--split-file")
     parser.add_argument("--split", type=parse_count, metavar="N", help=f"{which}, counted from 1 (default: 1)")
 
 
-def add_json_option(parser: argparse._ActionsContainer, words: str = "JSON") -> None:
-    add_output_option(parser, "--json", words)
+def add_json_option(parser: argparse._ActionsContainer, content: str = "JSON") -> None:
+    add_output_option(parser, "--json", content)
 
 
-def add_output_option(parser: argparse._ActionsContainer, flag: str, words: str) -> None:
+def add_output_option(parser: argparse._ActionsContainer, flag: str, content: str) -> None:
     """Add ``--json [FILE]``, ``--csv [FILE]`` or ``--markdown [FILE]``, for :func:`show_result`."""
     suffix = SUFFIXES[flag.removeprefix("--")]
 
@@ -159,7 +159,7 @@ def add_output_option(parser: argparse._ActionsContainer, flag: str, words: str)
         const=STDOUT,
         type=parse_output,
         metavar="FILE",
-        help=f"print {words}; with FILE, write it there",
+        help=f"print {content}; with FILE, write it there",
     )
 
 

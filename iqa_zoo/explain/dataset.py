@@ -166,5 +166,5 @@ def summarize_dataset(
             for routing in explanation.routing
         ],
         "adjacencies": [adjacency.to_dict() for adjacency in adjacencies],
-        "findings": [observation.to_dict() for observation in observations],
+        "observations": [observation.to_dict() for observation in observations],
     }

@@ -170,7 +170,7 @@ def summarize_image(
             }
             for routing in explanation.routing
         ],
-        "findings": [observation.to_dict() for observation in observations],
+        "observations": [observation.to_dict() for observation in observations],
     }
 
 

@@ -93,7 +93,7 @@ def share_notes(results: Results) -> list[str]:
         f"often ({listed['epochs']} epochs), so that what differs is the data and not the length of the training. It also has "
         "more epochs to be selected from.",
         "epochs": f"Epochs are held equal ({listed['epochs']}): a smaller share makes fewer steps ({listed['steps']}), so that less data "
-        "and a shorter training cannot be told apart.",
+        "and a shorter training cannot be distinguished.",
     }
     return [
         f"Shares of each split's training part drawn by {by}, each inside the next, the same for every model; the validation and "
