@@ -161,7 +161,7 @@ def _print(args: argparse.Namespace, results: list[dict[str, Any]]) -> None:
     for result in results:
         no_number = "not known" if result["shared_contents"] else "each image"
         sizes = [str(result[key] or no_number) for key in ("images", "contents", "test_images", "test_contents")]
-        found = [_format_gap(each["gap"]) for each in result["gap_by_power"]]
+        found = ["none" if each["gap"] is None else f"{each['gap']:.3f}" for each in result["gap_by_power"]]
         table.add_row(result["dataset"], *sizes, f"{result['base']:g} ({result['base_from']})", *found)
     console().print(table)
     if len(results) == 1:
@@ -174,10 +174,6 @@ def _print(args: argparse.Namespace, results: list[dict[str, Any]]) -> None:
     if shared:
         few = [f"{each['dataset']} ({each['test_contents'] or 'unknown'} contents in the test part)" for each in shared]
         print(f"Images share contents in {', '.join(few)} but count as independent here: the true gap is larger.")
-
-
-def _format_gap(gap: float | None) -> str:
-    return "none" if gap is None else f"{gap:.3f}"
 
 
 def _sentence(result: dict[str, Any], splits: str) -> str:

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from iqa_zoo.data.rated import RatedImages
 
 
+CAVEAT = "The rule test-oracle selects on the test part, so these numbers are not an estimate of quality."
+
+
 def make_training_page(folder: Path, sources: Sequence[DataSource]) -> Page:
     """Make the page of a training, with images and labels if one of the sources has them.
 
@@ -73,7 +76,7 @@ def _assemble_page(training: Training, sources: Sequence[DataSource]) -> Page:
     return Page(
         _format_title(training),
         _format_verdict(training),
-        _list_caveats(training),
+        [CAVEAT] if result.get("selection") == "test-oracle" else [],
         warnings,
         [table for table in tables if table],
         embed_figures(_draw_figures(training)),
@@ -103,12 +106,6 @@ def _format_verdict(training: Training) -> str:
     if not is_defined(metrics["srocc"]):
         return f"On {images} test images SROCC is undefined, as {why_undefined(training.result)} ({selected})."
     return f"On {images} test images: SROCC {metrics['srocc']:.3f}, PLCC {format_number(metrics['plcc'])} ({selected})."
-
-
-def _list_caveats(training: Training) -> list[str]:
-    if training.result.get("selection") == "test-oracle":
-        return ["The rule test-oracle selects on the test part, so these numbers are not an estimate of quality."]
-    return []
 
 
 def _load_dataset(training: Training, sources: Sequence[DataSource]) -> tuple[RatedImages | None, str]:
