@@ -21,11 +21,7 @@ from iqa_zoo.explain.attention import (
 )
 from iqa_zoo.explain.crop import CentreCrop
 from iqa_zoo.explain.observation import Observation
-from iqa_zoo.explain.query_similarity import (
-    assess_query_similarity,
-    compute_query_similarity,
-    summarize_query_similarity,
-)
+from iqa_zoo.explain.query_similarity import QuerySimilarity, compute_query_similarity
 from iqa_zoo.explain.routing import NO_EXPERTS, ExpertRouting, collect_routing, format_experts
 from iqa_zoo.inference.predict import score_image
 from iqa_zoo.inference.scorer import Scorer, in_eval_mode
@@ -46,7 +42,7 @@ class ImageExplanation:
         by_head: weights_HNL of the blocks that report their heads.
         grid: positions of the memory tokens on the crop; None if unknown.
         routing: routing of each mixture of experts.
-        cosine_NN, before_NN: similarity of the queries that enter the head, and that enter the first block.
+        similarity: of the queries.
     """
 
     score: float
@@ -58,8 +54,7 @@ class ImageExplanation:
     by_head: dict[str, NDArray[np.float64]]
     grid: TokenGrid | None
     routing: list[ExpertRouting]
-    cosine_NN: NDArray[np.float64]
-    before_NN: NDArray[np.float64]
+    similarity: QuerySimilarity
 
 
 @torch.no_grad()
@@ -91,8 +86,7 @@ def explain_image(scorer: Scorer, crop: CentreCrop, crops: int) -> ImageExplanat
         by_head={path: _array(weights[0]) for path, weights in output.attention_by_head.items()},
         grid=find_token_grid(scorer.model, output, crop.size),
         routing=collect_routing(scorer.model, [output]),
-        cosine_NN=compute_query_similarity(output.queries_BND),
-        before_NN=compute_query_similarity(entered_BND),
+        similarity=QuerySimilarity(*map(compute_query_similarity, (output.queries_BND, entered_BND))),
     )
 
 
@@ -114,7 +108,7 @@ def compute_attention(model: QualityModel, scorer: Scorer, crop: CentreCrop) -> 
 
 def assess_image(explanation: ImageExplanation) -> list[Observation]:
     """Collect observations about one image. Routing is only assessed on datasets: one image may need few experts."""
-    observations = [assess_query_similarity(explanation.cosine_NN, explanation.before_NN)]
+    observations = [explanation.similarity.assess()]
     observations += assess_attention(explanation.attention)
     observations += explain_missing_map(explanation.attention, explanation.grid)
     for routing in explanation.routing:
@@ -142,7 +136,7 @@ def summarize_image(
         "crop": {name: getattr(crop, name) for name in ("top", "left", "size", "note")}
         | {"score": explanation.crop_score},
         "score_by_query": explanation.score_N.tolist(),
-        "queries": summarize_query_similarity(explanation.cosine_NN, explanation.before_NN),
+        "queries": explanation.similarity.to_dict(),
         "grid": None if explanation.grid is None else vars(explanation.grid),
         "attention": {
             block: {

@@ -90,10 +90,8 @@ def _draw_summary(part: SubFigure, explanation: ImageExplanation, label: str) ->
     panels[1].legend(fontsize=7, frameon=False)
     panels[1].set_title("score by query", fontsize=8)
     if count > 1:
-        low = min(0.0, float(explanation.cosine_NN.min()))
-        draw_matrix(
-            panels[2], explanation.cosine_NN, low=low, high=1, title="cosine similarity of the queries", form=".3f"
-        )
+        cosine_NN, title = explanation.similarity.cosine_NN, "cosine similarity of the queries"
+        draw_matrix(panels[2], cosine_NN, low=min(0.0, float(cosine_NN.min())), high=1, title=title, form=".3f")
         panels[2].set_xlabel("query")
     if explanation.routing:
         last = explanation.routing[-1]

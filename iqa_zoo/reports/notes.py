@@ -27,12 +27,7 @@ def list_protocol_notes(results: Results) -> list[str]:
         f"{parts['test']} to test; labels: {data['label'].split(':')[0]}."
     )
     if results["protocol"] == "frozen":
-        notes.append(
-            f"Decoders on frozen {results['backbone']} features ({results['weights']}), crops an image: {results['crops']}; "
-            f"{recipe['epochs']} epochs, batch {recipe['batch_size']}, AdamW {recipe['lr']:g}, averaged weights, "
-            f"{recipe.get('precision', 'float32')}, the same splits, seeds and steps for all. "
-            f"The baseline, one linear layer, learns at {results['baseline_lr']:g}."
-        )
+        notes.append(describe_frozen_training(results))
     else:
         backbone_lr = recipe["lr"] if recipe["backbone_lr"] is None else recipe["backbone_lr"]
         notes.append(
@@ -44,6 +39,17 @@ def list_protocol_notes(results: Results) -> list[str]:
     notes.append(f"Reported: {RULES[results['selection']]}.")
     runs = results.get("runs", [])
     return notes + failed_notes(runs) + undefined_notes(runs)
+
+
+def describe_frozen_training(results: Results) -> str:
+    """Return how decoders on frozen features were trained."""
+    recipe = results["recipe"]
+    return (
+        f"Decoders on frozen {results['backbone']} features ({results['weights']}), crops an image: {results['crops']}; "
+        f"{recipe['epochs']} epochs, batch {recipe['batch_size']}, AdamW {recipe['lr']:g}, averaged weights, "
+        f"{recipe.get('precision', 'float32')}, the same splits, seeds and steps for all. "
+        f"The baseline, one linear layer, learns at {results['baseline_lr']:g}."
+    )
 
 
 def list_cache_notes(results: Results) -> list[str]:

@@ -6,7 +6,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.reports.decoders import make_decoders_table
-from iqa_zoo.reports.notes import list_cache_notes, list_left_out_notes
+from iqa_zoo.reports.notes import describe_frozen_training, list_cache_notes, list_left_out_notes
 from iqa_zoo.reports.shared import (
     BOOTSTRAP,
     CORRECTED_T,
@@ -80,16 +80,13 @@ def _matrix(results: Results, model: str) -> Table:
 
 
 def _notes(results: Results) -> list[str]:
-    recipe, runs = results["recipe"], results.get("runs", [])
+    runs = results.get("runs", [])
     return [
         "Rows: trained on the training part of each split; columns: tested on, of its own dataset the test part of the same split, of "
         "every other all images. Medians over the splits of the dataset in the row.",
         "Where the labels of two datasets run in opposite directions (MOS and DMOS), predictions are negated before they are "
         "correlated: a negative SROCC is a failure, not another direction.",
-        f"Decoders on frozen {results['backbone']} features ({results['weights']}), crops an image: {results['crops']}; "
-        f"{recipe['epochs']} epochs, batch {recipe['batch_size']}, AdamW {recipe['lr']:g}, averaged weights, {recipe['precision']}, "
-        f"the same splits, seeds and steps for all models. {results['baseline']}, one linear layer, learns at "
-        f"{results['baseline_lr']:g}.",
+        describe_frozen_training(results),
         *list_left_out_notes(results),
         *list_cache_notes(results),
         f"Reported: {RULES[results['selection']]}.",
