@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -22,6 +21,7 @@ from iqa_zoo.data.images import read_image
 from iqa_zoo.data.preflight import read_all
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.release import format_some
+from iqa_zoo.identity import identify_file
 from iqa_zoo.progress import Progress
 
 # Increase the number when the hash of a file changes, to invalidate the cache.
@@ -95,10 +95,7 @@ def _hash_images(data: RatedImages, progress: Progress | None) -> NDArray[np.boo
 
     def hash_image(index: int) -> str:
         path = data.paths[index]
-        try:
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        except OSError:
-            return _compute_hash(path)  # raises the error
+        digest = identify_file(path)
         if digest not in known:
             known[digest] = new[digest] = _compute_hash(path)
         return known[digest]

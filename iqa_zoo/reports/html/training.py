@@ -55,7 +55,8 @@ def make_training_page(folder: Path, sources: Sequence[DataSource]) -> Page:
 
 def _assemble_page(training: Training, sources: Sequence[DataSource]) -> Page:
     run, result = training.run, training.result
-    data, note = _load_dataset(training, sources)
+    name = run.get("data", {}).get("name", "")
+    data, note = load_source(name, sources, result.get("predictions", {}))
     explain, left_out = load_explanations(training.folder / "explain")
     label = str(run.get("data", {}).get("label", "MOS"))
     predictions = _collect_predictions(training, data)
@@ -106,16 +107,6 @@ def _format_verdict(training: Training) -> str:
     if not is_defined(metrics["srocc"]):
         return f"On {images} test images SROCC is undefined, as {why_undefined(training.result)} ({selected})."
     return f"On {images} test images: SROCC {metrics['srocc']:.3f}, PLCC {format_number(metrics['plcc'])} ({selected})."
-
-
-def _load_dataset(training: Training, sources: Sequence[DataSource]) -> tuple[RatedImages | None, str]:
-    """Load the dataset of the training if a source has it, else say why not."""
-    name = training.run.get("data", {}).get("name", "")
-    data, note = load_source(name, sources)
-    tested = training.result.get("predictions", {})
-    if data is not None and tested and not set(tested) & set(data.names):
-        return None, f"No images are shown: the given images are not those of {name}."
-    return data, note
 
 
 def _collect_predictions(training: Training, data: RatedImages | None) -> Predictions | None:
