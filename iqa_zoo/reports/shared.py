@@ -7,7 +7,6 @@ from types import MappingProxyType
 from typing import Any
 
 from iqa_zoo.reports.table import Table, tabulate
-from iqa_zoo.reports.undefined import why_undefined
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.summary import is_defined
 
@@ -151,6 +150,18 @@ def format_verdict(pair: Pair, ahead: str = "{} ahead", behind: str = "{} ahead"
 def select_defined(pairs: Sequence[Pair]) -> list[Pair]:
     """The differences that have a value."""
     return [pair for pair in pairs if is_defined(pair["mean"])]
+
+
+def why_undefined(record: Mapping[str, Any]) -> str:
+    """Return why the SROCC of a record is undefined.
+
+    >>> why_undefined(dict(predictions={"a.png": 3.0, "b.png": 3.0}))
+    'all scores are equal'
+    """
+    scores = set(record.get("predictions", {}).values())
+    if not scores:
+        return "all scores or all labels are equal"
+    return "all scores are equal" if len(scores) == 1 else "all labels are equal"
 
 
 def undefined_notes(runs: Sequence[Mapping[str, Any]]) -> list[str]:

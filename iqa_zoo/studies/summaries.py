@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.reports.undefined import why_undefined
+from iqa_zoo.reports.shared import why_undefined
 from iqa_zoo.stats.bootstrap import bootstrap_difference
 from iqa_zoo.stats.estimate import UNDEFINED, Estimate
 from iqa_zoo.stats.metrics import METRICS
