@@ -73,7 +73,7 @@ class Curve:
 
     @property
     def exponents(self) -> list[float]:
-        """The slope of log(seconds) over log(size) within the groups, a figure a round; none without two sizes in one."""
+        """The slope of log(seconds) over log(size) within the groups, per round; empty if no group has two sizes."""
         groups = [point.group for point in self.points]
         sizes = _centred(np.log([point.size for point in self.points]), groups)
         rounds = np.log([point.seconds for point in self.points]).T
@@ -87,27 +87,27 @@ class Curve:
         return statistics.median(self.exponents) if self.exponents else None
 
     def line(self) -> tuple[float, float, float]:
-        """Least squares of the medians on start-up + size * slope, every point by its share: both, and the worst miss."""
+        """Fit the medians by start-up + size * slope with relative weights; return both and the largest relative error."""
         sizes = np.array([point.size for point in self.points])
         seconds = np.array([statistics.median(point.seconds) for point in self.points])
         slope, start = np.polyfit(sizes, seconds, 1, w=1 / seconds)
         return float(start), float(slope), float(np.abs((start + slope * sizes) / seconds - 1).max())
 
     def growth(self, point: Point) -> float:
-        """A point's time in times of the first of its group, the median over the rounds."""
+        """The ratio of a point's time to that of the first point of its group, the median over the rounds."""
         first = next(other for other in self.points if other.group == point.group)
         return statistics.median(mine / its for mine, its in zip(point.seconds, first.seconds, strict=True))
 
 
 def _centred(values: np.ndarray, groups: Sequence[str]) -> np.ndarray:
-    """The values less their group's mean."""
+    """Subtract from each value the mean of its group."""
     means = {group: np.mean([v for v, g in zip(values, groups, strict=True) if g == group]) for group in set(groups)}
     return values - np.array([means[group] for group in groups])
 
 
 @dataclass(frozen=True)
 class Timing:
-    """How jobs are timed: rounds, a clock, and where progress is reported."""
+    """How jobs are timed."""
 
     rounds: int
     clock: Callable[[], float]
@@ -220,7 +220,7 @@ def measure_splits(training: Training, backbone: str, images: int, splits: Seque
 
 
 def measure_backbones(training: Training, backbones: Sequence[str], images: int) -> Curve:
-    """Time one split over the size of a backbone that is declared, and that training never runs."""
+    """Time one split over the size of a backbone that training does not run."""
     measured = [measure_backbone(training.config(name)) for name in backbones]
     seconds = training.timing.time("backbones", [training.job(name, images) for name in backbones])
     points = [
@@ -262,13 +262,13 @@ def _format_exponent(curve: Curve) -> str:
 
 
 def to_dict(curve: Curve) -> dict[str, Any]:
-    """Return a curve as JSON holds it, with every round."""
+    """Return a curve as JSON-ready data, with every round."""
     derived = {"exponents": curve.exponents, "exponent": curve.exponent, "line": curve.line() if curve.linear else None}
     return {**asdict(curve), **derived, "growth": [curve.growth(point) for point in curve.points]}
 
 
 def plot(curves: Sequence[Curve], folder: Path) -> None:
-    """One panel a curve, both axes logarithmic, as cost.png and cost.svg."""
+    """Plot each curve in a panel with logarithmic axes, as cost.png and cost.svg."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import NullLocator
 
@@ -297,7 +297,7 @@ def plot(curves: Sequence[Curve], folder: Path) -> None:
 
 
 def write(results: Mapping[str, Any], curves: Sequence[Curve], folder: Path) -> None:
-    """cost.csv (a row a round), cost.json, cost.md, cost.png and cost.svg."""
+    """Write cost.csv (a row per round), cost.json, cost.md, cost.png and cost.svg."""
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "cost.json", results)
     how = f"{results['threads']} thread(s), {results['rounds']} rounds, {results['clock']} clock"

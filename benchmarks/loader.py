@@ -40,7 +40,7 @@ PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 
 
 class DecodePerCrop(Dataset[tuple[Tensor, float]]):
-    """One item a crop; each opens and decodes its file."""
+    """One item per crop; each item opens and decodes its file."""
 
     def __init__(self, data: RatedImages, size: int, crops: int):
         rated_paths = zip(data.paths, data.mos, strict=True)
@@ -64,7 +64,7 @@ class DecodePerCrop(Dataset[tuple[Tensor, float]]):
 
 
 def photographs(folder: Path, height: int, width: int, count: int) -> RatedImages:
-    """JPEG copies of scikit-image's photographs, scaled and cut to one size."""
+    """Write JPEG copies of scikit-image's photographs, scaled and cut to one size."""
     folder.mkdir()
     for index in range(count):
         photo = Image.fromarray(getattr(skimage.data, PHOTOGRAPHS[index % len(PHOTOGRAPHS)])())
@@ -75,7 +75,7 @@ def photographs(folder: Path, height: int, width: int, count: int) -> RatedImage
 
 
 def rated(folder: Path, count: int) -> RatedImages:
-    """``count`` images of a folder, evenly spread over its list."""
+    """Return ``count`` images of a folder, evenly spread over its list."""
     found = gather_images([folder]).paths
     paths = [found[index] for index in np.linspace(0, len(found) - 1, min(count, len(found))).astype(int)]
     mos = np.linspace(0, 1, len(paths))
@@ -83,7 +83,7 @@ def rated(folder: Path, count: int) -> RatedImages:
 
 
 def measure(data: RatedImages, size: int, crops: int, cores: int, rounds: int) -> dict[str, list[float]]:
-    """Crops per second of each way, a figure a round; the ways take turns."""
+    """Return the crops per second of each way, one value per round; the ways take turns."""
     kept = DecodedImages(data)
     per_crop = DecodePerCrop(data, size, crops)
     everything = range(len(data))

@@ -1,4 +1,4 @@
-"""Whether what a plugin adds holds to the contracts: the suites of :mod:`iqa_zoo.testing`, run on an installed distribution."""
+"""Run the contract suites of :mod:`iqa_zoo.testing` on an installed plugin."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Check:
 def check_plugin(distribution: str) -> list[Check]:
     """Check everything that an installed distribution adds to the zoo.
 
-    Its entry points load and take nobody's name; every part, model and data set passes the suite of its slot, with the
+    Its entry points load and clash with no other name; every part, model and data set passes the suite of its slot, with the
     arguments that it declares in ``examples``: shapes, gradients, precision, batches, copies, the same numbers for the same
     seed, and a budget that torch's own counter confirms.
 
@@ -136,7 +136,7 @@ def _how_to_load(part: plugins.PluginPart, cause: BaseException) -> str:
 
 
 def _examples(part: plugins.PluginPart) -> Check | None:
-    """What is wrong with the arguments that a part declares for its tests, or None."""
+    """Return the problem of the arguments that a part declares for its tests, or None."""
     slot, name = find_slot(part), "declares what to test it with"
     examples: Any = getattr(plugins.load(part), "examples", ({},))
     if (
@@ -172,7 +172,7 @@ def _importer(part: plugins.PluginPart) -> Check:
 
 
 def _suites(parts: Sequence[plugins.PluginPart]) -> list[Check]:
-    """Run the suites on the parts, one class a slot."""
+    """Run the suites on the parts, with one test class per slot."""
     lines = ["from iqa_zoo.testing import SUITES"]
     for slot in dict.fromkeys(map(find_slot, parts)):
         names = {part.name: None for part in parts if find_slot(part) == slot}
@@ -198,7 +198,7 @@ def _suites(parts: Sequence[plugins.PluginPart]) -> list[Check]:
 
 
 class _Recorder:
-    """Takes down what pytest runs and how it ended."""
+    """Record the tests that pytest runs and their outcomes."""
 
     def __init__(self) -> None:
         self.items: dict[str, Any] = {}
@@ -212,7 +212,7 @@ class _Recorder:
             self.ended[report.nodeid] = report
 
     def checks(self) -> list[Check]:
-        """One a part and test, whatever the number of variants: failed if one failed."""
+        """Return one check per part and test; it failed if one of its variants failed."""
         grouped: dict[tuple[str, str, str], list[tuple[dict[str, Any], Any]]] = {}
         for nodeid, report in self.ended.items():
             item = self.items[nodeid]

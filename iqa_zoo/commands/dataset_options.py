@@ -1,4 +1,4 @@
-"""What the subcommands that take a dataset share: its name, its folder, its own options, and loading it."""
+"""The options of a dataset, and loading it, for several subcommands."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def add_dataset_options(
 
 
 def add_split_options(parser: argparse._ActionsContainer) -> None:
-    """Add what a command that makes splits takes; no defaults, so that an option that does not count can be refused."""
+    """Add the options of a command that makes splits, without defaults, so that an option that does not count can be refused."""
     parser.add_argument(
         "--validation-fraction", type=float, metavar="F", help="of the training contents (default: 0.1)"
     )

@@ -166,5 +166,5 @@ def _explain_dataset(args: argparse.Namespace, scorer: Scorer, trained: TrainedR
 
 
 def _short(label: str) -> str:
-    """A label for an axis: what stands before its explanation."""
+    """Return a label without its explanation, for an axis."""
     return label.split(":")[0]

@@ -1,4 +1,4 @@
-"""``iqa-zoo power``: what SROCC gap a dataset can detect, known before anything is trained."""
+"""``iqa-zoo power``: the SROCC gap that a dataset can detect, before training."""
 
 from __future__ import annotations
 

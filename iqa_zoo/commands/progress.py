@@ -32,7 +32,7 @@ def _open_bar(text: str) -> Iterator[Callable[..., None]]:
 
 @contextmanager
 def progress_bar(text: str) -> Iterator[Progress | None]:
-    """A progress bar on stderr, as the function (done, total) that moves it; None where stderr is no terminal."""
+    """Show a progress bar on stderr; yield the function (done, total) that moves it, or None where stderr is no terminal."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -42,7 +42,7 @@ def progress_bar(text: str) -> Iterator[Progress | None]:
 
 @contextmanager
 def report_training(epochs: int) -> Iterator[StepProgress]:
-    """A progress bar on stderr; where that is no terminal, a line now and then: four an epoch and few between epochs."""
+    """Show a progress bar on stderr; where it is no terminal, at most four lines per epoch and few between epochs."""
     if sys.stderr.isatty() and is_first_process():
         with _open_bar("starting") as update:
             yield lambda text, done, total: update(description=text, completed=done, total=total)
@@ -79,7 +79,7 @@ def print_once(text: str) -> None:
 
 
 def is_first_process() -> bool:
-    """Whether this process prints for all those of torchrun."""
+    """Return whether this process prints for all processes of torchrun."""
     return os.environ.get("RANK", "0") == "0"
 
 

@@ -120,7 +120,7 @@ def _scored(
 
 @contextmanager
 def _writing(args: argparse.Namespace, meaning: Mapping[str, Any]) -> Iterator[Callable[[ScoredImage], None]]:
-    """A function that writes each result where it is wanted, one by one: whatever ends the work, these are kept."""
+    """Yield a function that writes each result at once, so that results are kept whatever ends the work."""
     rows: list[dict[str, Any]] = []
     to_csv = args.output is not None and args.output.suffix.lower() == ".csv"
     with ExitStack() as opened:
@@ -153,12 +153,12 @@ def _writing(args: argparse.Namespace, meaning: Mapping[str, Any]) -> Iterator[C
 
 
 def _is_plain(args: argparse.Namespace) -> bool:
-    """Whether the scores are printed for a reader, line by line."""
+    """Return whether the scores are printed as text, line by line."""
     return args.output is None and STDOUT not in (args.json, args.csv)
 
 
 def _row(result: ScoredImage) -> dict[str, Any]:
-    """The values of an image by ``COLUMNS``."""
+    """Return the values of an image by ``COLUMNS``."""
     size = {"height": result.height, "width": result.width}
     return {"image": escape_path(result.path), "score": result.score, **size, "note": result.error or result.note}
 

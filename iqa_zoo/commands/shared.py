@@ -1,4 +1,4 @@
-"""What several subcommands need: where they print, values of arguments, models, and the options that mean one thing everywhere."""
+"""Options, values of arguments, models and outputs of several subcommands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``iqa-zoo splits``: make, read and check the file that says which images train, validate and test."""
+"""``iqa-zoo splits``: make, read and check a file with the images of the training, validation and test parts."""
 
 from __future__ import annotations
 

@@ -49,12 +49,12 @@ def format_spread(values: Mapping[str, Any]) -> str:
 
 
 def read_spread(values: Mapping[str, Any]) -> Estimate:
-    """Median and quartiles as an estimate, to be plotted."""
+    """Return median and quartiles as an estimate, for plots."""
     return Estimate(values["median"], values["q1"], values["q3"])
 
 
 def read_difference(pair: Pair, offset: float = 0.0) -> Estimate:
-    """A paired difference as an estimate, to be plotted; ``offset`` is added to it and its interval."""
+    """Return a paired difference as an estimate, for plots; ``offset`` is added to it and its interval."""
     return Estimate(offset + pair["mean"], offset + pair["low"], offset + pair["high"])
 
 
@@ -111,7 +111,7 @@ def tabulate_differences(
     more: Mapping[str, Callable[[Pair], str]] = MappingProxyType({}),
     left: Sequence[str] = (),
 ) -> Table:
-    """A table of paired differences, a row a pair; ``more`` maps further columns to the functions that format their cells."""
+    """Return a table with a row per paired difference; ``more`` maps further columns to the functions that format their cells."""
     rows = [
         [f"{pair['first']} - {pair['second']}", *(cell(pair) for cell in more.values()), *format_difference(pair)]
         for pair in pairs
@@ -135,7 +135,7 @@ def tabulate_distortions(
 
 
 def format_verdict(pair: Pair, ahead: str = "{} ahead", behind: str = "{} ahead") -> str:
-    """Which model is ahead: ``undecided`` where the interval contains 0, ``undefined`` where there is no difference.
+    """Format which model is ahead: ``undecided`` where the interval contains 0, ``undefined`` where there is no difference.
 
     >>> format_verdict(dict(first="a", second="b", mean=0.03, tie=True)), format_verdict(dict(mean=None))
     ('undecided', 'undefined')
@@ -148,7 +148,7 @@ def format_verdict(pair: Pair, ahead: str = "{} ahead", behind: str = "{} ahead"
 
 
 def select_defined(pairs: Sequence[Pair]) -> list[Pair]:
-    """The differences that have a value."""
+    """Return the differences that have a value."""
     return [pair for pair in pairs if is_defined(pair["mean"])]
 
 
@@ -165,7 +165,7 @@ def why_undefined(record: Mapping[str, Any]) -> str:
 
 
 def undefined_notes(runs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A line that names the trainings whose SROCC is undefined, with the reason; an empty list where there are none.
+    """Return a line that names the trainings with undefined SROCC and the reason; an empty list without any.
 
     >>> undefined_notes([dict(model="a", split="s1", srocc=None, predictions={"1.png": 2.0}), dict(model="b", error="...")])
     ['SROCC is undefined and left out of medians and differences: a (all scores are equal on split s1).']
@@ -181,7 +181,7 @@ def undefined_notes(runs: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def failed_notes(runs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A line that names the trainings that failed, whose models have medians over fewer splits; an empty list without any.
+    """Return a line that names the failed trainings, whose models have medians over fewer splits; an empty list without any.
 
     >>> failed_notes([dict(model="a", split="s1", error="InputError: the loss is nan"), dict(model="b", split="s1", srocc=0.8)])
     ['1 of 2 trainings failed; medians are over the splits that are left: a (split s1: InputError: the loss is nan).']
@@ -204,7 +204,7 @@ def _some(splits: Sequence[str]) -> str:
 
 
 def leak_warnings(results: Mapping[str, Any], *among: str) -> list[str]:
-    """One line for every two datasets that share files; ``among`` limits it to these datasets."""
+    """Return a line for every two datasets that share files; ``among`` limits it to these datasets."""
     return [
         f"LEAK: {leak['first']} and {leak['second']} share images ({leak['images']}, the same byte for byte): a model trained on one "
         "may have been shown test images of the other."
@@ -214,7 +214,7 @@ def leak_warnings(results: Mapping[str, Any], *among: str) -> list[str]:
 
 
 def describe_intervals(splits: int, pairs: Sequence[Pair] = ()) -> list[str]:
-    """How the intervals and p values of paired differences are made.
+    """Describe how the intervals and p values of paired differences are computed.
 
     ``pairs`` with a single split in common have another interval.
     """

@@ -124,7 +124,7 @@ def make_figures(results: Results) -> dict[str, Figure]:
 
 
 def _sweeps(results: Results) -> dict[str, dict[str, list[tuple[float, Estimate]]]]:
-    """By size: (value, mean SROCC over the splits, with the interval of its difference to the whole)."""
+    """Return by size the points (value, mean SROCC with the interval of its difference to the whole model)."""
     sroccs = [r["srocc"] for r in results["runs"] if "error" not in r and r["model"] == results["base"]]
     defined_sroccs = [srocc for srocc in sroccs if is_defined(srocc)]
     if not defined_sroccs:
@@ -142,7 +142,7 @@ def _sweeps(results: Results) -> dict[str, dict[str, list[tuple[float, Estimate]
 
 
 def _value(results: Results, knob: str) -> int:
-    """The size that the whole model has."""
+    """Return the size of the whole model."""
     cfg = next(row["config"] for row in results["rows"] if row["kind"] == "whole")
     return {
         "queries": lambda: cfg["queries"]["num_queries"],

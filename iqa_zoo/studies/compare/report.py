@@ -143,7 +143,7 @@ def _differences(results: Results) -> Table:
 
 
 def _rules(results: Results) -> Table:
-    """What each selection rule would have reported of the same trainings."""
+    """Return the result of the same trainings under each selection rule."""
     rules = [rule for rule in RULES if all(rule in row for row in results["rules"].values())]
     rows = []
     for model, row in results["rules"].items():
@@ -184,5 +184,5 @@ def _test_sets(results: Results) -> list[Table]:
 
 
 def make_figures(results: Results) -> dict[str, Figure]:
-    """Return no figure: the tables say it all."""
+    """Return no figure."""
     return {}

@@ -30,7 +30,7 @@ Results = dict[str, Any]
 
 
 def make_tables(results: Results) -> list[Table]:
-    """The datasets, the decoders, a matrix for each model, the differences, and what was not there."""
+    """The datasets, the decoders, a matrix for each model, the differences, and the datasets that were left out."""
     tables = [_datasets(results), make_decoders_table(results)]
     tables += [_matrix(results, model) for model in _models(results)]
     if results["differences"]:

@@ -31,9 +31,9 @@ Curve = Sequence[tuple[float, float]]
 
 
 def images_to_reach(curve: Curve, target: float) -> float | None:
-    """How many images a curve of (images, SROCC) needs to come to a target for the first time, interpolated linearly.
+    """Return the number of images at which a curve of (images, SROCC) first reaches a target, interpolated linearly.
 
-    The first point where it is there from the start; None where it never is.
+    It is that of the first point if this one reaches the target, and None if no point does.
 
     >>> curve = [(100, 0.5), (200, 0.7), (300, 0.75)]
     >>> images_to_reach(curve, 0.6), images_to_reach(curve, 0.4), images_to_reach(curve, 0.8)
@@ -115,7 +115,7 @@ def _differences(results: Results) -> Table:
 
 
 def reached(results: Results) -> list[Results]:
-    """For every two models: the images that the first needs for the SROCC of the second with all of its data.
+    """Compute for every two models how many images the first needs for the SROCC of the second with all of its data.
 
     ``images`` (None: not reached) is interpolated in the medians; ``in_splits`` of ``splits`` says in how many splits
     its curve comes to what the other had on the same split. Undefined values are no points of a curve and no targets.
@@ -178,7 +178,7 @@ def _needed(row: Results) -> str:
 
 
 def make_sentences(results: Results) -> list[str]:
-    """Of every two models that are compared: who is ahead at how many shares, and the data that would make them equal."""
+    """For every two compared models: at how many shares each is ahead, and the data that would make them equal."""
     compared = [model for model in _models(results) if model != results["baseline"]]
     lines = []
     for first, second in itertools.combinations(compared, 2):

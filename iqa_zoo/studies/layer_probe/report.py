@@ -64,7 +64,7 @@ def _levels(results: Results) -> Table:
 
 
 def notes(results: Results) -> list[str]:
-    """The protocol, and what each head is."""
+    """The protocol, and a description of each head."""
     heads = {
         "linear": f"one linear layer, trained as decoders are, with learning rate {results['baseline_lr']:g}.",
         "ridge": "ridge regression in closed form on standardised channels, its strength by leave-one-out on all images that "
@@ -78,7 +78,7 @@ def notes(results: Results) -> list[str]:
 
 
 def make_sentences(results: Results) -> list[str]:
-    """What the numbers support: the best level, those that are undecided against it, the order of depth, and what training brings."""
+    """The best level, the levels that are undecided against it, the effect of depth, and the effect of training."""
     lines = []
     defined = [row for row in results["rows"] if is_defined(row["srocc"]["median"])]
     for each in results["probed"]:
@@ -114,7 +114,7 @@ def _between(pairs: Mapping[tuple[str, str], Results], first: str, second: str) 
 
 
 def _order(rows: Sequence[Results], pairs: Mapping[tuple[str, str], Results]) -> str:
-    """Whether deeper is better: of the levels that were compared, each to the one before it and the best to all."""
+    """Describe whether deeper levels are better, from the levels that were compared."""
     worse = []
     for shallow, deep in combinations(rows, 2):
         pair = _between(pairs, deep["model"], shallow["model"])

@@ -69,7 +69,7 @@ def _list_random(results: Results) -> list[str]:
 
 
 def notes(results: Results) -> list[str]:
-    """What a reader must know: which weights, which budget, how it was timed."""
+    """The weights, the budget and the timing."""
     weights = "; ".join(f"{backbone['name']}: {backbone['weights']}" for backbone in results["backbones"])
     lines = [*list_protocol_notes(results), f"Weights: {weights}."]
     if random := _list_random(results):

@@ -109,7 +109,7 @@ def _interactions(results: Results) -> Table:
 
 
 def _distinct(found: list[Results]) -> list[Results]:
-    """Interactions without those that are another's with the sign turned, as a factor of two levels has them."""
+    """Return the interactions without mirror images, which factors of two levels have."""
     kept: dict[tuple[Any, ...], Results] = {}
     for row in sorted(found, key=lambda row: -row["effect"]):  # of the two the one that does better
         kept.setdefault((*row["factors"], f"{abs(row['effect']):.9f}", f"{row['p']:.9f}"), row)
@@ -171,7 +171,7 @@ def _median(results: Results, model: str) -> float:
 
 
 def make_sentences(results: Results) -> list[str]:
-    """Which factor matters, which are undecided, and whether any two parts need each other."""
+    """The factors with decided effects, the undecided ones, and the decided interactions."""
     analysis = results["analysis"]
     if analysis["why"]:
         return [f"Effects are not determined: {analysis['why']}."]
@@ -210,7 +210,7 @@ def make_sentences(results: Results) -> list[str]:
 
 
 def _reach(rows: list[Results]) -> str:
-    """How large the effects could still be: undecided is not a proof that there is none."""
+    """Format how large undecided effects may be."""
     return f"intervals reach ±{max(max(-row['low'], row['high']) for row in rows):.3f}"
 
 
@@ -247,7 +247,7 @@ def make_figures(results: Results) -> dict[str, Figure]:
 
 
 def _pairs(results: Results, first: str, second: str) -> list[tuple[str, str]]:
-    """The levels of two factors that any combination has, all pairs of them."""
+    """Return all pairs of the levels of two factors."""
     a, b = (list(dict.fromkeys(row["levels"][factor] for row in results["rows"])) for factor in (first, second))
     return [(x, y) for x in a for y in b]
 
@@ -259,7 +259,7 @@ def _label(swapped: dict[str, list[str]], **levels: str) -> str:
 
 
 def _scores(runs: Iterable[Results]) -> dict[str, list[float]]:
-    """Every SROCC of each model."""
+    """Collect the defined SROCCs of each model."""
     found: dict[str, list[float]] = {}
     for run in runs:
         if "error" not in run and is_defined(run["srocc"]):

@@ -42,7 +42,7 @@ def _data(results: Results) -> str:
 
 
 def make_sentences(results: Results) -> list[str]:
-    """Where the classes separate best, by each of the numbers."""
+    """The level where the classes separate best, by each measure."""
     lines = []
     for key, name in (("accuracy", "k-NN accuracy"), ("silhouette", "silhouette")):
         best = max(results["levels"], key=lambda level: level[key])
