@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from iqa_zoo.commands.progress import progress_bar
-from iqa_zoo.commands.shared import parse_path
+from iqa_zoo.commands.shared import parse_path, split_pair
 from iqa_zoo.data.loading import DataSource
 from iqa_zoo.data.loading import load_dataset as load_source
 
@@ -96,9 +96,4 @@ def warn(text: str) -> None:
 
 
 def _parse_option(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not KEY=VALUE, for example higher_is_better=false (other arguments go before --option)"
-        )
-    return key.strip(), value
+    return split_pair(text, "higher_is_better=false", "--option")

@@ -7,8 +7,7 @@ import csv
 import io
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.commands.progress import progress_bar
@@ -31,7 +30,6 @@ from iqa_zoo.row_file import RowFile
 
 if TYPE_CHECKING:
     from iqa_zoo.inference.predict import ScoredImage
-    from iqa_zoo.inference.scorer import Scorer
 
 COLUMNS = ("image", "score", "height", "width", "note")
 
@@ -88,11 +86,14 @@ def run(args: argparse.Namespace) -> int:
     if left_out := listing.describe_left_out():
         print(f"iqa-zoo: {left_out}", file=sys.stderr)
     without_score = done = 0
-    with _writing(args, trained.describe_meaning(crops)) as write:
+    bar = nullcontext() if plain else progress_bar("scoring")  # printed scores themselves show the progress
+    with _writing(args, trained.describe_meaning(crops)) as write, bar as progress:
         try:
-            for result in _scored(scorer, paths, crops, score_images, bar=not plain):
+            for result in score_images(scorer, paths, crops):
                 write(result)
                 done += 1
+                if progress is not None:
+                    progress(done, len(paths))
                 if result.error:
                     without_score += 1
                     print(f"iqa-zoo: not scored: {result.error}", file=sys.stderr)
@@ -103,19 +104,6 @@ def run(args: argparse.Namespace) -> int:
     if args.output:
         print(f"{done - without_score} of {len(paths)} images scored, written to {args.output}", file=sys.stderr)
     return 1 if without_score or listing.unreadable else 0
-
-
-def _scored(
-    scorer: Scorer, paths: Sequence[Path], crops: int, score_images: Any, *, bar: bool
-) -> Iterator[ScoredImage]:
-    if not bar:  # the lines themselves show how far it is
-        yield from score_images(scorer, paths, crops)
-        return
-    with progress_bar("scoring") as progress:
-        for done, result in enumerate(score_images(scorer, paths, crops), start=1):
-            yield result
-            if progress is not None:
-                progress(done, len(paths))
 
 
 @contextmanager

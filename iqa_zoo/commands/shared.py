@@ -69,14 +69,20 @@ def print_json(value: Any) -> None:
     print(to_json(value, indent=2))
 
 
-def _parse_pair(text: str) -> tuple[str, Any]:
-    path, equals, value = text.partition("=")
-    if not equals or not path:
+def split_pair(text: str, example: str, flag: str) -> tuple[str, str]:
+    """Split KEY=VALUE."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not KEY=VALUE, for example head.num_experts=8 (other arguments go before --set)"
+            f"{text!r} is not KEY=VALUE, for example {example} (other arguments go before {flag})"
         )
+    return key.strip(), value
+
+
+def _parse_override(text: str) -> tuple[str, Any]:
+    path, value = split_pair(text, "head.num_experts=8", "--set")
     try:
-        return path.strip(), parse_value(value)
+        return path, parse_value(value)
     except ConfigError as error:
         raise argparse.ArgumentTypeError(f"{path}: {'; '.join(error.problems)}") from error
 
@@ -89,7 +95,9 @@ SET = (
 
 def add_set_option(parser: argparse._ActionsContainer, flag: str = "--set", text: str = SET) -> None:
     """Add ``--set KEY=VALUE ...`` or another flag like it; ``dict(args.set)`` are the overrides."""
-    parser.add_argument(flag, metavar="KEY=VALUE", nargs="+", action="extend", default=[], type=_parse_pair, help=text)
+    parser.add_argument(
+        flag, metavar="KEY=VALUE", nargs="+", action="extend", default=[], type=_parse_override, help=text
+    )
 
 
 def load_model(name: str, overrides: Iterable[tuple[str, Any]] = (), backbone: str | None = None) -> Config:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from iqa_zoo.jsonio import without_nan
 from iqa_zoo.reports.html.extremes import Row, find_disagreements, find_worst_errors
 from iqa_zoo.reports.html.pictures import Pictures
 from iqa_zoo.reports.html.predictions import Predictions
@@ -78,15 +79,11 @@ def _collect_points(
         "axis": predictions.axis,
         "names": [predictions.names[i] for i in shown],
         "mos": [round(float(predictions.mos_I[i]), 2) for i in shown],
-        "scores": {
-            model: [None if np.isnan(predictions.scores[model][i]) else round(float(predictions.scores[model][i]), 2)
-                    for i in shown]
-            for model in models
-        },
+        "scores": without_nan({m: [round(float(predictions.scores[m][i]), 2) for i in shown] for m in models}),
         "images": images,
         "whys": whys,
         "absent": "" if pictures.paths else "image not available",
-    }  # fmt: skip
+    }
     note = f"{len(images)} of {len(shown)} dots have a thumbnail, the largest errors first; more would make the page too large."
     return points, note if spent else ""
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from iqa_zoo.reports.html.figures import embed_figures
+from iqa_zoo.reports.html.figures import embed_figure
 from iqa_zoo.reports.html.gallery import HOVER_BYTES, make_gallery
 from iqa_zoo.reports.html.page import Page
 from iqa_zoo.reports.html.pictures import Pictures, load_explanations
@@ -48,7 +48,7 @@ def assemble_study_page(
         sentences[1:],
         [*warnings, *left_out],
         tables,
-        embed_figures(figures),
+        [embed_figure(name, figure) for name, figure in figures.items()],
         [make_gallery(each, pictures.get(each.data, Pictures({})), HOVER_BYTES // len(found)) for each in found],
         explain,
         list_conditions(results),

@@ -11,7 +11,7 @@ import numpy as np
 from iqa_zoo.data.loading import DataSource
 from iqa_zoo.errors import IqaZooError
 from iqa_zoo.jsonio import reading_values
-from iqa_zoo.reports.html.figures import embed_figures
+from iqa_zoo.reports.html.figures import embed_figure
 from iqa_zoo.reports.html.find import load_source
 from iqa_zoo.reports.html.gallery import make_gallery
 from iqa_zoo.reports.html.page import Page
@@ -79,7 +79,7 @@ def _assemble_page(training: Training, sources: Sequence[DataSource]) -> Page:
         [CAVEAT] if result.get("selection") == "test-oracle" else [],
         warnings,
         [table for table in tables if table],
-        embed_figures(_draw_figures(training)),
+        [embed_figure(name, figure) for name, figure in _draw_figures(training).items()],
         [make_gallery(predictions, pictures)] if predictions is not None else [],
         explain,
         _list_conditions(training),
