@@ -1,6 +1,6 @@
 """Time training over the number of experts, images and splits, and over the size of the backbone.
 
-    python benchmarks/cost.py                                # four curves, about three minutes on one idle core
+    python benchmarks/cost.py                                # four curves, a few minutes on one idle core
     python benchmarks/cost.py --curves experts --rounds 9
     python benchmarks/cost.py --out results/cost             # CSV, JSON, Markdown, and a plot as PNG and SVG
 
@@ -21,7 +21,6 @@ import csv
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,7 +30,8 @@ import numpy as np
 import torch
 
 from iqa_zoo.budgets.measure import MeasuredBackbone, measure_backbone
-from iqa_zoo.commands.shared import console, parse_path, print_json
+from iqa_zoo.budgets.timing import CLOCKS, time_in_turn
+from iqa_zoo.commands.shared import console, parse_count, parse_path, print_json
 from iqa_zoo.config import Config, load_config
 from iqa_zoo.data.splits import Split
 from iqa_zoo.heads.moe import MoEHead
@@ -49,7 +49,7 @@ Job = Callable[[], object]
 
 @dataclass(frozen=True)
 class Point:
-    """One size of a curve: ``size`` on the x axis, ``label`` in words, and the seconds of every round.
+    """One size of a curve: ``size`` on the x axis, ``label``, and the seconds of every round.
 
     Only points of one ``group`` are compared with each other.
     """
@@ -62,18 +62,18 @@ class Point:
 
 @dataclass(frozen=True)
 class Curve:
-    """Seconds over a size; ``says`` is what may be concluded from it."""
+    """Seconds over a size; ``conclusion`` is what it shows."""
 
     name: str
     title: str
     axis: str
     points: list[Point]
-    says: str
+    conclusion: str
     linear: bool = False  # whether a straight line with a start-up is worth stating
 
     @property
     def exponents(self) -> list[float]:
-        """The slope of log(seconds) over log(size) within the groups, a figure a round; none without two sizes in one."""
+        """The slope of log(seconds) over log(size) within the groups, per round; empty if no group has two sizes."""
         groups = [point.group for point in self.points]
         sizes = _centred(np.log([point.size for point in self.points]), groups)
         rounds = np.log([point.seconds for point in self.points]).T
@@ -87,69 +87,49 @@ class Curve:
         return statistics.median(self.exponents) if self.exponents else None
 
     def line(self) -> tuple[float, float, float]:
-        """Least squares of the medians on start-up + size * slope, every point by its share: both, and the worst miss."""
+        """Fit the medians by start-up + size * slope with relative weights; return both and the largest relative error."""
         sizes = np.array([point.size for point in self.points])
         seconds = np.array([statistics.median(point.seconds) for point in self.points])
         slope, start = np.polyfit(sizes, seconds, 1, w=1 / seconds)
         return float(start), float(slope), float(np.abs((start + slope * sizes) / seconds - 1).max())
 
     def growth(self, point: Point) -> float:
-        """A point's time in times of the first of its group, the median over the rounds."""
+        """The ratio of a point's time to that of the first point of its group, the median over the rounds."""
         first = next(other for other in self.points if other.group == point.group)
         return statistics.median(mine / its for mine, its in zip(point.seconds, first.seconds, strict=True))
 
 
 def _centred(values: np.ndarray, groups: Sequence[str]) -> np.ndarray:
-    """The values less their group's mean."""
+    """Subtract from each value the mean of its group."""
     means = {group: np.mean([v for v, g in zip(values, groups, strict=True) if g == group]) for group in set(groups)}
     return values - np.array([means[group] for group in groups])
 
 
-CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
-
-
 @dataclass(frozen=True)
 class Timing:
-    """How jobs are timed: rounds, a clock, and where progress is reported."""
+    """How jobs are timed."""
 
     rounds: int
     clock: Callable[[], float]
     progress: Reporter
 
-
-def take_turns(name: str, jobs: Sequence[Job], timing: Timing, warm: int = 1) -> list[list[float]]:
-    """Return the seconds of each job, a figure a round, after the first ``warm`` jobs ran once unmeasured."""
-    for job in jobs[:warm]:
-        job()
-    seconds: list[list[float]] = [[] for _ in jobs]
-    tick = timing.progress.start(name)
-    for number in range(timing.rounds):
-        for i, job in enumerate(jobs):
-            start = timing.clock()
-            job()
-            seconds[i].append(timing.clock() - start)
-            tick(number * len(jobs) + i + 1, timing.rounds * len(jobs))
-    return seconds
+    def time(self, name: str, jobs: Sequence[Job]) -> list[list[float]]:
+        """Return the seconds of each job, one value per round, after one round that is not counted."""
+        return time_in_turn(jobs, self.rounds, clock=self.clock, progress=self.progress.start(name))
 
 
 # experts ------------------------------------------------------------------------------------------------------------
 
 
-def experts_curve(experts: Sequence[int], tokens: int, top_k: int, timing: Timing) -> Curve:
-    """Forward and backward of one mixture at a fixed top k: the multiply-accumulates are the same for any number."""
+def measure_experts(experts: Sequence[int], tokens: int, top_k: int, timing: Timing) -> Curve:
+    """Time a mixture of several numbers of experts at a fixed top k: the multiply-accumulates are the same for any number."""
     queries_BND = torch.randn(tokens, 1, 384).requires_grad_()
     heads = [MoEHead(dim=384, num_experts=number, top_k=top_k) for number in experts]
-    jobs = [lambda head=head: _train_head(head, queries_BND) for head in heads]
-    seconds = take_turns("experts", jobs, timing, warm=len(jobs))
+    seconds = timing.time("experts", [lambda head=head: _train_head(head, queries_BND) for head in heads])
     points = [Point(e, f"{e} experts", found) for e, found in zip(experts, seconds, strict=True)]
     title = f"A mixture of experts, top {top_k}, {tokens} tokens, forward and backward"
-    return Curve(
-        "experts",
-        title,
-        "experts",
-        points,
-        "A token is processed by top_k experts whatever their number; only the router grows.",
-    )
+    conclusion = "A token is processed by top_k experts whatever their number; only the router grows."
+    return Curve("experts", title, "experts", points, conclusion)
 
 
 def _train_head(head: MoEHead, queries_BND: torch.Tensor) -> None:
@@ -189,9 +169,6 @@ class Training:
 
         return train
 
-    def time(self, name: str, jobs: Sequence[Job]) -> list[list[float]]:
-        return take_turns(name, jobs, self.timing)
-
 
 def make_random_bank(backbone: MeasuredBackbone, images: int, crops: int, folder: Path) -> FeatureBank:
     """Return random features of a backbone's shapes, in half precision and memory-mapped, as real ones are."""
@@ -219,50 +196,42 @@ def make_random_split(images: int, rng: np.random.Generator) -> Split:
 
 
 START_UP = "What does not depend on the images (the decoder is built, metrics are fitted) flattens the low end."
+GROUPS = (
+    "Compared are backbones whose features have the same shapes (a group): the decoder is then the same, and the backbone, "
+    "which does not run, may be of any size. Between groups the shapes differ: wider features take longer to read and to "
+    "project, whatever the backbone that made them costs."
+)
 
 
-def images_curve(training: Training, backbone: str, images: Sequence[int]) -> Curve:
-    """The time of one split over the size of the dataset."""
-    seconds = training.time("images", [training.job(backbone, number) for number in images])
+def measure_images(training: Training, backbone: str, images: Sequence[int]) -> Curve:
+    """Time one split over the size of the dataset."""
+    seconds = training.timing.time("images", [training.job(backbone, number) for number in images])
     points = [Point(n, f"{n} images", found) for n, found in zip(images, seconds, strict=True)]
     title = f"Training the decoder of {training.model} on features of {backbone}, {training.epochs} epoch(s)"
     return Curve("images", title, "images", points, START_UP, linear=True)
 
 
-def splits_curve(training: Training, backbone: str, images: int, splits: Sequence[int]) -> Curve:
-    """The time of a study over its splits."""
-    seconds = training.time("splits", [training.job(backbone, images, number) for number in splits])
+def measure_splits(training: Training, backbone: str, images: int, splits: Sequence[int]) -> Curve:
+    """Time a study over its splits."""
+    seconds = training.timing.time("splits", [training.job(backbone, images, number) for number in splits])
     points = [Point(n, f"{n} split(s)", found) for n, found in zip(splits, seconds, strict=True)]
     title = f"Training the decoder of {training.model} on {images} images, one training a split"
     return Curve("splits", title, "splits", points, "One training follows another.", linear=True)
 
 
-def backbones_curve(training: Training, backbones: Sequence[str], images: int) -> Curve:
-    """The time of one split over the size of a backbone that is declared, and that training never runs."""
-    measured = {name: measure_backbone(training.config(name)) for name in backbones}
-    seconds = training.time("backbones", [training.job(name, images) for name in backbones])
+def measure_backbones(training: Training, backbones: Sequence[str], images: int) -> Curve:
+    """Time one split over the size of a backbone that training does not run."""
+    measured = [measure_backbone(training.config(name)) for name in backbones]
+    seconds = training.timing.time("backbones", [training.job(name, images) for name in backbones])
     points = [
-        Point(
-            measured[name].budget.macs,
-            f"{name}, {count(measured[name].budget.macs)}MACs",
-            found,
-            _shapes(measured[name]),
-        )
-        for name, found in zip(backbones, seconds, strict=True)
+        Point(each.budget.macs, f"{name}, {count(each.budget.macs)}MACs", found, _format_shapes(each))
+        for name, each, found in zip(backbones, measured, seconds, strict=True)
     ]
-    return Curve(
-        "backbones",
-        f"Training the decoder of {training.model} on {images} images' features of several backbones",
-        "multiply-accumulates of the backbone, one image",
-        points,
-        "Compared are backbones whose features have the same shapes (a group): the decoder is then the same, and the "
-        "backbone, which does not run, may be of any size. Between groups the shapes differ: wider features take longer "
-        "to read and to project, whatever the backbone that made them costs.",
-    )
+    title = f"Training the decoder of {training.model} on {images} images' features of several backbones"
+    return Curve("backbones", title, "multiply-accumulates of the backbone, one image", points, GROUPS)
 
 
-def _shapes(backbone: MeasuredBackbone) -> str:
-    """The shapes of a backbone's features in words."""
+def _format_shapes(backbone: MeasuredBackbone) -> str:
     return ", ".join(f"{c} x {h} x {w}" for _, c, h, w in backbone.maps.values())
 
 
@@ -278,7 +247,7 @@ def make_table(curve: Curve) -> Table:
         row = [point.label, f"{middle:.3f}", f"{least:.3f} to {most:.3f}", f"{curve.growth(point):.2f}"]
         rows.append([row[0], point.group, *row[1:]] if grouped else row)
     columns = ["size", *(["group"] if grouped else []), "seconds, median", "least to most", "times the first"]
-    return Table(curve.title, columns, rows, [_format_exponent(curve), curve.says], left=["size", "group"])
+    return Table(curve.title, columns, rows, [_format_exponent(curve), curve.conclusion], left=["size", "group"])
 
 
 def _format_exponent(curve: Curve) -> str:
@@ -293,25 +262,19 @@ def _format_exponent(curve: Curve) -> str:
 
 
 def to_dict(curve: Curve) -> dict[str, Any]:
-    """Return a curve as JSON holds it, with every round."""
-    growth = [curve.growth(point) for point in curve.points]
-    return {
-        **asdict(curve),
-        "exponents": curve.exponents,
-        "exponent": curve.exponent,
-        "line": curve.line() if curve.linear else None,
-        "growth": growth,
-    }
+    """Return a curve as JSON-ready data, with every round."""
+    derived = {"exponents": curve.exponents, "exponent": curve.exponent, "line": curve.line() if curve.linear else None}
+    return {**asdict(curve), **derived, "growth": [curve.growth(point) for point in curve.points]}
 
 
 def plot(curves: Sequence[Curve], folder: Path) -> None:
-    """One panel a curve, both axes logarithmic, as cost.png and cost.svg."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    """Plot each curve in a panel with logarithmic axes, as cost.png and cost.svg."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import NullLocator
 
+    from iqa_zoo.reports.plots import write_figure
+
     figure = Figure(figsize=(4.6 * len(curves), 4.2), layout="constrained")
-    FigureCanvasAgg(figure)
     for curve, axes in zip(curves, figure.subplots(1, len(curves), squeeze=False)[0], strict=True):
         for group in dict.fromkeys(point.group for point in curve.points):
             points = [point for point in curve.points if point.group == group]
@@ -330,11 +293,11 @@ def plot(curves: Sequence[Curve], folder: Path) -> None:
         axes.set_title(f"{curve.name}{exponent}", fontsize=10)
         axes.grid(alpha=0.3)
     for kind in ("png", "svg"):
-        figure.savefig(folder / f"cost.{kind}", dpi=150)
+        write_figure(figure, folder / f"cost.{kind}")
 
 
 def write(results: Mapping[str, Any], curves: Sequence[Curve], folder: Path) -> None:
-    """cost.csv (a row a round), cost.json, cost.md, cost.png and cost.svg."""
+    """Write cost.csv (a row per round), cost.json, cost.md, cost.png and cost.svg."""
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "cost.json", results)
     how = f"{results['threads']} thread(s), {results['rounds']} rounds, {results['clock']} clock"
@@ -358,36 +321,27 @@ def measure(options: argparse.Namespace, progress: Reporter) -> list[Curve]:
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     timing = Timing(options.rounds, CLOCKS[options.clock], progress)
-    curves = []
+    first, fixed = options.backbones[0], min(options.images, key=lambda number: abs(number - 200))
     with tempfile.TemporaryDirectory() as scratch:
         training = Training(options.model, options.epochs, options.crops, Path(scratch), timing)
-        first, fixed = options.backbones[0], min(options.images, key=lambda number: abs(number - 200))
-        for name in options.curves:
-            if name == "experts":
-                curves.append(experts_curve(options.experts, options.tokens, options.top_k, timing))
-            elif name == "images":
-                curves.append(images_curve(training, first, options.images))
-            elif name == "splits":
-                curves.append(splits_curve(training, first, fixed, options.splits))
-            else:
-                curves.append(backbones_curve(training, options.backbones, fixed))
-    return curves
+        curves = {
+            "experts": lambda: measure_experts(options.experts, options.tokens, options.top_k, timing),
+            "images": lambda: measure_images(training, first, options.images),
+            "splits": lambda: measure_splits(training, first, fixed, options.splits),
+            "backbones": lambda: measure_backbones(training, options.backbones, fixed),
+        }
+        return [curves[name]() for name in options.curves]
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--curves", nargs="+", choices=CURVES, default=list(CURVES), metavar="NAME", help="which; all")
-    parser.add_argument("--rounds", type=int, default=5, help="more for a noisy machine")
-    parser.add_argument("--threads", type=int, default=1, help="of torch")
-    parser.add_argument(
-        "--clock",
-        choices=list(CLOCKS),
-        default="wall",
-        help="cpu: this process's own, for a machine shared with others",
-    )
+    parser.add_argument("--rounds", type=parse_count, default=5, help="more for a noisy machine")
+    parser.add_argument("--threads", type=parse_count, default=1, help="of torch")
+    parser.add_argument("--clock", choices=list(CLOCKS), default="wall", help="cpu: the time of this process alone")
     parser.add_argument("--experts", type=int, nargs="+", default=[2, 4, 8, 16])
-    parser.add_argument("--tokens", type=int, default=4096, help="in one batch of the experts")
-    parser.add_argument("--top-k", type=int, default=2, help="experts per token")
+    parser.add_argument("--tokens", type=parse_count, default=4096, help="in one batch of the experts")
+    parser.add_argument("--top-k", type=parse_count, default=2, help="experts per token")
     parser.add_argument("--model", default="lifeiqa", help="whose decoder is trained: a zoo name or a config file")
     parser.add_argument("--images", type=int, nargs="+", default=[200, 400, 800, 1600])
     parser.add_argument("--splits", type=int, nargs="+", default=[1, 2, 4])
@@ -397,16 +351,13 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         default=["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"],
         help="timm's names; features of the first serve the curves of images and splits",
     )
-    parser.add_argument("--epochs", type=int, default=1, help="of a training")
-    parser.add_argument("--crops", type=int, default=1, help="cached crops an image")
+    parser.add_argument("--epochs", type=parse_count, default=1, help="of a training")
+    parser.add_argument("--crops", type=parse_count, default=1, help="cached crops an image")
     parser.add_argument("--json", action="store_true", help="print JSON, with the seconds of every round")
     parser.add_argument(
         "--out", type=parse_path, metavar="FOLDER", help="write CSV, JSON, Markdown and a plot (PNG, SVG)"
     )
     options = parser.parse_args(argv)
-    for name in ("rounds", "threads", "tokens", "epochs", "crops"):
-        if getattr(options, name) < 1:
-            parser.error(f"--{name} is {getattr(options, name)}; give 1 or more")
     for name in ("experts", "images", "splits"):
         if name in options.curves and len(set(getattr(options, name))) < 2:
             parser.error(f"--{name}: give two sizes or more, a curve needs them")
@@ -422,11 +373,8 @@ def main(argv: list[str] | None = None) -> int:
         with Terminal().running() as progress:
             curves = measure(options, progress)
         given = {name: value for name, value in vars(options).items() if name not in ("out", "json")}
-        results = {
-            **given,
-            **describe_origin(["iqa_zoo.training.frozen.decoder"]),
-            "results": [to_dict(c) for c in curves],
-        }
+        origin = describe_origin(["iqa_zoo.training.frozen.decoder"])
+        results = {**given, **origin, "results": [to_dict(curve) for curve in curves]}
         if options.out:
             write(results, curves, options.out)
         if options.json:

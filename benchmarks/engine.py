@@ -48,7 +48,7 @@ from iqa_zoo.training.workers import run_all
 
 
 class CachedFeatures(Dataset[tuple[dict[str, Tensor], Tensor]]):
-    """One random crop an image, as float32 tensors."""
+    """One random crop per image, as float32 tensors."""
 
     def __init__(self, bank: FeatureBank, images: NDArray[np.int64], targets: NDArray[np.float64], seed: int):
         self.arrays = {name: torch.from_numpy(np.array(array, dtype=np.float32)) for name, array in bank.arrays.items()}
@@ -115,7 +115,7 @@ def run_plain_loop(
 def predict(
     model: nn.Module, data: CachedFeatures, bank: FeatureBank, images: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """The mean over the crops of each image."""
+    """Return the mean score over the crops of each image."""
     model.eval()
     crops = data.arrays["global"].shape[1]
     scores = []

@@ -12,9 +12,9 @@ of model / backbone with a 95 % interval of that median, so that a machine which
 from __future__ import annotations
 
 import argparse
+import functools
 import statistics
 import sys
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -24,8 +24,9 @@ from scipy.stats import quantile_test
 from torch import Tensor
 
 from iqa_zoo.backbones.timm_features import TimmFeatures
+from iqa_zoo.budgets.timing import CLOCKS, time_in_turn
 from iqa_zoo.build import build_model
-from iqa_zoo.commands.shared import add_set_option, console, parse_path, print_json
+from iqa_zoo.commands.shared import add_set_option, console, parse_count, parse_path, print_json
 from iqa_zoo.errors import InputError
 from iqa_zoo.identity import describe_origin, find_part_modules
 from iqa_zoo.outputs import write_json
@@ -35,43 +36,15 @@ from iqa_zoo.quality_model import QualityModel
 from iqa_zoo.reports.table import Table
 from iqa_zoo.training.devices import select_device
 
-Ways = Mapping[str, Callable[[Tensor], Any]]
-CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
-
 
 def list_ways(model: QualityModel, compiled: bool = False) -> dict[str, Callable[[Tensor], Any]]:
     """Return the backbone alone and the model, and both compiled on request, in the order in which they take turns."""
     backbone = model.backbone
     alone: Callable[[Tensor], Any] = backbone.model.forward_features if isinstance(backbone, TimmFeatures) else backbone
-    ways: dict[str, Callable[[Tensor], Any]] = {"backbone": alone, "model": model}
+    ways = {"backbone": alone, "model": model}
     if compiled:
         ways |= {"backbone, compiled": torch.compile(alone), "model, compiled": torch.compile(model)}
     return ways
-
-
-def measure(
-    ways: Ways,
-    image_BCHW: Tensor,
-    rounds: int,
-    *,
-    clock: Callable[[], float] = time.perf_counter,
-    progress: Callable[[int, int], None] | None = None,
-) -> dict[str, list[float]]:
-    """Return the seconds of each way, a figure a round; the ways take turns, after two rounds that warm up."""
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    wait = torch.cuda.synchronize if image_BCHW.is_cuda else lambda: None
-    with torch.inference_mode():
-        for number in range(-2, rounds):
-            for name, run in ways.items():
-                wait()
-                start = clock()
-                run(image_BCHW)
-                wait()
-                if number >= 0:
-                    seconds[name].append(clock() - start)
-            if progress:
-                progress(number + 3, rounds + 2)
-    return seconds
 
 
 def compute_ratio(seconds: Mapping[str, list[float]], way: str, to: str) -> dict[str, float]:
@@ -89,6 +62,12 @@ def count_graph_breaks(model: QualityModel, image_BCHW: Tensor) -> int:
         return int(torch._dynamo.explain(model)(image_BCHW).graph_break_count)
 
 
+def _run(way: Callable[[Tensor], Any], image_BCHW: Tensor) -> None:
+    way(image_BCHW)
+    if image_BCHW.is_cuda:
+        torch.cuda.synchronize()
+
+
 def benchmark(options: argparse.Namespace) -> dict[str, Any]:
     """Return everything that is printed or saved."""
     torch.set_num_threads(options.threads)
@@ -100,14 +79,11 @@ def benchmark(options: argparse.Namespace) -> dict[str, Any]:
     try:
         breaks = count_graph_breaks(model, image_BCHW) if options.compile else None
         ways = list_ways(model, options.compile)
-        with Terminal().running() as terminal:
-            seconds = measure(
-                ways,
-                image_BCHW,
-                options.rounds,
-                clock=CLOCKS[options.clock],
-                progress=terminal.start("compiling, warming up, timing" if options.compile else "timing"),
-            )
+        with Terminal().running() as terminal, torch.inference_mode():
+            stage = terminal.start("compiling, warming up, timing" if options.compile else "timing")
+            jobs = [functools.partial(_run, way, image_BCHW) for way in ways.values()]
+            times = time_in_turn(jobs, options.rounds, warm_up=2, clock=CLOCKS[options.clock], progress=stage)
+        seconds = dict(zip(ways, times, strict=True))
     except torch._dynamo.exc.TorchDynamoException as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"torch.compile: {reason}; leave --compile out") from error
@@ -117,10 +93,7 @@ def benchmark(options: argparse.Namespace) -> dict[str, Any]:
         "set": dict(options.set),
         "backbone": model.config["backbone"].get("name", model.config["backbone"]["type"]),
         "image_size": size,
-        "batch": options.batch,
-        "rounds": options.rounds,
-        "threads": options.threads,
-        "clock": options.clock,
+        **{name: getattr(options, name) for name in ("batch", "rounds", "threads", "clock")},
         "device": str(device),
         **describe_origin(["iqa_zoo.build", *find_part_modules(model.config)]),
         "graph_breaks": breaks,
@@ -153,25 +126,16 @@ def make_table(results: Mapping[str, Any]) -> Table:
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", nargs="?", default="lifeiqa", help="a zoo name, or a .yaml or .json file")
-    parser.add_argument("--batch", type=int, default=4, help="images a forward pass")
-    parser.add_argument("--rounds", type=int, default=21, help="more for a noisy machine")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of torch")
+    parser.add_argument("--batch", type=parse_count, default=4, help="images a forward pass")
+    parser.add_argument("--rounds", type=parse_count, default=21, help="more for a noisy machine")
+    parser.add_argument("--threads", type=parse_count, default=torch.get_num_threads(), help="of torch")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument(
-        "--clock",
-        choices=list(CLOCKS),
-        default="wall",
-        help="cpu: this process's own, for a machine shared with others",
-    )
+    parser.add_argument("--clock", choices=list(CLOCKS), default="wall", help="cpu: the time of this process alone")
     parser.add_argument("--compile", action="store_true", help="time both compiled by torch.compile as well")
     parser.add_argument("--json", action="store_true", help="print JSON, with the seconds of every round")
     parser.add_argument("--out", type=parse_path, metavar="FILE", help="write the same JSON to a file")
     add_set_option(parser)
-    options = parser.parse_args(argv)
-    for name in ("batch", "rounds", "threads"):
-        if getattr(options, name) < 1:
-            parser.error(f"--{name} is {getattr(options, name)}; give 1 or more")
-    return options
+    return parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -14,7 +14,6 @@ import argparse
 import os
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,16 +22,17 @@ import skimage.data
 import torch
 from PIL import Image
 from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
+from iqa_zoo.budgets.timing import time_in_turn
 from iqa_zoo.commands.shared import parse_path
 from iqa_zoo.data.decoded import DecodedImages, normalise
-from iqa_zoo.data.listing import list_images
+from iqa_zoo.data.listing import gather_images
 from iqa_zoo.data.loader import CropLoader
 from iqa_zoo.data.rated import RatedImages
+from iqa_zoo.reports.table import Table
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 BATCH = 32
@@ -40,7 +40,7 @@ PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 
 
 class DecodePerCrop(Dataset[tuple[Tensor, float]]):
-    """One item a crop; each opens and decodes its file."""
+    """One item per crop; each item opens and decodes its file."""
 
     def __init__(self, data: RatedImages, size: int, crops: int):
         rated_paths = zip(data.paths, data.mos, strict=True)
@@ -64,7 +64,7 @@ class DecodePerCrop(Dataset[tuple[Tensor, float]]):
 
 
 def photographs(folder: Path, height: int, width: int, count: int) -> RatedImages:
-    """JPEG copies of scikit-image's photographs, scaled and cut to one size."""
+    """Write JPEG copies of scikit-image's photographs, scaled and cut to one size."""
     folder.mkdir()
     for index in range(count):
         photo = Image.fromarray(getattr(skimage.data, PHOTOGRAPHS[index % len(PHOTOGRAPHS)])())
@@ -75,47 +75,37 @@ def photographs(folder: Path, height: int, width: int, count: int) -> RatedImage
 
 
 def rated(folder: Path, count: int) -> RatedImages:
-    """``count`` images of a folder, evenly spread over its list."""
-    found = list_images(folder)
+    """Return ``count`` images of a folder, evenly spread over its list."""
+    found = gather_images([folder]).paths
     paths = [found[index] for index in np.linspace(0, len(found) - 1, min(count, len(found))).astype(int)]
     mos = np.linspace(0, 1, len(paths))
     return RatedImages(folder.name, tuple(paths), mos, score_range=(0, 1), licence="", source=str(folder))
 
 
 def measure(data: RatedImages, size: int, crops: int, cores: int, rounds: int) -> dict[str, list[float]]:
-    """Crops per second of each way, a figure a round; the ways take turns."""
+    """Return the crops per second of each way, one value per round; the ways take turns."""
     kept = DecodedImages(data)
     per_crop = DecodePerCrop(data, size, crops)
     everything = range(len(data))
     buffer_BCHW = torch.empty(BATCH, 3, size, size)
 
-    def released() -> int:
-        loader = DataLoader(per_crop, batch_size=BATCH, shuffle=True, num_workers=cores if cores > 1 else 0)
-        return sum(len(image_BCHW) for image_BCHW, _ in loader)
+    def released() -> None:
+        for _ in DataLoader(per_crop, batch_size=BATCH, shuffle=True, num_workers=cores if cores > 1 else 0):
+            pass
 
-    def ours(images: DecodedImages | None) -> int:
-        settings = dict(size=size, crops=crops, batch_size=BATCH, threads=cores)
-        loader = CropLoader(data, everything, images=images, **settings)  # type: ignore[arg-type]  # ints all
-        done = 0
+    def ours(images: DecodedImages | None) -> None:
+        loader = CropLoader(data, everything, size=size, crops=crops, batch_size=BATCH, threads=cores, images=images)
         for batch in loader:
-            count = len(batch.image_BCHW)
-            normalise(batch.image_BCHW, MEAN, STD, out=buffer_BCHW[:count])
-            done += count
-        return done
+            normalise(batch.image_BCHW, MEAN, STD, out=buffer_BCHW[: len(batch.image_BCHW)])
 
-    ways: dict[str, Callable[[], int]] = {
+    ways: dict[str, Callable[[], None]] = {
         "decode per crop": released,
         "CropLoader": lambda: ours(None),
         "CropLoader, images kept in memory": lambda: ours(kept),
     }
     ours(kept)  # fills the cache: what is measured is every epoch but the first
-    speed: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(rounds):
-        for name, run in ways.items():
-            start = time.perf_counter()
-            done = run()
-            speed[name].append(done / (time.perf_counter() - start))
-    return speed
+    times = time_in_turn(list(ways.values()), rounds, warm_up=0)
+    return {name: [crops * len(data) / second for second in seconds] for name, seconds in zip(ways, times, strict=True)}
 
 
 def main() -> None:
@@ -132,9 +122,7 @@ def main() -> None:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])
 
     title = f"{options.crops} crops of {options.size} an image, {options.cores} core(s), {options.rounds} rounds"
-    table = Table(title=title)
-    for column in ("images", "way", "crops/s, median", "lowest", "highest", "times decode per crop"):
-        table.add_column(column, justify="left" if column in ("images", "way") else "right")
+    rows = []
     with tempfile.TemporaryDirectory() as scratch:
         if options.images:
             sets = {str(options.images): rated(options.images, options.count)}
@@ -147,8 +135,9 @@ def main() -> None:
             for way, figures in speed.items():
                 middle = statistics.median(figures)
                 numbers = (f"{value:.0f}" for value in (middle, min(figures), max(figures)))
-                table.add_row(name, way, *numbers, f"{middle / base:.1f}")
-    Console().print(table)
+                rows.append([name, way, *numbers, f"{middle / base:.1f}"])
+    columns = ["images", "way", "crops/s, median", "lowest", "highest", "times decode per crop"]
+    Console().print(Table(title, columns, rows, left=["images", "way"]).rich())
 
 
 if __name__ == "__main__":

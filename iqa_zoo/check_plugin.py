@@ -1,4 +1,4 @@
-"""Whether what a plugin adds holds to the contracts: the suites of :mod:`iqa_zoo.testing`, run on an installed distribution."""
+"""Run the contract suites of :mod:`iqa_zoo.testing` on an installed plugin."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import io
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from iqa_zoo import plugins
 from iqa_zoo.config import part_parameters
@@ -21,6 +22,7 @@ from iqa_zoo.contracts import HasExamples
 from iqa_zoo.errors import PluginError, UnknownName, closest, not_one_of
 from iqa_zoo.registry import SLOTS, clashes, registry_of
 
+# Plugins and options that the environment holds for other tests do not count here.
 ENVIRONMENT = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "", "PYTEST_PLUGINS": ""}
 MOST_LINES = 12  # of what a failure says
 
@@ -40,12 +42,9 @@ class Check:
 def check_plugin(distribution: str) -> list[Check]:
     """Check everything that an installed distribution adds to the zoo.
 
-    Its entry points load and take nobody's name; every part, model and data set passes the suite of its slot, with the
+    Its entry points load and clash with no other name; every part, model and data set passes the suite of its slot, with the
     arguments that it declares in ``examples``: shapes, gradients, precision, batches, copies, the same numbers for the same
     seed, and a budget that torch's own counter confirms.
-
-    Args:
-        distribution: as it was installed, for example ``"iqa-zoo-example"``.
 
     Raises:
         UnknownName: no plugin of that name is installed; says the closest.
@@ -93,14 +92,15 @@ def _parts_of(distribution: str) -> list[plugins.PluginPart]:
     )
 
 
-def _slot(part: plugins.PluginPart) -> str:
+def find_slot(part: plugins.PluginPart) -> str:
+    """Return the slot of a part; of what fits no slot, its entry-point group."""
     is_part = part.group in plugins.GROUPS and part.group != plugins.IMPORTERS
     return registry_of(part.group).slot if is_part else part.group
 
 
 def _entry_point(part: plugins.PluginPart) -> Check:
     def failed(said: str, fix: str) -> Check:
-        return Check(_slot(part), part.name, "loads", False, said, fix)
+        return Check(find_slot(part), part.name, "loads", False, said, fix)
 
     if part.group not in plugins.GROUPS:
         group, known = plugins.GROUP_PREFIX + part.group, [plugins.GROUP_PREFIX + each for each in plugins.GROUPS]
@@ -118,7 +118,7 @@ def _entry_point(part: plugins.PluginPart) -> Check:
             "; ".join(problems),
             f"Give it another name in pyproject.toml, such as my_{part.name}, and install it again.",
         )
-    return Check(_slot(part), part.name, "loads", True)
+    return Check(find_slot(part), part.name, "loads", True)
 
 
 def _how_to_load(part: plugins.PluginPart, cause: BaseException) -> str:
@@ -137,8 +137,8 @@ def _how_to_load(part: plugins.PluginPart, cause: BaseException) -> str:
 
 
 def _examples(part: plugins.PluginPart) -> Check | None:
-    """What is wrong with the arguments that a part declares for its tests, or None."""
-    slot, name = _slot(part), "declares what to test it with"
+    """Return the problem of the arguments that a part declares for its tests, or None."""
+    slot, name = find_slot(part), "declares what to test it with"
     loaded = plugins.load(part)
     examples: Any = loaded.examples if isinstance(loaded, HasExamples) else ({},)
     if (
@@ -167,24 +167,24 @@ def _importer(part: plugins.PluginPart) -> Check:
         said = f"{type(error).__name__}: {error}"
     else:
         if isinstance(given, ReleasedSystem):
-            return Check(_slot(part), part.name, name, True)
+            return Check(find_slot(part), part.name, name, True)
         said = f"it gives {given!r}"
     fix = "Let the entry point name a function without arguments that returns an iqa_zoo.released.ReleasedSystem."
-    return Check(_slot(part), part.name, name, False, said, fix)
+    return Check(find_slot(part), part.name, name, False, said, fix)
 
 
 def _suites(parts: Sequence[plugins.PluginPart]) -> list[Check]:
-    """Run the suites on the parts, one class a slot."""
+    """Run the suites on the parts, with one test class per slot."""
     lines = ["from iqa_zoo.testing import SUITES"]
-    for slot in dict.fromkeys(map(_slot, parts)):
-        names = {part.name: None for part in parts if _slot(part) == slot}
+    for slot in dict.fromkeys(map(find_slot, parts)):
+        names = {part.name: None for part in parts if find_slot(part) == slot}
         lines += ["", f"class Test{slot.title()}(SUITES[{slot!r}]):", f"    parts = {names!r}"]
     if not parts:
         return []
     import pytest
 
     recorder = _Recorder()
-    with tempfile.TemporaryDirectory(prefix="iqa-zoo-check-") as folder, _environment():
+    with tempfile.TemporaryDirectory(prefix="iqa-zoo-check-") as folder, mock.patch.dict(os.environ, ENVIRONMENT):
         test, settings = Path(folder, "test_iqa_zoo_plugin.py"), Path(folder, "pytest.ini")
         test.write_text("\n".join(lines) + "\n", encoding="utf-8")
         settings.write_text("[pytest]\n", encoding="utf-8")
@@ -199,23 +199,8 @@ def _suites(parts: Sequence[plugins.PluginPart]) -> list[Check]:
     return recorder.checks()
 
 
-@contextlib.contextmanager
-def _environment() -> Iterator[None]:
-    """Where pytest is its plain self, without the plugins and options that somebody set for other tests."""
-    before = {key: os.environ.get(key) for key in ENVIRONMENT}
-    os.environ.update(ENVIRONMENT)
-    try:
-        yield
-    finally:
-        for key, value in before.items():
-            if value is None:
-                del os.environ[key]
-            else:
-                os.environ[key] = value
-
-
 class _Recorder:
-    """Takes down what pytest runs and how it ended."""
+    """Record the tests that pytest runs and their outcomes."""
 
     def __init__(self) -> None:
         self.items: dict[str, Any] = {}
@@ -229,7 +214,7 @@ class _Recorder:
             self.ended[report.nodeid] = report
 
     def checks(self) -> list[Check]:
-        """One a part and test, whatever the number of variants: failed if one failed."""
+        """Return one check per part and test; it failed if one of its variants failed."""
         grouped: dict[tuple[str, str, str], list[tuple[dict[str, Any], Any]]] = {}
         for nodeid, report in self.ended.items():
             item = self.items[nodeid]
@@ -242,18 +227,18 @@ class _Recorder:
 def _check(slot: str, name: str, test: str, reports: list[tuple[dict[str, Any], Any]]) -> Check:
     from iqa_zoo.testing.fixes import FIXES
 
-    words = test.replace("_", " ")
+    title = test.replace("_", " ")
     for given, report in reports:
         if report.outcome == "failed":
             arguments = given.pop("arguments", {})
             variant = [f"with {arguments}"] if arguments else []
             variant += [f"with {key} = {value}" for key, value in given.items()]
             said = "\n".join([*variant, *_crash(report).splitlines()[:MOST_LINES]])
-            return Check(slot, name, words, False, said, FIXES.get(test, ""))
+            return Check(slot, name, title, False, said, FIXES.get(test, ""))
     if all(report.outcome == "skipped" for _, report in reports):
-        return Check(slot, name, words, None, str(reports[0][1].longrepr[2]).removeprefix("Skipped: "))
+        return Check(slot, name, title, None, str(reports[0][1].longrepr[2]).removeprefix("Skipped: "))
     notes = [str(value) for _, report in reports for key, value in report.user_properties if key == "note"]
-    return Check(slot, name, words, True, "; ".join(dict.fromkeys(notes)))
+    return Check(slot, name, title, True, "; ".join(dict.fromkeys(notes)))
 
 
 def _crash(report: Any) -> str:

@@ -6,21 +6,14 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from iqa_zoo.errors import InputError
 from iqa_zoo.jsonio import to_json
 
 PROBE = b"\0" * 4096  # one block, which a full disk refuses, unlike an empty file
-
-
-class TextOutput(Protocol):
-    """The type of :func:`open_output`, sufficient for ``csv.writer`` and ``print``."""
-
-    def write(self, text: str, /) -> int: ...
-    def flush(self) -> None: ...
 
 
 def check_writable(path: str | Path, *, new: bool = False) -> None:
@@ -115,41 +108,6 @@ def write_bytes(path: str | Path, content: bytes) -> None:
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
-
-
-@contextmanager
-def open_output(path: str | Path) -> Iterator[TextOutput]:
-    """Open a file for lines that are kept even if the program is interrupted.
-
-    Raises:
-        InputError: opening or writing fails.
-    """
-    path = Path(path)
-    with _report_errors(path):
-        _check_target(path)
-        file = path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
-    output = _Output(path, file)
-    try:
-        yield output
-    except BaseException:
-        with suppress(OSError):  # the original error is more useful
-            file.close()
-        raise
-    with _report_errors(path):
-        file.close()
-
-
-class _Output:
-    def __init__(self, path: Path, file: TextOutput):
-        self._path, self._file = path, file
-
-    def write(self, text: str, /) -> int:
-        with _report_errors(self._path):
-            return self._file.write(text)
-
-    def flush(self) -> None:
-        with _report_errors(self._path):
-            self._file.flush()
 
 
 @contextmanager

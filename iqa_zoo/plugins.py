@@ -1,8 +1,8 @@
-"""Parts that other distributions bring through entry points.
+"""Parts of other distributions, found through entry points.
 
 One entry-point group a slot (``iqa_zoo.heads``, ``iqa_zoo.models``, ...), each entry
 ``name = "package.module:object"``. Names are read from package metadata without importing anything; an object is
-imported when it is asked for. A plugin that fails breaks only its own names, and its error is kept for
+imported when it is first used. A plugin that fails breaks only its own names, and its error is kept for
 ``iqa-zoo plugins``. ``IQA_ZOO_DISABLE_PLUGINS=1`` switches all of them off, a comma-separated list of
 distributions just those.
 """
@@ -57,7 +57,7 @@ _failures: dict[PluginPart, Exception] = {}
 
 
 def same_name(name: str) -> str:
-    """Distribution names compare as packaging tools compare them: ``Foo_Bar`` is ``foo-bar``."""
+    """Normalise the name of a distribution as packaging tools do: ``Foo_Bar`` is ``foo-bar``."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -75,7 +75,7 @@ def _metadata(dist: importlib.metadata.Distribution | None, key: str, missing: s
 
 
 def _built_for(dist: importlib.metadata.Distribution | None) -> str:
-    """Which versions of iqa-zoo a distribution asks for; nothing where it does not say or cannot be read."""
+    """Return the versions of iqa-zoo that a distribution requires; empty where it does not say or cannot be read."""
     for line in (dist.requires if dist is not None else None) or []:
         try:
             requirement = Requirement(line)
@@ -113,22 +113,22 @@ def _is_off(part: PluginPart) -> bool:
 
 
 def installed_parts() -> list[PluginPart]:
-    """Every part that an installed and enabled plugin declares, without importing it."""
+    """List every part that an installed and enabled plugin declares, without importing it."""
     return [part for part in _installed() if part.group in GROUPS and not _is_off(part)]
 
 
 def misplaced_parts() -> list[PluginPart]:
-    """Entries of enabled plugins in a group that does not exist (``iqa_zoo.head`` for ``iqa_zoo.heads``)."""
+    """List the entries of enabled plugins in a group that does not exist (``iqa_zoo.head`` for ``iqa_zoo.heads``)."""
     return [part for part in _installed() if part.group not in GROUPS and not _is_off(part)]
 
 
 def disabled_parts() -> list[PluginPart]:
-    """What ``IQA_ZOO_DISABLE_PLUGINS`` switches off."""
+    """List the parts that ``IQA_ZOO_DISABLE_PLUGINS`` switches off."""
     return [part for part in _installed() if _is_off(part)]
 
 
 def refresh() -> None:
-    """Forget what was read and what failed; the next call reads the installed packages again."""
+    """Clear the cached entry points and failures, so that the next call reads the installed packages again."""
     _installed.cache_clear()
     _failures.clear()
 

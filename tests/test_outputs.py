@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from iqa_zoo.errors import InputError
-from iqa_zoo.outputs import check_folder_writable, check_writable, open_output, write_bytes, write_text
+from iqa_zoo.outputs import check_folder_writable, check_writable, write_bytes, write_text
 
 
 @pytest.mark.parametrize(
@@ -86,41 +85,9 @@ def test_a_file_name_that_is_not_utf_8_comes_back_from_json(tmp_path: Path) -> N
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == [name]
 
 
-def test_lines_are_there_before_the_end(tmp_path: Path) -> None:
-    file = tmp_path / "a.csv"
-
-    def work() -> None:
-        with open_output(file) as output:
-            csv.writer(output, lineterminator="\n").writerow(["caf\xe9", os.fsdecode(b"\xe9")])
-            output.flush()
-            assert file.read_text(encoding="utf-8") == "caf\xe9,\\udce9\n"
-            raise KeyError("of the work")
-
-    with pytest.raises(KeyError):
-        work()
-    assert file.read_text(encoding="utf-8") == "caf\xe9,\\udce9\n"
-
-
-@pytest.mark.parametrize("flush", [True, False])
-def test_a_full_disk_while_lines_are_written(flush: bool) -> None:
-    def work() -> None:
-        with open_output("/dev/full") as output:
-            output.write("a")
-            if flush:
-                output.flush()
-
-    with pytest.raises(InputError, match=r"^/dev/full: cannot be written \(No space left on device\)$"):
-        work()
-
-
 def test_a_folder_that_does_not_exist_yet(tmp_path: Path) -> None:
     check_folder_writable(tmp_path / "a/b")
     assert not list(tmp_path.iterdir())
     (tmp_path / "a").write_text("x")
     with pytest.raises(InputError, match=f"{tmp_path}/a is not a folder"):
         check_folder_writable(tmp_path / "a/b")
-
-
-def test_no_other_error_is_taken_for_one_of_the_output(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError), open_output(tmp_path / "a"):
-        open(tmp_path / "input").close()

@@ -7,7 +7,7 @@ from iqa_zoo.budgets.front import FrontPoint, pareto_front
 from iqa_zoo.budgets.latency import measure_latency
 from iqa_zoo.budgets.match import match_budget
 from iqa_zoo.budgets.measure import measure_budget, measure_decoder
-from iqa_zoo.budgets.report import list_budget_rows, make_budget_table, make_front_table, measure_budgets, print_budgets
+from iqa_zoo.budgets.report import list_budget_rows, make_budget_table, make_front_table, print_budgets
 
 __all__ = [
     "Budget",
@@ -20,7 +20,6 @@ __all__ = [
     "make_front_table",
     "match_budget",
     "measure_budget",
-    "measure_budgets",
     "measure_decoder",
     "measure_latency",
     "pareto_front",

@@ -66,10 +66,7 @@ def count_operators(
 
     The mode, hooks, buffers and random state of the module do not change.
 
-    Args:
-        module: the module to count.
-        inputs: tensors of the shapes it is called with.
-        call: how to call the module, if not as ``module(*inputs)``.
+    ``call`` says how to call the module, if not as ``module(*inputs)``.
 
     Raises:
         BudgetError: an operator has no formula and is not listed as free.

@@ -23,9 +23,6 @@ class DecoderCosts:
 
     The cost of a part depends only on its own config, the model width, the queries and the memory, so a part counted in one
     decoder is reused in others. If the queries or a block change the model width (``out_dim``), decoders are counted as a whole.
-
-    Args:
-        backbone: shapes of the features that the decoders read.
     """
 
     def __init__(self, backbone: BackboneShapes) -> None:

@@ -43,9 +43,7 @@ Setting = tuple[tuple[Knob, int], ...]  # knobs in turning order, with their new
 class KnobBoard:
     """The knobs of one config.
 
-    Args:
-        cfg: a valid config.
-        names: knobs that may be turned; None for all.
+    ``names`` are the knobs that may be turned; None for all.
 
     Raises:
         BudgetError: a name is not a knob of the config; suggests the closest one.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from iqa_zoo.budgets.budget import Budget, Latency
 from iqa_zoo.budgets.decoder_costs import HUGE, DecoderCosts
 from iqa_zoo.budgets.knobs import KnobBoard, Knobs, Setting, compute_width_range, list_coarse_values, scale_widths
 from iqa_zoo.budgets.measure import Model, find_backbone_shapes, measure_backbone
+from iqa_zoo.budgets.timing import time_in_turn
 from iqa_zoo.build import build_decoder
 from iqa_zoo.config import Config, load_config
 from iqa_zoo.contracts import Features
@@ -39,6 +39,10 @@ class TimedDecoder:
 
     decoder: QualityModel
     features: Features
+
+    def __call__(self) -> None:
+        with torch.inference_mode():
+            self.decoder(self.features)
 
 
 def measure_latency(
@@ -64,7 +68,7 @@ def measure_latency(
         raise BudgetError(
             f"rounds is a positive number of timed passes, got {rounds!r}; leave it out for {FINAL_ROUNDS}"
         )
-    times = time_alternately([build_timed_decoder(load_config(cfg)) for cfg in cfgs.values()], rounds)
+    times = time_in_turn([build_timed_decoder(load_config(cfg)) for cfg in cfgs.values()], rounds)
     return {name: _summarize_times(seconds) for name, seconds in zip(cfgs, times, strict=True)}
 
 
@@ -75,24 +79,6 @@ def build_timed_decoder(cfg: Config) -> TimedDecoder:
         torch.manual_seed(0)
         decoder = build_decoder(cfg, shapes.spec).eval()
     return TimedDecoder(decoder, shapes.features())
-
-
-def time_alternately(decoders: Sequence[TimedDecoder], rounds: int) -> list[list[float]]:
-    """Time every forward pass of each decoder in seconds, without the warm-up round."""
-    times: list[list[float]] = [[] for _ in decoders]
-    with torch.inference_mode():
-        for number in range(rounds + 1):
-            for timed, seconds in zip(decoders, times, strict=True):
-                took = _time_pass(timed)
-                if number:
-                    seconds.append(took)
-    return times
-
-
-def _time_pass(timed: TimedDecoder) -> float:
-    started = time.perf_counter()
-    timed.decoder(timed.features)
-    return time.perf_counter() - started
 
 
 def _summarize_times(times: Sequence[float]) -> Latency:
@@ -216,7 +202,7 @@ class LatencySearch:
         decoders = [build_timed_decoder(self.board.turn(setting))]
         if isinstance(self.target, TimedDecoder):
             decoders.append(self.target)
-        times = time_alternately(decoders, rounds)
+        times = time_in_turn(decoders, rounds)
         self.seconds = statistics.median(times[1]) if len(times) > 1 else self.seconds
         latency = _summarize_times(times[0])
         self.ratios[setting] = latency.seconds / self.seconds

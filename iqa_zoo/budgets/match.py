@@ -180,35 +180,29 @@ class _Search:
             if best is not None and compute_distance(rough) >= compute_distance(best):
                 break
             setting = self._refine(rough, fine, reach)
-            if (
-                setting
-                and self._meets(setting)
-                and (best is None or compute_distance(setting) < compute_distance(best))
-            ):
+            closer = best is None or compute_distance(setting) < compute_distance(best)
+            if setting and self._meets(setting) and closer:
                 best = setting
         return best
 
     def _find_nearest(self, knob: Knob, values: list[int]) -> Setting:
         """Find the value of one knob that is nearest to the target."""
-        return (
-            (
-                knob,
-                values[
-                    _search_nearest(lambda i: self._compute_size(((knob, values[i]),)), self.target, 0, len(values) - 1)
-                ],
-            ),
-        )
+
+        def size(i: int) -> int | None:
+            return self._compute_size(((knob, values[i]),))
+
+        return ((knob, values[_search_nearest(size, self.target, 0, len(values) - 1)]),)
 
     def _can_reach(self, coarse: Knobs, fine: Knobs, values: list[list[int]], reach: Reach) -> bool:
         """Whether the target lies between the smallest and the largest setting of these knobs."""
         lead = max((knob.now for knob in fine), default=1)
+
+        def size(end: int, width: int) -> int | None:
+            rough = tuple((knob, some[end]) for knob, some in zip(coarse, values, strict=True))
+            return self._compute_size(scale_widths(rough, fine, width / lead))
+
         low, high = compute_width_range(lead, *reach[:2])
-        smallest = self._compute_size(
-            scale_widths(tuple((k, v[0]) for k, v in zip(coarse, values, strict=True)), fine, low / lead)
-        )
-        largest = self._compute_size(
-            scale_widths(tuple((k, v[-1]) for k, v in zip(coarse, values, strict=True)), fine, high / lead)
-        )
+        smallest, largest = size(0, low), size(-1, high)
         slack = self.tolerance * self.target
         too_large = smallest is not None and smallest > self.target + slack
         too_small = largest is not None and largest < self.target - slack
@@ -223,9 +217,8 @@ class _Search:
         def size(width: int) -> int | None:
             return self._compute_size(scale_widths(rough, widths, width / lead))
 
-        width = _search_nearest(
-            size, self.target, *compute_width_range(lead, *reach[:2]), near=self.tolerance * self.target / 10
-        )
+        limits, near = compute_width_range(lead, *reach[:2]), self.tolerance * self.target / 10
+        width = _search_nearest(size, self.target, *limits, near=near)
         return scale_widths(rough, widths, width / lead)
 
     def _is_possible(self, setting: Setting) -> bool:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console, Group
@@ -13,19 +12,6 @@ from rich.text import Text
 from iqa_zoo.budgets.budget import SIZES, Budget, format_latency, format_moved
 from iqa_zoo.budgets.formulas import FORMULAS, format_operator
 from iqa_zoo.budgets.front import FrontPoint
-from iqa_zoo.budgets.measure import measure_budget
-
-
-def measure_budgets(cfgs: Iterable[str | Path | Mapping[str, Any]], image_size: int | None = None) -> dict[str, Budget]:
-    """Measure several configs by name; a dict is named by position, ``"model 1"``.
-
-    >>> list(measure_budgets(["linear_probe"]))
-    ['linear_probe']
-    """
-    return {
-        f"model {i}" if isinstance(cfg, Mapping) else str(cfg): measure_budget(cfg, image_size)
-        for i, cfg in enumerate(cfgs, 1)
-    }
 
 
 def list_budget_rows(budgets: Mapping[str, Budget]) -> list[dict[str, Any]]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import statistics
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
+from iqa_zoo.budgets.timing import time_in_turn
 from iqa_zoo.contracts import spec_of
 from iqa_zoo.progress import Progress
 from iqa_zoo.quality_model import QualityModel
@@ -30,33 +31,21 @@ def measure_speed(
 ) -> dict[str, Speed]:
     """Time the models on random images, one after the other in each round, after one warm-up round.
 
-    Args:
-        models: timed in eval mode on the device that they are on.
-        batch: images per batch for the throughput.
-        rounds: how often each model is timed; noisy machines need more.
-        progress: called with the rounds done and all rounds.
+    The models are timed in eval mode on the device that they are on.
     """
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in models}  # of one image, and of a batch
     for model in models.values():
         model.eval()
+    jobs = [functools.partial(_score_random, model, size) for model in models.values() for size in (1, batch)]
     with torch.inference_mode():
-        for number in range(rounds + 1):
-            for name, model in models.items():
-                times[name].append((_time_forward(model, 1), _time_forward(model, batch)))
-            if progress:
-                progress(number + 1, rounds + 1)
-    speeds = {}
-    for name, (_, *rounds_of_model) in times.items():  # the first round warms up
-        single, batched = (statistics.median(seconds) for seconds in zip(*rounds_of_model, strict=True))
-        speeds[name] = Speed(1000 * single, batch / batched, batch, rounds)
-    return speeds
+        medians = [statistics.median(seconds) for seconds in time_in_turn(jobs, rounds, progress=progress)]
+    return {
+        name: Speed(1000 * single, batch / batched, batch, rounds)
+        for name, single, batched in zip(models, medians[::2], medians[1::2], strict=True)
+    }
 
 
-def _time_forward(model: QualityModel, batch: int) -> float:
-    image_BCHW = _draw_images(model, model.spec.image_size, batch)
-    started = time.perf_counter()
-    model(image_BCHW).sum().item()  # .item() waits for an accelerator to finish
-    return time.perf_counter() - started
+def _score_random(model: QualityModel, batch: int) -> None:
+    model(_draw_images(model, model.spec.image_size, batch)).sum().item()  # .item() waits for an accelerator to finish
 
 
 def _draw_images(module: nn.Module, size: int, batch: int) -> torch.Tensor:
@@ -70,8 +59,5 @@ def measure_backbone_speed(backbone: nn.Module, batch: int = 8) -> float:
     image_BCHW = _draw_images(backbone, spec_of(backbone).image_size, batch)
     backbone.eval()
     with torch.inference_mode():
-        for _ in range(2):
-            started = time.perf_counter()
-            backbone(image_BCHW).global_BC.sum().item()  # .item() waits for an accelerator to finish
-            seconds = time.perf_counter() - started
+        [[seconds]] = time_in_turn([lambda: backbone(image_BCHW).global_BC.sum().item()], rounds=1)
     return batch / seconds

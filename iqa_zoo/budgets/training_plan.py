@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from iqa_zoo.budgets.timing import time_in_turn
 from iqa_zoo.build import build_model
 from iqa_zoo.config import Config
 from iqa_zoo.config_hash import config_hash
@@ -79,18 +79,13 @@ def _time(model: QualityModel, recipe: Recipe, device: torch.device) -> tuple[fl
     def step() -> None:
         trainable(crops(batch), torch.rand(batch, device=device))["total"].backward()
         trainable.zero_grad()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
 
     def test() -> None:
-        scorer.score_crops(crops(recipe.test_crops)).sum().item()
+        scorer.score_crops(crops(recipe.test_crops)).sum().item()  # waits for an accelerator to finish
 
-    seconds = []
-    for work in (step, test):
-        for _ in range(2):
-            started = time.perf_counter()
-            work()
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-            elapsed = time.perf_counter() - started
-        seconds.append(elapsed)
-        trainable.eval()
-    return seconds[0] / batch, seconds[1]
+    [[training]] = time_in_turn([step], rounds=1)
+    trainable.eval()
+    [[testing]] = time_in_turn([test], rounds=1)
+    return training / batch, testing

@@ -5,13 +5,13 @@ This module imports ``training``; ``training`` imports nothing of ``budgets``.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
 from iqa_zoo.budgets.measure import find_backbone_shapes
+from iqa_zoo.budgets.timing import time_in_turn
 from iqa_zoo.build import build_decoder
 from iqa_zoo.contracts import Features
 from iqa_zoo.layers.attention import compute_for_few_queries
@@ -33,15 +33,17 @@ def time_training_step(cfg: Mapping[str, Any], recipe: FrozenRecipe, device: str
             compute_for_few_queries(model)
             features, target_B = _repeat(shapes.features(), recipe.batch_size, device), torch.randn(recipe.batch_size)
             optimizer = make_optimizer(model, recipe, fused=True)
-            for _ in range(2):
-                started = time.perf_counter()
+
+            def step() -> None:
                 with use_precision(recipe.precision, device):
                     loss = model.loss(features, target_B.to(device))["total"]
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
                 loss.item()  # waits for an accelerator to finish
-            return time.perf_counter() - started
+
+            [[seconds]] = time_in_turn([step], rounds=1)
+            return seconds
     finally:
         torch.set_num_threads(threads)
 
@@ -51,11 +53,7 @@ def estimate_step_seconds(
 ) -> float:
     """Estimate the seconds of one training step of every config together, extrapolated by MACs from a few timed decoders.
 
-    Args:
-        cfgs: the models; those that cannot be trained are skipped.
-        macs: multiply-accumulates of their decoders.
-        recipe: how they are trained.
-        device: as torch names it.
+    Configs that cannot be trained are skipped.
     """
     order = sorted(range(len(cfgs)), key=lambda i: macs[i])
     timed: dict[int, float] = {}
@@ -71,9 +69,6 @@ def estimate_step_seconds(
 
 def _repeat(features: Features, size: int, device: str) -> Features:
     """Return a batch that repeats the features of one image."""
-
-    def repeat(tensor: torch.Tensor) -> torch.Tensor:
-        return tensor.repeat_interleave(size, 0).to(device)
-
-    maps = {stage: repeat(stage_map) for stage, stage_map in features.maps.items()}
-    return Features(maps, repeat(features.tokens_BLC), repeat(features.global_BC))
+    maps = {stage: stage_map.repeat_interleave(size, 0).to(device) for stage, stage_map in features.maps.items()}
+    tokens_BLC, global_BC = (t.repeat_interleave(size, 0).to(device) for t in (features.tokens_BLC, features.global_BC))
+    return Features(maps, tokens_BLC, global_BC)

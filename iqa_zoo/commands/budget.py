@@ -26,7 +26,7 @@ def add(commands: Any) -> None:
         "--front",
         metavar="NAME",
         nargs="+",
-        help="instead turn the model's knobs and show the settings that none beats: what is to be had, then what it "
+        help="instead turn the model's knobs and show the settings that no other dominates: a gain, then what it "
         "costs, of params, active_params and macs of the decoder; the first may be a knob, such as depth",
     )
     add_set_option(

@@ -1,4 +1,4 @@
-"""``iqa-zoo check-plugin``: whether what a plugin adds holds to the contracts, and what to fix."""
+"""``iqa-zoo check-plugin``: check a plugin against the contracts."""
 
 from __future__ import annotations
 

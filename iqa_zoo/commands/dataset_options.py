@@ -1,4 +1,4 @@
-"""What the subcommands that take a dataset share: its name, its folder, its own options, and loading it."""
+"""The options of a dataset, and loading it, for several subcommands."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from iqa_zoo.commands.progress import progress_bar
-from iqa_zoo.commands.shared import parse_path
+from iqa_zoo.commands.shared import parse_path, split_pair
 from iqa_zoo.data.loading import DataSource
 from iqa_zoo.data.loading import load_dataset as load_source
-from iqa_zoo.progress import Progress
 
 if TYPE_CHECKING:
     from iqa_zoo.data.look_alikes import LookAlikes
@@ -27,21 +26,17 @@ def add_dataset_options(
 ) -> None:
     """Add the dataset's name, ``--root``, ``--option`` and ``--skip-unreadable``, for :func:`load_dataset`.
 
-    Args:
-        parser: of the subcommand.
-        flag: gives the name, for example ``"--data"``; a positional NAME where left out.
-        default: the dataset where the flag is left out; without one the flag is required.
-        several: the flag may be given several times; ``args.data`` is a list then.
-        skip_unreadable: leave out ``--skip-unreadable`` where False.
+    Without ``flag`` the name is positional, and without ``default`` the flag is required. With ``several``, ``args.data`` is
+    a list of names.
     """
-    words = "a dataset, as iqa-zoo data list shows them"
+    text = "a dataset, as iqa-zoo data list shows them"
     if flag is None:
-        parser.add_argument("data", metavar="NAME", help=words)
+        parser.add_argument("data", metavar="NAME", help=text)
     elif several:
-        parser.add_argument(flag, dest="data", metavar="NAME", action="append", required=True, help=words)
+        parser.add_argument(flag, dest="data", metavar="NAME", action="append", required=True, help=text)
     else:
-        words += f" (default: {default})" if default else ""
-        parser.add_argument(flag, dest="data", metavar="NAME", required=default is None, default=default, help=words)
+        text += f" (default: {default})" if default else ""
+        parser.add_argument(flag, dest="data", metavar="NAME", required=default is None, default=default, help=text)
     parser.add_argument(
         "--root", type=parse_path, metavar="PATH", help="the folder with the dataset; demo and livec need none"
     )
@@ -62,7 +57,7 @@ def add_dataset_options(
 
 
 def add_split_options(parser: argparse._ActionsContainer) -> None:
-    """Add what a command that makes splits takes; no defaults, so that an option that does not count can be refused."""
+    """Add the options of a command that makes splits, without defaults, so that an option that does not count can be refused."""
     parser.add_argument(
         "--validation-fraction", type=float, metavar="F", help="of the training contents (default: 0.1)"
     )
@@ -78,21 +73,15 @@ def make_source(args: argparse.Namespace) -> DataSource:
     return DataSource(args.data, args.root, tuple(args.option), getattr(args, "skip_unreadable", False))
 
 
-def load_dataset(args: argparse.Namespace, progress: Progress | None = None) -> RatedImages:
+def load_dataset(args: argparse.Namespace) -> RatedImages:
     """Load the dataset that the arguments name; each image that ``--skip-unreadable`` leaves out is a line on stderr.
-
-    Args:
-        args: parsed by a parser with :func:`add_dataset_options`; ``args.data`` is one name.
-        progress: called with (done, total) while images are made or decoded; a bar in a terminal where left out.
 
     Raises:
         UnknownName: no such dataset or option.
         InputError: no root, or files that the dataset cannot use.
     """
-    if progress is None:
-        with progress_bar(f"reading {args.data}") as progress:
-            return load_source(make_source(args), progress, warn)
-    return load_source(make_source(args), progress, warn)
+    with progress_bar(f"reading {args.data}") as progress:
+        return load_source(make_source(args), progress, warn)
 
 
 def find_look_alikes(data: RatedImages) -> LookAlikes:
@@ -109,9 +98,4 @@ def warn(text: str) -> None:
 
 
 def _parse_option(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not KEY=VALUE, for example higher_is_better=false (other arguments go before --option)"
-        )
-    return key.strip(), value
+    return split_pair(text, "higher_is_better=false", "--option")

@@ -72,7 +72,7 @@ def _describe_config(cfg: Config) -> None:
 
 
 def _add_rows(table: Table, slot: str, path: str, part: Any) -> None:
-    """A part, and below it the parts that stand inside it."""
+    """Add a row for a part and for each part inside it."""
     if part is None:
         table.add_row(path, "none", "", "")
         return

@@ -13,9 +13,9 @@ from iqa_zoo.commands.metrics_text import format_metric, make_metrics_table
 from iqa_zoo.commands.progress import progress_bar
 from iqa_zoo.commands.shared import (
     add_crops_option,
-    add_csv_option,
     add_device_option,
     add_json_option,
+    add_output_option,
     add_split_file_options,
     console,
     parse_path,
@@ -41,7 +41,7 @@ def add(commands: Any) -> None:
     )
     add_split_file_options(parser, ", in the place of the training's own split", "of the file")
     add_crops_option(parser)
-    add_csv_option(parser, "label and score of each image as CSV")
+    add_output_option(parser, "--csv", "label and score of each image as CSV")
     add_device_option(parser)
     add_json_option(parser)
     parser.set_defaults(run=run)
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         warn(f"warning: {warning}")
     with progress_bar("scoring") as progress:
         found = evaluate_run(scorer, trained, data, chosen, crops, warnings, progress)
-    show_result(args, found.values, lambda: _print(found.values, chosen.own is not None), found.format_csv)
+    show_result(args, found.values, lambda: _print(found.values, chosen.own is not None), csv=found.format_csv)
     return 0
 
 

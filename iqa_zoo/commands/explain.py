@@ -115,11 +115,11 @@ def _explain_image(args: argparse.Namespace, scorer: ScaledModel, trained: Train
     observations = assess_image(explanation)
     notes = [note for note in (snapshots.about_start, snapshots.about_last) if note and explanation.attention]
     if args.output is not None:
-        from iqa_zoo.explain.files import save_figure
         from iqa_zoo.explain.image_figure import draw_image_figure
+        from iqa_zoo.reports.plots import write_figure
 
         label = _short(trained.data.label)
-        save_figure(draw_image_figure(args.image.name, explanation, seen, observations, label), args.output)
+        write_figure(draw_image_figure(args.image.name, explanation, seen, observations, label), args.output)
     numbers = {"run": str(args.trained), **summarize_image(args.image, explanation, seen, observations), "notes": notes}
     lines = [
         f"{args.image}: {trained.data.label} {explanation.score:.4f} predicted, {explanation.describe_views()}; "
@@ -151,8 +151,8 @@ def _explain_dataset(args: argparse.Namespace, scorer: ScaledModel, trained: Tra
     observations = assess_dataset(found, adjacencies)
     if any(adjacency.learned for adjacency in adjacencies) and snapshots.about_start:
         notes.append(snapshots.about_start)
-    words = f"{data.name}, {selected.part}, {len(selected.indices)} images"
-    figures = draw_dataset_figures(found, adjacencies, f"{args.trained.name}: {words}", _short(trained.data.label))
+    title = f"{data.name}, {selected.part}, {len(selected.indices)} images"
+    figures = draw_dataset_figures(found, adjacencies, f"{args.trained.name}: {title}", _short(trained.data.label))
     numbers = {
         "run": str(args.trained),
         "dataset": data.name,
@@ -161,12 +161,12 @@ def _explain_dataset(args: argparse.Namespace, scorer: ScaledModel, trained: Tra
         **summarize_dataset(found, adjacencies, observations),
         "notes": notes,
     }
-    text = "\n".join([f"{args.trained}: {words}, the centre crop of each", *map(str, observations), *notes]) + "\n"
+    text = "\n".join([f"{args.trained}: {title}, the centre crop of each", *map(str, observations), *notes]) + "\n"
     write_dataset_files(folder, figures, numbers, text)
     written = f"written to {folder}: explain.txt, explain.json, and {', '.join(figures)} as .png and .svg"
     show_result(args, numbers, lambda: print(text + written))
 
 
 def _short(label: str) -> str:
-    """A label for an axis: what stands before its explanation."""
+    """Return a label without its explanation, for an axis."""
     return label.split(":")[0]

@@ -1,4 +1,4 @@
-"""``iqa-zoo list``: what there is, and who brings it."""
+"""``iqa-zoo list``: parts, models, data sets and recipes, with their origin."""
 
 from __future__ import annotations
 

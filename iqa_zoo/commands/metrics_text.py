@@ -7,25 +7,16 @@ from collections.abc import Mapping
 
 from rich.table import Table
 
-TITLES = {
-    "srocc": "SROCC",
-    "plcc": "PLCC, raw scores",
-    "plcc_logistic4": "PLCC, after a 4-parameter logistic",
-    "krocc": "KROCC",
-    "rmse": "RMSE, raw scores",
-    "rmse_logistic4": "RMSE, after a 4-parameter logistic",
-}  # in the order of the table
+from iqa_zoo.reports.shared import METRIC_TITLES
 
 
 def make_metrics_table(columns: Mapping[str, Mapping[str, float | None]], undefined: str | None = None) -> Table:
     """Return a table with a column for each set of metrics.
 
-    Args:
-        columns: title -> name of a metric -> its value; nan or None where it is undefined.
-        undefined: why it is.
+    An undefined metric is nan or None; ``undefined`` is the reason.
     """
     table = Table("metric", *columns)
-    for name, title in TITLES.items():
+    for name, title in METRIC_TITLES.items():
         if any(name in metrics for metrics in columns.values()):
             cells = [format_metric(metrics[name], undefined) if name in metrics else "" for metrics in columns.values()]
             table.add_row(title, *cells)

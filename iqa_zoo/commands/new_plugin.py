@@ -1,4 +1,4 @@
-"""``iqa-zoo new-plugin``: a package of one's own, complete and tested."""
+"""``iqa-zoo new-plugin``: a complete and tested package of your own."""
 
 from __future__ import annotations
 

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 from rich.table import Table
 
 from iqa_zoo import plugins
+from iqa_zoo.check_plugin import find_slot
 from iqa_zoo.commands.shared import add_json_option, console, show_result
 from iqa_zoo.errors import PluginError, closest
-from iqa_zoo.registry import clashes, registry_of
+from iqa_zoo.registry import clashes
 
 
 class Report(NamedTuple):
@@ -74,6 +75,4 @@ def _reports() -> Iterator[Report]:
 
 
 def _report(part: plugins.PluginPart, loads: bool | None, problem: str) -> Report:
-    is_part = part.group in plugins.GROUPS and part.group != plugins.IMPORTERS
-    slot = registry_of(part.group).slot if is_part else part.group
-    return Report(part.distribution, part.version, slot, part.name, part.target, loads, problem)
+    return Report(part.distribution, part.version, find_slot(part), part.name, part.target, loads, problem)

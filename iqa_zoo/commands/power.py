@@ -1,4 +1,4 @@
-"""``iqa-zoo power``: what SROCC gap a dataset can detect, known before anything is trained."""
+"""``iqa-zoo power``: the SROCC gap that a dataset can detect, before training."""
 
 from __future__ import annotations
 
@@ -8,28 +8,19 @@ from typing import Any, NamedTuple
 
 from rich.table import Table
 
+from iqa_zoo.cards import find_published, load_cards
 from iqa_zoo.commands.dataset_options import add_dataset_options, load_dataset
 from iqa_zoo.commands.progress import progress_bar
-from iqa_zoo.commands.shared import add_json_option, console, show_result
+from iqa_zoo.commands.shared import add_json_option, console, parse_count, show_result
 from iqa_zoo.data.loading import find_release
 from iqa_zoo.errors import InputError
 from iqa_zoo.registry import DATASETS
 
 TEST_FRACTION = 0.2
-# SROCC that DEIQT (G. Qin et al., AAAI 2023) reports: a strong model of the kind built here. The gap depends on it.
-PUBLISHED = {
-    "csiq": 0.946,
-    "kadid10k": 0.889,
-    "koniq10k": 0.921,
-    "live": 0.980,
-    "live_fb": 0.571,
-    "livec": 0.875,
-    "spaq": 0.919,
-    "tid2013": 0.892,
-}
+REFERENCE = "deiqt"  # its published SROCC is the base: a strong model of the kind built here. The gap depends on it.
 ASSUMED = 0.85
 SHARED = ("agiqa3k",)  # several images of one prompt, which splits keep together; the release does not say how many
-POWERS = (0.5, 0.95)  # shown beside the one asked for, where there is one dataset
+POWERS = (0.5, 0.95)  # also shown, where there is one dataset
 
 
 class Size(NamedTuple):
@@ -55,7 +46,9 @@ def add(commands: Any) -> None:
     )
     add_dataset_options(parser, "--data", several=True, skip_unreadable=False)
     parser.add_argument("--images", type=int, metavar="N", help="images in the dataset; those of the release, if not")
-    parser.add_argument("--splits", type=int, default=1, metavar="N", help="random splits compared (default: 1)")
+    parser.add_argument(
+        "--splits", type=parse_count, default=1, metavar="N", help="random splits compared (default: 1)"
+    )
     parser.add_argument(
         "--base",
         type=_share,
@@ -81,8 +74,6 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(
             f"--power {args.power} is not above --level {args.level}, the chance to find what is not there"
         )
-    if args.splits < 1:
-        raise InputError(f"--splits {args.splits}; give at least 1")
     sizes = {name: _size(args, name) for name in names}
     powers = sorted(
         {args.power, *(power for power in POWERS if power > args.level)} if len(names) == 1 else [args.power]
@@ -90,19 +81,20 @@ def run(args: argparse.Namespace) -> int:
     results = []
     with progress_bar("simulating") as progress:
         for name, size in sizes.items():
-            base = args.base if args.base is not None else PUBLISHED.get(name, ASSUMED)
+            published = find_published(load_cards(), REFERENCE, name)
+            if args.base is not None:
+                base, source = args.base, "given"
+            else:
+                base, source = (published[0], "published, DEIQT") if published else (ASSUMED, "assumed")
             gaps = {power: _gap(args, size.test_images, base, power) for power in powers}
-            given = "given" if args.base is not None else "published, DEIQT" if name in PUBLISHED else "assumed"
             results.append(
                 {
                     "dataset": name,
                     **size._asdict(),
                     "splits": args.splits,
                     "base": base,
-                    "base_from": given,
-                    "error_correlation": args.error_correlation,
-                    "level": args.level,
-                    "power": args.power,
+                    "base_from": source,
+                    **{key: getattr(args, key) for key in ("error_correlation", "level", "power")},
                     "gap": gaps[args.power],
                     "gap_by_power": [{"power": power, "gap": gap} for power, gap in gaps.items()],
                 }
@@ -150,7 +142,7 @@ def _tested(count: int) -> int:
 
 
 def _gap(args: argparse.Namespace, test_images: int, base: float, power: float) -> float | None:
-    """The gap detected with a power; None where even a perfect model could not be told from the base."""
+    """Return the gap detected with a power; None where even a perfect model cannot be distinguished from the base."""
     from iqa_zoo.stats.power import compute_gap_ratio, find_detectable_gap
 
     gap = find_detectable_gap(
@@ -169,7 +161,7 @@ def _print(args: argparse.Namespace, results: list[dict[str, Any]]) -> None:
     for result in results:
         no_number = "not known" if result["shared_contents"] else "each image"
         sizes = [str(result[key] or no_number) for key in ("images", "contents", "test_images", "test_contents")]
-        found = [_words(each["gap"]) for each in result["gap_by_power"]]
+        found = ["none" if each["gap"] is None else f"{each['gap']:.3f}" for each in result["gap_by_power"]]
         table.add_row(result["dataset"], *sizes, f"{result['base']:g} ({result['base_from']})", *found)
     console().print(table)
     if len(results) == 1:
@@ -182,10 +174,6 @@ def _print(args: argparse.Namespace, results: list[dict[str, Any]]) -> None:
     if shared:
         few = [f"{each['dataset']} ({each['test_contents'] or 'unknown'} contents in the test part)" for each in shared]
         print(f"Images share contents in {', '.join(few)} but count as independent here: the true gap is larger.")
-
-
-def _words(gap: float | None) -> str:
-    return "none" if gap is None else f"{gap:.3f}"
 
 
 def _sentence(result: dict[str, Any], splits: str) -> str:

@@ -1,4 +1,4 @@
-"""How far the work is, on stderr: a bar in a terminal; elsewhere nothing, or a line now and then for a training."""
+"""Progress on stderr: a bar in a terminal; without one nothing, or a line now and then for a training."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _open_bar(text: str) -> Iterator[Callable[..., None]]:
 
 @contextmanager
 def progress_bar(text: str) -> Iterator[Progress | None]:
-    """A progress bar on stderr, as the function (done, total) that moves it; None where stderr is no terminal."""
+    """Show a progress bar on stderr; yield the function (done, total) that moves it, or None where stderr is no terminal."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -42,16 +42,16 @@ def progress_bar(text: str) -> Iterator[Progress | None]:
 
 @contextmanager
 def report_training(epochs: int) -> Iterator[StepProgress]:
-    """A progress bar on stderr; where that is no terminal, a line now and then: four an epoch and few between epochs."""
+    """Show a progress bar on stderr; where it is no terminal, at most four lines per epoch and few between epochs."""
     if sys.stderr.isatty() and is_first_process():
         with _open_bar("starting") as update:
             yield lambda text, done, total: update(description=text, completed=done, total=total)
         return
-    began = said_at = time.perf_counter()
-    first = said = last = None
+    began = reported_at = time.perf_counter()
+    first = reported = last = None
 
     def report(text: str, done: int, total: int) -> None:
-        nonlocal began, first, said, said_at, last
+        nonlocal began, first, reported, reported_at, last
         now = time.perf_counter()
         if not done:
             began = now  # images are checked before the first step
@@ -59,9 +59,13 @@ def report_training(epochs: int) -> Iterator[StepProgress]:
             first = done
         quarter = 4 * epochs * done // total
         stands, last = done == last, done  # images are tested between two steps
-        if now - said_at < SELDOM if stands else done < total and (quarter == said or now - said_at < OFTEN):
+        if (
+            now - reported_at < SELDOM
+            if stands
+            else done < total and (quarter == reported or now - reported_at < OFTEN)
+        ):
             return
-        said, said_at = quarter, now
+        reported, reported_at = quarter, now
         left = (now - began) / (done - first + 1) * (total - done) if first else 0
         print_once(f"{text}, step {done} of {total}" + (f", about {format_duration(left)} left" if left else ""))
 
@@ -75,7 +79,7 @@ def print_once(text: str) -> None:
 
 
 def is_first_process() -> bool:
-    """Whether this process prints for all those of torchrun."""
+    """Return whether this process prints for all processes of torchrun."""
     return os.environ.get("RANK", "0") == "0"
 
 

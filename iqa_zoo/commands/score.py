@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.commands.deprecated import add_deprecated
@@ -14,9 +14,9 @@ from iqa_zoo.commands.score_text import COLUMNS, format_csv_line, format_heading
 from iqa_zoo.commands.shared import (
     STDOUT,
     add_crops_option,
-    add_csv_option,
     add_device_option,
     add_json_option,
+    add_output_option,
     console,
     parse_path,
     print_json,
@@ -32,7 +32,6 @@ from iqa_zoo.trained.names import DEFAULT, list_trained
 
 if TYPE_CHECKING:
     from iqa_zoo.inference.score import Score, ScoreMeaning
-    from iqa_zoo.inference.scorer import Scorer
 
 
 def add(commands: Any) -> None:
@@ -67,7 +66,7 @@ def add(commands: Any) -> None:
     add_device_option(parser)
     form = parser.add_mutually_exclusive_group()
     add_json_option(form)
-    add_csv_option(form, "CSV")
+    add_output_option(form, "--csv", "CSV")
     parser.set_defaults(run=run, parser=parser)
 
 
@@ -97,11 +96,14 @@ def run(args: argparse.Namespace) -> int:
     if left_out := listing.describe_left_out():
         print(f"iqa-zoo: {left_out}", file=sys.stderr)
     without_score = done = 0
-    with _writing(args, scorer.meaning) as write:
+    bar = nullcontext() if _is_plain(args) else progress_bar("scoring")  # printed scores themselves show the progress
+    with _writing(args, scorer.meaning) as write, bar as progress:
         try:
-            for result in _score_all(scorer, listing.paths, bar=not _is_plain(args)):
+            for result in scorer.score_each(listing.paths):
                 write(result)
                 done += 1
+                if progress is not None:
+                    progress(done, len(listing.paths))
                 if result.error:
                     without_score += 1
                     print(f"iqa-zoo: not scored: {result.error}", file=sys.stderr)
@@ -127,20 +129,9 @@ def _list_models(args: argparse.Namespace) -> int:
     return 0
 
 
-def _score_all(scorer: Scorer, paths: Any, *, bar: bool) -> Iterator[Score]:
-    if not bar:  # the lines themselves show how far it is
-        yield from scorer.score_each(paths)
-        return
-    with progress_bar("scoring") as progress:
-        for done, result in enumerate(scorer.score_each(paths), start=1):
-            yield result
-            if progress is not None:
-                progress(done, len(paths))
-
-
 @contextmanager
 def _writing(args: argparse.Namespace, meaning: ScoreMeaning) -> Iterator[Callable[[Score], None]]:
-    """A function that writes each result where it is wanted, one by one: whatever ends the work, these are kept."""
+    """Yield a function that writes each result at once, so that results are kept whatever ends the work."""
     rows: list[dict[str, Any]] = []
     to_csv = args.output is not None and args.output.suffix.lower() == ".csv"
     with ExitStack() as opened:
@@ -172,5 +163,5 @@ def _writing(args: argparse.Namespace, meaning: ScoreMeaning) -> Iterator[Callab
 
 
 def _is_plain(args: argparse.Namespace) -> bool:
-    """Whether the scores are printed for a reader, line by line."""
+    """Return whether the scores are printed as text, line by line."""
     return args.output is None and STDOUT not in (args.json, args.csv)

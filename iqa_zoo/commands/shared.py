@@ -1,4 +1,4 @@
-"""What several subcommands need: where they print, values of arguments, models, and the options that mean one thing everywhere."""
+"""Options, values of arguments, models and outputs of several subcommands."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from iqa_zoo.outputs import check_writable, write_text
 
 PIPE_WIDTH = 160  # a pipe or a file has no width of its own, and 80 columns would cut the tables
 STDOUT = Path("-")
+SUFFIXES = {"json": ".json", "csv": ".csv", "markdown": ".md"}
 MOST_CROPS = 1000  # of an image: 600 MB at 224 pixels a side
 MODEL = "a model: its name, a .yaml or .json file, or the folder of a training"
 
@@ -68,14 +69,20 @@ def print_json(value: Any) -> None:
     print(to_json(value, indent=2))
 
 
-def _parse_pair(text: str) -> tuple[str, Any]:
-    path, equals, value = text.partition("=")
-    if not equals or not path:
+def split_pair(text: str, example: str, flag: str) -> tuple[str, str]:
+    """Split KEY=VALUE."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not KEY=VALUE, for example head.num_experts=8 (other arguments go before --set)"
+            f"{text!r} is not KEY=VALUE, for example {example} (other arguments go before {flag})"
         )
+    return key.strip(), value
+
+
+def _parse_override(text: str) -> tuple[str, Any]:
+    path, value = split_pair(text, "head.num_experts=8", "--set")
     try:
-        return path.strip(), parse_value(value)
+        return path, parse_value(value)
     except ConfigError as error:
         raise argparse.ArgumentTypeError(f"{path}: {'; '.join(error.problems)}") from error
 
@@ -86,18 +93,17 @@ SET = (
 )
 
 
-def add_set_option(parser: argparse._ActionsContainer, flag: str = "--set", words: str = SET) -> None:
+def add_set_option(parser: argparse._ActionsContainer, flag: str = "--set", text: str = SET) -> None:
     """Add ``--set KEY=VALUE ...`` or another flag like it; ``dict(args.set)`` are the overrides."""
-    parser.add_argument(flag, metavar="KEY=VALUE", nargs="+", action="extend", default=[], type=_parse_pair, help=words)
+    parser.add_argument(
+        flag, metavar="KEY=VALUE", nargs="+", action="extend", default=[], type=_parse_override, help=text
+    )
 
 
 def load_model(name: str, overrides: Iterable[tuple[str, Any]] = (), backbone: str | None = None) -> Config:
     """Return the config of a model that a command names: a zoo name, a config file or the folder of a training.
 
-    Args:
-        name: of the model.
-        overrides: of ``--set``.
-        backbone: puts the model on another backbone, before the overrides.
+    ``backbone`` puts it on another backbone, before the ``overrides`` of ``--set``.
 
     Raises:
         UnknownName: no such model.
@@ -114,9 +120,9 @@ def load_model(name: str, overrides: Iterable[tuple[str, Any]] = (), backbone: s
         raise ConfigError(error.problems, title=f"{name}, {error.title}") from error
 
 
-def add_crops_option(parser: argparse._ActionsContainer, words: str = "crops an image") -> None:
+def add_crops_option(parser: argparse._ActionsContainer, text: str = "crops an image") -> None:
     parser.add_argument(
-        "--crops", type=parse_crops, metavar="N", help=f"{words}; as many as in the training's test where left out"
+        "--crops", type=parse_crops, metavar="N", help=f"{text}; as many as in the training's test where left out"
     )
 
 
@@ -132,27 +138,22 @@ def add_run_option(parser: argparse._ActionsContainer) -> None:
     add_deprecated(parser, "--weights", "--run")
 
 
-def add_split_file_options(parser: argparse._ActionsContainer, words: str, which: str) -> None:
+def add_split_file_options(parser: argparse._ActionsContainer, purpose: str, which: str) -> None:
     """Add ``--split-file FILE`` and ``--split N``, the number of a split in it."""
     parser.add_argument(
-        "--split-file", metavar="FILE", type=parse_path, help=f"splits that iqa-zoo splits wrote{words}"
+        "--split-file", metavar="FILE", type=parse_path, help=f"splits that iqa-zoo splits wrote{purpose}"
     )
     add_deprecated(parser, "--splits", "--split-file")
     parser.add_argument("--split", type=parse_count, metavar="N", help=f"{which}, counted from 1 (default: 1)")
 
 
-def add_json_option(parser: argparse._ActionsContainer, words: str = "JSON") -> None:
-    """Add ``--json [FILE]``, for :func:`show_result`."""
-    _add_output_option(parser, "--json", words)
+def add_json_option(parser: argparse._ActionsContainer, content: str = "JSON") -> None:
+    add_output_option(parser, "--json", content)
 
 
-def add_csv_option(parser: argparse._ActionsContainer, words: str) -> None:
-    """Add ``--csv [FILE]``, for :func:`show_result`."""
-    _add_output_option(parser, "--csv", words)
-
-
-def _add_output_option(parser: argparse._ActionsContainer, flag: str, words: str) -> None:
-    suffix = f".{flag.removeprefix('--')}"
+def add_output_option(parser: argparse._ActionsContainer, flag: str, content: str) -> None:
+    """Add ``--json [FILE]``, ``--csv [FILE]`` or ``--markdown [FILE]``, for :func:`show_result`."""
+    suffix = SUFFIXES[flag.removeprefix("--")]
 
     def parse_output(text: str) -> Path:
         path = parse_path(text)
@@ -166,47 +167,47 @@ def _add_output_option(parser: argparse._ActionsContainer, flag: str, words: str
         const=STDOUT,
         type=parse_output,
         metavar="FILE",
-        help=f"print {words}; with FILE, write it to this new file",
+        help=f"print {content}; with FILE, write it there",
     )
 
 
-def check_outputs(args: argparse.Namespace) -> None:
-    """Check, before the work, that the files of ``--json`` and ``--csv`` can be written.
+def check_outputs(args: argparse.Namespace, *, new: bool = True) -> None:
+    """Check, before the work, that the files of ``--json``, ``--csv`` and ``--markdown`` can be written.
 
     Raises:
-        InputError: a file exists or cannot be written, or both are to be printed.
+        InputError: a file exists although it must be ``new``, or cannot be written, or two results are to be printed.
     """
-    targets = [getattr(args, name, None) for name in ("json", "csv")]
-    if targets.count(STDOUT) > 1:
-        raise InputError("only one of --json and --csv can go to stdout; give the other a FILE")
-    for target in targets:
+    targets = {f"--{form}": getattr(args, form, None) for form in SUFFIXES}
+    if len(printed := [flag for flag, target in targets.items() if target == STDOUT]) > 1:
+        raise InputError(f"only one of {' and '.join(printed)} can go to stdout; give the others a FILE")
+    for target in targets.values():
         if target not in (None, STDOUT):
-            check_writable(target, new=True)
+            check_writable(target, new=new)
 
 
 def show_result(
-    args: argparse.Namespace, values: Any, print_text: Callable[[], object], make_csv: Callable[[], str] | None = None
+    args: argparse.Namespace, values: Any, print_text: Callable[[], object], **others: Callable[[], str]
 ) -> None:
-    """Print a result: as JSON or CSV where ``--json`` or ``--csv`` asks for it, else as text. Write the files that they name.
+    """Print a result in the form that an option asks for, else as text. Write the files that the options name.
 
-    Args:
-        args: parsed by a parser with :func:`add_json_option`, and :func:`add_csv_option` where ``make_csv`` is given.
-        values: what is written as JSON.
-        print_text: prints the result for a reader.
-        make_csv: returns the result as CSV.
+    ``values`` are written as JSON; ``others`` return the result as ``csv`` or ``markdown``.
 
     Raises:
-        InputError: a file cannot be written; the result was printed before.
+        InputError: files cannot be written; the result was printed before, and the other files are written.
     """
-    outputs: list[tuple[Path | None, Callable[[], str]]] = [(args.json, lambda: to_json(values, indent=2) + "\n")]
-    if make_csv is not None:
-        outputs.append((args.csv, make_csv))
-    printed = [make() for target, make in outputs if target == STDOUT]
+    forms: dict[str, Callable[[], str]] = {"json": lambda: to_json(values, indent=2) + "\n", **others}
+    printed = [make() for form, make in forms.items() if getattr(args, form) == STDOUT]
     for text in printed:
         print(text, end="")
     if not printed:
         print_text()
-    for target, make in outputs:
-        if target is not None and target != STDOUT:
-            write_text(target, make())
-            print(f"written to {target}", file=sys.stderr if printed else sys.stdout)
+    problems = []
+    for form, make in forms.items():
+        if (target := getattr(args, form)) not in (None, STDOUT):
+            try:
+                write_text(target, make())
+                print(f"written to {target}", file=sys.stderr if printed else sys.stdout)
+            except InputError as error:
+                problems.append(str(error))
+    if problems:
+        raise InputError("\n".join(problems))

@@ -1,4 +1,4 @@
-"""``iqa-zoo splits``: make, read and check the file that says which images train, validate and test."""
+"""``iqa-zoo splits``: make, read and check a file with the images of the training, validation and test parts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def add(commands: Any) -> None:
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("-o", "--output", metavar="FILE", type=parse_path, help="write to a new file (JSON)")
     where.add_argument("--read", metavar="FILE", type=parse_path, help="check an existing file and print it")
-    # No defaults here: what was given and does not count must be told from what was left out.
+    # No defaults here: an option that was given and does not count must differ from one that was left out.
     parser.add_argument("--splits", type=int, metavar="N", help="how many splits (default: 10)")
     add_deprecated(parser, "--count", "--splits")
     parser.add_argument("--seed", type=parse_seed, metavar="N", help="of the shuffles (default: 0)")

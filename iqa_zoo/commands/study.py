@@ -12,9 +12,10 @@ from dataclasses import Field
 from pathlib import Path
 from typing import Any
 
-from iqa_zoo.commands.shared import parse_path
+from iqa_zoo.commands.imports import add_import_option
+from iqa_zoo.commands.shared import add_json_option, add_output_option, check_outputs, parse_path, show_result
 from iqa_zoo.errors import InputError, IqaZooError
-from iqa_zoo.outputs import check_folder_writable, check_writable, write_text
+from iqa_zoo.outputs import check_folder_writable, check_writable
 from iqa_zoo.registry import STUDIES
 
 if typing.TYPE_CHECKING:
@@ -29,8 +30,7 @@ TITLES = {
     "training": "training",
     "resources": "where it runs",
 }
-STDOUT = Path("-")
-OUTPUTS = ("kept", "json", "csv", "markdown", "html")  # arguments that are no settings
+OUTPUTS = ("kept", "import", "json", "csv", "markdown", "html")  # arguments that are no settings
 
 
 def add(commands: Any) -> None:
@@ -62,15 +62,11 @@ def make_parser(name: str) -> argparse.ArgumentParser:
         "--from", dest="kept", type=parse_path, metavar="RUN", help="print a run folder again; trains nothing"
     )
     add_settings(parser, study.options, study.without, study.defaults)
+    add_import_option(parser)
     shown = parser.add_argument_group("results")
-    for flag, words in (
-        ("--json", "everything: configs, hashes, versions, splits, predictions"),
-        ("--csv", "one row per training"),
-        ("--markdown", "the tables, to paste"),
-    ):
-        shown.add_argument(
-            flag, nargs="?", const=STDOUT, type=parse_path, metavar="FILE", help=f"{words}; stdout without FILE"
-        )
+    add_json_option(shown, "everything: configs, hashes, versions, splits, predictions")
+    add_output_option(shown, "--csv", "one row per training")
+    add_output_option(shown, "--markdown", "the tables, to paste")
     shown.add_argument(
         "--html",
         type=parse_path,
@@ -103,13 +99,13 @@ def _add_setting(parser: Any, each: Field[Any], hint: Any, default: Any) -> None
     kinds = [kind for kind in typing.get_args(hint) if kind is not type(None)] if _is_union(hint) else [hint]
     several = typing.get_origin(kinds[0]) is tuple
     usual = default if default is not None else each.default
-    words = each.metadata["help"]
+    text = each.metadata["help"]
     if hint is bool:
-        parser.add_argument(*flags, action="store_true", help=words, **argument)
+        parser.add_argument(*flags, action="store_true", help=text, **argument)
         return
-    if usual not in (None, dataclasses.MISSING, ()) and "default:" not in words:
+    if usual not in (None, dataclasses.MISSING, ()) and "default:" not in text:
         shown = " ".join(map(str, usual)) if isinstance(usual, tuple) else usual
-        words += f" (default: {shown})"
+        text += f" (default: {shown})"
     if typing.get_origin(kinds[0]) is typing.Literal:
         argument["choices"] = typing.get_args(kinds[0])
     else:
@@ -119,7 +115,7 @@ def _add_setting(parser: Any, each: Field[Any], hint: Any, default: Any) -> None
         argument["choices"] = each.metadata.get("choices")
     if several:
         argument |= {"action": "append"} if each.metadata.get("append") else {"action": "extend", "nargs": "+"}
-    parser.add_argument(*flags, help=words.replace("%", "%%"), **argument)
+    parser.add_argument(*flags, help=text.replace("%", "%%"), **argument)
 
 
 def _is_union(hint: Any) -> bool:
@@ -153,20 +149,17 @@ def read_spec(name: str, args: argparse.Namespace) -> StudySpec:
 
 def run(name: str, argv: Sequence[str]) -> int:
     """Run a study's command; return the exit code."""
-    parser = make_parser(name)
-    args = parser.parse_args(argv)
+    args = make_parser(name).parse_args(argv)
     from iqa_zoo.progress import Terminal
     from iqa_zoo.studies.results import load_result, write_values
     from iqa_zoo.studies.study import run_study
     from iqa_zoo.studies.views import write_views
 
-    outputs = [path for path in (args.json, args.csv, args.markdown, args.html) if path not in (None, STDOUT)]
-    if [args.json, args.csv, args.markdown].count(STDOUT) > 1:
-        raise InputError("only one of --json, --csv and --markdown can go to stdout; give the others a FILE")
-    for path in outputs:
-        check_writable(path)
+    check_outputs(args, new=False)
+    if args.html:
+        check_writable(args.html)
     if args.kept:
-        return 2 if _show(load_result(args.kept, name), args, args.kept, None) else 0
+        return 0 if _show(load_result(args.kept, name), args, args.kept, None) else 2
     spec = read_spec(name, args)
     folder = spec.resources.out or spec.folder()
     check_folder_writable(folder)
@@ -177,44 +170,32 @@ def run(name: str, argv: Sequence[str]) -> int:
     if result is None:
         return 0
     kept = _try(lambda: write_values(result, folder))  # before anything is made of them
-    failed = _show(result, args, folder, spec)
+    written = _show(result, args, folder, spec) and kept
     if kept:
-        failed |= not _try(lambda: write_views(result, folder))
+        written &= _try(lambda: write_views(result, folder))
         print(f"kept in {folder}; print it again with --from {folder}", file=sys.stderr)
-    if (failed or not kept) and result.runs:
+    if not written and result.runs:
         print(
             "finished trainings are kept: the same command (without --fresh) writes the results without training again",
             file=sys.stderr,
         )
-    return 2 if failed or not kept else 0
+    return 0 if written else 2
 
 
 def _show(result: StudyResult, args: argparse.Namespace, folder: Path, spec: StudySpec | None) -> bool:
-    """Print the result and write every file that the arguments name; return whether one could not be written."""
-    from iqa_zoo.jsonio import to_json
+    """Print the result and write every file that the arguments name; return whether all were written."""
     from iqa_zoo.studies.views import format_csv, format_markdown, print_result, write_html
 
-    writers: list[Callable[[], object]] = []
-    for path, make in (
-        (args.json, lambda: to_json(result.values, indent=1) + "\n"),
-        (args.markdown, lambda: format_markdown(result)),
-        (args.csv if result.runs else None, lambda: format_csv(result)),
-    ):
-        if path == STDOUT:
-            sys.stdout.write(make())
-        elif path is not None:
-            writers.append(lambda path=path, make=make: write_text(path, make()))  # type: ignore[misc]
-    if STDOUT not in (args.json, args.markdown, args.csv):
-        print_result(result)
-    if args.html:
+    forms = {"markdown": lambda: format_markdown(result)}
+    if result.runs:
+        forms["csv"] = lambda: format_csv(result)
 
-        def write_page() -> None:
-            size = write_html(result, args.html, folder, list_sources(args, spec))
-            print(f"page in {args.html}, {size:.1f} MB", file=sys.stderr)
+    def write_page() -> None:
+        size = write_html(result, args.html, folder, list_sources(args, spec))
+        print(f"page in {args.html}, {size:.1f} MB", file=sys.stderr)
 
-        writers.append(write_page)
-    written = [_try(write) for write in writers]  # all are tried
-    return not all(written)
+    shown = _try(lambda: show_result(args, result.values, lambda: print_result(result), **forms))
+    return (not args.html or _try(write_page)) and shown  # all are tried
 
 
 def list_sources(args: argparse.Namespace, spec: StudySpec | None) -> list[Any]:

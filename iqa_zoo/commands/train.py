@@ -76,7 +76,7 @@ def add(commands: Any) -> None:
         "--selection",
         metavar="RULE",
         help="which epoch is kept (default: validation): "
-        + "; ".join(f"{rule} ({words})" for rule, words in RULES.items()),
+        + "; ".join(f"{rule} ({description})" for rule, description in RULES.items()),
     )
     parser.add_argument(
         "--peek",

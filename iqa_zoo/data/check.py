@@ -114,11 +114,8 @@ def check_dataset(
 ) -> DatasetReport:
     """Read a dataset's labels and decode every image; report missing, unreadable and duplicate images.
 
-    Args:
-        name: a registered dataset.
-        root: its folder; None where it makes its images or has a box.
-        progress: called with (images decoded, total) after each image.
-        options: further arguments of the dataset, such as ``folder``.
+    ``root`` is None where the dataset makes its images or has a box.
+    ``options`` are further arguments of the dataset, such as ``folder``.
 
     Raises:
         UnknownName: no such dataset. Problems with files are in the report.

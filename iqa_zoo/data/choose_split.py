@@ -58,11 +58,7 @@ def choose_split(
 ) -> Split:
     """Return the split that a choice names.
 
-    Args:
-        data: the dataset.
-        choice: which split.
-        compare: finds the images that look the same.
-        notify: called with what a user should know of look-alikes.
+    ``compare`` finds the images that look the same; ``notify`` is called with a line about them.
 
     Raises:
         InputError: there is no such split, or the official split leaks.

@@ -18,12 +18,8 @@ if TYPE_CHECKING:
 def find(root: str | Path, release: Release, *candidates: str, what: str, beside: Path | None = None) -> Path:
     """Find the first existing candidate: next to ``beside``, else in ``root``, else in a subfolder of ``root``.
 
-    Args:
-        root: the given folder.
-        release: the release to search for.
-        candidates: relative paths, preferred one first; exact names come before names in other letter case.
-        what: description for messages, such as "the label file".
-        beside: a file of the release; the folders between it and ``root`` are searched first.
+    Of the candidates (relative paths) the first is preferred, and exact names come before names in other letter case. ``what``
+    describes the file in messages, such as "the label file".
 
     Raises:
         InputError: no candidate exists, two exist, or a folder cannot be read.

@@ -49,9 +49,7 @@ class ImageListing:
 def find_images(folder: str | Path, recursive: bool = False) -> ImageListing:
     """Find the images of a folder, linked files included, by suffix.
 
-    Args:
-        folder: to search.
-        recursive: also search subfolders, including linked ones, each once.
+    ``recursive`` also searches subfolders, including linked ones, each once.
 
     Raises:
         InputError: no such folder, or it cannot be read.
@@ -90,18 +88,6 @@ def find_images(folder: str | Path, recursive: bool = False) -> ImageListing:
             others[escape_path(path.suffix.lower())] += 1
     found.sort(key=lambda path: make_natural_key(path.relative_to(folder).as_posix()))
     return ImageListing(tuple(found), others, hidden, inner, tuple(unreadable))
-
-
-def list_images(folder: str | Path) -> list[Path]:
-    """List the images directly in a folder in natural order, hidden files left out.
-
-    Raises:
-        InputError: no such folder, or no file in it with one of ``SUFFIXES``.
-    """
-    listing = find_images(folder)
-    if not listing.paths:
-        raise InputError(_describe_no_images(folder, listing))
-    return list(listing.paths)
 
 
 def gather_images(given: Iterable[Path], recursive: bool = False) -> ImageListing:

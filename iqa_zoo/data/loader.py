@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from iqa_zoo.data.crops import sample_crop_boxes, sample_crop_flips
 from iqa_zoo.data.decoded import DecodedImages
+from iqa_zoo.data.prefetch import prefetch
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
 
@@ -150,29 +151,15 @@ def _produce(
 ) -> Iterator[CropBatch]:
     """Make the batches in order, loading each image once, ahead of its first use and until its last."""
     last_use = {index: number for number, rows in enumerate(batches) for index in rows[:, 0].tolist()}
-    waiting = iter(dict.fromkeys(index for rows in batches for index in rows[:, 0].tolist()))
-    pool = ThreadPoolExecutor(threads)
-    ahead: dict[int, Future[_Image]] = {}
+    by_first_use = dict.fromkeys(index for rows in batches for index in rows[:, 0].tolist())
     images: dict[int, _Image] = {}
-
-    def submit_next() -> bool:
-        index = next(waiting, None)
-        if index is not None:
-            ahead[index] = pool.submit(load, index)
-        return index is not None
-
-    try:
-        while len(ahead) < 4 * threads and submit_next():
-            pass
+    with closing(prefetch(load, by_first_use, ahead=4 * threads, threads=threads)) as loaded:
         for number, rows in enumerate(batches):
             needed = dict.fromkeys(rows[:, 0].tolist())
             for index in needed:
-                if index not in images:  # the next one waiting: images are submitted in the order of first use
-                    images[index] = ahead.pop(index).result()
-                    submit_next()
+                if index not in images:  # it is the next one, as images are loaded in the order of first use
+                    images[index] = next(loaded)[1].result()
             yield make(rows, images)
             for index in needed:
                 if last_use[index] == number:
                     del images[index]
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -23,6 +22,7 @@ from iqa_zoo.data.images import read_image
 from iqa_zoo.data.preflight import read_all
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.release import format_some
+from iqa_zoo.identity import identify_file
 from iqa_zoo.progress import Progress
 
 # Increase the number when the hash of a file changes, to invalidate the cache.
@@ -60,10 +60,6 @@ def group_look_alikes(data: RatedImages, progress: Progress | None = None) -> Lo
 
     Near-duplicates differ in at most ``SAME_IMAGE`` bits of their perceptual hashes (:mod:`iqa_zoo.data.duplicates`). Hashes
     are cached by the bytes of each file; a box keeps them.
-
-    Args:
-        data: the dataset.
-        progress: called with (images hashed, total) after each image.
 
     Raises:
         InputError: images cannot be read.
@@ -107,10 +103,7 @@ def hash_images(data: RatedImages, progress: Progress | None = None) -> NDArray[
 
     def hash_image(index: int) -> str:
         path = data.paths[index]
-        try:
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        except OSError:
-            return _compute_hash(path)  # raises the error
+        digest = identify_file(path)
         if digest not in known:
             known[digest] = new[digest] = _compute_hash(path)
         return known[digest]

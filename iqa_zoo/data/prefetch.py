@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
@@ -14,7 +14,7 @@ Loaded = TypeVar("Loaded")
 
 def prefetch(
     load: Callable[[Item], Loaded], items: Iterable[Item], *, ahead: int = 4, threads: int = 2
-) -> Iterator[tuple[Item, Future[Loaded]]]:
+) -> Generator[tuple[Item, Future[Loaded]], None, None]:
     """Yield each item with the future of ``load(item)``, in order, loading at most ``ahead`` items in advance.
 
     ``future.result()`` waits, and raises the exception of ``load``. All threads end with the iteration.

@@ -36,12 +36,7 @@ def check_images(
     Headers are read first (under a millisecond per image). They show missing files, unknown formats, and sizes that cannot be
     used. Truncated files only show when they are decoded. A box has no images to check.
 
-    Args:
-        data: the dataset.
-        indices: images to check.
-        size: required short side in pixels.
-        images: also decode each image into this cache.
-        progress: called with (images decoded, total) after each decoded image.
+    Images are also decoded into the cache ``images`` if one is given.
 
     Raises:
         InputError: lists the files that cannot be used (at most ``SHOWN``), with the reasons.
@@ -68,12 +63,6 @@ def read_all(
     progress: Progress | None = None,
 ) -> list[T]:
     """Read images in threads, and return the results in order.
-
-    Args:
-        data: the dataset.
-        indices: images to read.
-        read: called with the index of an image.
-        progress: called with (images done, total) after each image.
 
     Raises:
         InputError: lists the images for which ``read`` raised it (at most ``SHOWN``), with the reasons.

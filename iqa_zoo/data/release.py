@@ -73,11 +73,7 @@ def make_rated_images(
 ) -> RatedImages:
     """Check label rows against the release and the disk.
 
-    Args:
-        release: the expected release.
-        rows: all lines of the label file.
-        subset: accept fewer labels and images than the release has.
-        label: kind of score, if the release has several.
+    ``subset`` accepts fewer labels and images than the release has.
 
     Raises:
         InputError: the number of labels or contents differs from the release.

@@ -15,6 +15,7 @@ from iqa_zoo.data.rated import PARTS, RatedImages
 from iqa_zoo.data.release import format_some
 from iqa_zoo.data.split_file import FORMAT, SplitRecord, read_split_file
 from iqa_zoo.errors import InputError
+from iqa_zoo.outputs import write_text
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,15 +106,9 @@ def load_official_split(
 
 
 def check_leaks(data: RatedImages, split: Split, near_duplicates: Iterable[tuple[str, str]] = ()) -> list[str]:
-    """Check a split for images, contents and near-duplicates in more than one part.
+    """Check a split for images, contents and near-duplicates in more than one part; return a line per leak.
 
-    Args:
-        data: the dataset.
-        split: the split to check.
-        near_duplicates: pairs of image names, from :attr:`iqa_zoo.data.look_alikes.LookAlikes.pairs`.
-
-    Returns:
-        One line per leak.
+    ``near_duplicates`` are pairs of image names, from :attr:`iqa_zoo.data.look_alikes.LookAlikes.pairs`.
     """
     leaks = []
     labels = [("image", data.names)] + ([("content", data.references)] if data.references is not None else [])
@@ -147,15 +142,7 @@ def save_splits(path: str | Path, data: RatedImages, splits: Sequence[Split]) ->
             | {"unused": _list_names(data, unused)}
         )
     content = {"format": FORMAT, "dataset": data.name, "splits": records}
-    text = json.dumps(content, indent=1, ensure_ascii=False)
-    try:
-        encoded = text.encode()
-    except UnicodeEncodeError:  # a file name that is not UTF-8 is escaped
-        encoded = json.dumps(content, indent=1).encode()
-    try:
-        Path(path).write_bytes(encoded + b"\n")
-    except OSError as error:
-        raise InputError(f"the split file {path} cannot be written: {error.strerror or error}") from error
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 def load_splits(path: str | Path, data: RatedImages) -> list[Split]:

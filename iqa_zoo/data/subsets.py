@@ -29,10 +29,7 @@ def draw_nested_subsets(data: RatedImages, split: Split, fractions: Sequence[flo
     Contents are drawn in one random order that depends only on the split, so 20 % are a subset of 40 %. Shares are rounded to
     whole contents. Fraction 1 gives the split itself.
 
-    Args:
-        data: the dataset; drawn by ``data.contents``.
-        split: a split of that dataset.
-        fractions: each above 0 and at most 1, in any order.
+    Fractions are above 0 and at most 1, in any order.
 
     Raises:
         InputError: a fraction is outside its range or less than one content.

@@ -17,11 +17,7 @@ from iqa_zoo.explain.attention import explain_missing_map
 from iqa_zoo.explain.crop import centre_crop
 from iqa_zoo.explain.image import find_token_grid, run_details
 from iqa_zoo.explain.observation import Observation
-from iqa_zoo.explain.query_similarity import (
-    assess_query_similarity,
-    compute_query_similarity,
-    summarize_query_similarity,
-)
+from iqa_zoo.explain.query_similarity import QuerySimilarity, compute_query_similarity
 from iqa_zoo.explain.routing import NO_EXPERTS, ExpertRouting, assess_routing, collect_routing
 from iqa_zoo.inference.scaled_model import ScaledModel
 from iqa_zoo.progress import Progress
@@ -36,7 +32,7 @@ class DatasetExplanation:
     Attributes:
         names: names of the images.
         score_IN: score of each query.
-        cosine_NN, before_NN: similarity of the queries that enter the head, and that enter the first block; mean over images.
+        similarity: of the queries, mean over images.
         attention: weights_NL of each block, mean over heads and images, by config path.
         grid: positions of the memory tokens; None if unknown.
         routing: routing of each mixture of experts.
@@ -45,8 +41,7 @@ class DatasetExplanation:
 
     names: tuple[str, ...]
     score_IN: NDArray[np.float64]
-    cosine_NN: NDArray[np.float64]
-    before_NN: NDArray[np.float64]
+    similarity: QuerySimilarity
     attention: dict[str, NDArray[np.float64]]
     grid: TokenGrid | None
     routing: list[ExpertRouting]
@@ -60,12 +55,6 @@ def explain_dataset(
     progress: Progress | None = None,
 ) -> DatasetExplanation:
     """Explain the centre crop of each image, one at a time. Images smaller than the model's input are enlarged.
-
-    Args:
-        scorer: from :func:`iqa_zoo.inference.load_run.load_run`.
-        data: the dataset.
-        indices: images to explain, at least one.
-        progress: called with (images done, total) after each image.
 
     Raises:
         InputError: an image cannot be read.
@@ -96,8 +85,7 @@ def explain_dataset(
     return DatasetExplanation(
         names=tuple(data.names[i] for i in indices),
         score_IN=score_IN,
-        cosine_NN=cosines[0],
-        before_NN=cosines[1],
+        similarity=QuerySimilarity(*cosines),
         attention=attention,
         grid=grid,
         routing=collect_routing(scorer.model, kept),
@@ -132,7 +120,7 @@ def sort_groups(groups: NDArray[np.str_]) -> list[str]:
 def assess_dataset(explanation: DatasetExplanation, adjacencies: list[Adjacency]) -> list[Observation]:
     """Collect observations about a dataset, warnings first."""
     observations = [
-        assess_query_similarity(explanation.cosine_NN, explanation.before_NN),
+        explanation.similarity.assess(),
         *assess_adjacencies(adjacencies),
     ]
     for routing in explanation.routing:
@@ -154,7 +142,7 @@ def summarize_dataset(
     return {
         "images": len(explanation.names),
         "score_by_query": {"mean": explanation.score_IN.mean(0).tolist(), "sd": explanation.score_IN.std(0).tolist()},
-        "queries": summarize_query_similarity(explanation.cosine_NN, explanation.before_NN),
+        "queries": explanation.similarity.to_dict(),
         "grid": None if explanation.grid is None else vars(explanation.grid),
         "mean_attention": {path: weights_NL.tolist() for path, weights_NL in explanation.attention.items()},
         "routing": [
@@ -172,5 +160,5 @@ def summarize_dataset(
             for routing in explanation.routing
         ],
         "adjacencies": [adjacency.to_dict() for adjacency in adjacencies],
-        "findings": [observation.to_dict() for observation in observations],
+        "observations": [observation.to_dict() for observation in observations],
     }

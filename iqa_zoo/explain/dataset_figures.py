@@ -23,11 +23,7 @@ def draw_dataset_figures(
 ) -> dict[str, Figure]:
     """Draw the figures that apply to the model, by names of ``NAMES``.
 
-    Args:
-        explanation: the explanation of the dataset.
-        adjacencies: the adjacencies of the model.
-        title: model and dataset, with the number of images.
-        label: unit of the scores, such as MOS.
+    ``title`` names the model and the dataset; ``label`` is the unit of the scores, such as MOS.
     """
     figures: dict[str, Figure] = {}
     with rc_context(STYLE):
@@ -35,7 +31,7 @@ def draw_dataset_figures(
             figures["routing"] = _draw_routing(explanation, title)
         if adjacencies:
             figures["adjacencies"] = _draw_adjacencies(adjacencies, title)
-        if len(explanation.cosine_NN) > 1:
+        if len(explanation.similarity.cosine_NN) > 1:
             figures["cosine"] = _draw_similarity(explanation, title)
         if explanation.attention and explanation.grid is not None:
             figures["attention"] = _draw_attention(explanation, title)
@@ -116,17 +112,16 @@ def _draw_heat_map(panel: Any, values: Any, low: float, high: float, cmap: str) 
 
 
 def _draw_similarity(explanation: DatasetExplanation, title: str) -> Figure:
-    count = len(explanation.cosine_NN)
+    cosine_NN = explanation.similarity.cosine_NN
+    count = len(cosine_NN)
     figure = Figure(figsize=(max(6.0, 2.2 + 0.45 * count), max(3.6, 1.3 + 0.4 * count)), layout="constrained")
     axes = figure.subplots()
-    low = min(0.0, float(explanation.cosine_NN.min()))
-    shown = draw_matrix(axes, explanation.cosine_NN, low=low, high=1, form=".4f")
+    low = min(0.0, float(cosine_NN.min()))
+    shown = draw_matrix(axes, cosine_NN, low=low, high=1, form=".4f")
     axes.set_aspect("equal")
     axes.set_xlabel("query")
     axes.set_ylabel("query")
-    set_heading(
-        figure, f"{title}:\nqueries that enter the head, mean over pairs {average_pairs(explanation.cosine_NN):.4f}"
-    )
+    set_heading(figure, f"{title}:\nqueries that enter the head, mean over pairs {average_pairs(cosine_NN):.4f}")
     figure.colorbar(shown, label="cosine, mean over images")
     return figure
 

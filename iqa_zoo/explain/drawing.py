@@ -11,6 +11,7 @@ from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
 from iqa_zoo.contracts import TokenGrid
+from iqa_zoo.reports.plots import remove_frame
 
 COLOURS = "cividis"
 DIVERGING = "PuOr"
@@ -26,14 +27,6 @@ def compute_luma(image_HWC: NDArray[np.uint8]) -> NDArray[np.float64]:
     """
     luma_HW: NDArray[np.float64] = image_HWC @ np.array([0.299, 0.587, 0.114]) / 255
     return luma_HW
-
-
-def remove_frame(axes: Axes) -> None:
-    """Remove ticks and frame."""
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for side in axes.spines.values():
-        side.set_visible(False)
 
 
 def draw_attention(
@@ -114,8 +107,7 @@ def draw_matrix(
             axes.text(
                 j, i, format(value, form), ha="center", va="center", fontsize=7, color="white" if dark else "black"
             )
-    for side in axes.spines.values():
-        side.set_visible(False)
+    axes.spines[:].set_visible(False)
     axes.set_xticks(range(values.shape[1]), columns or list(map(str, range(1, values.shape[1] + 1))), fontsize=7)
     axes.set_yticks(range(values.shape[0]), rows or list(map(str, range(1, values.shape[0] + 1))), fontsize=7)
     axes.tick_params(length=0)

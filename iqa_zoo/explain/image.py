@@ -21,11 +21,7 @@ from iqa_zoo.explain.attention import (
 )
 from iqa_zoo.explain.crop import CentreCrop
 from iqa_zoo.explain.observation import Observation
-from iqa_zoo.explain.query_similarity import (
-    assess_query_similarity,
-    compute_query_similarity,
-    summarize_query_similarity,
-)
+from iqa_zoo.explain.query_similarity import QuerySimilarity, compute_query_similarity
 from iqa_zoo.explain.routing import NO_EXPERTS, ExpertRouting, collect_routing, format_experts
 from iqa_zoo.inference.predict import score_image
 from iqa_zoo.inference.scaled_model import ScaledModel, in_eval_mode
@@ -47,7 +43,7 @@ class ImageExplanation:
         by_head: weights_HNL of the blocks that report their heads.
         grid: positions of the memory tokens on the crop; None if unknown.
         routing: routing of each mixture of experts.
-        cosine_NN, before_NN: similarity of the queries that enter the head, and that enter the first block.
+        similarity: of the queries.
     """
 
     score: float
@@ -60,8 +56,7 @@ class ImageExplanation:
     by_head: dict[str, NDArray[np.float64]]
     grid: TokenGrid | None
     routing: list[ExpertRouting]
-    cosine_NN: NDArray[np.float64]
-    before_NN: NDArray[np.float64]
+    similarity: QuerySimilarity
 
     def describe_views(self) -> str:
         """Describe what ``score`` is of."""
@@ -98,8 +93,7 @@ def explain_image(scorer: ScaledModel, crop: CentreCrop, crops: int) -> ImageExp
         by_head={path: _array(weights[0]) for path, weights in output.attention_by_head.items()},
         grid=find_token_grid(scorer.model, output, crop.size),
         routing=collect_routing(scorer.model, [output]),
-        cosine_NN=compute_query_similarity(output.queries_BND),
-        before_NN=compute_query_similarity(entered_BND),
+        similarity=QuerySimilarity(*map(compute_query_similarity, (output.queries_BND, entered_BND))),
     )
 
 
@@ -119,7 +113,7 @@ def compute_attention(model: QualityModel, scorer: ScaledModel, crop: CentreCrop
 
 def assess_image(explanation: ImageExplanation) -> list[Observation]:
     """Collect observations about one image. Routing is only assessed on datasets: one image may need few experts."""
-    observations = [assess_query_similarity(explanation.cosine_NN, explanation.before_NN)]
+    observations = [explanation.similarity.assess()]
     observations += assess_attention(explanation.attention)
     observations += explain_missing_map(explanation.attention, explanation.grid)
     for routing in explanation.routing:
@@ -148,7 +142,7 @@ def summarize_image(
         "crop": {name: getattr(crop, name) for name in ("top", "left", "size", "note")}
         | {"score": explanation.crop_score},
         "score_by_query": explanation.score_N.tolist(),
-        "queries": summarize_query_similarity(explanation.cosine_NN, explanation.before_NN),
+        "queries": explanation.similarity.to_dict(),
         "grid": None if explanation.grid is None else vars(explanation.grid),
         "attention": {
             block: {
@@ -176,7 +170,7 @@ def summarize_image(
             }
             for routing in explanation.routing
         ],
-        "findings": [observation.to_dict() for observation in observations],
+        "observations": [observation.to_dict() for observation in observations],
     }
 
 

@@ -19,12 +19,11 @@ from iqa_zoo.explain.drawing import (
     draw_attention_row,
     draw_matrix,
     pick_evenly,
-    remove_frame,
     set_heading,
 )
 from iqa_zoo.explain.image import ImageExplanation
 from iqa_zoo.explain.observation import Observation
-from iqa_zoo.reports.plots import COLOURS, STYLE
+from iqa_zoo.reports.plots import COLOURS, STYLE, remove_frame
 
 BLOCKS = 4  # rows of overlays
 PANEL = 1.35  # side in inches
@@ -39,12 +38,7 @@ def draw_image_figure(
 ) -> Figure:
     """Draw the crop, scores, query similarity and experts, then attention by block, then attention during training.
 
-    Args:
-        name: name of the image.
-        explanation: the explanation of the image.
-        snapshots: attention at other snapshots of the training, by snapshot and block, in order.
-        observations: observations about the image; warnings are printed at the foot.
-        label: unit of the scores, such as MOS.
+    ``snapshots`` holds the attention earlier in the training, by snapshot and block; ``label`` is the unit of the scores.
     """
     blocks = list(explanation.attention) if explanation.grid is not None else []
     rows = [blocks[i] for i in pick_evenly(len(blocks), BLOCKS)]
@@ -96,10 +90,8 @@ def _draw_summary(part: SubFigure, explanation: ImageExplanation, label: str) ->
     panels[1].legend(fontsize=7, frameon=False)
     panels[1].set_title("score by query", fontsize=8)
     if count > 1:
-        low = min(0.0, float(explanation.cosine_NN.min()))
-        draw_matrix(
-            panels[2], explanation.cosine_NN, low=low, high=1, title="cosine similarity of the queries", form=".3f"
-        )
+        cosine_NN, title = explanation.similarity.cosine_NN, "cosine similarity of the queries"
+        draw_matrix(panels[2], cosine_NN, low=min(0.0, float(cosine_NN.min())), high=1, title=title, form=".3f")
         panels[2].set_xlabel("query")
     if explanation.routing:
         last = explanation.routing[-1]

@@ -25,4 +25,4 @@ class Observation:
 
     def to_dict(self) -> dict[str, Any]:
         """The observation as a JSON record."""
-        return {"kind": self.kind, "words": self.text, "warning": self.warning}
+        return {"kind": self.kind, "text": self.text, "warning": self.warning}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -38,33 +39,35 @@ def average_pairs(cosine_NN: NDArray[np.float64]) -> float | None:
     return float(cosine_NN[~np.eye(count, dtype=bool)].mean())
 
 
-def summarize_query_similarity(cosine_NN: NDArray[np.float64], before_NN: NDArray[np.float64]) -> dict[str, Any]:
-    """Summarize the similarity of the queries that enter the head, and the first block, as JSON-ready data."""
-    return {
-        "cosine": cosine_NN.tolist(),
-        "mean_cosine": average_pairs(cosine_NN),
-        "mean_cosine_before_the_first_block": average_pairs(before_NN),
-    }
+@dataclass(frozen=True)
+class QuerySimilarity:
+    """The cosine similarity of the queries that enter the head, and of those that enter the first block."""
 
+    cosine_NN: NDArray[np.float64]
+    before_NN: NDArray[np.float64]
 
-def assess_query_similarity(cosine_NN: NDArray[np.float64], before_NN: NDArray[np.float64]) -> Observation:
-    """Report the mean cosine similarity of the queries, with a warning where they are one vector.
+    def to_dict(self) -> dict[str, Any]:
+        """The similarity as JSON-ready data."""
+        return {
+            "cosine": self.cosine_NN.tolist(),
+            "mean_cosine": average_pairs(self.cosine_NN),
+            "mean_cosine_before_the_first_block": average_pairs(self.before_NN),
+        }
 
-    A graph convolution with nearly equal rows in its adjacency, such as the initial one of Life-IQA (CVPR 2026), adds nearly
-    the same vector to every query. If that vector outgrows their differences, the queries collapse.
+    def assess(self) -> Observation:
+        """Report the mean cosine similarity, with a warning where the queries are one vector.
 
-    Args:
-        cosine_NN: similarity of the queries that enter the head.
-        before_NN: similarity of the queries that enter the first block.
-    """
-    mean, before = average_pairs(cosine_NN), average_pairs(before_NN)
-    if mean is None or before is None:
-        return Observation("similarity", "There is only one query, so there is no similarity to report.")
-    numbers = (
-        f"the mean cosine similarity of the {len(cosine_NN)} queries that enter the head is {mean:.4f}, and was {before:.4f} "
-        f"before the first block (one vector from {COLLAPSED} on)"
-    )
-    if mean < COLLAPSED:
-        return Observation("similarity", f"The queries differ: {numbers}")
-    state = "have collapsed to one vector" if before < COLLAPSED else "are one vector from the beginning"
-    return Observation("similarity", f"The queries {state}: {numbers}", warning=True)
+        A graph convolution with nearly equal rows in its adjacency, such as the initial one of Life-IQA (CVPR 2026), adds
+        nearly the same vector to every query. If that vector outgrows their differences, the queries collapse.
+        """
+        mean, before = average_pairs(self.cosine_NN), average_pairs(self.before_NN)
+        if mean is None or before is None:
+            return Observation("similarity", "There is only one query, so there is no similarity to report.")
+        numbers = (
+            f"the mean cosine similarity of the {len(self.cosine_NN)} queries that enter the head is {mean:.4f}, and was "
+            f"{before:.4f} before the first block (one vector from {COLLAPSED} on)"
+        )
+        if mean < COLLAPSED:
+            return Observation("similarity", f"The queries differ: {numbers}")
+        state = "have collapsed to one vector" if before < COLLAPSED else "are one vector from the beginning"
+        return Observation("similarity", f"The queries {state}: {numbers}", warning=True)

@@ -26,10 +26,7 @@ class SelectedImages:
 def select_images(trained: TrainedRun, data: RatedImages, most: int | None = None) -> SelectedImages:
     """Select the test part of the training's own split, or all images of another dataset.
 
-    Args:
-        trained: the run.
-        data: its dataset or another.
-        most: no more than so many, drawn at random.
+    At most ``most`` images are selected, at random.
 
     Raises:
         InputError: an image cannot be read.

@@ -48,10 +48,7 @@ def load_snapshots(run: TrainedRun, selected: QualityModel, start_weights: str |
     The start is rebuilt from the run's seed and verified by the hash of its weights. Without the weights file that a training
     started from (``--weights`` or ``--pretrained``), only the decoder is rebuilt, on the trained backbone.
 
-    Args:
-        run: the training.
-        selected: its model, from :func:`iqa_zoo.inference.load_run.load_run`.
-        start_weights: the weights file that the training started from.
+    ``start_weights`` is that file.
 
     Raises:
         CheckpointError: the training did not start from ``start_weights``.

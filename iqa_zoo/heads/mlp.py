@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from iqa_zoo.contracts import HeadOutput, Share, Size
-from iqa_zoo.layers.activations import activation_layer
-from iqa_zoo.layers.post_posed import Activation
+from iqa_zoo.contracts import HeadOutput
+from iqa_zoo.layers.activations import Activation, activation_layer
 from iqa_zoo.registry import register_head
-from iqa_zoo.values import checked
+from iqa_zoo.values import Share, Size, checked
 
 
 @register_head("mlp")

@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from iqa_zoo.reports.shared import format_moved
-from iqa_zoo.reports.table import Table, count
+from iqa_zoo.reports.table import Table, count, tabulate
 
 Results = dict[str, Any]
+SIZE_CELLS: dict[str, Callable[[Results], str]] = {
+    "decoder params": lambda row: count(row["budget"]["decoder"]["params"]),
+    "active": lambda row: count(row["budget"]["decoder"]["active_params"]),
+    "MACs": lambda row: count(row["budget"]["decoder"]["macs"]),
+}
 
 
 def make_decoders_table(results: Results) -> Table:
     """Return the decoders as they were trained: their sizes, and what was moved to match them."""
-    rows = []
-    for row in results["matched"]:
-        decoder = row["budget"]["decoder"]
-        moved = format_moved(row["budget"])
-        if row["model"] == results.get("baseline"):
-            moved = "baseline, not matched"
-        elif row.get("unmatched"):
-            moved = "as it is, not matched"
-        elif not moved:
-            moved = "as it is"
-        rows.append(
-            [row["model"], count(decoder["params"]), count(decoder["active_params"]), count(decoder["macs"]), moved]
-        )
     by = results["match"]
     note = (
         "Each decoder as its authors size it; the budgets differ."
         if by == "none"
         else f"Matched by {by} to {results['target']}, within 1 %. The decoder is everything but the backbone."
     )
-    columns = ["model", "decoder params", "active", "MACs", "moved"]
+
+    def describe_change(row: Results) -> str:
+        if row["model"] == results.get("baseline"):
+            return "baseline, not matched"
+        return "as it is, not matched" if row.get("unmatched") else format_moved(row["budget"]) or "as it is"
+
+    cells = {"model": lambda row: row["model"], **SIZE_CELLS, "moved": describe_change}
     notes = [note, *list_unmatched_notes(results)]
-    return Table(f"The decoders {describe_place(results)}", columns, rows, notes, left=["model", "moved"])
+    return tabulate(
+        f"The decoders {describe_place(results)}", results["matched"], cells, notes, left=["model", "moved"]
+    )
 
 
 def list_unmatched_notes(results: Results) -> list[str]:

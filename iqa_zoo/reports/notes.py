@@ -29,12 +29,7 @@ def list_protocol_notes(results: Results) -> list[str]:
         f"{parts['test']} to test; labels: {data['label'].split(':')[0]}."
     )
     if results["protocol"] == "frozen":
-        notes.append(
-            f"Decoders on frozen {results['backbone']} features ({results['weights']}), {describe_view(results)}; "
-            f"{recipe['epochs']} epochs, batch {recipe['batch_size']}, AdamW {recipe['lr']:g}, averaged weights, "
-            f"{recipe.get('precision', 'float32')}, the same splits, seeds and steps for all. "
-            f"The baseline, one linear layer, learns at {results['baseline_lr']:g}."
-        )
+        notes.append(describe_frozen_training(results))
     else:
         backbone_lr = recipe["lr"] if recipe["backbone_lr"] is None else recipe["backbone_lr"]
         notes.append(
@@ -60,6 +55,17 @@ def describe_view(results: Mapping[str, Any]) -> str:
     if results.get("view") == "auto":  # several backbones
         return f"{whole} of convolutional backbones, crops an image of others: {results['crops']}"
     return f"crops an image: {results['crops']}"
+
+
+def describe_frozen_training(results: Results) -> str:
+    """Return how decoders on frozen features were trained."""
+    recipe = results["recipe"]
+    return (
+        f"Decoders on frozen {results['backbone']} features ({results['weights']}), {describe_view(results)}; "
+        f"{recipe['epochs']} epochs, batch {recipe['batch_size']}, AdamW {recipe['lr']:g}, averaged weights, "
+        f"{recipe.get('precision', 'float32')}, the same splits, seeds and steps for all. "
+        f"The baseline, one linear layer, learns at {results['baseline_lr']:g}."
+    )
 
 
 def list_cache_notes(results: Results) -> list[str]:

@@ -27,13 +27,7 @@ STYLE: Any = {
 
 
 def plot_forest(groups: Mapping[str, Mapping[str, Estimate]], *, title: str, label: str) -> Figure:
-    """Plot intervals in rows against a line at zero, with a colour and marker for each group.
-
-    Args:
-        groups: intervals by group and row; rows may be missing.
-        title: subject and dataset, with the number of images and splits.
-        label: axis label with unit.
-    """
+    """Plot intervals in rows against a line at zero, with a colour and marker for each group."""
     rows = list(dict.fromkeys(row for group in groups.values() for row in group))
     with rc_context(STYLE):
         figure = Figure(figsize=(7.5, 1.2 + 0.34 * max(len(rows), 2)), layout="constrained")
@@ -66,7 +60,6 @@ def plot_curves(
     title: str,
     x_label: str,
     y_label: str,
-    log: bool = False,
     apart: float = 0.0,
 ) -> Figure:
     """Plot one line with error bars per series of (x, interval).
@@ -76,7 +69,7 @@ def plot_curves(
     with rc_context(STYLE):
         figure = Figure(figsize=(6, 4), layout="constrained")
         axes = figure.subplots()
-        draw_curves(axes, series, log=log, apart=apart)
+        _draw_curves(axes, series, apart=apart)
         _finish(axes, title, x_label, y_label, len(series) > 1)
     return figure
 
@@ -89,14 +82,14 @@ def plot_panels(
     with rc_context(STYLE):
         figure, grid = _make_grid(len(many), columns, (3.2 * columns, 0.5), 2.6, sharey=True)
         for i, (axes, (x_label, series)) in enumerate(zip(grid.flat, many.items(), strict=False)):
-            draw_curves(axes, series, log=log)
+            _draw_curves(axes, series, log=log)
             _finish(axes, "", x_label, y_label if i % columns == 0 else "", i == 0 and len(series) > 1)
         figure.suptitle(title, x=0.01, ha="left", fontsize=10)
     return figure
 
 
-def draw_curves(
-    axes: Axes, series: Mapping[str, Sequence[tuple[float, Estimate]]], *, log: bool, apart: float = 0.0
+def _draw_curves(
+    axes: Axes, series: Mapping[str, Sequence[tuple[float, Estimate]]], *, log: bool = False, apart: float = 0.0
 ) -> None:
     values = sorted({point[0] for points in series.values() for point in points})
     step = apart * (values[-1] - values[0]) if values else 0.0
@@ -130,8 +123,7 @@ def plot_matrix(
                 )
         axes.set_xticks(range(len(columns)), columns, rotation=30, ha="right")
         axes.set_yticks(range(len(rows)), rows)
-        for side in axes.spines.values():
-            side.set_visible(False)
+        axes.spines[:].set_visible(False)
         figure.colorbar(image, label=label)
         axes.set_title(title, loc="left", fontsize=10)
     return figure
@@ -146,11 +138,7 @@ def plot_layouts(
 ) -> Figure:
     """Plot two-dimensional layouts side by side, coloured by class or by number.
 
-    Args:
-        many: coordinates of each point, by panel title. Axes are not drawn.
-        colours: class or number of each point, the same for every panel.
-        title: subject and dataset, with the number of images.
-        label: label of the numbers with unit.
+    ``many`` maps a panel title to the coordinates of each point. Axes are not drawn. ``label`` is that of the numbers.
     """
     columns = min(2, len(many))
     kinds = sorted({colour for colour in colours if isinstance(colour, str)})
@@ -161,20 +149,11 @@ def plot_layouts(
             if kinds:
                 for k, kind in enumerate(kinds):
                     members = place[[colour == kind for colour in colours]]
-                    axes.scatter(
-                        *members.T,
-                        s=9,
-                        color=COLOURS[k % 7],
-                        marker=MARKERS[(k + k // 7) % 7],
-                        linewidths=0,
-                        label=kind,
-                    )
+                    style: Any = {"color": COLOURS[k % 7], "marker": MARKERS[(k + k // 7) % 7], "label": kind}
+                    axes.scatter(*members.T, s=9, linewidths=0, **style)
             else:
                 shown = axes.scatter(*place.T, s=9, c=colours, cmap="cividis", linewidths=0)
-            axes.set_xticks([])
-            axes.set_yticks([])
-            for side in axes.spines.values():
-                side.set_visible(False)
+            remove_frame(axes)
             axes.set_title(name, loc="left", fontsize=8)
         if kinds:
             handles, names = grid.flat[0].get_legend_handles_labels()
@@ -211,9 +190,8 @@ def plot_pareto(
         axes.set_xscale("log")
         axes.margins(x=0.12, y=0.08)
         for k, (name, series) in enumerate(drawn.items()):
-            _draw_intervals(
-                axes, [cost for cost, _ in series.values()], [value for _, value in series.values()], k, name
-            )
+            at, values = zip(*series.values(), strict=True)
+            _draw_intervals(axes, at, values, k, name)
         for text in dict.fromkeys(text for series in points.values() for text in series):
             places = [series[text] for series in points.values() if text in series]
             x_mean = float(np.exp(np.mean([np.log(cost) for cost, _ in places])))
@@ -251,6 +229,13 @@ def write_figure(figure: Figure, path: Path) -> None:
     with rc_context(STYLE):
         figure.savefig(drawn, format=kind, metadata={"Date": None} if kind == "svg" else None)
     write_bytes(path, drawn.getvalue())
+
+
+def remove_frame(axes: Axes) -> None:
+    """Remove ticks and frame."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
 
 
 def _make_grid(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
-from iqa_zoo.reports.table import Table
-from iqa_zoo.reports.undefined import why_undefined
+from iqa_zoo.reports.table import Table, tabulate
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.summary import is_defined
 
@@ -14,6 +14,14 @@ Pair = Mapping[str, Any]  # a row of iqa_zoo.studies.summaries.differences
 COLUMNS = ("mean", "95 % interval", "ahead in", "p (Holm)", "verdict")
 CORRECTED_T = "Student's t, the variance corrected for splits that share images (Nadeau and Bengio 2003)"
 BOOTSTRAP = "a paired bootstrap over the test images (whole contents, where images share them)"
+METRIC_TITLES = {
+    "srocc": "SROCC",
+    "plcc": "PLCC, raw scores",
+    "plcc_logistic4": "PLCC, after a 4-parameter logistic",
+    "krocc": "KROCC",
+    "rmse": "RMSE, raw scores",
+    "rmse_logistic4": "RMSE, after a 4-parameter logistic",
+}  # in the order of tables
 HUMAN_LABELS = ("MOS", "DMOS")
 UNDEFINED = "undefined"
 SPLITS_NAMED = 3
@@ -41,18 +49,13 @@ def format_spread(values: Mapping[str, Any]) -> str:
 
 
 def read_spread(values: Mapping[str, Any]) -> Estimate:
-    """Median and quartiles as an estimate, to be plotted."""
+    """Return median and quartiles as an estimate, for plots."""
     return Estimate(values["median"], values["q1"], values["q3"])
 
 
 def read_difference(pair: Pair, offset: float = 0.0) -> Estimate:
-    """A paired difference as an estimate, to be plotted; ``offset`` is added to it and its interval."""
+    """Return a paired difference as an estimate, for plots; ``offset`` is added to it and its interval."""
     return Estimate(offset + pair["mean"], offset + pair["low"], offset + pair["high"])
-
-
-def format_by_distortion(sroccs: Mapping[str, float | None], distortions: Sequence[str]) -> list[str]:
-    """Format a value for each distortion; a dash where it was not measured."""
-    return [format_number(sroccs[kind]) if kind in sroccs else "-" for kind in distortions]
 
 
 def format_moved(budget: Mapping[str, Any]) -> str:
@@ -76,9 +79,7 @@ def format_data_name(data: Mapping[str, Any]) -> str:
 def format_difference(pair: Pair, ahead: str = "{} ahead", behind: str = "{} ahead") -> list[str]:
     """Format a paired difference as the cells of :data:`COLUMNS`.
 
-    Args:
-        pair: the difference.
-        ahead, behind: the verdicts where the first model is ahead and where the second is; ``{}`` is its name.
+    ``ahead`` and ``behind`` are the verdicts where the first model is ahead and where the second is; ``{}`` is its name.
 
     >>> format_difference(dict(first="a", second="b", mean=0.03, low=0.01, high=0.05, wins=9, splits=10, p_holm=0.01, tie=False))
     ['+0.030', '[+0.010, +0.050]', '9 of 10', '0.010', 'a ahead']
@@ -107,11 +108,10 @@ def tabulate_differences(
     title: str,
     pairs: Sequence[Pair],
     notes: Sequence[str],
-    more: Mapping[str, Callable[[Pair], str]] | None = None,
+    more: Mapping[str, Callable[[Pair], str]] = MappingProxyType({}),
     left: Sequence[str] = (),
 ) -> Table:
-    """A table of paired differences, a row a pair; ``more`` maps further columns to the functions that format their cells."""
-    more = more or {}
+    """Return a table with a row per paired difference; ``more`` maps further columns to the functions that format their cells."""
     rows = [
         [f"{pair['first']} - {pair['second']}", *(cell(pair) for cell in more.values()), *format_difference(pair)]
         for pair in pairs
@@ -120,8 +120,22 @@ def tabulate_differences(
     return Table(title, columns, rows, notes, left=["SROCC difference", *left, "verdict"])
 
 
+def tabulate_distortions(
+    title: str, records: Sequence[Mapping[str, Any]], cells: Mapping[str, Callable[[Any], str]]
+) -> list[Table]:
+    """Return a table of ``srocc_by_distortion``, a dash where a distortion was not measured; no table without distortions."""
+
+    def make_cell(kind: str) -> Callable[[Mapping[str, Any]], str]:
+        return lambda row: format_number(row[key][kind]) if kind in row[key] else "-"
+
+    key = "srocc_by_distortion"
+    kinds = sorted({kind for record in records for kind in record[key]})
+    columns = {**cells, **{kind: make_cell(kind) for kind in kinds}}
+    return [tabulate(title, records, columns, left=list(cells))] if kinds else []
+
+
 def format_verdict(pair: Pair, ahead: str = "{} ahead", behind: str = "{} ahead") -> str:
-    """Which model is ahead: ``undecided`` where the interval contains 0, ``undefined`` where there is no difference.
+    """Format which model is ahead: ``undecided`` where the interval contains 0, ``undefined`` where there is no difference.
 
     >>> format_verdict(dict(first="a", second="b", mean=0.03, tie=True)), format_verdict(dict(mean=None))
     ('undecided', 'undefined')
@@ -134,12 +148,24 @@ def format_verdict(pair: Pair, ahead: str = "{} ahead", behind: str = "{} ahead"
 
 
 def select_defined(pairs: Sequence[Pair]) -> list[Pair]:
-    """The differences that have a value."""
+    """Return the differences that have a value."""
     return [pair for pair in pairs if is_defined(pair["mean"])]
 
 
+def why_undefined(record: Mapping[str, Any]) -> str:
+    """Return why the SROCC of a record is undefined.
+
+    >>> why_undefined(dict(predictions={"a.png": 3.0, "b.png": 3.0}))
+    'all scores are equal'
+    """
+    scores = set(record.get("predictions", {}).values())
+    if not scores:
+        return "all scores or all labels are equal"
+    return "all scores are equal" if len(scores) == 1 else "all labels are equal"
+
+
 def undefined_notes(runs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A line that names the trainings whose SROCC is undefined, with the reason; an empty list where there are none.
+    """Return a line that names the trainings with undefined SROCC and the reason; an empty list without any.
 
     >>> undefined_notes([dict(model="a", split="s1", srocc=None, predictions={"1.png": 2.0}), dict(model="b", error="...")])
     ['SROCC is undefined and left out of medians and differences: a (all scores are equal on split s1).']
@@ -155,7 +181,7 @@ def undefined_notes(runs: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def failed_notes(runs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A line that names the trainings that failed, whose models have medians over fewer splits; an empty list without any.
+    """Return a line that names the failed trainings, whose models have medians over fewer splits; an empty list without any.
 
     >>> failed_notes([dict(model="a", split="s1", error="InputError: the loss is nan"), dict(model="b", split="s1", srocc=0.8)])
     ['1 of 2 trainings failed; medians are over the splits that are left: a (split s1: InputError: the loss is nan).']
@@ -178,7 +204,7 @@ def _some(splits: Sequence[str]) -> str:
 
 
 def leak_warnings(results: Mapping[str, Any], *among: str) -> list[str]:
-    """One line for every two datasets that share files; ``among`` limits it to these datasets."""
+    """Return a line for every two datasets that share files; ``among`` limits it to these datasets."""
     return [
         f"LEAK: {leak['first']} and {leak['second']} share images ({leak['images']}, the same byte for byte): a model trained on one "
         "may have been shown test images of the other."
@@ -188,11 +214,9 @@ def leak_warnings(results: Mapping[str, Any], *among: str) -> list[str]:
 
 
 def describe_intervals(splits: int, pairs: Sequence[Pair] = ()) -> list[str]:
-    """How the intervals and p values of paired differences are made.
+    """Describe how the intervals and p values of paired differences are computed.
 
-    Args:
-        splits: of the study.
-        pairs: the differences: those with a single split in common are made in another way.
+    ``pairs`` with a single split in common have another interval.
     """
     undecided = "A pair whose interval contains 0 is undecided."
     if splits == 1:

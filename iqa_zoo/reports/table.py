@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -27,7 +28,7 @@ class Table:
     columns: Sequence[str]
     rows: list[list[str]]
     notes: Sequence[str] = ()
-    left: Sequence[str] = field(default_factory=lambda: ["model"])
+    left: Sequence[str] = ("model",)
 
     def rich(self) -> RichTable:
         """The table for a terminal; names with brackets are no markup."""
@@ -46,6 +47,33 @@ class Table:
         lines = [f"**{self.title}**", "", "| " + " | ".join(self.columns) + " |", f"| {rule} |"]
         lines += ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in self.rows]
         return "\n".join([*lines, *(f"\n{note}" for note in self.notes)])
+
+
+def tabulate(
+    title: str,
+    records: Iterable[Any],
+    cells: Mapping[str, Callable[[Any], str]],
+    notes: Sequence[str] = (),
+    left: Sequence[str] = ("model",),
+) -> Table:
+    """Return a table with a row per record; ``cells`` maps each column to the function that formats its cell.
+
+    >>> tabulate("Speed", [3, 4], {"ms": str, "s": lambda ms: f"{ms / 1000:g}"}).rows
+    [['3', '0.003'], ['4', '0.004']]
+    """
+    return Table(title, list(cells), [[form(record) for form in cells.values()] for record in records], notes, left)
+
+
+def tabulate_keys(
+    title: str, records: Sequence[Mapping[str, Any]], keys: Sequence[str], right: Sequence[str] = ()
+) -> list[Table]:
+    """Return a table of the values of these keys, those in ``right`` aligned right; no table without records.
+
+    >>> tabulate_keys("Left out", [], ["backbone", "reason"])
+    []
+    """
+    rows = [[str(record[key]) for key in keys] for record in records]
+    return [Table(title, keys, rows, left=[key for key in keys if key not in right])] if rows else []
 
 
 def count(number: float | None) -> str:

@@ -33,7 +33,7 @@ class Matched:
 
     Attributes:
         configs, budgets: by model.
-        target: whose budget it is, in words.
+        target: a description of the budget.
         unmatched: the reason, for each decoder that no setting brings there; it is compared as it is.
     """
 
@@ -70,10 +70,10 @@ def match_models(placed: dict[str, Config], compared: Sequence[str], spec: Budge
     sizes = {name: getattr(budgets[name].decoder, spec.match) for name in compared if name != BASELINE}
     target: Any
     if spec.budget is not None and spec.budget.isdigit():
-        owner, target, words = "", int(spec.budget), f"{int(spec.budget):,} {spec.match}"
+        owner, target, description = "", int(spec.budget), f"{int(spec.budget):,} {spec.match}"
     else:
         owner = choose_owner(spec.budget, sizes)
-        target, words = placed[owner], f"{owner}'s decoder"
+        target, description = placed[owner], f"{owner}'s decoder"
     matched, unmatched = dict(placed), {}
     for i, name in enumerate(sizes):
         if name != owner:
@@ -81,11 +81,11 @@ def match_models(placed: dict[str, Config], compared: Sequence[str], spec: Budge
                 matched[name], budgets[name] = match_budget(placed[name], target, by=spec.match, scope="decoder")
             except BudgetError as error:
                 unmatched[name] = str(error)
-                whose = f"{owner}'s budget" if owner else f"a budget of {words}"
+                whose = f"{owner}'s budget" if owner else f"a budget of {description}"
                 progress.log(f"{name} cannot be brought to {whose} and is compared as it is: {error}", "yellow")
         tick(len(placed) + i, 2 * len(placed))
     tick(1, 1)
-    return Matched(matched, budgets, words, unmatched)
+    return Matched(matched, budgets, description, unmatched)
 
 
 def choose_owner(budget: str | None, sizes: Mapping[str, int]) -> str:

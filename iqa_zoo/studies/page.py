@@ -9,7 +9,7 @@ from pathlib import Path
 from iqa_zoo.data.loading import DataSource
 from iqa_zoo.errors import InputError
 from iqa_zoo.jsonio import reading_values
-from iqa_zoo.reports.html.find import check_names, find_images
+from iqa_zoo.reports.html.find import find_images
 from iqa_zoo.reports.html.page import Page
 from iqa_zoo.reports.html.predictions import list_datasets
 from iqa_zoo.reports.html.study import assemble_study_page
@@ -19,19 +19,12 @@ from iqa_zoo.studies.results import RESULTS, StudyResult, load_result
 def make_study_page(result: StudyResult, sources: Sequence[DataSource], folder: Path | None) -> Page:
     """Return the page of a study's result.
 
-    Args:
-        result: of the study.
-        sources: datasets whose images are shown.
-        folder: the run folder, whose ``explain/`` is shown.
+    ``sources`` are datasets whose images are shown; the ``explain/`` of ``folder`` is shown too.
     """
     with reading_values(result.values, folder):
-        pictures = {
-            data["name"]: check_names(find_images(data["name"], sources), data.get("mos", {}), data["name"])
-            for data in list_datasets(result.values)
-        }
-        return assemble_study_page(
-            result.values, result.tables(), result.sentences(), result.figures(), pictures, folder
-        )
+        pictures = {data["name"]: find_images(data, sources) for data in list_datasets(result.values)}
+        views = result.tables(), result.sentences(), result.figures()
+        return assemble_study_page(result.values, *views, pictures, folder)
 
 
 def make_run_page(folder: Path, sources: Sequence[DataSource]) -> Page:

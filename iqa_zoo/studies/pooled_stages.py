@@ -1,4 +1,4 @@
-"""What the outputs of a backbone say about quality by themselves: averaged over the image, read by a linear head."""
+"""The outputs of a backbone averaged over the image, and linear heads that predict quality from them."""
 
 from __future__ import annotations
 

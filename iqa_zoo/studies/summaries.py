@@ -1,4 +1,4 @@
-"""What the records of trainings say together: medians over splits, and paired differences of models.
+"""Summaries of the records of trainings: medians over splits, and paired differences of models.
 
 A metric of a record may be undefined: nan, or None where the record comes from JSON. SROCC is, where a model gives one
 score for all images. Medians and differences rest on the splits on which it is defined and say how many are not.
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.reports.undefined import why_undefined
+from iqa_zoo.reports.shared import why_undefined
 from iqa_zoo.stats.bootstrap import bootstrap_difference
 from iqa_zoo.stats.estimate import UNDEFINED, Estimate
 from iqa_zoo.stats.metrics import METRICS

@@ -62,11 +62,7 @@ def write_views(result: StudyResult, folder: Path) -> None:
 def write_html(result: StudyResult, path: Path, folder: Path, sources: Sequence[DataSource]) -> float:
     """Write the page of a study (:mod:`iqa_zoo.reports.html`); return its size in megabytes.
 
-    Args:
-        result: of the study.
-        path: the HTML file.
-        folder: the run folder, whose ``explain/`` is shown.
-        sources: datasets whose images are shown.
+    ``sources`` are datasets whose images are shown; the ``explain/`` of ``folder``, the run folder, is shown too.
 
     Raises:
         InputError: the file cannot be written.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from iqa_zoo.config import config_hash
+from iqa_zoo.config_hash import config_hash
 from iqa_zoo.reports.table import Table
 from iqa_zoo.trained.battery import DISTORTIONS
 from iqa_zoo.trained.entry import TrainedModel

@@ -21,7 +21,6 @@ from multiprocessing import (
     parent_process,
     resource_tracker,
 )
-from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -120,7 +119,7 @@ def _await_server() -> None:
             return
 
 
-def _context() -> BaseContext:
+def _context() -> Any:
     """Fork workers from a server that has imported torch and has no threads; without fork, each imports it again."""
     if "forkserver" not in get_all_start_methods():
         return get_context("spawn")

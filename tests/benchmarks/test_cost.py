@@ -2,7 +2,6 @@
 
 import csv
 import json
-import time
 
 import pytest
 import yaml
@@ -11,16 +10,6 @@ import yaml
 @pytest.fixture(scope="module")
 def cost(load_script):
     return load_script("cost")
-
-
-class Listed:
-    """A reporter that keeps every tick."""
-
-    def __init__(self):
-        self.ticks = []
-
-    def start(self, stage):
-        return lambda done, total: self.ticks.append((stage, done, total))
 
 
 @pytest.mark.parametrize("power", [0.0, 1.0, 1.5])
@@ -45,15 +34,6 @@ def test_groups_are_compared_with_themselves_only(cost):
     curve = cost.Curve("backbones", "", "", points, "")
     assert curve.exponents == pytest.approx([0.0], abs=1e-9)
     assert [curve.growth(point) for point in points] == [1, 1, 1, 1]
-
-
-def test_the_sizes_take_turns(cost):
-    log, listed = [], Listed()
-    timing = cost.Timing(2, time.perf_counter, listed)
-    seconds = cost.take_turns("x", [lambda: log.append("a"), lambda: log.append("b")], timing)
-    assert log == ["a", *"abab"]
-    assert [len(found) for found in seconds] == [2, 2]
-    assert listed.ticks == [("x", 1, 4), ("x", 2, 4), ("x", 3, 4), ("x", 4, 4)]
 
 
 def test_every_curve_is_measured_and_written(cost, tiny, tmp_path, capsys, one_thread):

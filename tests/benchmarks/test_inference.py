@@ -3,7 +3,6 @@
 import json
 
 import pytest
-import torch
 import yaml
 
 
@@ -19,14 +18,6 @@ def test_the_ratio_pairs_the_rounds(inference):
     assert found == pytest.approx({"median": 1.02, "low": 1.02, "high": 1.02})
     few = inference.compute_ratio({"backbone": [1.0, 1.0], "model": [1.1, 1.3]}, "model", "backbone")
     assert few == pytest.approx({"median": 1.2, "low": 1.1, "high": 1.3})
-
-
-def test_the_ways_take_turns_and_the_warm_up_is_not_counted(inference):
-    log = []
-    ways = {name: lambda image, name=name: log.append((name, torch.is_inference_mode_enabled())) for name in "ab"}
-    seconds = inference.measure(ways, torch.zeros(1), rounds=3)
-    assert log == [("a", True), ("b", True)] * 5
-    assert [len(times) for times in seconds.values()] == [3, 3]
 
 
 def test_from_the_command_line(inference, tiny, tmp_path, monkeypatch, capsys, one_thread):

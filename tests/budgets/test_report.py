@@ -7,7 +7,7 @@ import json
 
 from rich.console import Console
 
-from iqa_zoo.budgets import list_budget_rows, match_budget, measure_budget, measure_budgets, print_budgets
+from iqa_zoo.budgets import list_budget_rows, match_budget, measure_budget, print_budgets
 
 CFG = dict(
     dim=24,
@@ -21,7 +21,7 @@ CFG = dict(
 
 
 def test_rows_add_up():
-    rows = list_budget_rows(measure_budgets([CFG]))
+    rows = list_budget_rows({"model 1": measure_budget(CFG)})
     parts = {row["part"]: row for row in rows}
     slots = ["backbone", "queries", "memory", "interactions", "head"]
     assert list(parts) == [*slots, "decoder", "whole"]

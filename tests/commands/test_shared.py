@@ -6,8 +6,8 @@ import json
 import pytest
 
 from iqa_zoo.commands.shared import (
-    add_csv_option,
     add_json_option,
+    add_output_option,
     add_set_option,
     check_outputs,
     print_json,
@@ -50,12 +50,12 @@ def show(capsys):
     parser = argparse.ArgumentParser(exit_on_error=False)
     parser.add_argument("names", nargs="*")
     add_json_option(parser)
-    add_csv_option(parser, "CSV")
+    add_output_option(parser, "--csv", "CSV")
 
     def call(*argv):
         args = parser.parse_args(argv)
         check_outputs(args)
-        show_result(args, {"a": 1}, lambda: print("text"), lambda: "a\n1\n")
+        show_result(args, {"a": 1}, lambda: print("text"), csv=lambda: "a\n1\n")
         return capsys.readouterr()
 
     return call

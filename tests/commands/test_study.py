@@ -77,6 +77,7 @@ def test_it_is_in_the_help_and_takes_what_it_says(levels, capsys):
     shown = " ".join(capsys.readouterr().out.split())
     assert "--level N how much, in % (default: 3)" in shown
     assert "--data" in shown
+    assert "--import FILE.py" in shown
     assert "--backbone" not in shown
     assert "MODEL" not in shown
     with pytest.raises(SystemExit):
@@ -120,7 +121,7 @@ def test_arguments_become_the_spec():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--json", "--csv"], "only one of --json, --csv and --markdown can go to stdout; give the others a FILE"),
+        (["--json", "--csv"], "only one of --json and --csv can go to stdout; give the others a FILE"),
         (["--from", "nowhere"], "nowhere is not a run of a study: it holds no results.json"),
         (["deiqt", "--splits", "0"], "compare: --splits is a positive number, got 0"),
         ([], "compare: name the models, for example lifeiqa deiqt"),

@@ -3,7 +3,7 @@ import os
 import pytest
 
 from iqa_zoo.data import listing as module
-from iqa_zoo.data.listing import escape_path, find_images, gather_images, list_images
+from iqa_zoo.data.listing import escape_path, find_images, gather_images
 from iqa_zoo.errors import InputError
 
 
@@ -85,13 +85,13 @@ def test_an_image_folder_that_is_no_folder(tmp_path):
 def test_a_folder_called_like_an_image_is_none(tmp_path):
     (tmp_path / "a.png").mkdir()
     (tmp_path / "b.png").touch()
-    assert [path.name for path in list_images(tmp_path)] == ["b.png"]
+    assert [path.name for path in find_images(tmp_path).paths] == ["b.png"]
 
 
 def test_no_images_says_what_there_is(tmp_path):
     (tmp_path / "scores.csv").touch()
     with pytest.raises(InputError, match=r"no images in .*\.jpg.*\.png.*\(left out 1: 1 \.csv\)"):
-        list_images(tmp_path)
+        gather_images([tmp_path])
 
 
 def test_files_and_folders_are_gathered_once_each_in_the_order_given(folder):

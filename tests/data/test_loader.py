@@ -90,12 +90,12 @@ def test_a_batch_mixes_images(data):
     assert max(narrow) <= 2
 
 
-def test_the_same_whatever_the_threads_and_the_cache(data, tmp_path):
+def test_the_same_whatever_the_threads_and_the_cache(data):
     first = everything(load(data, threads=1))
     for changes in (
         dict(threads=4),
         dict(images=DecodedImages(data)),
-        dict(images=DecodedImages(data, memory_bytes=3000, folder=tmp_path)),
+        dict(images=DecodedImages(data, memory_bytes=3000)),
     ):
         assert all(map(torch.equal, first, everything(load(data, **changes))))
 
@@ -157,42 +157,7 @@ def test_memory_keeps_images_up_to_its_cap(data, reads):
     assert sorted(Counter(reads).values()) == [1] * 5 + [3] * 7
 
 
-def test_disk_keeps_images_up_to_its_cap(data, reads, tmp_path):
-    options = dict(memory_bytes=0, folder=tmp_path / "cache", disk_bytes=4 * HEIGHT * WIDTH * 3)
-    everything(load(data, images=DecodedImages(data, **options)))
-    assert len(list((tmp_path / "cache").iterdir())) == 4
-    reads.clear()
-    again = DecodedImages(data, **options)
-    everything(load(data, images=again))
-    assert len(reads) == 8
-    assert len(list((tmp_path / "cache").iterdir())) == 4
-
-
-def test_a_changed_file_is_decoded_again(tmp_path):
-    Image.new("RGB", (9, 9), "red").save(tmp_path / "a.png")
-    data = RatedImages("one", (tmp_path / "a.png",), np.array([1.0]), score_range=(0, 2), licence="", source="")
-    options = dict(memory_bytes=0, folder=tmp_path / "cache")
-    assert DecodedImages(data, **options)[0][:, 0, 0].tolist() == [255, 0, 0]
-    Image.new("RGB", (9, 9), (0, 255, 7)).save(tmp_path / "a.png")
-    assert DecodedImages(data, **options)[0][:, 0, 0].tolist() == [0, 255, 7]
-
-
-def test_a_folder_that_cannot_be_written_is_named(data, tmp_path, monkeypatch):
-    (tmp_path / "file").touch()
-    with pytest.raises(InputError, match=r"image cache .*file/cache cannot be used"):
-        DecodedImages(data, folder=tmp_path / "file" / "cache")
-    images = DecodedImages(data, memory_bytes=0, folder=tmp_path / "cache")
-
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(module.np, "save", full)
-    with pytest.raises(InputError, match=r"image cache .*cache cannot be written: .*No space left.*free space"):
-        images[0]
-    assert not list((tmp_path / "cache").iterdir())
-
-
-def test_small_images_are_enlarged_with_a_note_from_memory_and_disk_alike(data, tmp_path):
+def test_small_images_are_enlarged_with_a_note(data, tmp_path):
     Image.fromarray(np.arange(630, dtype=np.uint8).reshape(30, 7, 3)).save(tmp_path / "small.png")
     small = RatedImages(
         "small",
@@ -205,14 +170,13 @@ def test_small_images_are_enlarged_with_a_note_from_memory_and_disk_alike(data, 
     batches = list(load(small, [0], size=8))
     assert batches[0].image_BCHW.shape == (5, 3, 8, 8)
     expected = np.asarray(Image.open(tmp_path / "small.png").resize((8, 34), Image.Resampling.BICUBIC))
-    for folder in (None, tmp_path / "cache", tmp_path / "cache"):
-        for memory_bytes in (0, 1 << 20):
-            images = DecodedImages(small, memory_bytes=memory_bytes, folder=folder, smallest=8)
-            for _ in range(2):
-                np.testing.assert_array_equal(images[0].transpose(1, 2, 0), expected)
-            assert images[1].shape == (3, HEIGHT, WIDTH)
-            assert images.notes == {"small.png": "enlarged from 30x7"}
-    assert DecodedImages(small, folder=tmp_path / "cache")[0].shape == (3, 30, 7)
+    for memory_bytes in (0, 1 << 20):
+        images = DecodedImages(small, memory_bytes=memory_bytes, smallest=8)
+        for _ in range(2):
+            np.testing.assert_array_equal(images[0].transpose(1, 2, 0), expected)
+        assert images[1].shape == (3, HEIGHT, WIDTH)
+        assert images.notes == {"small.png": "enlarged from 30x7"}
+    assert DecodedImages(small)[0].shape == (3, 30, 7)
 
 
 @pytest.mark.slow

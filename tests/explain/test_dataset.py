@@ -39,8 +39,12 @@ def test_is_the_mean_over_single_images(make, data):
     assert calls == [(1, 3), (2, 3), (3, 3)]
     assert found.names == ("4.png", "1.png", "3.png")
     assert np.array_equal(found.score_IN, [explanation.score_N for explanation in single])
-    assert np.allclose(found.cosine_NN, np.mean([explanation.cosine_NN for explanation in single], 0))
-    assert np.allclose(found.before_NN, np.mean([explanation.before_NN for explanation in single], 0))
+    assert np.allclose(
+        found.similarity.cosine_NN, np.mean([explanation.similarity.cosine_NN for explanation in single], 0)
+    )
+    assert np.allclose(
+        found.similarity.before_NN, np.mean([explanation.similarity.before_NN for explanation in single], 0)
+    )
     for path, weights_NL in found.attention.items():
         assert np.allclose(weights_NL, np.mean([explanation.attention[path] for explanation in single], 0))
         assert np.allclose(weights_NL.sum(1), 1, atol=1e-5)

@@ -7,6 +7,7 @@ from iqa_zoo.contracts import TokenGrid
 from iqa_zoo.explain.adjacency import Adjacency
 from iqa_zoo.explain.dataset import DatasetExplanation
 from iqa_zoo.explain.dataset_figures import NAMES, draw_dataset_figures
+from iqa_zoo.explain.query_similarity import QuerySimilarity
 from iqa_zoo.explain.routing import ExpertRouting
 
 
@@ -23,8 +24,7 @@ def found(queries=3, experts=True, attention=True):
     return DatasetExplanation(
         names=("a", "b", "c", "d"),
         score_IN=rng.normal(size=(4, queries)),
-        cosine_NN=np.ones((queries, queries)),
-        before_NN=np.ones((queries, queries)),
+        similarity=QuerySimilarity(np.ones((queries, queries)), np.ones((queries, queries))),
         attention={"interactions.1": np.full((queries, 6), 1 / 6)} if attention else {},
         grid=TokenGrid(2, 3, "stage 3") if attention else None,
         routing=[ExpertRouting("interactions.0", choice, weight), ExpertRouting("head", choice, weight)]

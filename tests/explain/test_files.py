@@ -7,13 +7,14 @@ from matplotlib.figure import Figure
 
 from iqa_zoo.errors import InputError
 from iqa_zoo.explain.dataset_figures import NAMES
-from iqa_zoo.explain.files import save_figure, write_dataset_files
+from iqa_zoo.explain.files import write_dataset_files
+from iqa_zoo.reports.plots import write_figure
 
 
 def test_a_figure_is_the_same_each_time(tmp_path):
     for suffix, start in ((".png", b"\x89PNG"), (".svg", b"<?xml")):
         for name in ("a", "b"):
-            save_figure(Figure(), tmp_path / f"{name}{suffix}")
+            write_figure(Figure(), tmp_path / f"{name}{suffix}")
         content = (tmp_path / f"a{suffix}").read_bytes()
         assert content.startswith(start)
         assert content == (tmp_path / f"b{suffix}").read_bytes()

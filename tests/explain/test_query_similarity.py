@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from iqa_zoo.explain.query_similarity import assess_query_similarity, average_pairs, compute_query_similarity
+from iqa_zoo.explain.query_similarity import QuerySimilarity, average_pairs, compute_query_similarity
 
 
 def test_equals_the_formula():
@@ -21,19 +21,19 @@ def test_collapsed_queries_are_warned_of_and_others_are_not():
     one_BD = torch.randn(2, 1, 16, generator=torch.Generator().manual_seed(0))
     noise_BND = torch.randn(2, 6, 16, generator=torch.Generator().manual_seed(1))
     different_NN = compute_query_similarity(one_BD + noise_BND)
-    collapsed = assess_query_similarity(compute_query_similarity(one_BD + 0.01 * noise_BND), different_NN)
+    collapsed = QuerySimilarity(compute_query_similarity(one_BD + 0.01 * noise_BND), different_NN).assess()
     assert collapsed.warning
     assert "collapsed to one vector: the mean cosine similarity of the 6 queries that enter the head is 0.99" in str(
         collapsed
     )
-    healthy = assess_query_similarity(different_NN, different_NN)
+    healthy = QuerySimilarity(different_NN, different_NN).assess()
     assert not healthy.warning
     assert "The queries differ" in healthy.text
 
 
 def test_one_query_has_no_similarity():
     assert average_pairs(np.ones((1, 1))) is None
-    assert not assess_query_similarity(np.ones((1, 1)), np.ones((1, 1))).warning
+    assert not QuerySimilarity(np.ones((1, 1)), np.ones((1, 1))).assess().warning
 
 
 @pytest.mark.parametrize(("adjacency", "collapses"), [(None, True), ("identity", False)])
@@ -46,4 +46,4 @@ def test_the_all_ones_adjacency_makes_queries_one_vector(make, adjacency, collap
             layer.adjacency_NN.copy_(torch.eye(6) if adjacency else torch.ones(6, 6) / 6)
         queries_BND = torch.randn(2, 6, 32, generator=torch.Generator().manual_seed(0))
         added_BND = block(queries_BND, None) - queries_BND
-    assert assess_query_similarity(compute_query_similarity(added_BND), np.eye(6)).warning == collapses
+    assert QuerySimilarity(compute_query_similarity(added_BND), np.eye(6)).assess().warning == collapses

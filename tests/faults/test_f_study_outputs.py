@@ -72,9 +72,9 @@ def run(monkeypatch: pytest.MonkeyPatch, folder: Path, **outputs: Path) -> int:
     return main(["made-up", *(word for flag, path in outputs.items() for word in (f"--{flag}", str(path)))])
 
 
-@pytest.mark.parametrize("flag", ["json", "csv", "markdown", "html"])
+@pytest.mark.parametrize(("flag", "suffix"), [("json", "json"), ("csv", "csv"), ("markdown", "md"), ("html", "html")])
 @pytest.mark.parametrize(
-    ("path", "said"), [("", "Is a directory"), ("no/r", "there is no folder"), ("/proc/r", "cannot be written")]
+    ("path", "said"), [("folder", "Is a directory"), ("no/r", "there is no folder"), ("/proc/r", "cannot be written")]
 )
 def test_an_output_that_cannot_be_written_ends_it_before_the_work(
     tmp_path: Path,
@@ -82,14 +82,17 @@ def test_an_output_that_cannot_be_written_ends_it_before_the_work(
     capsys: pytest.CaptureFixture[str],
     began: Began,
     flag: str,
+    suffix: str,
     path: str,
     said: str,
 ) -> None:
-    assert run(monkeypatch, tmp_path / "run", **{flag: tmp_path / path}) == 2
+    folder = tmp_path / f"folder.{suffix}"
+    folder.mkdir()
+    assert run(monkeypatch, tmp_path / "run", **{flag: tmp_path / f"{path}.{suffix}"}) == 2
     printed = capsys.readouterr()
     assert said in printed.err
     assert len(printed.err.splitlines()) == 1
-    assert (began, printed.out, list(tmp_path.iterdir())) == ([], "", [])
+    assert (began, printed.out, list(tmp_path.iterdir())) == ([], "", [folder])
 
 
 def test_a_run_folder_that_cannot_be_made_ends_it_before_the_work(

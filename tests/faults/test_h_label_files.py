@@ -261,7 +261,7 @@ def test_a_split_file_with_a_byte_order_mark(tmp_path):
 def test_a_split_file_that_cannot_be_written(tmp_path, place):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match=r"the split file .* cannot be written: "):
+    with pytest.raises(InputError, match=rf"{place}: (cannot be written|there is no folder)"):
         save_splits(tmp_path / place, DATA, make_splits(DATA, 1))
 
 

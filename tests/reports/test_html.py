@@ -11,10 +11,9 @@ from iqa_zoo.cli import main
 from iqa_zoo.errors import InputError
 from iqa_zoo.registry import STUDIES
 from iqa_zoo.reports.html.gallery import HOVER_BYTES, make_gallery
-from iqa_zoo.reports.html.page import render, write_page
+from iqa_zoo.reports.html.page import Page, render, write_page
 from iqa_zoo.reports.html.pictures import Pictures
 from iqa_zoo.reports.html.predictions import collect_predictions
-from iqa_zoo.reports.html.tables import make_view
 from iqa_zoo.reports.plots import plot_forest
 from iqa_zoo.reports.table import Table
 from iqa_zoo.stats.estimate import Estimate
@@ -167,12 +166,13 @@ def test_a_figure_is_drawn_inside_with_words(made, results):
     assert "<metadata" not in content
 
 
-def test_tables_sort_by_what_their_numbers_are_and_are_cut_with_a_note():
+def test_tables_sort_by_what_their_numbers_are_and_are_cut_with_a_note(monkeypatch):
+    monkeypatch.setattr("iqa_zoo.reports.html.page.MOST_ROWS", 20)
     table = Table("T", ["model", "params"], [[f"m{i}", f"{i}.00 M"] for i in range(30)])
-    view = make_view(table, most=20)
-    assert [row[1].key for row in view.rows][:3] == [0, 1e6, 2e6]
-    assert len(view.rows) == 20
-    assert view.notes == ["The first 20 of 30 rows; the results behind this page hold all."]
+    content = render(Page("A title", "A verdict.", tables=[table]))
+    assert re.findall(r'<td data-k="([^"]+)">', content)[:3] == ["0.0", "1000000.0", "2000000.0"]
+    assert content.count('<th scope="row"') == 20
+    assert "The first 20 of 30 rows; the results behind this page hold all." in content
 
 
 @pytest.mark.slow

@@ -1,7 +1,6 @@
 """Why the SROCC of a record is undefined."""
 
 import pytest
-
 from iqa_zoo.reports.undefined import why_undefined
 
 

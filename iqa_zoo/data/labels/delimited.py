@@ -55,9 +55,7 @@ def read_csv(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -
 def read_lines(path: Path, columns: Sequence[str]) -> list[LabelRow]:
     """Read a text file without a header whose lines are split at commas and white space; empty lines are left out.
 
-    Args:
-        path: the file.
-        columns: the names of the values of a line, in order.
+    ``columns`` names the values of a line, in order.
 
     Raises:
         InputError: not a text file, or a line with another number of values; names the line.

@@ -28,8 +28,7 @@ def read_mat(*wanted: tuple[Path, str]) -> list[list[LabelRow]]:
 
     All files are read in one subprocess (about 0.3 s).
 
-    Args:
-        wanted: file and name of each variable.
+    ``wanted`` holds the file and the name of each variable.
 
     Raises:
         InputError: a file is damaged or of version 7.3, or a variable is missing or not a vector.

@@ -70,9 +70,7 @@ class LabelRow:
     def number(self, column: str, image: str | None = None) -> float:
         """Return the finite number in a column, in full precision.
 
-        Args:
-            column: column name.
-            image: the image with this score, for messages.
+        The message names the ``image``.
 
         Raises:
             InputError: the cell is empty or not a number.
@@ -112,12 +110,7 @@ def find_columns(
 ) -> dict[str, int]:
     """Find the position of each column in a header, by exact name or in other letter case.
 
-    Args:
-        path: the label file.
-        header: its column names in order.
-        columns: required columns.
-        optional: columns that may be missing.
-        what: "column" or "variable", for messages.
+    ``what`` is "column" or "variable", for messages.
 
     Raises:
         MissingColumn: a column is missing; suggests the closest one.

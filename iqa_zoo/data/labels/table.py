@@ -18,11 +18,7 @@ def read_table(
 ) -> list[LabelRow]:
     """Read a table with named columns: .csv, .tsv, .xlsx or .mat. Empty rows are left out.
 
-    Args:
-        path: the file.
-        columns: required column names, exact or in other letter case.
-        optional: optional column names.
-        sheet: sheet of a spreadsheet; default: the first.
+    Names are matched exactly or in other letter case. ``sheet`` is that of a spreadsheet; default: the first.
 
     Raises:
         InputError: the file cannot be read.

@@ -1,7 +1,7 @@
 """Results as one self-contained HTML file: no network, light and dark, any screen size, usable by keyboard.
 
 page.py         the contents of a page, and the file written from it
-tables.py       sortable and filterable tables
+tables.py       numbers in the cells of tables
 predictions.py  one prediction per model and image
 scatter.py      predictions against labels
 extremes.py     the worst errors and the largest disagreements

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,10 +21,6 @@ class Drawing:
     svg: Markup
     alt: str
     width: int
-
-
-def embed_figures(figures: Mapping[str, Figure]) -> list[Drawing]:
-    return [embed_figure(name, figure) for name, figure in figures.items()]
 
 
 def embed_figure(name: str, figure: Figure) -> Drawing:

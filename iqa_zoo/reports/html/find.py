@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,36 +15,29 @@ DEMO = "demo"  # generates its images
 GIVE = "No images are shown: give the dataset again with --data and --root."
 
 
-def find_images(name: str, sources: Sequence[DataSource]) -> Pictures:
-    """Find the images of a study's dataset, or explain why there are none.
+def find_images(described: Mapping[str, Any], sources: Sequence[DataSource]) -> Pictures:
+    """Find the images of a dataset that results describe by ``name`` and ``mos``; the note says which are missing and why."""
+    mos = described.get("mos", {})
+    data, note = load_source(described["name"], sources, mos)
+    paths = {} if data is None else dict(zip(data.names, data.paths, strict=True))
+    missing = [name for name in mos if name not in paths]
+    if paths and missing:
+        note = f"{len(missing)} of {len(mos)} images were not found, for example {missing[0]}."
+    return Pictures(paths, note)
 
-    Args:
-        name: name of the dataset in the results.
-        sources: candidate data sources.
-    """
-    data, note = load_source(name, sources)
-    return Pictures({} if data is None else dict(zip(data.names, data.paths, strict=True)), note)
 
-
-def load_source(name: str, sources: Sequence[DataSource]) -> tuple[RatedImages | None, str]:
-    """Load the dataset ``name`` from its source, or return a note on why it is missing."""
+def load_source(name: str, sources: Sequence[DataSource], expected: Collection[str]) -> tuple[RatedImages | None, str]:
+    """Load the dataset ``name``, which holds some of the expected images; or return None and a note on the reason."""
     source = choose_source(name, sources)
     if source is None:
         return None, GIVE
     try:
-        return load_dataset(source), ""
+        data = load_dataset(source)
     except IqaZooError as error:
         return None, f"No images are shown, because the dataset cannot be loaded: {error}"
-
-
-def check_names(pictures: Pictures, mos: Mapping[str, Any], name: str) -> Pictures:
-    """Return the images, or none if they belong to another dataset."""
-    missing = [each for each in mos if each not in pictures.paths]
-    if not pictures.paths or not missing:
-        return pictures
-    if len(missing) == len(mos):
-        return Pictures({}, f"No images are shown: the given images are not those of {name}.")
-    return Pictures(pictures.paths, f"{len(missing)} of {len(mos)} images were not found, for example {missing[0]}.")
+    if expected and set(expected).isdisjoint(data.names):
+        return None, f"No images are shown: the given images are not those of {name}."
+    return data, ""
 
 
 def choose_source(name: str, sources: Sequence[DataSource]) -> DataSource | None:

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from iqa_zoo.jsonio import without_nan
 from iqa_zoo.reports.html.extremes import Row, find_disagreements, find_worst_errors
 from iqa_zoo.reports.html.pictures import Pictures
 from iqa_zoo.reports.html.predictions import Predictions
 from iqa_zoo.reports.html.scatter import Scatter, choose_images, make_scatters
-from iqa_zoo.reports.html.tables import MOST_ROWS, TableView, make_view
+from iqa_zoo.reports.html.tables import MOST_ROWS
 from iqa_zoo.reports.table import Table
 
 MOST_MODELS = 6
@@ -30,7 +31,7 @@ class Gallery:
     scatters: Sequence[Scatter]
     worst: Sequence[Row]
     apart: Sequence[Row]
-    table: TableView
+    table: Table
     points: Mapping[str, Any]
 
 
@@ -51,9 +52,8 @@ def make_gallery(predictions: Predictions, pictures: Pictures, hover_bytes: int 
         more = f", and {len(pictures.unreadable) - 5} others" if len(pictures.unreadable) > 5 else ""
         notes.append(f"Images that cannot be read: {named}{more}.")
     plots = make_scatters(predictions, models, shown_S)
-    return Gallery(
-        predictions.data, notes, plots, worst, apart, make_view(make_image_table(predictions, models)), points
-    )
+    table = make_image_table(predictions, models)
+    return Gallery(predictions.data, notes, plots, worst, apart, table, points)
 
 
 def _collect_points(
@@ -79,15 +79,11 @@ def _collect_points(
         "axis": predictions.axis,
         "names": [predictions.names[i] for i in shown],
         "mos": [round(float(predictions.mos_I[i]), 2) for i in shown],
-        "scores": {
-            model: [None if np.isnan(predictions.scores[model][i]) else round(float(predictions.scores[model][i]), 2)
-                    for i in shown]
-            for model in models
-        },
+        "scores": without_nan({m: [round(float(predictions.scores[m][i]), 2) for i in shown] for m in models}),
         "images": images,
         "whys": whys,
         "absent": "" if pictures.paths else "image not available",
-    }  # fmt: skip
+    }
     note = f"{len(images)} of {len(shown)} dots have a thumbnail, the largest errors first; more would make the page too large."
     return points, note if spent else ""
 

@@ -15,7 +15,8 @@ from iqa_zoo.outputs import write_bytes
 from iqa_zoo.reports.html.figures import Drawing
 from iqa_zoo.reports.html.gallery import Gallery
 from iqa_zoo.reports.html.protocol import ConfigText
-from iqa_zoo.reports.html.tables import TableView
+from iqa_zoo.reports.html.tables import MOST_ROWS, parse_number
+from iqa_zoo.reports.table import Table
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Page:
     verdict: str
     sentences: Sequence[str] = ()
     warnings: Sequence[str] = ()
-    tables: Sequence[TableView] = ()
+    tables: Sequence[Table] = ()
     drawings: Sequence[Drawing] = ()
     galleries: Sequence[Gallery] = ()
     explain: Sequence[tuple[str, str]] = ()
@@ -66,6 +67,8 @@ def render(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["parse_number"] = parse_number
+    environment.globals["most_rows"] = MOST_ROWS
     return environment.get_template("report.html.jinja").render(
         page=page,
         style=Markup((folder / "report.css").read_text(encoding="utf-8")),

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-HUMAN_LABELS = ("MOS", "DMOS")
+from iqa_zoo.reports.shared import HUMAN_LABELS
+
 ONCE = "Each image appears once, with its prediction from the first split whose test part contains it."
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import yaml
 
-from iqa_zoo.reports.html.predictions import HUMAN_LABELS, list_datasets
+from iqa_zoo.reports.html.predictions import list_datasets
 from iqa_zoo.reports.notes import describe_view
+from iqa_zoo.reports.shared import HUMAN_LABELS
 from iqa_zoo.training.selection import RULES
 
 MOST_CONFIGS = 60
@@ -42,7 +43,8 @@ def list_conditions(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     add("Weights", "weights")
     add("Matched by", "match", lambda by: f"{by} to {results['target']}" if results.get("target") else str(by))
     add("Splits", "splits", lambda splits: format_splits(splits, results.get("parts", {})))
-    conditions += list_seeds(results.get("runs", []))
+    if seeds := sorted({run["seed"] for run in results.get("runs", []) if "seed" in run}):
+        conditions.append(("Seeds", ", ".join(map(str, seeds))))
     add("Selection rule", "selection", format_rule)
     if results.get("view") == "whole":
         conditions.append(("Features of", describe_view(results)))
@@ -73,11 +75,6 @@ def format_dataset(data: Mapping[str, Any]) -> str:
 def format_splits(splits: Sequence[str], parts: Mapping[str, int]) -> str:
     sizes = ", ".join(f"{count} {part}" for part, count in parts.items())
     return f"{len(splits)}{f' of {sizes}' if sizes else ''}: {', '.join(splits)}"
-
-
-def list_seeds(runs: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    found = sorted({run["seed"] for run in runs if "seed" in run})
-    return [("Seeds", ", ".join(map(str, found)))] if found else []
 
 
 def format_rule(rule: str) -> str:

@@ -23,7 +23,7 @@ BLUE = (0, 114, 178)
 
 
 @dataclass(frozen=True)
-class Progress:
+class Tick:
     """A mark on an axis."""
 
     place: float
@@ -37,8 +37,8 @@ class Scatter:
     model: str
     alt: str
     x_label: str
-    x_ticks: Sequence[Progress]
-    y_ticks: Sequence[Progress]
+    x_ticks: Sequence[Tick]
+    y_ticks: Sequence[Tick]
     dots: Sequence[tuple[int, float, float]]
     density: str
     caption: str
@@ -76,8 +76,8 @@ def _make_scatter(predictions: Predictions, model: str, shown_S: NDArray[np.int6
         if known_I[i]
     ]
     places = [value for value in MaxNLocator(6).tick_values(low, high) if low <= value <= high]
-    x_ticks = [Progress(round(LEFT + (value - low) * scale, 1), f"{value:g}") for value in places]
-    y_ticks = [Progress(round(TOP + (high - value) * scale, 1), f"{value:g}") for value in places]
+    x_ticks = [Tick(round(LEFT + (value - low) * scale, 1), f"{value:g}") for value in places]
+    y_ticks = [Tick(round(TOP + (high - value) * scale, 1), f"{value:g}") for value in places]
     count = int(known_I.sum())
     many = len(shown_S) < len(predictions.names)
     density, caption = "", f"{count} images."

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from iqa_zoo.reports.html.figures import embed_figures
+from iqa_zoo.reports.html.figures import embed_figure
 from iqa_zoo.reports.html.gallery import HOVER_BYTES, make_gallery
 from iqa_zoo.reports.html.page import Page
 from iqa_zoo.reports.html.pictures import Pictures, load_explanations
 from iqa_zoo.reports.html.predictions import collect_predictions, list_datasets
 from iqa_zoo.reports.html.protocol import format_command, list_conditions, list_configs, list_label_warnings
-from iqa_zoo.reports.html.tables import make_view
 from iqa_zoo.reports.shared import undefined_notes
 from iqa_zoo.reports.table import Table
 
@@ -30,14 +29,7 @@ def assemble_study_page(
     pictures: Mapping[str, Pictures],
     folder: Path | None = None,
 ) -> Page:
-    """Assemble the page of a study.
-
-    Args:
-        results: the kept results.
-        tables, sentences, figures: views of the results.
-        pictures: images by dataset.
-        folder: the run folder, whose ``explain/`` is shown.
-    """
+    """Assemble the page of a study."""
     found = collect_predictions(results)
     explain, left_out = load_explanations(folder / "explain") if folder else ([], [])
     configs, note = list_configs(results)
@@ -55,8 +47,8 @@ def assemble_study_page(
         sentences[0] if sentences else "No models were compared; only their cost was measured.",
         sentences[1:],
         [*warnings, *left_out],
-        [make_view(table) for table in tables],
-        embed_figures(figures),
+        tables,
+        [embed_figure(name, figure) for name, figure in figures.items()],
         [make_gallery(each, pictures.get(each.data, Pictures({})), HOVER_BYTES // len(found)) for each in found],
         explain,
         list_conditions(results),

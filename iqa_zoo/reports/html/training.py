@@ -11,7 +11,7 @@ import numpy as np
 from iqa_zoo.data.loading import DataSource
 from iqa_zoo.errors import IqaZooError
 from iqa_zoo.jsonio import reading_values
-from iqa_zoo.reports.html.figures import embed_figures
+from iqa_zoo.reports.html.figures import embed_figure
 from iqa_zoo.reports.html.find import load_source
 from iqa_zoo.reports.html.gallery import make_gallery
 from iqa_zoo.reports.html.page import Page
@@ -27,11 +27,9 @@ from iqa_zoo.reports.html.protocol import (
     list_label_warnings,
     list_versions,
 )
-from iqa_zoo.reports.html.tables import make_view
 from iqa_zoo.reports.html.training_folder import Training, read_training
-from iqa_zoo.reports.shared import format_number
+from iqa_zoo.reports.shared import METRIC_TITLES, format_number, why_undefined
 from iqa_zoo.reports.table import Table, count
-from iqa_zoo.reports.undefined import why_undefined
 from iqa_zoo.stats.summary import is_defined
 
 if TYPE_CHECKING:
@@ -39,14 +37,8 @@ if TYPE_CHECKING:
 
     from iqa_zoo.data.rated import RatedImages
 
-METRICS = {
-    "srocc": "SROCC",
-    "plcc": "PLCC, raw scores",
-    "plcc_logistic4": "PLCC, after a 4-parameter logistic",
-    "krocc": "KROCC",
-    "rmse": "RMSE, raw scores",
-    "rmse_logistic4": "RMSE, after a 4-parameter logistic",
-}
+
+CAVEAT = "The rule test-oracle selects on the test part, so these numbers are not an estimate of quality."
 
 
 def make_training_page(folder: Path, sources: Sequence[DataSource]) -> Page:
@@ -62,7 +54,8 @@ def make_training_page(folder: Path, sources: Sequence[DataSource]) -> Page:
 
 def _assemble_page(training: Training, sources: Sequence[DataSource]) -> Page:
     run, result = training.run, training.result
-    data, note = _load_dataset(training, sources)
+    name = run.get("data", {}).get("name", "")
+    data, note = load_source(name, sources, result.get("predictions", {}))
     explain, left_out = load_explanations(training.folder / "explain")
     label = str(run.get("data", {}).get("label", "MOS"))
     predictions = _collect_predictions(training, data)
@@ -83,10 +76,10 @@ def _assemble_page(training: Training, sources: Sequence[DataSource]) -> Page:
     return Page(
         _format_title(training),
         _format_verdict(training),
-        _list_caveats(training),
+        [CAVEAT] if result.get("selection") == "test-oracle" else [],
         warnings,
-        [make_view(table) for table in tables if table],
-        embed_figures(_draw_figures(training)),
+        [table for table in tables if table],
+        [embed_figure(name, figure) for name, figure in _draw_figures(training).items()],
         [make_gallery(predictions, pictures)] if predictions is not None else [],
         explain,
         _list_conditions(training),
@@ -115,22 +108,6 @@ def _format_verdict(training: Training) -> str:
     return f"On {images} test images: SROCC {metrics['srocc']:.3f}, PLCC {format_number(metrics['plcc'])} ({selected})."
 
 
-def _list_caveats(training: Training) -> list[str]:
-    if training.result.get("selection") == "test-oracle":
-        return ["The rule test-oracle selects on the test part, so these numbers are not an estimate of quality."]
-    return []
-
-
-def _load_dataset(training: Training, sources: Sequence[DataSource]) -> tuple[RatedImages | None, str]:
-    """Load the dataset of the training if a source has it, else say why not."""
-    name = training.run.get("data", {}).get("name", "")
-    data, note = load_source(name, sources)
-    tested = training.result.get("predictions", {})
-    if data is not None and tested and not set(tested) & set(data.names):
-        return None, f"No images are shown: the given images are not those of {name}."
-    return data, note
-
-
 def _collect_predictions(training: Training, data: RatedImages | None) -> Predictions | None:
     tested = training.result.get("predictions", {})
     if data is None or not tested:
@@ -151,7 +128,7 @@ def _make_quality_table(training: Training, predictions: Predictions | None, dat
     validation = training.result.get("validation") or {}
     rows = [
         [title, format_number(metrics[name]), format_number(validation[name]) if name in validation else "-"]
-        for name, title in METRICS.items()
+        for name, title in METRIC_TITLES.items()
         if name in metrics
     ]
     notes = []

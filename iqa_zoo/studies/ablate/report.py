@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from iqa_zoo.reports.decoders import SIZE_CELLS
 from iqa_zoo.reports.notes import list_protocol_notes
 from iqa_zoo.reports.shared import (
     COLUMNS,
@@ -17,7 +18,7 @@ from iqa_zoo.reports.shared import (
     read_difference,
     select_defined,
 )
-from iqa_zoo.reports.table import Table, count
+from iqa_zoo.reports.table import Table, tabulate, tabulate_keys
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.summary import is_defined
 
@@ -25,88 +26,72 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Results = dict[str, Any]
-CELLS = ("params", "active", "MACs", "SROCC [quartiles]", "difference", *COLUMNS[1:])
 KINDS = {"whole": "whole", "both": "as it is (within the budget)", "as it is": "as it is", "matched": "matched"}
 
 
 def make_tables(results: Results) -> list[Table]:
     """The variants against the whole decoder, and what could not be built."""
-    tables = [_sensitivity(results) if results["sensitivity"] else _variants(results)]
-    if results["refused"]:
-        rows = [[row["variant"], row["change"], row["reason"]] for row in results["refused"]]
-        columns = ["variant", "change", "reason"]
-        tables.append(Table("Not built", columns, rows, left=columns))
-    return tables
+    pairs = {pair["first"]: pair for pair in results["differences"]}
 
+    def describe_change(row: Results) -> str:
+        return "; ".join(filter(None, [row["change"], format_moved(row["budget"])])) or "-"
 
-def _by_model(results: Results) -> dict[str, Results]:
-    return {pair["first"]: pair for pair in results["differences"]}
+    def format_quality(row: Results) -> str:
+        summary = results["summary"].get(row["model"])
+        return format_spread(summary["srocc"]) if summary else "failed"
 
+    def make_cell(i: int) -> Callable[[Results], str]:
+        return lambda row: (
+            format_difference(pairs[row["model"]], "better", "worse")[i] if row["model"] in pairs else "-"
+        )
 
-def _cells(row: Results, results: Results, pair: Results | None) -> list[str]:
-    decoder = row["budget"]["decoder"]
-    summary = results["summary"].get(row["model"])
-    quality = format_spread(summary["srocc"]) if summary else "failed"
-    told = format_difference(pair, "better", "worse") if pair else ["-"] * len(COLUMNS)
-    return [count(decoder["params"]), count(decoder["active_params"]), count(decoder["macs"]), quality, *told]
-
-
-def _variants(results: Results) -> Table:
-    pairs = _by_model(results)
-    rows = []
-    for row in results["rows"]:
-        change = "; ".join(filter(None, [row["change"], format_moved(row["budget"])]))
-        rows.append([row["variant"], KINDS[row["kind"]], change or "-", *_cells(row, results, pairs.get(row["model"]))])
-    columns = ["variant", "size", "change", *CELLS]
-    return Table(
-        f"What happens to {results['base']} without its parts: {results['data']['name']}, decoders on {results['backbone']}",
-        columns,
-        rows,
-        [*_notes(results), f"matched: brought back to the whole decoder's {results['match']}, within 1 %."],
-        left=["variant", "size", "change", "verdict"],
-    )
-
-
-def _notes(results: Results) -> list[str]:
-    return [
+    names: dict[str, Callable[[Results], str]]
+    if results["sensitivity"]:
+        subject, names = f"How {results['base']} depends on its sizes", {"size": lambda row: row["model"]}
+        note = "Sizes as they are: a larger one has more parameters."
+    else:
+        subject = f"What happens to {results['base']} without its parts"
+        names = {
+            "variant": lambda row: row["variant"],
+            "size": lambda row: KINDS[row["kind"]],
+            "change": describe_change,
+        }
+        note = f"matched: brought back to the whole decoder's {results['match']}, within 1 %."
+    sizes = dict(zip(("params", "active", "MACs"), SIZE_CELLS.values(), strict=True))
+    difference = {column: make_cell(i) for i, column in enumerate(("difference", *COLUMNS[1:]))}
+    notes = [
         *list_protocol_notes(results),
         f"Difference: SROCC of the variant minus that of {results['base']}, the same splits and seeds.",
         *describe_intervals(len(results["splits"]), results["differences"]),
+        note,
     ]
-
-
-def _sensitivity(results: Results) -> Table:
-    pairs = _by_model(results)
-    rows = [[row["model"], *_cells(row, results, pairs.get(row["model"]))] for row in results["rows"]]
-    columns = ["size", *CELLS]
-    return Table(
-        f"How {results['base']} depends on its sizes: {results['data']['name']}, decoders on {results['backbone']}",
-        columns,
-        rows,
-        [*_notes(results), "Sizes as they are: a larger one has more parameters."],
-        left=["size", "verdict"],
-    )
+    cells = {**names, **sizes, "SROCC [quartiles]": format_quality, **difference}
+    title = f"{subject}: {results['data']['name']}, decoders on {results['backbone']}"
+    return [
+        tabulate(title, results["rows"], cells, notes, left=[*names, "verdict"]),
+        *tabulate_keys("Not built", results["refused"], ["variant", "change", "reason"]),
+    ]
 
 
 def make_sentences(results: Results) -> list[str]:
     """Which parts earned their parameters, and which differences are undecided."""
     if results["sensitivity"]:
-        decided = [pair for pair in select_defined(results["differences"]) if not pair["tie"]]
-        ties = [pair["first"] for pair in results["differences"] if pair["tie"]]
-        undefined = [pair["first"] for pair in results["differences"] if format_verdict(pair) == "undefined"]
+        differences = results["differences"]
+        ties = [pair["first"] for pair in differences if pair["tie"]]
+        undefined = [pair["first"] for pair in differences if format_verdict(pair) == "undefined"]
+        decided = [pair for pair in select_defined(differences) if not pair["tie"]]
         lines = [f"{pair['first']}: {pair['mean']:+.3f} {format_interval(pair)}." for pair in decided]
         lines.append(f"Undecided against {results['base']}: {', '.join(ties) or 'none'}.")
         return lines + ([f"Undefined: {', '.join(undefined)}."] if undefined else [])
     kind_of = {row["model"]: row["kind"] for row in results["rows"]}
     sentences = []
-    for kind, words in (("as it is", "As they are"), ("matched", "At one budget")):
-        pairs = [pair for pair in results["differences"] if kind_of[pair["first"]] in (kind, "both")]
-        if pairs:
-            sentences.append(f"{words}: {_sorted_out(pairs)}.")
+    for kind, condition in (("as it is", "As they are"), ("matched", "At one budget")):
+        if pairs := [pair for pair in results["differences"] if kind_of[pair["first"]] in (kind, "both")]:
+            sentences.append(f"{condition}: {_group_by_verdict(pairs)}.")
     return sentences
 
 
-def _sorted_out(pairs: Iterable[Results]) -> str:
+def _group_by_verdict(pairs: Iterable[Results]) -> str:
     parts: dict[str, list[str]] = {"worse": [], "better": [], "undecided": [], "undefined": []}
     for pair in pairs:
         name = pair["first"].removesuffix(", matched")
@@ -116,7 +101,7 @@ def _sorted_out(pairs: Iterable[Results]) -> str:
 
 
 def make_figures(results: Results) -> dict[str, Figure]:
-    """The differences as a plot_forest, or the sweeps as curves."""
+    """The differences as intervals, or the sweeps as curves."""
     from iqa_zoo.reports.plots import plot_forest, plot_panels
 
     where = f"{results['data']['name']}, {results['data']['images']} images, {len(results['splits'])} splits, {results['backbone']}"
@@ -139,7 +124,7 @@ def make_figures(results: Results) -> dict[str, Figure]:
 
 
 def _sweeps(results: Results) -> dict[str, dict[str, list[tuple[float, Estimate]]]]:
-    """By size: (value, mean SROCC over the splits, with the interval of its difference to the whole)."""
+    """Return by size the points (value, mean SROCC with the interval of its difference to the whole model)."""
     sroccs = [r["srocc"] for r in results["runs"] if "error" not in r and r["model"] == results["base"]]
     defined_sroccs = [srocc for srocc in sroccs if is_defined(srocc)]
     if not defined_sroccs:
@@ -157,7 +142,7 @@ def _sweeps(results: Results) -> dict[str, dict[str, list[tuple[float, Estimate]
 
 
 def _value(results: Results, knob: str) -> int:
-    """The size that the whole model has."""
+    """Return the size of the whole model."""
     cfg = next(row["config"] for row in results["rows"] if row["kind"] == "whole")
     return {
         "queries": lambda: cfg["queries"]["num_queries"],

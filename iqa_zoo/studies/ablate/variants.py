@@ -14,7 +14,7 @@ ROUTING_LOSSES = {"load_balance": 0.01, "router_z": 0.001}  # and the paper's we
 
 @dataclass(frozen=True)
 class Variant:
-    """A model with one change: its name, the change as an override in words, the whole config."""
+    """A model with one change: its name, a description of the change, the whole config."""
 
     name: str
     change: str
@@ -34,8 +34,8 @@ def variants(cfg: str | Mapping[str, Any]) -> list[Variant]:
     for name, change in CHANGES.items():
         changed = change(load_config(base))
         if changed is not None:
-            config, words = changed
-            found.append(Variant(name, words, _with_routing_losses(config)))
+            config, description = changed
+            found.append(Variant(name, description, _with_routing_losses(config)))
     return found
 
 
@@ -69,8 +69,8 @@ def _blocks(kind: str, *new: Config) -> Change:
             {key: _heads(cfg) if value == "heads" else value for key, value in block.items()} for block in new
         ]
         blocks = [part for block in cfg["interactions"] for part in (made if block["type"] == kind else [block])]
-        words = f"interactions: {kind} -> {' + '.join(block['type'] for block in made) or 'none'}"
-        return {**cfg, "interactions": blocks}, words
+        description = f"interactions: {kind} -> {' + '.join(block['type'] for block in made) or 'none'}"
+        return {**cfg, "interactions": blocks}, description
 
     return change
 

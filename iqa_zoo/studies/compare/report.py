@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,14 +10,14 @@ from iqa_zoo.reports.decoders import describe_place, list_unmatched_notes, make_
 from iqa_zoo.reports.notes import list_protocol_notes
 from iqa_zoo.reports.shared import (
     describe_intervals,
-    format_by_distortion,
     format_interval,
     format_number,
     format_spread,
     leak_warnings,
     tabulate_differences,
+    tabulate_distortions,
 )
-from iqa_zoo.reports.table import Table, count
+from iqa_zoo.reports.table import Table, count, tabulate
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.summary import is_defined, summarize_values
 from iqa_zoo.training.selection import RULES
@@ -36,16 +37,12 @@ def make_tables(results: Results) -> list[Table]:
     if results.get("matched"):
         tables.append(replace(make_decoders_table(results), title=f"(b) The decoders {describe_place(results)}"))
     if results.get("summary"):
-        tables.append(_quality(results))
-        kinds = _by_distortion(results)
-        tables += [kinds] if kinds else []
+        tables += [_quality(results), *_by_distortion(results)]
     if results.get("differences"):
         tables.append(_differences(results))
     if results.get("rules"):
         tables.append(_rules(results))
-    if results.get("runs"):
-        tables += _test_sets(results)
-    return tables
+    return tables + _test_sets(results)
 
 
 def make_sentences(results: Results) -> list[str]:
@@ -57,8 +54,10 @@ def make_sentences(results: Results) -> list[str]:
         splits = pair["splits"]
         if not is_defined(pair["mean"]):
             lines.append(f"{pair['first']} and {pair['second']}: the difference is undefined, as {pair['why']}.")
-        elif splits == 1:
-            lines.append(_verdict_on_one(pair))
+        elif splits == 1:  # it shows how much the choice of test images matters, and nothing of another training
+            difference = Estimate(pair["mean"], pair["low"], pair["high"], pair["p"], pair["count"])
+            verdict = difference.verdict(pair["first"], pair["second"])
+            lines.append(f"On this one split, {pair['first']} and {pair['second']}: {verdict}.")
         elif pair["tie"]:
             lines.append(
                 f"{pair['first']} and {pair['second']}: undecided, mean SROCC difference {pair['mean']:+.3f} "
@@ -76,36 +75,11 @@ def make_sentences(results: Results) -> list[str]:
     return lines
 
 
-def _verdict_on_one(pair: Results) -> str:
-    """One split tells how much the choice of test images matters, and nothing of another training."""
-    difference = Estimate(pair["mean"], pair["low"], pair["high"], pair["p"], pair["count"])
-    said = difference.verdict(pair["first"], pair["second"])
-    return f"On this one split, {pair['first']} and {pair['second']}: {said}."
-
-
 def _published(results: Results) -> Table:
-    rows = []
-    for row in results["published"]:
-        budget, speed = row["budget"], row.get("speed")
-        quality = row.get("published")
-        rows.append(
-            [
-                row["model"],
-                row["backbone"],
-                count(budget["params"]),
-                count(budget["decoder"]["params"]),
-                f"{budget['decoder']['params'] / budget['params']:.1%}",
-                count(budget["active_params"]),
-                count(budget["macs"]),
-                f"{speed['latency_ms']:.0f}" if speed else "-",
-                f"{speed['images_per_second']:.1f}" if speed else "-",
-                f"{quality[0]:.3f} / {quality[1]:.3f}" if quality else "-",
-            ]
-        )
-    only = results.get("published_only", {})
-    for title, quality in only.items():
-        told = f"{quality[0]:.3f} / {quality[1]:.3f}" if quality else "-"
-        rows.append([f"{title} (no model)", *["-"] * 8, told])
+    rows = results["published"]
+    only = [dict(model=f"{title} (no model)", published=quality)
+            for title, quality in results.get("published_only", {}).items()]  # fmt: skip
+    speeds = [row["speed"] for row in rows if row.get("speed")]
     notes = [
         "MACs: multiply-accumulates of matrix products and convolutions for one image; active: parameters one token meets.",
         f"Published: SROCC / PLCC on {results['published_on']} from the model card, under the paper's own protocol; not measured here.",
@@ -114,47 +88,52 @@ def _published(results: Results) -> Table:
         notes.append(
             "No model: what is published of a system does not say enough to build it; its card says what is known."
         )
-    if any(row.get("speed") for row in results["published"]):
-        speed = results["published"][0]["speed"]
+    if speeds:
         notes.append(
-            f"Latency at batch 1 and throughput at batch {speed['batch']}: medians of {speed['rounds']} rounds, the models in turn, "
+            f"Latency at batch 1 and throughput at batch {speeds[0]['batch']}: medians of {speeds[0]['rounds']} rounds, the models in turn, "
             f"on this machine ({results['threads']} threads)."
         )
-    columns = ["model", "backbone", "params", "decoder", "share", "active", "MACs", "ms", "images/s", "published"]
-    return Table("(a) The models as published", columns, rows, notes, left=["model", "backbone"])
+
+    def known(key: str, form: Callable[[Any], str]) -> Callable[[Results], str]:
+        return lambda row: form(row[key]) if row.get(key) else "-"
+
+    cells = {
+        "model": known("model", str),
+        "backbone": known("backbone", str),
+        "params": known("budget", lambda budget: count(budget["params"])),
+        "decoder": known("budget", lambda budget: count(budget["decoder"]["params"])),
+        "share": known("budget", lambda budget: f"{budget['decoder']['params'] / budget['params']:.1%}"),
+        "active": known("budget", lambda budget: count(budget["active_params"])),
+        "MACs": known("budget", lambda budget: count(budget["macs"])),
+        "ms": known("speed", lambda speed: f"{speed['latency_ms']:.0f}"),
+        "images/s": known("speed", lambda speed: f"{speed['images_per_second']:.1f}"),
+        "published": known("published", lambda quality: f"{quality[0]:.3f} / {quality[1]:.3f}"),
+    }
+    return tabulate("(a) The models as published", [*rows, *only], cells, notes, left=["model", "backbone"])
 
 
 def _quality(results: Results) -> Table:
-    rows = [
-        [
-            model,
-            format_spread(row["srocc"]),
-            format_spread(row["plcc"]),
-            format_number(row["plcc_logistic4"]["median"]),
-            format_number(row["krocc"]["median"]),
-            format_number(row["rmse"]["median"], ".2f"),
-            f"{row['seconds']:.1f}",
-        ]
-        for model, row in results["summary"].items()
-    ]
-    columns = ["model", "SROCC [quartiles]", "PLCC [quartiles]", "PLCC logistic-4", "KROCC", "RMSE", "s/split"]
-    return Table(
-        f"(c) Quality, measured: {results['data']['name']}, {PROTOCOLS[results['protocol']]} {describe_place(results)}",
-        columns,
-        rows,
-        list_protocol_notes(results),
+    title = (
+        f"(c) Quality, measured: {results['data']['name']}, {PROTOCOLS[results['protocol']]} {describe_place(results)}"
     )
+    cells: dict[str, Callable[[Any], str]] = {
+        "model": lambda row: row[0],
+        "SROCC [quartiles]": lambda row: format_spread(row[1]["srocc"]),
+        "PLCC [quartiles]": lambda row: format_spread(row[1]["plcc"]),
+        "PLCC logistic-4": lambda row: format_number(row[1]["plcc_logistic4"]["median"]),
+        "KROCC": lambda row: format_number(row[1]["krocc"]["median"]),
+        "RMSE": lambda row: format_number(row[1]["rmse"]["median"], ".2f"),
+        "s/split": lambda row: f"{row[1]['seconds']:.1f}",
+    }
+    return tabulate(title, results["summary"].items(), cells, list_protocol_notes(results))
 
 
-def _by_distortion(results: Results) -> Table | None:
-    kinds = sorted({kind for row in results["summary"].values() for kind in row.get("srocc_by_distortion", {})})
-    if not kinds:
-        return None
+def _by_distortion(results: Results) -> list[Table]:
     rows = [
-        [model, *format_by_distortion(row.get("srocc_by_distortion", {}), kinds)]
+        {"model": model, "srocc_by_distortion": row.get("srocc_by_distortion", {})}
         for model, row in results["summary"].items()
     ]
-    return Table("Median SROCC by distortion", ["model", *kinds], rows)
+    return tabulate_distortions("Median SROCC by distortion", rows, {"model": lambda row: row["model"]})
 
 
 def _differences(results: Results) -> Table:
@@ -164,7 +143,7 @@ def _differences(results: Results) -> Table:
 
 
 def _rules(results: Results) -> Table:
-    """What each selection rule would have reported of the same trainings."""
+    """Return the result of the same trainings under each selection rule."""
     rules = [rule for rule in RULES if all(rule in row for row in results["rules"].values())]
     rows = []
     for model, row in results["rules"].items():
@@ -184,28 +163,26 @@ def _rules(results: Results) -> Table:
 
 
 def _test_sets(results: Results) -> list[Table]:
-    """One table for each other dataset that the trained models were tested on."""
-    tables = []
-    done = [run for run in results["runs"] if "error" not in run]
+    """Return one table for each other dataset that the trained models were tested on."""
+    done = [run for run in results.get("runs", []) if "error" not in run]
+    columns = ["model", "SROCC [quartiles]", "PLCC [quartiles]", "KROCC [quartiles]"]
+    trained_on, tables = results["data"]["name"] if done else "", []
     for name in done[0].get("elsewhere", {}) if done else {}:
         rows = []
         for model in results["summary"]:
             mine = [run["elsewhere"][name] for run in done if run["model"] == model]
-            spreads = [
-                asdict(summarize_values([record[metric] for record in mine])) for metric in ("srocc", "plcc", "krocc")
-            ]
-            rows.append([model, *map(format_spread, spreads)])
-        note = (
-            f"Trained on {results['data']['name']} as above, tested on all {len(done[0]['elsewhere'][name]['predictions'])} images "
+            values = [[record[metric] for record in mine] for metric in ("srocc", "plcc", "krocc")]
+            rows.append([model, *(format_spread(asdict(summarize_values(each))) for each in values)])
+        notes = [
+            f"Trained on {trained_on} as above, tested on all {len(done[0]['elsewhere'][name]['predictions'])} images "
             f"of {name}, medians over the same trainings. Where its scores run the other way, predictions are negated first. "
-            "Errors are left out: the scales differ."
-        )
-        notes = [note, *leak_warnings(results, results["data"]["name"], name)]
-        columns = ["model", "SROCC [quartiles]", "PLCC [quartiles]", "KROCC [quartiles]"]
-        tables.append(Table(f"Cross-dataset: {results['data']['name']} to {name}", columns, rows, notes))
+            "Errors are left out: the scales differ.",
+            *leak_warnings(results, trained_on, name),
+        ]
+        tables.append(Table(f"Cross-dataset: {trained_on} to {name}", columns, rows, notes))
     return tables
 
 
 def make_figures(results: Results) -> dict[str, Figure]:
-    """Return no figure: the tables say it all."""
+    """Return no figure."""
     return {}

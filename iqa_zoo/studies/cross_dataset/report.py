@@ -6,7 +6,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.reports.decoders import make_decoders_table
-from iqa_zoo.reports.notes import describe_view, list_cache_notes, list_left_out_notes
+from iqa_zoo.reports.notes import describe_frozen_training, list_cache_notes, list_left_out_notes
 from iqa_zoo.reports.shared import (
     BOOTSTRAP,
     CORRECTED_T,
@@ -19,7 +19,7 @@ from iqa_zoo.reports.shared import (
     tabulate_differences,
     undefined_notes,
 )
-from iqa_zoo.reports.table import Table
+from iqa_zoo.reports.table import Table, tabulate, tabulate_keys
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.training.selection import RULES
 
@@ -30,15 +30,12 @@ Results = dict[str, Any]
 
 
 def make_tables(results: Results) -> list[Table]:
-    """The datasets, the decoders, a plot_matrix for each model, the differences, and what was not there."""
+    """The datasets, the decoders, a matrix for each model, the differences, and the datasets that were left out."""
     tables = [_datasets(results), make_decoders_table(results)]
     tables += [_matrix(results, model) for model in _models(results)]
     if results["differences"]:
         tables.append(_differences(results))
-    if results["skipped"]:
-        rows = [[row["dataset"], row["reason"]] for row in results["skipped"]]
-        tables.append(Table("Left out", ["dataset", "reason"], rows, left=["dataset", "reason"]))
-    return tables
+    return tables + tabulate_keys("Left out", results["skipped"], ["dataset", "reason"])
 
 
 def _models(results: Results) -> list[str]:
@@ -50,20 +47,14 @@ def _names(results: Results) -> list[str]:
 
 
 def _datasets(results: Results) -> Table:
-    rows = []
-    for data in results["datasets"]:
-        parts = data["parts"]
-        rows.append(
-            [
-                data["name"],
-                data["label"].split(":")[0] + ("" if data["higher_is_better"] else ", lower is better"),
-                str(data["images"]),
-                str(data["contents"]) if data["contents"] < data["images"] else "each image",
-                f"{parts['train']} / {parts['validation']} / {parts['test']}",
-                str(len(data["splits"])),
-            ]
-        )
-    columns = ["dataset", "labels", "images", "contents", "train / validation / test", "splits"]
+    cells = {
+        "dataset": lambda data: data["name"],
+        "labels": lambda data: data["label"].split(":")[0] + ("" if data["higher_is_better"] else ", lower is better"),
+        "images": lambda data: str(data["images"]),
+        "contents": lambda data: str(data["contents"]) if data["contents"] < data["images"] else "each image",
+        "train / validation / test": lambda data: "{train} / {validation} / {test}".format(**data["parts"]),
+        "splits": lambda data: str(len(data["splits"])),
+    }
     proxies = [
         f"THE LABELS OF {data['name'].upper()} ARE A PROXY: {data['label'].partition(':')[2].strip()}."
         for data in results["datasets"]
@@ -74,7 +65,8 @@ def _datasets(results: Results) -> Table:
         for data in results["datasets"]
         if data.get("look_alikes")
     ]
-    return Table("The datasets", columns, rows, [*proxies, *alike, *leak_warnings(results)], left=["dataset", "labels"])
+    notes = [*proxies, *alike, *leak_warnings(results)]
+    return tabulate("The datasets", results["datasets"], cells, notes, left=["dataset", "labels"])
 
 
 def _matrix(results: Results, model: str) -> Table:
@@ -88,23 +80,18 @@ def _matrix(results: Results, model: str) -> Table:
 
 
 def _notes(results: Results) -> list[str]:
-    recipe = results["recipe"]
+    runs = results.get("runs", [])
     return [
         "Rows: trained on the training part of each split; columns: tested on, of its own dataset the test part of the same split, of "
         "every other all images. Medians over the splits of the dataset in the row.",
         "Where the labels of two datasets run in opposite directions (MOS and DMOS), predictions are negated before they are "
         "correlated: a negative SROCC is a failure, not another direction.",
-        f"Decoders on frozen {results['backbone']} features ({results['weights']}), {describe_view(results)}; "
-        f"{recipe['epochs']} epochs, batch {recipe['batch_size']}, AdamW {recipe['lr']:g}, averaged weights, {recipe['precision']}, "
-        f"the same splits, seeds and steps for all models. {results['baseline']}, one linear layer, learns at "
-        f"{results['baseline_lr']:g}.",
+        describe_frozen_training(results),
         *list_left_out_notes(results),
         *list_cache_notes(results),
         f"Reported: {RULES[results['selection']]}.",
-        *failed_notes(results.get("runs", [])),
-        *undefined_notes(
-            [{**run, "split": f"{run['split']}, tested on {run['test']}"} for run in results.get("runs", [])]
-        ),
+        *failed_notes(runs),
+        *undefined_notes([{**run, "split": f"{run['split']}, tested on {run['test']}"} for run in runs]),
     ]
 
 
@@ -123,19 +110,19 @@ def _differences(results: Results) -> Table:
 
 
 def make_sentences(results: Results) -> list[str]:
-    """Of every two compared models: who is ahead at home and elsewhere; and what leaks."""
+    """Which of every two compared models is ahead on its own and on other datasets; and what leaks."""
     lines = leak_warnings(results)
     for first, second in itertools.combinations(results["compared"], 2):
         pairs = [pair for pair in results["differences"] if {pair["first"], pair["second"]} == {first, second}]
-        home = [pair for pair in pairs if pair["train"] == pair["test"]]
-        away = [pair for pair in pairs if pair["train"] != pair["test"]]
-        lines += [summarize_verdicts(f"{len(home)} own test parts", home)] if home else []
-        lines += [summarize_verdicts(f"{len(away)} pairs of datasets", away)] if away else []
+        own = [pair for pair in pairs if pair["train"] == pair["test"]]
+        other = [pair for pair in pairs if pair["train"] != pair["test"]]
+        lines += [summarize_verdicts(f"{len(own)} own test parts", own)] if own else []
+        lines += [summarize_verdicts(f"{len(other)} pairs of datasets", other)] if other else []
     return lines
 
 
 def make_figures(results: Results) -> dict[str, Figure]:
-    """A plot_matrix for each model, and the differences of the compared models on other datasets."""
+    """A matrix for each model, and the differences of the compared models on other datasets."""
     from iqa_zoo.reports.plots import plot_forest, plot_matrix
 
     names = _names(results)
@@ -155,11 +142,8 @@ def make_figures(results: Results) -> dict[str, Figure]:
     for pair in select_defined(results["differences"]):
         if results["baseline"] not in (pair["first"], pair["second"]):
             row = f"{pair['train']} to {pair['test']}" if pair["train"] != pair["test"] else f"within {pair['train']}"
-            group = groups.setdefault(f"{pair['first']} - {pair['second']}", {})
-            group[row] = read_difference(pair)
+            groups.setdefault(f"{pair['first']} - {pair['second']}", {})[row] = read_difference(pair)
     if groups:
-        title = next(iter(groups)) if len(groups) == 1 else "Differences between models"
-        figures["differences"] = plot_forest(
-            groups, title=f"{title}, {results['backbone']}", label="SROCC difference, 95 % interval"
-        )
+        title = f"{next(iter(groups)) if len(groups) == 1 else 'Differences between models'}, {results['backbone']}"
+        figures["differences"] = plot_forest(groups, title=title, label="SROCC difference, 95 % interval")
     return figures

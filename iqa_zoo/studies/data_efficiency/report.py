@@ -19,7 +19,7 @@ from iqa_zoo.reports.shared import (
     summarize_verdicts,
     tabulate_differences,
 )
-from iqa_zoo.reports.table import Table
+from iqa_zoo.reports.table import Table, tabulate
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.summary import is_defined
 
@@ -31,9 +31,9 @@ Curve = Sequence[tuple[float, float]]
 
 
 def images_to_reach(curve: Curve, target: float) -> float | None:
-    """How many images a curve of (images, SROCC) needs to come to a target for the first time, interpolated linearly.
+    """Return the number of images at which a curve of (images, SROCC) first reaches a target, interpolated linearly.
 
-    The first point where it is there from the start; None where it never is.
+    It is that of the first point if this one reaches the target, and None if no point does.
 
     >>> curve = [(100, 0.5), (200, 0.7), (300, 0.75)]
     >>> images_to_reach(curve, 0.6), images_to_reach(curve, 0.4), images_to_reach(curve, 0.8)
@@ -88,21 +88,17 @@ def share_notes(results: Results) -> list[str]:
     shares, data = results["shares"], results["data"]
     by = "content" if data["contents"] < data["images"] else "image"
     listed = {what: ", ".join(f"{share[what]}" for share in shares) for what in ("epochs", "steps")}
-    drawn = (
-        f"Shares of each split's training part drawn by {by}, each inside the next, the same for every model; the validation and "
-        "test parts stay."
-    )
-    if results["equal"] == "steps":
-        return [
-            drawn,
-            f"Steps are held equal, as nearly as whole epochs allow ({listed['steps']}): a smaller share meets its images more "
-            f"often ({listed['epochs']} epochs), so that what differs is the data and not the length of the training. It also has "
-            "more epochs to be selected from.",
-        ]
+    equal = {
+        "steps": f"Steps are held equal, as nearly as whole epochs allow ({listed['steps']}): a smaller share meets its images more "
+        f"often ({listed['epochs']} epochs), so that what differs is the data and not the length of the training. It also has "
+        "more epochs to be selected from.",
+        "epochs": f"Epochs are held equal ({listed['epochs']}): a smaller share makes fewer steps ({listed['steps']}), so that less data "
+        "and a shorter training cannot be distinguished.",
+    }
     return [
-        drawn,
-        f"Epochs are held equal ({listed['epochs']}): a smaller share makes fewer steps ({listed['steps']}), so that less data and a "
-        "shorter training cannot be told apart.",
+        f"Shares of each split's training part drawn by {by}, each inside the next, the same for every model; the validation and "
+        "test parts stay.",
+        equal[results["equal"]],
     ]
 
 
@@ -119,27 +115,24 @@ def _differences(results: Results) -> Table:
 
 
 def reached(results: Results) -> list[Results]:
-    """For every two models: the images that the first needs for the SROCC of the second with all of its data.
+    """Compute for every two models how many images the first needs for the SROCC of the second with all of its data.
 
     ``images`` (None: not reached) is interpolated in the medians; ``in_splits`` of ``splits`` says in how many splits
     its curve comes to what the other had on the same split. Undefined values are no points of a curve and no targets.
     """
     runs = [run for run in results["runs"] if "error" not in run and is_defined(run["srocc"])]
-    largest = max(share["fraction"] for share in results["shares"])
-    rows = []
+    measured = [row for row in results["rows"] if is_defined(row["srocc"]["median"])]
+    largest, rows = _largest(results), []
     for model, other in itertools.permutations(_models(results), 2):
-        measured = [row for row in results["rows"] if is_defined(row["srocc"]["median"])]
         curve = [(row["images"], row["srocc"]["median"]) for row in measured if row["model"] == model]
         target = [row["srocc"] for row in measured if (row["model"], row["fraction"]) == (other, largest)]
         if not target or not curve:
             continue
         there = [run for run in runs if (run["model"], run["fraction"]) == (other, largest)]
-        best = {
-            run["whole"]: max(
-                (r["srocc"] for r in runs if r["model"] == model and r["whole"] == run["whole"]), default=-1
-            )
-            for run in there
-        }
+        best: dict[str, float] = {}  # by split
+        for run in runs:
+            if run["model"] == model:
+                best[run["whole"]] = max(run["srocc"], best.get(run["whole"], -1))
         rows.append(
             {
                 "model": model,
@@ -148,7 +141,7 @@ def reached(results: Results) -> list[Results]:
                 "images": images_to_reach(curve, target[0]["median"]),
                 "fewest": min(images for images, _ in curve),
                 "whole": max(images for images, _ in curve),
-                "in_splits": sum(best[run["whole"]] >= run["srocc"] for run in there),
+                "in_splits": sum(best.get(run["whole"], -1) >= run["srocc"] for run in there),
                 "splits": len(there),
             }
         )
@@ -156,24 +149,24 @@ def reached(results: Results) -> list[Results]:
 
 
 def _reach(results: Results) -> Table:
-    rows = [
-        [
-            row["model"],
-            row["other"],
-            format_number(row["srocc"]),
-            _needed(row),
-            f"{row['in_splits']} of {row['splits']}",
-        ]
-        for row in reached(results)
-    ]
     notes = [
         "Interpolated linearly between the shares in the median SROCC, where it is first reached; no interval: where the "
         "differences above are undecided, so is this. The last column: in how many splits any share of the model comes to "
         "what the other had on the same split (the best of several shares, so chance helps)."
     ]
-    largest = _percent(max(share["fraction"] for share in results["shares"]))
-    columns = ["model", "to reach", f"its SROCC at {largest}", "images needed", "reached in splits"]
-    return Table("How much data a model needs to reach another", columns, rows, notes, left=["model", "to reach"])
+    cells = {
+        "model": lambda row: row["model"],
+        "to reach": lambda row: row["other"],
+        f"its SROCC at {_percent(_largest(results))}": lambda row: format_number(row["srocc"]),
+        "images needed": _needed,
+        "reached in splits": lambda row: f"{row['in_splits']} of {row['splits']}",
+    }
+    title = "How much data a model needs to reach another"
+    return tabulate(title, reached(results), cells, notes, left=["model", "to reach"])
+
+
+def _largest(results: Results) -> float:
+    return float(max(share["fraction"] for share in results["shares"]))
 
 
 def _needed(row: Results) -> str:
@@ -185,14 +178,14 @@ def _needed(row: Results) -> str:
 
 
 def make_sentences(results: Results) -> list[str]:
-    """Of every two models that are compared: who is ahead at how many shares, and the data that would make them equal."""
+    """For every two compared models: at how many shares each is ahead, and the data that would make them equal."""
     compared = [model for model in _models(results) if model != results["baseline"]]
     lines = []
     for first, second in itertools.combinations(compared, 2):
         pairs = [pair for pair in results["differences"] if (pair["first"], pair["second"]) == (first, second)]
         if pairs:
             lines.append(summarize_verdicts(f"{len(pairs)} shares", pairs))
-    largest = max(share["fraction"] for share in results["shares"])
+    largest = _largest(results)
     ahead = {
         (pair["first"], pair["second"])[:: 1 if pair["mean"] > 0 else -1]
         for pair in select_defined(results["differences"])
@@ -211,30 +204,20 @@ def make_figures(results: Results) -> dict[str, Figure]:
     from iqa_zoo.reports.plots import plot_curves
 
     where = f"{format_data_name(results['data'])}, {results['backbone']}, {len(results['splits'])} splits"
-    x_label = "images to train on"
-    lines = {
-        model: [
-            (row["images"], read_spread(row["srocc"]))
-            for row in results["rows"]
-            if row["model"] == model and is_defined(row["srocc"]["median"])
-        ]
-        for model in _models(results)
-    }
+    lines: dict[str, list[tuple[float, Estimate]]] = {model: [] for model in _models(results)}
+    for row in results["rows"]:
+        if is_defined(row["srocc"]["median"]):
+            lines[row["model"]].append((row["images"], read_spread(row["srocc"])))
+    x_label, y_label = "images to train on", "SROCC, median and quartiles"
     title = f"Data efficiency: {where}"
-    y_label = "SROCC, median and quartiles"
     figures = {"data_efficiency": plot_curves(lines, title=title, x_label=x_label, y_label=y_label, apart=0.012)}
     apart: dict[str, list[tuple[float, Estimate]]] = {}
     for pair in select_defined(results["differences"]):
         if results["baseline"] not in (pair["first"], pair["second"]):
             apart.setdefault(f"{pair['first']} - {pair['second']}", []).append((pair["images"], read_difference(pair)))
     if apart:
-        figure = plot_curves(
-            apart,
-            title=f"{next(iter(apart)) if len(apart) == 1 else 'Differences'}: {where}",
-            x_label=x_label,
-            y_label="SROCC difference, 95 % interval",
-            apart=0.012,
-        )
-        figure.axes[0].axhline(0, color="0.6", linewidth=1, linestyle=":")
-        figures["differences"] = figure
+        title = f"{next(iter(apart)) if len(apart) == 1 else 'Differences'}: {where}"
+        y_label = "SROCC difference, 95 % interval"
+        figures["differences"] = plot_curves(apart, title=title, x_label=x_label, y_label=y_label, apart=0.012)
+        figures["differences"].axes[0].axhline(0, color="0.6", linewidth=1, linestyle=":")
     return figures

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from iqa_zoo.reports.notes import list_protocol_notes
 from iqa_zoo.reports.shared import (
     describe_intervals,
-    format_by_distortion,
     format_data_name,
     format_spread,
+    format_verdict,
     read_spread,
     tabulate_differences,
+    tabulate_distortions,
 )
-from iqa_zoo.reports.table import Table
+from iqa_zoo.reports.table import Table, tabulate_keys
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.summary import is_defined
 
@@ -32,17 +33,15 @@ TITLES = {
 
 def make_tables(results: Results) -> list[Table]:
     """SROCC by level, by distortion where the data names it, the paired differences, and what was left out."""
-    tables = [_levels(results)]
-    if any(row["srocc_by_distortion"] for row in results["rows"]):
-        tables.append(_by_distortion(results))
+    cells = {"backbone": _name, "level": lambda row: row["level"], "head": lambda row: row["head"]}
+    tables = [
+        _levels(results),
+        *tabulate_distortions("SROCC by distortion, median over the splits", results["rows"], cells),
+    ]
     for what, title in TITLES.items():
-        pairs = [pair for pair in results["differences"] if pair["what"] == what]
-        if pairs:
+        if pairs := [pair for pair in results["differences"] if pair["what"] == what]:
             tables.append(tabulate_differences(title, pairs, describe_intervals(len(results["splits"]), pairs)))
-    if results["refused"]:
-        rows = [[row["backbone"], row["reason"]] for row in results["refused"]]
-        tables.append(Table("Left out", ["backbone", "reason"], rows, left=["backbone", "reason"]))
-    return tables
+    return tables + tabulate_keys("Left out", results["refused"], ["backbone", "reason"])
 
 
 def _name(row: Mapping[str, Any]) -> str:
@@ -65,48 +64,27 @@ def _levels(results: Results) -> Table:
 
 
 def notes(results: Results) -> list[str]:
-    """The protocol, and what each head is."""
-    told = list(list_protocol_notes(results))
-    if "linear" in results["heads"]:
-        told.append(
-            f"linear: one linear layer, trained as decoders are, with learning rate {results['baseline_lr']:g}."
-        )
-    if "ridge" in results["heads"]:
-        told.append(
-            "ridge: ridge regression in closed form on standardised channels, its strength by leave-one-out on all images that are "
-            "not test."
-        )
-    told.append("Median over the splits and quartiles. Levels stand from the shallowest to the deepest.")
-    return told
-
-
-def _by_distortion(results: Results) -> Table:
-    kinds = sorted({kind for row in results["rows"] for kind in row["srocc_by_distortion"]})
-    rows = [
-        [_name(row), row["level"], row["head"], *format_by_distortion(row["srocc_by_distortion"], kinds)]
-        for row in results["rows"]
+    """The protocol, and a description of each head."""
+    heads = {
+        "linear": f"one linear layer, trained as decoders are, with learning rate {results['baseline_lr']:g}.",
+        "ridge": "ridge regression in closed form on standardised channels, its strength by leave-one-out on all images that "
+        "are not test.",
+    }
+    return [
+        *list_protocol_notes(results),
+        *(f"{head}: {text}" for head, text in heads.items() if head in results["heads"]),
+        "Median over the splits and quartiles. Levels stand from the shallowest to the deepest.",
     ]
-    return Table(
-        "SROCC by distortion, median over the splits",
-        ["backbone", "level", "head", *kinds],
-        rows,
-        left=["backbone", "level", "head"],
-    )
 
 
 def make_sentences(results: Results) -> list[str]:
-    """What the numbers support: the best level, those that are undecided against it, the order of depth, and what training brings."""
+    """The best level, the levels that are undecided against it, the effect of depth, and the effect of training."""
     lines = []
+    defined = [row for row in results["rows"] if is_defined(row["srocc"]["median"])]
     for each in results["probed"]:
         if not each["control"]:
             for head in results["heads"]:
-                mine = [
-                    row
-                    for row in results["rows"]
-                    if row["backbone"] == each["backbone"]
-                    and row["head"] == head
-                    and is_defined(row["srocc"]["median"])
-                ]
+                mine = [row for row in defined if (row["backbone"], row["head"]) == (each["backbone"], head)]
                 trained = [row for row in mine if not row["control"]]
                 if trained:
                     lines.append(_sentence(results, trained, [row for row in mine if row["control"]]))
@@ -119,22 +97,16 @@ def make_sentences(results: Results) -> list[str]:
 def _sentence(results: Results, rows: Sequence[Results], control: Sequence[Results]) -> str:
     pairs = {(pair["first"], pair["second"]): pair for pair in results["differences"]}
     best = max(rows, key=lambda row: row["srocc"]["median"])
-    ties = [
-        row["level"]
-        for row in rows
-        if row is not best and _between(pairs, best["model"], row["model"]).get("tie", False)
-    ]
-    told = f"{best['backbone']}, {best['head']}: best at {best['level']} ({best['srocc']['median']:.3f})"
-    told += (
-        f", undecided against {', '.join(ties)}" if ties else ", ahead of every other level" if len(rows) > 1 else ""
-    )
-    if len(rows) > 1:
-        told += f"; {_order(rows, pairs)}"
-    told += f"; a decoder on it should read {' or '.join([best['level'], *ties])}" if len(rows) > 1 else ""
+    others = [row for row in rows if row is not best]
+    ties = [row["level"] for row in others if _between(pairs, best["model"], row["model"]).get("tie", False)]
+    text = f"{best['backbone']}, {best['head']}: best at {best['level']} ({best['srocc']['median']:.3f})"
+    if others:
+        text += f", undecided against {', '.join(ties)}" if ties else ", ahead of every other level"
+        text += f"; {_order(rows, pairs)}; a decoder on it should read {' or '.join([best['level'], *ties])}"
     if control:
         top = max(control, key=lambda row: row["srocc"]["median"])
-        told += f". With random weights the best is {top['srocc']['median']:.3f}, at {top['level']}"
-    return told + "."
+        text += f". With random weights the best is {top['srocc']['median']:.3f}, at {top['level']}"
+    return text + "."
 
 
 def _between(pairs: Mapping[tuple[str, str], Results], first: str, second: str) -> Results:
@@ -142,16 +114,11 @@ def _between(pairs: Mapping[tuple[str, str], Results], first: str, second: str) 
 
 
 def _order(rows: Sequence[Results], pairs: Mapping[tuple[str, str], Results]) -> str:
-    """Whether deeper is better: of the levels that were compared, each to the one before it and the best to all."""
+    """Describe whether deeper levels are better, from the levels that were compared."""
     worse = []
     for shallow, deep in combinations(rows, 2):
         pair = _between(pairs, deep["model"], shallow["model"])
-        if (
-            pair
-            and is_defined(pair["mean"])
-            and not pair["tie"]
-            and (pair["mean"] < 0) == (pair["first"] == deep["model"])
-        ):
+        if pair and format_verdict(pair) == f"{shallow['model']} ahead":
             worse.append(f"{deep['level']} below {shallow['level']}")
     steps = [_between(pairs, deep["model"], shallow["model"]) for shallow, deep in pairwise(rows)]
     ties = sum(bool(step.get("tie")) for step in steps)

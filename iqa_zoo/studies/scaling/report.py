@@ -15,7 +15,7 @@ from iqa_zoo.reports.shared import (
     summarize_verdicts,
     tabulate_differences,
 )
-from iqa_zoo.reports.table import Table, count
+from iqa_zoo.reports.table import Table, count, tabulate, tabulate_keys
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.summary import is_defined
 
@@ -37,71 +37,63 @@ def make_tables(results: Results) -> list[Table]:
         tables.append(tabulate_differences("Paired differences to the best", best, [*intervals, note]))
     if same:
         tables.append(tabulate_differences("Paired differences of decoders on the same backbone", same, intervals))
-    if results["refused"]:
-        rows = [[row["backbone"], row["model"], row["reason"]] for row in results["refused"]]
-        columns = ["backbone", "model", "reason"]
-        tables.append(Table("Left out", columns, rows, left=columns))
-    return tables
+    return tables + tabulate_keys("Left out", results["refused"], ["backbone", "model", "reason"])
 
 
 def _models(results: Results) -> Table:
-    rows = []
-    for row in results["rows"]:
-        budget, speed = row["budget"], row.get("speed")
-        rows.append(
-            [
-                row["backbone"],
-                row["decoder"],
-                count(budget["params"]),
-                count(budget["decoder"]["params"]),
-                count(budget["macs"]),
-                f"{speed['latency_ms']:.1f}" if speed else "-",
-                format_spread(row["srocc"]) if row["srocc"] else "failed",
-                ", ".join(COSTS[cost] for cost in COSTS if row["model"] in results["front"][cost]) or "-",
-                "baseline, not matched"
-                if row["decoder"] == results["baseline"]
-                else format_moved(budget) or "as it is",
-            ]
-        )
-    columns = ["backbone", "decoder", "params", "of it decoder", "MACs", "ms", "SROCC", "front", "moved"]
-    return Table(
-        f"Backbones of several sizes, median SROCC and quartiles: {results['data']['name']}",
-        columns,
-        rows,
-        notes(results),
-        left=["backbone", "decoder", "front", "moved"],
-    )
+    def list_fronts(row: Results) -> str:
+        return ", ".join(name for cost, name in COSTS.items() if row["model"] in results["front"][cost]) or "-"
+
+    def describe_change(row: Results) -> str:
+        is_baseline = row["decoder"] == results["baseline"]
+        return "baseline, not matched" if is_baseline else format_moved(row["budget"]) or "as it is"
+
+    cells = {
+        "backbone": lambda row: row["backbone"],
+        "decoder": lambda row: row["decoder"],
+        "params": lambda row: count(row["budget"]["params"]),
+        "of it decoder": lambda row: count(row["budget"]["decoder"]["params"]),
+        "MACs": lambda row: count(row["budget"]["macs"]),
+        "ms": lambda row: f"{row['speed']['latency_ms']:.1f}" if row.get("speed") else "-",
+        "SROCC": lambda row: format_spread(row["srocc"]) if row["srocc"] else "failed",
+        "front": list_fronts,
+        "moved": describe_change,
+    }
+    title = f"Backbones of several sizes, median SROCC and quartiles: {results['data']['name']}"
+    left = ["backbone", "decoder", "front", "moved"]
+    return tabulate(title, results["rows"], cells, notes(results), left)
+
+
+def _list_random(results: Results) -> list[str]:
+    return [each["name"] for each in results["backbones"] if each["weights"].startswith("random weights")]
 
 
 def notes(results: Results) -> list[str]:
-    """What a reader must know: which weights, which budget, how it was timed."""
-    told = []
-    random = [backbone["name"] for backbone in results["backbones"] if backbone["weights"].startswith("random weights")]
-    if random:
-        told.append(
-            f"RANDOM WEIGHTS: {', '.join(random)} never saw an image. What decoders get from them is a control, not a result."
-        )
-    told += list_protocol_notes(results)
+    """The weights, the budget and the timing."""
     weights = "; ".join(f"{backbone['name']}: {backbone['weights']}" for backbone in results["backbones"])
-    told.append(f"Weights: {weights}.")
+    lines = [*list_protocol_notes(results), f"Weights: {weights}."]
+    if random := _list_random(results):
+        lines.insert(
+            0,
+            f"RANDOM WEIGHTS: {', '.join(random)} never saw an image. What decoders get from them is a control, not a result.",
+        )
     if results["match"] == "none":
-        told.append("Decoders as they are: their sizes differ, and grow with the channels of the backbone.")
+        lines.append("Decoders as they are: their sizes differ, and grow with the channels of the backbone.")
     else:
-        told.append(
+        lines.append(
             f"Decoders matched on every backbone to {count(results['target'])} {COSTS[results['match']]} "
             f"({results['target_of']}), within 1 %; {results['baseline']} is a baseline and is not matched."
         )
-    told.append(
+    lines.append(
         "params and MACs (multiply-accumulates for one image) of the whole model; front: nothing here has as high a median SROCC at a "
         "lower cost in it. Medians of models whose difference is undecided may stand in either order."
     )
-    speeds = [row["speed"] for row in results["rows"] if row.get("speed")]
-    if speeds:
-        told.append(
+    if speeds := [row["speed"] for row in results["rows"] if row.get("speed")]:
+        lines.append(
             f"ms: one image through the whole model, median of {speeds[0]['rounds']} rounds in which all models take turns, on "
             f"{results['threads']} threads of this machine."
         )
-    return told
+    return lines
 
 
 def make_sentences(results: Results) -> list[str]:
@@ -125,8 +117,7 @@ def make_sentences(results: Results) -> list[str]:
         ]
         if pairs:
             lines.append(summarize_verdicts(f"{len(pairs)} backbones", pairs))
-    random = [backbone["name"] for backbone in results["backbones"] if backbone["weights"].startswith("random weights")]
-    if random:
+    if random := _list_random(results):
         lines.append(f"RANDOM WEIGHTS in {', '.join(random)}: a control, not a result.")
     return lines
 
@@ -135,24 +126,20 @@ def make_figures(results: Results) -> dict[str, Figure]:
     """SROCC against MACs and against parameters, with the Pareto front; costs of zero cannot be drawn and are left out."""
     from iqa_zoo.reports.plots import plot_pareto
 
-    random = any(backbone["weights"].startswith("random weights") for backbone in results["backbones"])
-    where = (
-        f"{format_data_name(results['data'])}, {len(results['splits'])} splits{', RANDOM WEIGHTS' if random else ''}"
-    )
+    random = ", RANDOM WEIGHTS" if _list_random(results) else ""
+    where = f"{format_data_name(results['data'])}, {len(results['splits'])} splits{random}"
     figures = {}
-    for cost, words in COSTS.items():
+    for cost, name in COSTS.items():
         points: dict[str, dict[str, tuple[float, Estimate]]] = {}
         for row in results["rows"]:
             if row["srocc"] and is_defined(row["srocc"]["median"]) and row["budget"][cost]:
-                points.setdefault(row["decoder"], {})[row["backbone"]] = (
-                    row["budget"][cost],
-                    read_spread(row["srocc"]),
-                )
+                point = row["budget"][cost], read_spread(row["srocc"])
+                points.setdefault(row["decoder"], {})[row["backbone"]] = point
         if points:
             figures[f"scaling_{cost}"] = plot_pareto(
                 points,
-                title=f"Quality and {words}: {where}",
-                x_label=f"{words} of the whole model",
+                title=f"Quality and {name}: {where}",
+                x_label=f"{name} of the whole model",
                 y_label="SROCC, median and quartiles",
                 apart=0.012,
             )

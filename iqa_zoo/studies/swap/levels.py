@@ -71,8 +71,8 @@ def format_error(error: Exception) -> str:
     """
     if isinstance(error, ConfigError):
         return "; ".join(error.problems)
-    words = " ".join(str(error).split())
-    return words if isinstance(error, ValueError | ImportError) else f"{type(error).__name__}: {words}"
+    message = " ".join(str(error).split())
+    return message if isinstance(error, ValueError | ImportError) else f"{type(error).__name__}: {message}"
 
 
 def make_config(levels: Mapping[str, str], *, dim: int, depth: int) -> Config:

@@ -1,14 +1,14 @@
-"""Tables, sentences and plots of a component-swap plot_matrix, made from its results alone."""
+"""Tables, sentences and plots of a component swap, made from its results alone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.budgets.budget import format_moved
 from iqa_zoo.reports.notes import list_protocol_notes
 from iqa_zoo.reports.shared import CORRECTED_T, format_interval, format_spread, select_defined
-from iqa_zoo.reports.table import Table, count
+from iqa_zoo.reports.table import Table, count, tabulate, tabulate_keys
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.factorial import find_factors
 from iqa_zoo.stats.summary import is_defined
@@ -30,27 +30,30 @@ def make_tables(results: Results) -> list[Table]:
     if results["analysis"]["interactions"]:
         tables.append(_interactions(results))
     tables.append(_combinations(results))
-    if results["refused"]:
-        rows = [[row["what"], str(row["combinations"]), row["reason"]] for row in results["refused"]]
-        tables.append(Table("Not built", ["what", "combinations", "reason"], rows, left=["what", "reason"]))
-    return tables
+    return tables + tabulate_keys("Not built", results["refused"], ["what", "combinations", "reason"], ["combinations"])
 
 
 def _where(results: Results) -> str:
     return f"{results['data']['name']}, decoders of {count(results['target'])} {UNITS[results['match']]} on {results['backbone']}"
 
 
-def _effect_cells(row: Results) -> list[str]:
-    return [f"{row['effect']:+.3f}", format_interval(row), f"{row['p_holm']:.3f}", row["verdict"]]
+EFFECT_CELLS: dict[str, Callable[[Results], str]] = {
+    "effect": lambda row: f"{row['effect']:+.3f}",
+    "95 % interval": format_interval,
+    "p (Holm)": lambda row: f"{row['p_holm']:.3f}",
+    "verdict": lambda row: row["verdict"],
+}
 
 
 def _main_effects(results: Results) -> Table:
     analysis = results["analysis"]
-    rows = [
-        [WORDS[row["factor"]], row["level"], str(row["combinations"]), f"{row['srocc']:.3f}", *_effect_cells(row)]
-        for row in analysis["main"]
-    ]
-    columns = ["factor", "level", "combinations", "SROCC, mean", "effect", "95 % interval", "p (Holm)", "verdict"]
+    cells = {
+        "factor": lambda row: WORDS[row["factor"]],
+        "level": lambda row: row["level"],
+        "combinations": lambda row: str(row["combinations"]),
+        "SROCC, mean": lambda row: f"{row['srocc']:.3f}",
+        **EFFECT_CELLS,
+    }
     notes = [
         f"Effect: the mean over the combinations with the level minus the mean of all ({analysis['grand']:.3f}), on each of "
         f"{len(results['splits'])} splits, then their mean; interval and p by {CORRECTED_T}. Undecided: the interval contains 0, or "
@@ -58,13 +61,14 @@ def _main_effects(results: Results) -> Table:
         "The intervals cover other splits of these images, not other trainings on one split.",
         *_completeness(analysis, results.get("drawn_of")),
         "Variance between combinations (means over splits, chance included): "
-        + ", ".join(f"{_pair_in_words(name)} {share:.0%}" for name, share in analysis["shares"].items())
+        + ", ".join(f"{_format_factors(name)} {share:.0%}" for name, share in analysis["shares"].items())
         + ".",
     ]
-    return Table(f"What each part adds: {_where(results)}", columns, rows, notes, left=["factor", "level", "verdict"])
+    title = f"What each part adds: {_where(results)}"
+    return tabulate(title, analysis["main"], cells, notes, left=["factor", "level", "verdict"])
 
 
-def _pair_in_words(name: str) -> str:
+def _format_factors(name: str) -> str:
     return " x ".join(WORDS.get(factor, factor) for factor in name.split(" x "))
 
 
@@ -84,10 +88,6 @@ def _completeness(analysis: Results, drawn_of: int | None) -> list[str]:
 
 def _interactions(results: Results) -> Table:
     found = _distinct(results["analysis"]["interactions"])
-    rows = []
-    for row in found[:SHOWN]:
-        factors = " x ".join(WORDS[factor] for factor in row["factors"])
-        rows.append([factors, " x ".join(row["levels"]), str(row["combinations"]), *_effect_cells(row)])
     real = sum(not row["tie"] for row in found)
     notes = [
         "Effect: mean of the combinations with both levels, minus what the two levels' own effects add up to; + is a pair that does "
@@ -98,13 +98,18 @@ def _interactions(results: Results) -> Table:
             for a, b in results["analysis"]["unknown"]
         ),
     ]
-    columns = ["factors", "levels", "combinations", "effect", "95 % interval", "p (Holm)", "verdict"]
-    shown = f"The {min(SHOWN, len(found))} largest" if len(found) > SHOWN else "The"
-    return Table(f"{shown} interactions", columns, rows, notes, left=["factors", "levels", "verdict"])
+    cells = {
+        "factors": lambda row: " x ".join(WORDS[factor] for factor in row["factors"]),
+        "levels": lambda row: " x ".join(row["levels"]),
+        "combinations": lambda row: str(row["combinations"]),
+        **EFFECT_CELLS,
+    }
+    title = f"The {SHOWN} largest interactions" if len(found) > SHOWN else "The interactions"
+    return tabulate(title, found[:SHOWN], cells, notes, left=["factors", "levels", "verdict"])
 
 
 def _distinct(found: list[Results]) -> list[Results]:
-    """Interactions without those that are another's with the sign turned, as a factor of two levels has them."""
+    """Return the interactions without mirror images, which factors of two levels have."""
     kept: dict[tuple[Any, ...], Results] = {}
     for row in sorted(found, key=lambda row: -row["effect"]):  # of the two the one that does better
         kept.setdefault((*row["factors"], f"{abs(row['effect']):.9f}", f"{row['p']:.9f}"), row)
@@ -142,16 +147,14 @@ def _combinations(results: Results) -> Table:
 
 def _quality(results: Results, behind: dict[str, Results], model: str) -> tuple[str, str]:
     """Median and quartiles of a model's SROCC, and its paired difference to the first one."""
-    quality, told = "failed", "-"
-    if model in results["summary"]:
-        quality = format_spread(results["summary"][model]["srocc"])
-    if model in behind and not is_defined(behind[model]["mean"]):
-        told = "undefined"
-    elif model in behind:
-        pair = behind[model]
-        tie = ", undecided" if pair["tie"] else ""
-        told = f"{-pair['mean']:+.3f} [{-pair['high']:+.3f}, {-pair['low']:+.3f}]{tie}"
-    return quality, told
+    quality = format_spread(results["summary"][model]["srocc"]) if model in results["summary"] else "failed"
+    pair = behind.get(model)
+    if pair is None:
+        return quality, "-"
+    if not is_defined(pair["mean"]):
+        return quality, "undefined"
+    tie = ", undecided" if pair["tie"] else ""
+    return quality, f"{-pair['mean']:+.3f} [{-pair['high']:+.3f}, {-pair['low']:+.3f}]{tie}"
 
 
 def _baseline(results: Results, behind: dict[str, Results]) -> list[str]:
@@ -168,7 +171,7 @@ def _median(results: Results, model: str) -> float:
 
 
 def make_sentences(results: Results) -> list[str]:
-    """Which factor matters, which are undecided, and whether any two parts need each other."""
+    """The factors with decided effects, the undecided ones, and the decided interactions."""
     analysis = results["analysis"]
     if analysis["why"]:
         return [f"Effects are not determined: {analysis['why']}."]
@@ -178,13 +181,11 @@ def make_sentences(results: Results) -> list[str]:
     factors = dict.fromkeys(row["factor"] for row in analysis["main"])
     for factor in sorted(factors, key=lambda factor: -analysis["shares"][factor]):
         rows = [row for row in analysis["main"] if row["factor"] == factor]
-        told = [row for row in rows if not row["tie"]]
+        decided = [row for row in rows if not row["tie"]]
         share = f"{analysis['shares'][factor]:.0%} of the variance"
-        if told:
-            effects = ", ".join(
-                f"{row['level']} {row['effect']:+.3f} {format_interval(row)}"
-                for row in sorted(told, key=lambda row: -row["effect"])
-            )
+        if decided:
+            decided.sort(key=lambda row: -row["effect"])
+            effects = ", ".join(f"{row['level']} {row['effect']:+.3f} {format_interval(row)}" for row in decided)
             even = [row["level"] for row in rows if row["tie"]]
             real.append(f"{WORDS[factor]} ({share}): {effects}{'; undecided: ' + ', '.join(even) if even else ''}")
         else:
@@ -209,12 +210,12 @@ def make_sentences(results: Results) -> list[str]:
 
 
 def _reach(rows: list[Results]) -> str:
-    """How large the effects could still be: undecided is not a proof that there is none."""
+    """Format how large undecided effects may be."""
     return f"intervals reach ±{max(max(-row['low'], row['high']) for row in rows):.3f}"
 
 
 def make_figures(results: Results) -> dict[str, Figure]:
-    """Main effects as a plot_forest, and the mean SROCC of every combination as a plot_matrix."""
+    """Main effects with their intervals, and the mean SROCC of every combination as a matrix."""
     from iqa_zoo.reports.plots import plot_forest, plot_matrix
 
     where = (
@@ -246,19 +247,19 @@ def make_figures(results: Results) -> dict[str, Figure]:
 
 
 def _pairs(results: Results, first: str, second: str) -> list[tuple[str, str]]:
-    """The levels of two factors that any combination has, all pairs of them."""
+    """Return all pairs of the levels of two factors."""
     a, b = (list(dict.fromkeys(row["levels"][factor] for row in results["rows"])) for factor in (first, second))
     return [(x, y) for x in a for y in b]
 
 
 def _label(swapped: dict[str, list[str]], **levels: str) -> str:
-    """The levels in words, without those of a factor that has only one."""
-    told = [level for factor, level in levels.items() if factor in swapped]
-    return ", ".join(told or levels.values())
+    """Return the levels without those of a factor that has only one."""
+    several = [level for factor, level in levels.items() if factor in swapped]
+    return ", ".join(several or levels.values())
 
 
 def _scores(runs: Iterable[Results]) -> dict[str, list[float]]:
-    """Every SROCC of each model."""
+    """Collect the defined SROCCs of each model."""
     found: dict[str, list[float]] = {}
     for run in runs:
         if "error" not in run and is_defined(run["srocc"]):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.reports.notes import list_cache_notes
 from iqa_zoo.reports.shared import format_data_name
-from iqa_zoo.reports.table import Table
+from iqa_zoo.reports.table import Table, tabulate
 from iqa_zoo.stats.separability import FOLDS, NEIGHBOURS
 
 if TYPE_CHECKING:
@@ -17,16 +17,6 @@ Results = dict[str, Any]
 
 def make_tables(results: Results) -> list[Table]:
     """How well the classes separate in each level."""
-    rows = [
-        [
-            level["level"],
-            str(level["channels"]),
-            f"{level['silhouette']:+.3f}",
-            f"{level['accuracy']:.3f}",
-            f"{level['chance']:.3f}",
-        ]
-        for level in results["levels"]
-    ]
     views = "the whole image" if results.get("view") == "whole" else f"the image and {results['crops']} crops"
     notes = [
         f"{results['weights']}; mean over {views}, channels standardised; {results['data']['images']} images.",
@@ -36,15 +26,15 @@ def make_tables(results: Results) -> list[Table]:
         *list_cache_notes(results),
     ]
     classes = "distortions" if results["by"] == "distortion" else "thirds of the quality range"
-    return [
-        Table(
-            f"How {classes} separate in {results['backbone']}: {_data(results)}",
-            ["level", "channels", "silhouette", "k-NN accuracy", "chance"],
-            rows,
-            notes,
-            left=["level"],
-        )
-    ]
+    cells = {
+        "level": lambda level: level["level"],
+        "channels": lambda level: str(level["channels"]),
+        "silhouette": lambda level: f"{level['silhouette']:+.3f}",
+        "k-NN accuracy": lambda level: f"{level['accuracy']:.3f}",
+        "chance": lambda level: f"{level['chance']:.3f}",
+    }
+    title = f"How {classes} separate in {results['backbone']}: {_data(results)}"
+    return [tabulate(title, results["levels"], cells, notes, left=["level"])]
 
 
 def _data(results: Results) -> str:
@@ -52,11 +42,11 @@ def _data(results: Results) -> str:
 
 
 def make_sentences(results: Results) -> list[str]:
-    """Where the classes separate best, by each of the numbers."""
+    """The level where the classes separate best, by each measure."""
     lines = []
-    for key, words in (("accuracy", "k-NN accuracy"), ("silhouette", "silhouette")):
+    for key, name in (("accuracy", "k-NN accuracy"), ("silhouette", "silhouette")):
         best = max(results["levels"], key=lambda level: level[key])
-        lines.append(f"{results['by'].capitalize()} separates best at {best['level']} by {words} ({best[key]:.3f}).")
+        lines.append(f"{results['by'].capitalize()} separates best at {best['level']} by {name} ({best[key]:.3f}).")
     if results["weights"].startswith("random weights"):
         lines.append("RANDOM WEIGHTS: a control, not a result.")
     return lines
@@ -74,11 +64,5 @@ def make_figures(results: Results) -> dict[str, Figure]:
     points = dict(zip(titles, (level["layout"] for level in results["levels"]), strict=True))
     colours: Any = results["classes"] if results["by"] == "distortion" else list(results["data"]["mos"].values())
     random = ", RANDOM WEIGHTS" if results["weights"].startswith("random weights") else ""
-    return {
-        "tsne": plot_layouts(
-            points,
-            colours,
-            title=f"t-SNE of {results['backbone']}{random}: {_data(results)}, {results['data']['images']} images",
-            label=results["data"]["label"],
-        )
-    }
+    title = f"t-SNE of {results['backbone']}{random}: {_data(results)}, {results['data']['images']} images"
+    return {"tsne": plot_layouts(points, colours, title=title, label=results["data"]["label"])}

@@ -15,7 +15,7 @@ from torch import nn
 
 from iqa_zoo.build import build_decoder
 from iqa_zoo.config import Config
-from iqa_zoo.contracts import Features, FeatureSpec, Fits, has_flag
+from iqa_zoo.contracts import FeatureSpec, Fits, has_flag
 from iqa_zoo.data.splits import Split
 from iqa_zoo.errors import InputError, IqaZooError
 from iqa_zoo.inference.evaluation import compute_metrics
@@ -24,6 +24,7 @@ from iqa_zoo.registry import HEADS, LOSSES
 from iqa_zoo.training.averaging import MovingAverage
 from iqa_zoo.training.devices import use_precision
 from iqa_zoo.training.frozen.features import FeatureBank
+from iqa_zoo.training.frozen.fitted import FittedDecoder, iterate_crops, predict_frozen
 from iqa_zoo.training.label_scale import LabelScale, fit_label_scale
 from iqa_zoo.training.optimizer import make_optimizer
 from iqa_zoo.training.recipe import FrozenRecipe
@@ -182,37 +183,6 @@ def fit_decoder(
     return fitted
 
 
-@dataclass(frozen=True)
-class FittedDecoder:
-    """A decoder at a measured epoch, and what its predictions need.
-
-    Attributes:
-        model: the decoder.
-        epoch: counted from 1.
-        loss: mean on standardised labels since the previous measured epoch.
-        scales: mean and deviation of each channel of the features that it takes, by array.
-        labels: score * spread + center is on the labels' scale.
-        precision: of matrix products in its predictions.
-    """
-
-    model: nn.Module
-    epoch: int
-    loss: float
-    scales: dict[str, tuple[torch.Tensor, torch.Tensor]] | None
-    labels: LabelScale
-    precision: str
-
-    def predict(self, bank: FeatureBank, images: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return one score per image on the labels' scale."""
-        with use_precision(self.precision, next(self.model.parameters()).device):
-            scores = predict_frozen(self.model, replace(bank, scales=self.scales), images)
-        return scores * self.labels.spread + self.labels.center
-
-    def copy(self) -> FittedDecoder:
-        """Return the same with a copy of the decoder, which further training does not change."""
-        return replace(self, model=copy.deepcopy(self.model))
-
-
 def _train_epochs(
     cfg: Mapping[str, Any],
     bank: FeatureBank,
@@ -304,27 +274,7 @@ def _fit_head(
     fitted: Any = copy.deepcopy(model).eval()
     device = next(fitted.parameters()).device
     with torch.no_grad():
-        queries = [fitted.output(features).queries_BND for features in _iterate_crops(bank, images, device)]
+        queries = [fitted.output(features).queries_BND for features in iterate_crops(bank, images, device)]
     target_B = torch.tensor([target_of[image] for image in images.tolist()]).repeat_interleave(bank.crops)
     fitted.head.fit(torch.cat(queries), target_B)
     return fitted
-
-
-def predict_frozen(model: nn.Module, bank: FeatureBank, images: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return one score per image, the mean over its cached crops, on the model's own scale."""
-    if not len(images):
-        return np.empty(0)
-    device = next(model.parameters()).device
-    model.eval()
-    with torch.inference_mode():
-        score_B = torch.cat([model(features).cpu().double() for features in _iterate_crops(bank, images, device)])
-    scores: NDArray[np.float64] = score_B.view(len(images), bank.crops).mean(1).numpy()
-    return scores
-
-
-def _iterate_crops(bank: FeatureBank, images: NDArray[np.int64], device: torch.device) -> Iterator[Features]:
-    """Yield the features of every crop of some images, image by image, in batches."""
-    per_batch = max(1, 64 // bank.crops)
-    for start in range(0, len(images), per_batch):
-        chosen = images[start : start + per_batch]
-        yield bank.take(np.repeat(chosen, bank.crops), np.tile(np.arange(bank.crops), len(chosen)), device)

@@ -77,7 +77,7 @@ def test_tables_and_sentences(results):
         "a reaches what b has with all of the data with 150 (50%) images (interpolated).",
     ]
     results["equal"] = "epochs"
-    assert "cannot be told apart" in make_tables(results)[1].markdown()
+    assert "cannot be distinguished" in make_tables(results)[1].markdown()
 
 
 def test_figures(results, tmp_path):
