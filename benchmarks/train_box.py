@@ -3,7 +3,7 @@
 The models that come with the package are made by:
 
 python benchmarks/train_box.py ridge_lite0.livec ridge_baseline
-python benchmarks/train_box.py lifeiqa_lite0.livec lifeiqa --recipe-set epochs=30
+python benchmarks/train_box.py mlp_lite0.livec pooled_mlp --recipe-set epochs=40 lr=1e-3 batch_size=32 weight_decay=0.01
 
 The decoder of MODEL is trained on the features of the box (or of the photographs, with --root). First the procedure is tested: on
 each split a decoder is trained on 80 % of the photographs and predicts the others. These held-out predictions give the quality and

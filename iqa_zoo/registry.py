@@ -241,7 +241,7 @@ def list_components(slot: str | None = None) -> list[Component]:
         slot: one slot of a model, or ``"datasets"``; all slots of a model where left out.
 
     >>> [part.name for part in list_components("head") if part.origin == "iqa_zoo"]
-    ['cosine', 'ffn', 'linear', 'moe', 'patch_weighted', 'ridge']
+    ['cosine', 'ffn', 'linear', 'mlp', 'moe', 'patch_weighted', 'ridge']
     """
     registries = [registry_of(slot)] if slot else list(SLOTS.values())
     return [component for registry in registries for component in registry.components()]

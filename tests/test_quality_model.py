@@ -59,7 +59,8 @@ def test_score_is_recomputed_from_the_details(zoo):
     with torch.no_grad():
         details = model.details(image_BCHW)
         assert torch.allclose(model.head(details.queries_BND).score_B, details.score_B, atol=1e-6)
-    assert details.queries_BND.shape == (3, model.queries.num_queries, model.head.fc.in_features)
+    width = next(layer.in_features for layer in model.head.modules() if isinstance(layer, torch.nn.Linear))
+    assert details.queries_BND.shape == (3, model.queries.num_queries, width)
 
 
 def test_attention_is_named_by_config_path_and_sums_to_one(zoo):

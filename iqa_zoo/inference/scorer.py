@@ -48,7 +48,7 @@ class Scorer:
     A score depends on the pixels of the image and on nothing else: not on its file name, its format, or what is scored beside it.
     Threads may share a scorer.
 
-    >>> scorer = iqa_zoo.load("lifeiqa_lite0.livec")  # doctest: +SKIP
+    >>> scorer = iqa_zoo.load("mlp_lite0.livec")  # doctest: +SKIP
     >>> scorer.score("photo.jpg").score  # doctest: +SKIP
     61.2
     >>> image_BCHW = torch.rand(1, 3, 384, 512, requires_grad=True)  # doctest: +SKIP

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "models"
-DEFAULT = "lifeiqa_lite0.livec"  # what iqa_zoo.score and iqa-zoo score use where no model is named
+DEFAULT = "mlp_lite0.livec"  # what iqa_zoo.score and iqa-zoo score use where no model is named
 
 
 def list_trained(folder: Path | None = None) -> list[str]:

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -88,6 +89,7 @@ def test_the_demo_needs_no_root(monkeypatch):
 
     def demo(root=None, progress=None):
         given.append((root, progress))
+        return SimpleNamespace(box=None)
 
     monkeypatch.setattr("iqa_zoo.data.loading.DATASETS.get", lambda name: demo)
     load_dataset(parse("demo"))

@@ -5,7 +5,8 @@ import math
 import pytest
 from rich.console import Console
 
-from iqa_zoo.commands.metrics_text import TITLES, format_metric, make_metrics_table
+from iqa_zoo.commands.metrics_text import format_metric, make_metrics_table
+from iqa_zoo.reports.shared import METRIC_TITLES
 from iqa_zoo.stats.metrics import METRICS
 
 
@@ -24,7 +25,7 @@ def test_a_metric(value, why, text):
 
 
 def test_every_metric_has_a_title():
-    assert set(TITLES) == set(METRICS)
+    assert set(METRIC_TITLES) == set(METRICS)
 
 
 def test_rows_and_columns():

@@ -57,7 +57,7 @@ def evaluate(trained, monkeypatch):
             return np.asarray(table, dtype=float)[chosen]
 
         monkeypatch.setattr(module, "predict", predict)
-        scorer = SimpleNamespace(model=SimpleNamespace(spec=SimpleNamespace(image_size=32)))
+        scorer = SimpleNamespace(model=SimpleNamespace(spec=SimpleNamespace(image_size=32, view="crops")))
         chosen = ChosenImages(part, own, own, np.asarray(indices))
         evaluation = evaluate_run(scorer, trained, data, chosen, 7, ["a warning"])
         assert given == {"crops": 7, "names": [data.names[i] for i in indices]}

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from iqa_zoo.layers.post_posed import PostPosed, perceptron
+from iqa_zoo.layers.activations import perceptron
+from iqa_zoo.layers.post_posed import PostPosed
 
 
 @pytest.mark.parametrize(

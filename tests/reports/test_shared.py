@@ -3,7 +3,14 @@
 import pytest
 
 from iqa_zoo.reports.decoders import make_decoders_table
-from iqa_zoo.reports.shared import COLUMNS, describe_intervals, format_difference, format_verdict, summarize_verdicts
+from iqa_zoo.reports.shared import (
+    COLUMNS,
+    describe_intervals,
+    format_difference,
+    format_verdict,
+    summarize_verdicts,
+    why_undefined,
+)
 
 
 def pair(mean, tie=False):
@@ -49,3 +56,16 @@ def test_the_decoders_are_named_without_a_letter():
         dict(matched=[dict(model="a", budget=budget)], match="none", target="", baseline="y", backbone="nss")
     )
     assert table.title == "The decoders on nss"
+
+
+@pytest.mark.parametrize(
+    ("record", "why"),
+    [
+        ({"predictions": {"a": 3.0, "b": 3.0}}, "all scores are equal"),
+        ({"predictions": {"a": 3.0, "b": 4.0}}, "all labels are equal"),
+        ({"predictions": {}}, "all scores or all labels are equal"),
+        ({}, "all scores or all labels are equal"),
+    ],
+)
+def test_the_scores_tell_which(record, why):
+    assert why_undefined(record) == why

@@ -6,8 +6,7 @@ import pytest
 from PIL import Image
 
 from iqa_zoo.data.loading import DataSource
-from iqa_zoo.reports.html.find import GIVE, check_names, choose_source, find_images
-from iqa_zoo.reports.html.pictures import Pictures
+from iqa_zoo.reports.html.find import GIVE, choose_source, find_images
 
 ROOT = Path("somewhere")
 
@@ -41,7 +40,7 @@ def photos(tmp_path):
 
 
 def test_the_images_of_a_folder(photos):
-    found = find_images("table", [DataSource("table", photos)])
+    found = find_images({"name": "table"}, [DataSource("table", photos)])
     assert found.note == ""
     assert {name: path.resolve() for name, path in found.paths.items()} == {
         f"{i}.png": (photos / f"{i}.png").resolve() for i in range(3)
@@ -49,16 +48,15 @@ def test_the_images_of_a_folder(photos):
 
 
 def test_why_there_are_none(tmp_path):
-    assert find_images("livec", []).note == GIVE
-    found = find_images("table", [DataSource("table", tmp_path / "missing")])
+    assert find_images({"name": "livec"}, []).note == GIVE
+    found = find_images({"name": "table"}, [DataSource("table", tmp_path / "missing")])
     assert not found.paths
     assert found.note.startswith("No images are shown, because the dataset cannot be loaded: ")
 
 
-def test_the_images_of_another_dataset_are_not_shown():
-    pictures = Pictures({"a.png": ROOT / "a.png", "b.png": ROOT / "b.png"})
-    assert check_names(pictures, {"a.png": 1.0}, "livec") is pictures
-    other = check_names(pictures, {"c.png": 1.0}, "livec")
-    assert (dict(other.paths), other.note) == ({}, "No images are shown: the given images are not those of livec.")
-    some = check_names(pictures, {"a.png": 1.0, "c.png": 2.0}, "livec")
-    assert (some.paths, some.note) == (pictures.paths, "1 of 2 images were not found, for example c.png.")
+def test_the_images_of_another_dataset_are_not_shown(photos):
+    sources = [DataSource("table", photos)]
+    other = find_images({"name": "table", "mos": {"c.png": 1.0}}, sources)
+    assert (dict(other.paths), other.note) == ({}, "No images are shown: the given images are not those of table.")
+    some = find_images({"name": "table", "mos": {"0.png": 1.0, "c.png": 2.0}}, sources)
+    assert (len(some.paths), some.note) == (3, "1 of 2 images were not found, for example c.png.")
