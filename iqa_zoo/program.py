@@ -45,7 +45,7 @@ def run_program(work: Callable[[], int], report: Callable[[str], None]) -> int:
         return READER_GONE
     except KeyboardInterrupt as interrupt:
         report("; ".join(["interrupted", *map(str, interrupt.args)]))
-        return TERMINATED if isinstance(interrupt, Terminated) else INTERRUPTED
+        return find_exit_code(interrupt)
     except OSError as error:
         if error.filename is not None or _stdout_works():
             raise
@@ -53,6 +53,11 @@ def run_program(work: Callable[[], int], report: Callable[[str], None]) -> int:
         report(f"the standard output cannot be written ({error.strerror})")
         return WRONG_INPUT
     return code
+
+
+def find_exit_code(interrupt: KeyboardInterrupt) -> int:
+    """Return the exit code of an interrupt: 143 after SIGTERM, otherwise 130."""
+    return TERMINATED if isinstance(interrupt, Terminated) else INTERRUPTED
 
 
 def _open_closed_streams() -> None:

@@ -26,7 +26,7 @@ from iqa_zoo.data.listing import gather_images
 from iqa_zoo.errors import InputError
 from iqa_zoo.jsonio import to_json
 from iqa_zoo.outputs import check_writable
-from iqa_zoo.program import INTERRUPTED
+from iqa_zoo.program import find_exit_code
 from iqa_zoo.row_file import RowFile
 from iqa_zoo.trained.names import DEFAULT, list_trained
 
@@ -107,10 +107,10 @@ def run(args: argparse.Namespace) -> int:
                 if result.error:
                     without_score += 1
                     print(f"iqa-zoo: not scored: {result.error}", file=sys.stderr)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             kept = f", kept in {args.output}" if args.output else ""
             print(f"iqa-zoo: interrupted: {done} of {len(listing.paths)} images are done{kept}", file=sys.stderr)
-            return INTERRUPTED
+            return find_exit_code(interrupt)
     if args.output:
         print(
             f"{done - without_score} of {len(listing.paths)} images scored, written to {args.output}", file=sys.stderr

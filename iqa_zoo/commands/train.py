@@ -31,7 +31,7 @@ from iqa_zoo.commands.shared import (
 from iqa_zoo.commands.training_text import print_plan, print_training
 from iqa_zoo.config import Config
 from iqa_zoo.errors import InputError
-from iqa_zoo.program import INTERRUPTED
+from iqa_zoo.program import find_exit_code
 from iqa_zoo.training.recipe import Recipe, choose_recipe, list_recipes, load_recipe
 from iqa_zoo.training.selection import RULES, check_rule
 
@@ -241,11 +241,11 @@ def _train(args: argparse.Namespace, cfg: Config, data: RatedImages, split: Spli
             )
     except ResultNotWritten as error:
         result, unwritten = error.result, error
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         print_once(
             f"interrupted; the same command with --resume goes on from the last checkpoint in {folder}, if there is one"
         )
-        return INTERRUPTED
+        return find_exit_code(interrupt)
     if not is_first_process():
         return 0
     about = {"run": str(folder), "recipe": name, "dataset": data.name, "split": split.id}
