@@ -26,7 +26,7 @@ def test_shows_scores_attention_and_experts(make, photo):
     explanation, figure = draw(scorer, photo, then)
     words = texts(figure)
     for expected in (
-        f"photo.png: MOS {explanation.score:.4f} predicted (mean of 2 crops; the crop shown: {explanation.crop_score:.4f})",
+        f"photo.png: MOS {explanation.score:.4f} predicted (the mean of 2 crops; the crop shown: {explanation.crop_score:.4f})",
         "the image and its 64x64 crop",
         f"query 6: {explanation.score_N[5]:.4g}",
         "Attention over the 3x3 memory tokens (stage 3, pooled), mean over heads; 11.1 % each if even",

@@ -46,6 +46,8 @@ def with_part(slot, name):
     cfg = {**SOUND, **OTHERS.get(name, {}), slot: [part] if slot == "interactions" else part}
     if slot == "backbone":
         cfg |= {"queries": {"type": "class_token", "num_queries": 4}, "memory": {"type": "tokens"}}
+    if name == "stage_means":  # as wide as the stages
+        cfg |= {"memory": None, "interactions": []}
     return cfg
 
 
