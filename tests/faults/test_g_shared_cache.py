@@ -179,4 +179,6 @@ def test_a_training_whose_cache_cannot_be_written_goes_on_without_a_lock(tmp_pat
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("IQA_ZOO_CACHE", str(tmp_path / "file" / "cache"))
     with hold_run(tmp_path / "run", wait=False), hold_run(tmp_path / "run", wait=False):
-        pass
+        held_twice = True
+    assert held_twice
+    assert not (tmp_path / "run").exists()
