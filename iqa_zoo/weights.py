@@ -28,9 +28,12 @@ def load_weights(model: nn.Module, weights: str | Path | Mapping[str, Tensor]) -
     where = str(weights) if isinstance(weights, str | Path) else "the state dict"
     state = read_state_dict(weights) if isinstance(weights, str | Path) else plain_state_dict(weights, where)
     backbone: Any = model.backbone
+    names = set(model.state_dict())
+    # A classifier of timm's (head.fc.weight) may have the name of a tensor in a head; only a whole model has backbone.*.
+    telling = {name for name in names if name.startswith("backbone.")} or names
     variants = []
     for variant in without_prefixes(state):
-        loads = {"": (model, variant)} if set(model.state_dict()) & set(variant) else _loads(backbone, variant)
+        loads = {"": (model, variant)} if telling & set(variant) else _loads(backbone, variant)
         problems = [
             f"{at.removesuffix('.')}: {problem}" if at else problem
             for at, (target, own) in loads.items()

@@ -61,6 +61,18 @@ def test_backbone_alone(make, tmp_path, kind):
     assert same(model.head.state_dict(), head_before)
 
 
+def test_a_classifier_named_as_a_tensor_of_the_head_is_left_out(tiny):
+    tiny["backbone"] = {"type": "timm_features", "name": "test_convnext", "stages": [3, 4], "image_size": 64}
+    tiny |= {"head": {"type": "linear"}, "losses": [{"type": "l1"}]}
+    model = build_model(tiny)
+    bare = timm.create_model("test_convnext", num_classes=10)
+    assert "head.fc.weight" in set(bare.state_dict()) & set(model.state_dict())
+    before = {name: value.clone() for name, value in model.head.state_dict().items()}
+    load_weights(model, bare.state_dict())
+    assert same(model.head.state_dict(), before)
+    assert torch.equal(model.backbone.model.state_dict()["stem.0.weight"], bare.state_dict()["stem.0.weight"])
+
+
 def vit_model(tiny, **arguments):
     tiny["backbone"] = {"type": "timm_features", "name": "vit_tiny_patch16_224", "stages": [3, 4], "image_size": 64}
     tiny["backbone"] |= {"model_args": VIT, **arguments}
