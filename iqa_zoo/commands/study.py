@@ -28,6 +28,7 @@ TITLES = {
     "backbone": "backbone",
     "budget": "budget",
     "training": "training",
+    "statistics": "verdicts",
     "resources": "where it runs",
 }
 OUTPUTS = ("kept", "import", "json", "csv", "markdown", "html")  # arguments that are no settings
