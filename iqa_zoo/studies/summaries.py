@@ -17,7 +17,7 @@ from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
 from iqa_zoo.reports.shared import why_undefined
 from iqa_zoo.stats.bootstrap import bootstrap_difference
-from iqa_zoo.stats.estimate import UNDEFINED, Estimate
+from iqa_zoo.stats.estimate import FEWEST_SPLITS, UNDEFINED, Estimate
 from iqa_zoo.stats.metrics import METRICS
 from iqa_zoo.stats.outlook import explain_few_splits
 from iqa_zoo.stats.paired import paired
@@ -181,6 +181,7 @@ def _bootstrap_one_split(
         confidence=confidence,
         margin=margin,
         pairs=comparisons,
+        needed=f"at least {FEWEST_SPLITS} splits",
         reason=explain_few_splits(1),
     ), ""
 

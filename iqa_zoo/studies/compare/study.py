@@ -200,7 +200,5 @@ def summarize_comparison(
         "leaks": find_shared_images({data.name: data, **others}) if others else [],
         "summary": summarize_records(done),
         "rules": summarize_rules(done),
-        "differences": compute_differences(
-            done, compute_parts_ratio(splits[0]), data, margin=spec.statistics.margin
-        ),
+        "differences": compute_differences(done, compute_parts_ratio(splits[0]), data, margin=spec.statistics.margin),
     }
