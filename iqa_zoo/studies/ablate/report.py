@@ -88,7 +88,11 @@ def describe_change(pair: Results, row: Results) -> str:
     >>> describe_change(dict(mean=0.001, low=-0.01, high=0.012, verdict="undecided", needed="about 9 splits"), row)
     'without MoE, matched: changes SROCC by +0.001 [-0.010, +0.012]; undecided, about 9 splits would decide, if mean and spread stay as they are.'
     """
-    name = row["variant"] if row["kind"] == "as it is" and row["change"] == "" else f"{row['variant']}, {KINDS[row['kind']]}"
+    name = (
+        row["variant"]
+        if row["kind"] == "as it is" and row["change"] == ""
+        else f"{row['variant']}, {KINDS[row['kind']]}"
+    )
     if not is_defined(pair["mean"]):
         return f"{name}: undefined, as {pair['why']}."
     verdict = pair["verdict"]

@@ -17,7 +17,7 @@ from iqa_zoo.reports.shared import (
     tabulate_distortions,
 )
 from iqa_zoo.reports.table import Table, tabulate_keys
-from iqa_zoo.reports.verdicts import count_verdicts, orient_pair
+from iqa_zoo.reports.verdicts import count_verdicts, group_by_verdict, orient_pair
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.summary import is_defined
 
@@ -131,11 +131,8 @@ def _describe_others(others: Mapping[str, Results | None]) -> str:
     if all(pair and pair["verdict"] == "ahead" for pair in others.values()):
         return "ahead of every other level"
     said = {"ahead": "ahead of", "equivalent": "equivalent to", "undecided": "undecided against", "behind": "behind"}
-    found = []
-    for verdict, words in said.items():
-        if mine := {level: pair for level, pair in others.items() if pair and pair["verdict"] == verdict}:
-            margin = next(iter(mine.values()))["margin"] if verdict == "equivalent" else None
-            found.append(f"{words} {', '.join(mine)}" + (f" (within {margin:g})" if margin else ""))
+    grouped = group_by_verdict({**pair, "level": level} for level, pair in others.items() if pair)
+    found = [f"{said[verdict]} {', '.join(pair['level'] for pair in mine)}" for verdict, mine in grouped.items()]
     if unknown := [level for level, pair in others.items() if not pair]:
         found.append(f"not compared to {', '.join(unknown)}")
     return ", ".join(found)

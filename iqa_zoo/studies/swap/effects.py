@@ -7,6 +7,7 @@ from typing import Any
 
 from iqa_zoo.reports.shared import CORRECTED_T, describe_rule, format_interval, format_number
 from iqa_zoo.reports.table import Table, tabulate
+from iqa_zoo.reports.verdicts import count_verdicts, group_by_verdict
 from iqa_zoo.stats.summary import is_defined
 from iqa_zoo.studies.swap.levels import FACTORS
 
@@ -114,15 +115,6 @@ def select_distinct(found: Sequence[Results]) -> list[Results]:
     return sorted(kept.values(), key=lambda row: -abs(row["mean"]))
 
 
-def count_verdicts(rows: Sequence[Results]) -> str:
-    """Count the verdicts of rows.
-
-    >>> count_verdicts([dict(verdict="ahead"), dict(verdict="undecided"), dict(verdict="ahead")])
-    '2 ahead, 1 undecided'
-    """
-    return ", ".join(f"{len(some)} {verdict}" for verdict, some in _group(rows).items())
-
-
 def describe_effects(results: Results) -> list[str]:
     """Say the verdict on every part and what would decide the undecided ones, then the verdicts on interactions."""
     analysis = results["analysis"]
@@ -148,16 +140,9 @@ def _describe_factor(factor: str, analysis: Results) -> str:
     said = [
         f"{_format_verdict(verdict, some[0]['margin'])}: "
         + ", ".join(f"{row['level']} {row['mean']:+.3f} {format_interval(row)}" for row in some)
-        for verdict, some in _group(rows).items()
+        for verdict, some in group_by_verdict(rows).items()
     ]
     return f"{FACTORS[factor]} ({analysis['shares'][factor]:.0%} of the variance), against the mean of all: {'; '.join(said)}."
-
-
-def _group(rows: Sequence[Results]) -> dict[str, list[Results]]:
-    """The rows of each verdict that occurs, in a fixed order."""
-    verdicts = ("ahead", "equivalent", "behind", "undecided")
-    grouped = {verdict: [row for row in rows if row["verdict"] == verdict] for verdict in verdicts}
-    return {verdict: some for verdict, some in grouped.items() if some}
 
 
 def _format_verdict(verdict: str, margin: float | None) -> str:
@@ -181,7 +166,7 @@ def _describe_interactions(distinct: Sequence[Results]) -> list[str]:
     if not distinct:
         return []
     lines = [f"{len(distinct)} interactions of two parts: {count_verdicts(distinct)}."]
-    for verdict, some in _group(distinct).items():
+    for verdict, some in group_by_verdict(distinct).items():
         shown = ", ".join(f"{' with '.join(row['levels'])} {row['mean']:+.3f}" for row in some[:NAMED])
         if verdict in ("ahead", "behind"):
             lines.append(f"{verdict.capitalize()} of what their parts add alone: {shown}.")

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.budgets.budget import format_moved
 from iqa_zoo.reports.notes import list_protocol_notes
-from iqa_zoo.reports.shared import format_interval, format_spread, select_defined
+from iqa_zoo.reports.shared import describe_intervals, format_interval, format_spread, select_defined
 from iqa_zoo.reports.table import Table, count, tabulate_keys
-from iqa_zoo.reports.verdicts import describe_pairs, orient_pair
+from iqa_zoo.reports.verdicts import count_verdicts, describe_pairs, orient_pair
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.factorial import find_factors
 from iqa_zoo.stats.summary import is_defined
-from iqa_zoo.studies.swap.effects import count_verdicts, describe_effects, tabulate_effects, tabulate_interactions
+from iqa_zoo.studies.swap.effects import describe_effects, tabulate_effects, tabulate_interactions
 from iqa_zoo.studies.swap.levels import FACTORS
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ def _combinations(results: Results) -> Table:
     rows.append(_baseline(results, behind))
     parts = list(FACTORS.values())
     columns = ["", *parts, "SROCC, median [quartiles]", "to the first, mean", "params", "MACs", "moved"]
-    others = [pair for pair in select_defined(results["behind_first"]) if pair["second"] != results["baseline"]]
+    defined = select_defined(results["behind_first"])
+    others = [orient_pair(pair, pair["second"]) for pair in defined if pair["second"] != results["baseline"]]
     sizes_of = [row["budget"]["decoder"][results["match"]] for row in results["rows"]]
     furthest = max(abs(size / results["target"] - 1) for size in sizes_of)
     notes = [
@@ -60,8 +61,9 @@ def _combinations(results: Results) -> Table:
         f"{results['depth']} layers of the mixing block and cross-attention, parts with their default settings, as wide "
         f"as suits a model width of {results['dim']}; moved: the widths that match_budget changed for the budget ({count(results['target'])} "
         f"{UNITS[results['match']]}, all within {furthest:.1%}). Depth and the number of experts stay.",
-        f"To the first, of the other {len(others)}: {count_verdicts([orient_pair(pair, pair["second"]) for pair in others])} (the first was chosen by its "
-        "result, so its lead is flattered).",
+        f"To the first, of the other {len(others)}: {count_verdicts(others)} (the first was chosen by its result, so its lead is "
+        "flattered).",
+        *describe_intervals(len(results["splits"]), results["behind_first"]),
     ]
     left = [*columns[1:5], "moved"]
     return Table(f"All combinations: {_where(results)}", columns, rows, notes, left=left)
