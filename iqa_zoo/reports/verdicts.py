@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from iqa_zoo.reports.shared import Pair, find_unearned, format_interval, format_verdict, read_names
-from iqa_zoo.stats.estimate import FEWEST_SPLITS
+from iqa_zoo.stats.estimate import FEWEST_SPLITS, VERDICTS
 from iqa_zoo.stats.summary import is_defined
 
 
@@ -91,6 +91,22 @@ def summarize_baseline(
         elif ahead := [pair for pair in mine if pair["verdict"] == "ahead"]:
             lines.append(f"{model} is ahead of {baseline} at {len(ahead)} of {name}.")
     return lines
+
+
+def group_by_verdict(rows: Iterable[Pair]) -> dict[str, list[Pair]]:
+    """Group differences or effects by verdict, in one order; verdicts that do not occur are left out."""
+    rows = list(rows)
+    grouped = {verdict: [row for row in rows if row["verdict"] == verdict] for verdict in VERDICTS}
+    return {verdict: some for verdict, some in grouped.items() if some}
+
+
+def count_verdicts(rows: Iterable[Pair]) -> str:
+    """Count the verdicts of differences or effects.
+
+    >>> count_verdicts([dict(verdict="ahead"), dict(verdict="undecided"), dict(verdict="ahead")])
+    '2 ahead, 1 undecided'
+    """
+    return ", ".join(f"{len(some)} {verdict}" for verdict, some in group_by_verdict(rows).items())
 
 
 def select_baseline_pairs(pairs: Sequence[Pair], baseline: str | None, model: str) -> list[Pair]:
