@@ -187,6 +187,10 @@ def _add_verdicts(values: Mapping[str, Any]) -> dict[str, Any]:
     for key in ("differences", "behind_first"):
         if key in found:
             found[key] = [_judge(row) for row in found[key]]
+    if "analysis" in found:
+        splits = len(values["splits"])
+        rows = {key: [_judge_effect(row, splits) for row in found["analysis"][key]] for key in ("main", "interactions")}
+        found["analysis"] = {**found["analysis"], **rows}
     return found
 
 
@@ -204,6 +208,12 @@ def _judge(row: Mapping[str, Any]) -> dict[str, Any]:
         "needed": f"at least {FEWEST_SPLITS} splits" if few else "",
         "reason": explain_few_splits(row["splits"]) if few and row["splits"] else "",
     }
+
+
+def _judge_effect(row: Mapping[str, Any], splits: int) -> dict[str, Any]:
+    """Return a row of an effect of a part as the difference that it is, with the verdict of then."""
+    judged = _judge({**{key: row[key] for key in row if key != "effect"}, "mean": row["effect"], "splits": splits})
+    return {**judged, "verdict": "undecided"} if row["tie"] else judged
 
 
 def _guess_study(values: Mapping[str, Any]) -> str | None:
