@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -129,6 +130,25 @@ def estimate_by_t(mean: float, se: float, p: float, count: int, confidence: floa
     """An estimate with the interval of Student's t with ``count - 1`` degrees of freedom."""
     half = float(stats.t.ppf((1 + confidence) / 2, count - 1)) * se
     return Estimate(mean, mean - half, mean + half, p, count, confidence, se, method)
+
+
+def adjust_holm(p_values: Sequence[float]) -> list[float]:
+    """Adjust p values for several comparisons (Holm, 1979); reject those still below the level.
+
+    A comparison without a p value (nan: it is undefined) does not count as one of the several and stays nan.
+
+    >>> [round(p, 3) for p in adjust_holm([0.01, 0.04, 0.03])]
+    [0.03, 0.06, 0.06]
+    """
+    given = np.asarray(p_values, dtype=np.float64)
+    known = np.flatnonzero(~np.isnan(given))
+    p = given[known]
+    if not ((p >= 0) & (p <= 1)).all():
+        raise InputError(f"p values {list(p_values)} must lie in 0..1")
+    order = np.argsort(p, kind="stable")
+    adjusted = np.full_like(given, np.nan)
+    adjusted[known[order]] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    return adjusted.tolist()
 
 
 def compute_williams_p(r_a: float, r_b: float, r_ab: float, num_images: int) -> float:
