@@ -54,8 +54,22 @@ def read_spread(values: Mapping[str, Any]) -> Estimate:
 
 
 def read_difference(pair: Pair, offset: float = 0.0) -> Estimate:
-    """Return a paired difference as an estimate, for plots; ``offset`` is added to it and its interval."""
-    return Estimate(offset + pair["mean"], offset + pair["low"], offset + pair["high"])
+    """Return a paired difference as an estimate with its verdict, for plots; ``offset`` is added to it and its interval."""
+    known = {key: pair[key] for key in ("p_ahead", "p_behind", "pairs") if pair.get(key) is not None}
+    # Results of earlier versions have no margin; 0 is one within which nothing is equivalent.
+    known |= {"margin": pair.get("margin") or 0.0, "count": pair["splits"]}
+    return Estimate(offset + pair["mean"], offset + pair["low"], offset + pair["high"], **known)
+
+
+def label_differences(pairs: Sequence[Pair]) -> str:
+    """Label the axis of a figure of differences, which draws verdicts as markers.
+
+    >>> label_differences([dict(margin=0.01)])
+    'SROCC difference, 95 % interval\\n(filled: ahead; half: equivalent within 0.01; hollow: undecided)'
+    """
+    margins = [pair["margin"] for pair in pairs if is_defined(pair.get("margin"))]
+    half = f"half: equivalent within {margins[0]:g}; " if margins else ""
+    return f"SROCC difference, 95 % interval\n(filled: ahead; {half}hollow: undecided)"
 
 
 def format_moved(budget: Mapping[str, Any]) -> str:

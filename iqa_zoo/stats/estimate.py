@@ -100,3 +100,8 @@ class Estimate:
 
 
 UNDEFINED = Estimate(math.nan, math.nan, math.nan)
+
+
+def explain_few_splits(count: int) -> str:
+    """Explain that a comparison on fewer than ``FEWEST_SPLITS`` splits has no verdict."""
+    return f"{count} split{'s' if count > 1 else ''}; a verdict needs at least {FEWEST_SPLITS}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from scipy import stats
 
-from iqa_zoo.stats.estimate import FEWEST_SPLITS, Estimate
+from iqa_zoo.stats.estimate import FEWEST_SPLITS, Estimate, explain_few_splits
 from iqa_zoo.stats.sampling import SamplingError
 
 MOST_SPLITS = 100  # more are not proposed
@@ -76,11 +76,6 @@ def find_needed(found: Estimate, seen: SplitSpread) -> str:
     if seen.sampling is not None and seen.sampling.images:
         images += f" ({math.ceil(factor * seen.sampling.images):,} to test)"
     return f"about {more} splits or {images}" if more else f"about {images}"
-
-
-def explain_few_splits(count: int) -> str:
-    """Explain that a comparison on fewer than ``FEWEST_SPLITS`` splits has no verdict."""
-    return f"{count} split{'s' if count > 1 else ''}; a verdict needs at least {FEWEST_SPLITS}"
 
 
 def explain_verdict(found: Estimate) -> str:

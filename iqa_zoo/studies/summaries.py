@@ -17,9 +17,8 @@ from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
 from iqa_zoo.reports.shared import why_undefined
 from iqa_zoo.stats.bootstrap import bootstrap_difference
-from iqa_zoo.stats.estimate import FEWEST_SPLITS, UNDEFINED, Estimate
+from iqa_zoo.stats.estimate import FEWEST_SPLITS, UNDEFINED, Estimate, explain_few_splits
 from iqa_zoo.stats.metrics import METRICS
-from iqa_zoo.stats.outlook import explain_few_splits
 from iqa_zoo.stats.paired import paired
 from iqa_zoo.stats.sampling import ImageJackknife, delete_images
 from iqa_zoo.stats.summary import is_defined, summarize_values

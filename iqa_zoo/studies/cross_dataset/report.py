@@ -11,6 +11,7 @@ from iqa_zoo.reports.shared import (
     describe_intervals,
     failed_notes,
     format_spread,
+    label_differences,
     leak_warnings,
     read_difference,
     select_defined,
@@ -148,5 +149,5 @@ def make_figures(results: Results) -> dict[str, Figure]:
         groups.setdefault(f"{pair['first']} - {pair['second']}", {})[_place(pair)] = read_difference(pair)
     if groups:
         title = f"{next(iter(groups)) if len(groups) == 1 else 'Differences between models'}, {results['backbone']}"
-        figures["differences"] = plot_forest(groups, title=title, label="SROCC difference, 95 % interval")
+        figures["differences"] = plot_forest(groups, title=title, label=label_differences(results["differences"]))
     return figures

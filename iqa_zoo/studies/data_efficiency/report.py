@@ -13,6 +13,7 @@ from iqa_zoo.reports.shared import (
     format_data_name,
     format_number,
     format_spread,
+    label_differences,
     read_difference,
     read_spread,
     select_defined,
@@ -223,7 +224,8 @@ def make_figures(results: Results) -> dict[str, Figure]:
         apart.setdefault(f"{pair['first']} - {pair['second']}", []).append((pair["images"], read_difference(pair)))
     if apart:
         title = f"{next(iter(apart)) if len(apart) == 1 else 'Differences'}: {where}"
-        y_label = "SROCC difference, 95 % interval"
-        figures["differences"] = plot_curves(apart, title=title, x_label=x_label, y_label=y_label, apart=0.012)
-        figures["differences"].axes[0].axhline(0, color="0.6", linewidth=1, linestyle=":")
+        y_label = label_differences(results["differences"])
+        figures["differences"] = plot_curves(
+            apart, title=title, x_label=x_label, y_label=y_label, apart=0.012, differences=True
+        )
     return figures
