@@ -107,11 +107,20 @@ def tabulate_interactions(results: Results) -> Table:
 
 
 def select_distinct(found: Sequence[Results]) -> list[Results]:
-    """Return the interactions, the largest first, without mirror images, which factors of two levels have."""
+    """Return the interactions, the largest first, without mirror images: of a factor's two levels the one that does better.
+
+    >>> rows = [dict(factors=["head", "memory"], levels=[head, "x"], mean=mean) for head, mean in (("a", 0.1), ("b", -0.1))]
+    >>> [row["levels"] for row in select_distinct(rows)]
+    [['a', 'x']]
+    """
+    levels_of: dict[str, set[str]] = {}
+    for row in found:
+        for factor, level in zip(row["factors"], row["levels"], strict=True):
+            levels_of.setdefault(factor, set()).add(level)
     kept: dict[tuple[Any, ...], Results] = {}
-    for row in sorted(found, key=lambda row: -row["mean"]):  # of the two the one that does better
-        width = f"{row['high'] - row['low']:.9f}"
-        kept.setdefault((*row["factors"], f"{abs(row['mean']):.9f}", width), row)
+    for row in sorted(found, key=lambda row: -row["mean"]):
+        named = zip(row["factors"], row["levels"], strict=True)
+        kept.setdefault(tuple((factor, level if len(levels_of[factor]) > 2 else "") for factor, level in named), row)
     return sorted(kept.values(), key=lambda row: -abs(row["mean"]))
 
 
