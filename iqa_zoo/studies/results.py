@@ -187,6 +187,12 @@ def _add_verdicts(values: Mapping[str, Any]) -> dict[str, Any]:
     for key in ("differences", "behind_first"):
         if key in found:
             found[key] = [_judge(row) for row in found[key]]
+    if "analysis" in found:
+        splits = len(found["splits"])
+        effects = {
+            key: [_judge_effect(row, splits) for row in found["analysis"][key]] for key in ("main", "interactions")
+        }
+        found["analysis"] = {**found["analysis"], **effects}
     return found
 
 
@@ -204,6 +210,14 @@ def _judge(row: Mapping[str, Any]) -> dict[str, Any]:
         "needed": f"at least {FEWEST_SPLITS} splits" if few else "",
         "reason": explain_few_splits(row["splits"]) if few and row["splits"] else "",
     }
+
+
+def _judge_effect(row: Mapping[str, Any], splits: int) -> dict[str, Any]:
+    """Return a row of an effect with its verdict; an effect was undecided where its adjusted p was 0.05 or more, too."""
+    kept = {"mean" if key == "effect" else key: row[key] for key in row}
+    judged = {**_judge({**kept, "splits": splits}), "count": splits}
+    del judged["splits"]
+    return {**judged, "verdict": "undecided"} if row["tie"] else judged
 
 
 def _guess_study(values: Mapping[str, Any]) -> str | None:
