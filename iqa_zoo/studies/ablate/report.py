@@ -19,6 +19,7 @@ from iqa_zoo.reports.shared import (
     select_defined,
 )
 from iqa_zoo.reports.table import Table, tabulate, tabulate_keys
+from iqa_zoo.reports.verdicts import explain_needed
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.summary import is_defined
 
@@ -82,11 +83,11 @@ def make_sentences(results: Results) -> list[str]:
 def describe_change(pair: Results, row: Results) -> str:
     """Describe what a change does to the SROCC of a model, from the difference of the variant to the whole model.
 
-    >>> row = dict(variant="without MoE", kind="matched")
+    >>> row = dict(variant="without MoE", kind="matched", change="head: moe -> linear")
     >>> describe_change(dict(mean=-0.012, low=-0.02, high=-0.004, verdict="behind"), row)
     'without MoE, matched: costs 0.012 SROCC [0.004, 0.020]; the part earned its parameters.'
     >>> describe_change(dict(mean=0.001, low=-0.01, high=0.012, verdict="undecided", needed="about 9 splits"), row)
-    'without MoE, matched: changes SROCC by +0.001 [-0.010, +0.012]; undecided, about 9 splits would decide, if mean and spread stay as they are.'
+    'without MoE, matched: changes SROCC by +0.001 [-0.010, +0.012]; undecided; about 9 splits would decide, if mean and spread stay as they are.'
     """
     name = (
         row["variant"]
@@ -107,8 +108,7 @@ def describe_change(pair: Results, row: Results) -> str:
     if verdict == "equivalent":
         side = "without the part, which has not earned its parameters" if removed else "with the change"
         return f"{name}: {known}; {format_verdict(pair)} {side}."
-    needed = f", {pair['needed']} would decide, if mean and spread stay as they are" if pair.get("needed") else ""
-    return f"{name}: {known}; undecided{needed}."
+    return f"{name}: {known}; undecided{explain_needed(pair)}."
 
 
 def make_figures(results: Results) -> dict[str, Figure]:

@@ -3,12 +3,14 @@
 import itertools
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from iqa_zoo.stats.effects import analyze_factors
 from iqa_zoo.stats.metrics import METRICS
+from iqa_zoo.studies.results import migrate_values
 from iqa_zoo.studies.summaries import compute_differences, summarize_records
 from iqa_zoo.studies.swap.levels import FACTORS
 from iqa_zoo.studies.swap.report import make_figures, make_sentences, make_tables
@@ -91,19 +93,20 @@ def test_every_part_has_its_verdict(results):
 def test_where_nothing_is_decided_it_says_what_would_decide():
     lines = make_sentences(made(gain=dict(linear=0.0, moe=0.0), noise=0.05))
     assert lines[0] == "No part is shown to be better or worse than the mean of its kind."
-    undecided = [line for line in lines if ": undecided; " in line]
+    undecided = [line for line in lines if ": undecided; about" in line]
     assert any(line.startswith("mixing block") for line in undecided)
-    assert all(line.endswith("would decide, if effect and spread stay as they are.") for line in undecided)
-    assert any(line.startswith("The largest that is undecided, ") for line in lines)
+    assert all(line.endswith("would decide, if mean and spread stay as they are.") for line in undecided)
+    assert any(line.startswith("The largest that is undecided: ") for line in lines)
 
 
 @pytest.mark.parametrize("splits", [1, 2])
 def test_few_splits_decide_nothing_and_the_parts_share_a_line(splits):
     lines = make_sentences(made(splits=splits))
     assert lines[0] == "No part is shown to be better or worse than the mean of its kind."
-    [line] = [line for line in lines if "at least 5 splits would decide" in line and line.startswith("queries")]
-    assert "queries guided, mixing block none" in line
-    assert "no part" not in line
+    assert (
+        "queries learned, guided; mixing block none, query_gcn, self_attention; head linear, moe: undecided; "
+        "a verdict needs at least 5 splits." in lines
+    )
 
 
 def test_equal_scores_are_equivalent():
@@ -126,7 +129,7 @@ def test_the_tables_hold_every_level_and_combination(results):
     notes = " ".join(main.notes)
     assert "The table is complete: 12 combinations" in notes
     assert "adjusted for 5 contrasts" in notes  # one each of queries and head, three of the mixing block
-    assert "The intervals lack the error of the choice of test images: no predictions." in notes
+    assert "without the error of sampling the test images (no predictions)" in notes
     assert "may be up to 0.02 apart" in notes
     assert len(interactions.rows) == 3 + 1 + 3
     assert len(combinations.rows) == 12 + 1
@@ -139,15 +142,6 @@ def test_the_tables_hold_every_level_and_combination(results):
     assert "within 0.4%" in notes
     assert re.search(r"To the first, of the other 11: \d behind, \d equivalent", notes)
     assert refused.rows == [["mixing block pyg_conv", "4", "No module named 'torch_geometric'"]]
-
-
-def test_results_of_an_earlier_version_say_so():
-    results = made()
-    for row in (*results["analysis"]["main"], *results["analysis"]["interactions"]):
-        row |= {"margin": None, "pairs": 1, "needed": ""}
-    notes = " ".join(make_tables(results)[0].notes)
-    assert "Results of an earlier version" in notes
-    assert "nothing was tested for equivalence" in notes
 
 
 def test_missing_combinations_are_said():
@@ -183,3 +177,35 @@ def test_a_drawn_table_says_of_how_many():
     assert "11 of 1,200 combinations, drawn so that each part" in " ".join(
         make_tables({**results, "drawn_of": 1200})[0].notes
     )
+
+
+def test_effects_of_an_earlier_schema_get_a_verdict():
+    def keep(row, tie, verdict):
+        numbers = {"effect": row["mean"], "low": row["low"], "high": row["high"], "p": 0.01, "p_holm": 0.02}
+        named = {
+            key: row[key] for key in ("factor", "factors", "level", "levels", "combinations", "srocc") if key in row
+        }
+        return {**named, **numbers, "tie": tie, "verdict": verdict}
+
+    for splits, expected in (
+        (5, {"better": "ahead", "worse": "behind", "undecided, once adjusted": "undecided"}),
+        (2, {}),
+    ):
+        values = made(splits=splits)
+        analysis = values["analysis"]
+        del analysis["why_no_sampling"]
+        analysis["interactions"] = [keep(row, True, "undecided") for row in analysis["interactions"]]
+        effects = []
+        for row in analysis["main"]:
+            verdict = "better" if row["low"] > 0 else "worse" if row["high"] < 0 else "undecided, once adjusted"
+            effects.append(keep(row, verdict.startswith("undecided"), verdict))
+        analysis["main"] = effects
+        for pair in values["behind_first"]:
+            pair |= {"tie": pair["low"] <= 0 <= pair["high"], "p_holm": 0.5}
+        read = migrate_values(json.loads(json.dumps({**values, "schema": 2, "study": "swap"})), Path("results.json"))
+        for old, row in zip(effects, read["analysis"]["main"], strict=True):
+            assert row["mean"] == old["effect"]
+            assert row["verdict"] == expected.get(old["verdict"], "undecided")
+            assert (row["p"], row["margin"]) == (0.02, None)
+        assert "Results of an earlier version" in " ".join(make_tables(read)[0].notes)
+        assert make_sentences(read)
