@@ -188,11 +188,9 @@ def _add_verdicts(values: Mapping[str, Any]) -> dict[str, Any]:
         if key in found:
             found[key] = [_judge(row) for row in found[key]]
     if "analysis" in found:
-        splits = len(found["splits"])
-        effects = {
-            key: [_judge_effect(row, splits) for row in found["analysis"][key]] for key in ("main", "interactions")
-        }
-        found["analysis"] = {**found["analysis"], **effects}
+        splits = len(values["splits"])
+        rows = {key: [_judge_effect(row, splits) for row in found["analysis"][key]] for key in ("main", "interactions")}
+        found["analysis"] = {**found["analysis"], **rows}
     return found
 
 
@@ -213,10 +211,8 @@ def _judge(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _judge_effect(row: Mapping[str, Any], splits: int) -> dict[str, Any]:
-    """Return a row of an effect with its verdict; an effect was undecided where its adjusted p was 0.05 or more, too."""
-    kept = {"mean" if key == "effect" else key: row[key] for key in row}
-    judged = {**_judge({**kept, "splits": splits}), "count": splits}
-    del judged["splits"]
+    """Return a row of an effect of a part as the difference that it is, with the verdict of then."""
+    judged = _judge({**{key: row[key] for key in row if key != "effect"}, "mean": row["effect"], "splits": splits})
     return {**judged, "verdict": "undecided"} if row["tie"] else judged
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
-from iqa_zoo.reports.shared import why_undefined
+from iqa_zoo.reports.warnings import why_undefined
 from iqa_zoo.stats.bootstrap import bootstrap_difference
 from iqa_zoo.stats.estimate import FEWEST_SPLITS, UNDEFINED, Estimate, explain_few_splits
 from iqa_zoo.stats.metrics import METRICS

@@ -123,7 +123,7 @@ def test_every_change_has_its_verdict():
         "-", "worse", "equivalent within 0.01", "worse", "better", "undecided", "undefined: without E: all scores are equal on split x",
     ]  # fmt: skip
     assert variants.rows[5][-1] == "about 21 splits or 1.8 times the rated images"
-    assert any("adjusted for 3 pairs" in note for note in variants.notes)
+    assert any("adjusted for 3 comparisons" in note for note in variants.notes)
     assert refused.rows == [["C", "-", "no stage 3"]]
     assert list(make_figures(made_up())) == ["ablation"]
 
