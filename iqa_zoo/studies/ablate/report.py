@@ -15,6 +15,7 @@ from iqa_zoo.reports.shared import (
     format_moved,
     format_spread,
     format_verdict,
+    label_differences,
     read_difference,
     select_defined,
 )
@@ -116,10 +117,11 @@ def make_figures(results: Results) -> dict[str, Figure]:
     from iqa_zoo.reports.plots import plot_forest, plot_panels
 
     where = f"{results['data']['name']}, {results['data']['images']} images, {len(results['splits'])} splits, {results['backbone']}"
+    label = f"To {results['base']}: {label_differences(results['differences'])}"
     if results["sensitivity"]:
         sweeps = _sweeps(results)
         title = f"{results['base']} by size: {where}"
-        return {"sensitivity": plot_panels(sweeps, title=title, y_label="SROCC, mean", log=True)} if sweeps else {}
+        return {"sensitivity": plot_panels(sweeps, title=title, y_label=label, log=True)} if sweeps else {}
     kind_of = {row["model"]: (row["kind"], row["variant"]) for row in results["rows"]}
     groups: dict[str, dict[str, Estimate]] = {"as it is": {}, f"at the budget ({results['match']})": {}}
     for pair in select_defined(results["differences"]):
@@ -130,24 +132,19 @@ def make_figures(results: Results) -> dict[str, Figure]:
     groups = {name: group for name, group in groups.items() if group}
     if not groups:
         return {}
-    label = f"SROCC minus that of {results['base']}, 95 % interval"
     return {"ablation": plot_forest(groups, title=f"{results['base']} with one change: {where}", label=label)}
 
 
 def _sweeps(results: Results) -> dict[str, dict[str, list[tuple[float, Estimate]]]]:
-    """Return by size the points (value, mean SROCC with the interval of its difference to the whole model)."""
-    sroccs = [r["srocc"] for r in results["runs"] if "error" not in r and r["model"] == results["base"]]
-    defined_sroccs = [srocc for srocc in sroccs if is_defined(srocc)]
-    if not defined_sroccs:
-        return {}
-    whole = sum(defined_sroccs) / len(defined_sroccs)
+    """Return by size the points: its value, and the difference to the whole model, whose own is 0."""
+    pairs = select_defined(results["differences"])
     many: dict[str, dict[str, list[tuple[float, Estimate]]]] = {}
-    for knob in results["sensitivity"]:
-        points = [(float(_value(results, knob)), Estimate(whole, whole, whole))]
-        for pair in select_defined(results["differences"]):
+    for knob in results["sensitivity"] if pairs else ():
+        points = [(float(_value(results, knob)), Estimate(0.0, 0.0, 0.0, p_ahead=0.0, p_behind=0.0))]
+        for pair in pairs:
             name, _, value = pair["first"].partition("=")
             if name == knob:
-                points.append((float(value), read_difference(pair, offset=whole)))
+                points.append((float(value), read_difference(pair)))
         many[knob] = {"whole": sorted(points, key=lambda point: point[0])}
     return many
 
