@@ -121,7 +121,11 @@ def make_figures(results: Results) -> dict[str, Figure]:
     if results["sensitivity"]:
         sweeps = _sweeps(results)
         title = f"{results['base']} by size: {where}"
-        return {"sensitivity": plot_panels(sweeps, title=title, y_label=label, log=True)} if sweeps else {}
+        return (
+            {"sensitivity": plot_panels(sweeps, title=f"{title}\n{label}", y_label="SROCC difference", log=True)}
+            if sweeps
+            else {}
+        )
     kind_of = {row["model"]: (row["kind"], row["variant"]) for row in results["rows"]}
     groups: dict[str, dict[str, Estimate]] = {"as it is": {}, f"at the budget ({results['match']})": {}}
     for pair in select_defined(results["differences"]):
