@@ -51,8 +51,7 @@ def plot_forest(groups: Mapping[str, Mapping[str, Estimate]], *, title: str, lab
 
 def _draw_margin(axes: Axes, values: Sequence[Estimate], span: Callable[..., Any]) -> None:
     """Draw the margin within which differences are equivalent as a band."""
-    margin = max((value.margin for value in values if value.margin > 0), default=0.0)
-    if margin:
+    if margin := max((value.margin for value in values if value.margin > 0), default=0.0):
         span(-margin, margin, color="0.9", zorder=0)
 
 

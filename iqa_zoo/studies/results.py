@@ -190,7 +190,7 @@ def _add_verdicts(values: Mapping[str, Any]) -> dict[str, Any]:
     for key in ("differences", "behind_first"):
         if key in found:
             found[key] = [_judge(row) for row in found[key]]
-    if "analysis" in found:
+    if found.get("analysis"):
         splits = len(values["splits"])
         rows = {key: [_judge_effect(row, splits) for row in found["analysis"][key]] for key in ("main", "interactions")}
         found["analysis"] = {**found["analysis"], **rows}
