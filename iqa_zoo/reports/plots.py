@@ -51,8 +51,7 @@ def plot_forest(groups: Mapping[str, Mapping[str, Estimate]], *, title: str, lab
 
 def _draw_margin(axes: Axes, values: Sequence[Estimate], span: Callable[..., Any]) -> None:
     """Draw the margin within which differences are equivalent as a band."""
-    margin = max((value.margin for value in values if value.margin > 0), default=0.0)
-    if margin:
+    if margin := max((value.margin for value in values if value.margin > 0), default=0.0):
         span(-margin, margin, color="0.9", zorder=0)
 
 
@@ -96,10 +95,7 @@ def plot_curves(
     with rc_context(STYLE):
         figure = Figure(figsize=(6 if len(series) <= MOST_INSIDE else 8, 4), layout="constrained")
         axes = figure.subplots()
-        if differences:
-            axes.axhline(0, color="0.6", linewidth=1, linestyle=":")
-            _draw_margin(axes, [value for points in series.values() for _, value in points], axes.axhspan)
-        _draw_curves(axes, series, apart=apart, differences=differences)
+        (_draw_differences if differences else _draw_curves)(axes, series, apart=apart)
         _finish(axes, title, x_label, y_label, len(series) > 1)
     return figure
 
@@ -107,15 +103,22 @@ def plot_curves(
 def plot_panels(
     many: Mapping[str, Mapping[str, Sequence[tuple[float, Estimate]]]], *, title: str, y_label: str, log: bool = False
 ) -> Figure:
-    """Plot several panels of :func:`plot_curves` with a shared y axis, named by their x label."""
+    """Plot several panels of differences, as :func:`plot_curves` does, with a shared y axis; named by their x label."""
     columns = min(3, len(many))
     with rc_context(STYLE):
         figure, grid = _make_grid(len(many), columns, (3.2 * columns, 0.5), 2.6, sharey=True)
         for i, (axes, (x_label, series)) in enumerate(zip(grid.flat, many.items(), strict=False)):
-            _draw_curves(axes, series, log=log)
+            _draw_differences(axes, series, log=log)
             _finish(axes, "", x_label, y_label if i % columns == 0 else "", i == 0 and len(series) > 1)
         figure.suptitle(title, x=0.01, ha="left", fontsize=10)
     return figure
+
+
+def _draw_differences(axes: Axes, series: Mapping[str, Sequence[tuple[float, Estimate]]], **settings: Any) -> None:
+    """Draw curves with a line at zero, the margin, and markers that show the verdicts."""
+    axes.axhline(0, color="0.6", linewidth=1, linestyle=":")
+    _draw_margin(axes, [value for points in series.values() for _, value in points], axes.axhspan)
+    _draw_curves(axes, series, differences=True, **settings)
 
 
 def _draw_curves(

@@ -52,12 +52,12 @@ def read_spread(values: Mapping[str, Any]) -> Estimate:
     return Estimate(values["median"], values["q1"], values["q3"])
 
 
-def read_difference(pair: Pair, offset: float = 0.0) -> Estimate:
-    """Return a paired difference as an estimate with its verdict, for plots; ``offset`` is added to it and its interval."""
+def read_difference(pair: Pair) -> Estimate:
+    """Return a paired difference, or an effect, as an estimate with its verdict, for plots."""
     known = {key: pair[key] for key in ("p_ahead", "p_behind", "pairs") if pair.get(key) is not None}
     # Results of earlier versions have no margin; 0 is one within which nothing is equivalent.
     known |= {"margin": pair.get("margin") or 0.0, "count": pair["splits"]}
-    return Estimate(offset + pair["mean"], offset + pair["low"], offset + pair["high"], **known)
+    return Estimate(pair["mean"], pair["low"], pair["high"], **known)
 
 
 def label_differences(pairs: Sequence[Pair]) -> str:
