@@ -9,16 +9,6 @@ FEWEST_SPLITS = 5  # below, the spread over splits says too little for a verdict
 VERDICTS = ("ahead", "behind", "equivalent", "undecided")
 
 
-class Verdict(str):
-    """A verdict, one of ``VERDICTS``. Calling it calls :meth:`Estimate.describe`, which had the name ``verdict``."""
-
-    __slots__ = ("_estimate",)
-    _estimate: Estimate
-
-    def __call__(self, first: str, second: str) -> str:
-        return self._estimate.describe(first, second)
-
-
 @dataclass(frozen=True)
 class Estimate:
     """A metric of one model, or a difference of two models (first minus second), with its confidence interval.
@@ -30,13 +20,13 @@ class Estimate:
         count: splits, images or contents that the estimate rests on.
         confidence: level of the interval.
         se: standard error of the mean; nan where the method gives none.
-        method: how the interval was made: ``corrected t``, ``bootstrap``, ``corrected t + bootstrap`` or
-            ``corrected t + jackknife``.
+        method: how the interval was made: ``corrected t``, ``bootstrap``, or ``corrected t + jackknife``.
         margin: differences below it count as equivalent; nan where the method knows no margin.
         p_ahead, p_within, p_behind: probability that the difference is above, within and below the margin, by the t
             distribution around the mean; not adjusted for the number of pairs.
         pairs: comparisons that the verdict is adjusted for.
-        reason: why the verdict is what it is, and what would decide where it is undecided; a sentence.
+        needed: splits or rated images that would decide where the verdict is undecided; empty where it is not.
+        reason: why the verdict is what it is, and what would decide; a sentence.
     """
 
     mean: float
@@ -52,6 +42,7 @@ class Estimate:
     p_within: float = math.nan
     p_behind: float = math.nan
     pairs: int = 1
+    needed: str = ""
     reason: str = ""
 
     @property
@@ -60,17 +51,7 @@ class Estimate:
         return all(map(math.isfinite, (self.mean, self.low, self.high)))
 
     @property
-    def is_undecided(self) -> bool:
-        """Whether the interval contains 0. An undefined estimate is neither decided nor undecided."""
-        return self.low <= 0 <= self.high
-
-    @property
-    def is_decided(self) -> bool:
-        """Whether the interval excludes 0."""
-        return self.is_defined and not self.is_undecided
-
-    @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> str:
         """What the numbers say of a difference, where higher is better: one of ``VERDICTS``.
 
         ``equivalent`` where two one-sided tests reject a difference of the margin or more (Schuirmann 1987; at a
@@ -83,11 +64,6 @@ class Estimate:
         >>> Estimate(0.001, -0.004, 0.006, count=10, margin=0.01, p_ahead=0.001, p_behind=0.001).verdict
         'equivalent'
         """
-        found = Verdict(self._decide())
-        found._estimate = self
-        return found
-
-    def _decide(self) -> str:
         few_splits = math.isfinite(self.margin) and self.count < FEWEST_SPLITS
         if not self.is_defined or few_splits:
             return "undecided"
@@ -107,7 +83,7 @@ class Estimate:
         """
         if not self.is_defined:
             return "undefined"
-        verdict = self._decide()
+        verdict = self.verdict
         if verdict == "equivalent":
             return f"equivalent within {self.margin:g}: {self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
         if verdict == "undecided":
@@ -118,3 +94,8 @@ class Estimate:
 
 
 UNDEFINED = Estimate(math.nan, math.nan, math.nan)
+
+
+def explain_few_splits(count: int) -> str:
+    """Explain that a comparison on fewer than ``FEWEST_SPLITS`` splits has no verdict."""
+    return f"{count} split{'s' if count > 1 else ''}; a verdict needs at least {FEWEST_SPLITS}"

@@ -1,4 +1,6 @@
-"""Effects and interactions of factors, as in a component swap.
+"""Effects and interactions of factors, as in a component swap: their values on every split.
+
+:mod:`iqa_zoo.stats.effects` estimates them over the splits.
 
 Scores are an array SROCC[split, combination] (suffix SC). Each combination has a mapping of factor to level.
 """
@@ -8,18 +10,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from iqa_zoo.errors import InputError
-from iqa_zoo.stats.estimate import Estimate
-from iqa_zoo.stats.paired import adjust_holm, compare_paired
-
-LEVEL = 0.05  # adjusted p above which an effect is undecided
 
 Levels = dict[str, str]  # of one combination: factor -> level
 Array = NDArray[np.float64]
@@ -81,7 +77,7 @@ def fit_main_effects(srocc_SC: ArrayLike, levels: Sequence[Mapping[str, str]]) -
     >>> fit_main_effects([[0.5, 0.7, 0.6, 0.8]], levels)["memory"]["y"].round(3)
     array([0.1])
     """
-    scores_CS, table = _check_scores(srocc_SC, levels), _Table(levels)
+    scores_CS, table = check_score_table(srocc_SC, levels), _Table(levels)
     fitted = _fit(list(table.coded.values()), scores_CS)
     if fitted is None:
         raise InputError(
@@ -102,7 +98,7 @@ def fit_interactions(
     The fit is that of :func:`fit_main_effects` with this interaction added. A pair of factors is left out where a pair of
     levels has no combination: its interactions are not determined.
     """
-    scores_CS, table = _check_scores(srocc_SC, levels), _Table(levels)
+    scores_CS, table = check_score_table(srocc_SC, levels), _Table(levels)
     found: dict[tuple[str, str], dict[tuple[str, str], Array]] = {}
     for first, second in itertools.combinations(table.factors, 2):
         fitted = _fit([*table.coded.values(), table.cross(first, second)], scores_CS)
@@ -130,7 +126,7 @@ def compute_variance_shares(
     {'head': 0.0, 'memory': 1.0, 'head x memory': 0.0, 'rest': 0.0}
     """
     table = _Table(levels)
-    mean_C1 = _check_scores(srocc_SC, levels).mean(1, keepdims=True)
+    mean_C1 = check_score_table(srocc_SC, levels).mean(1, keepdims=True)
     total = float(((mean_C1 - mean_C1.mean()) ** 2).sum())
     additive = _sum_residuals([*table.coded.values()], mean_C1)
     parts: dict[str, float] = {}
@@ -143,108 +139,6 @@ def compute_variance_shares(
         parts[" x ".join(pair)] = additive - _sum_residuals([*table.coded.values(), columns], mean_C1)
     parts["rest"] = _sum_residuals([*table.coded.values(), *crossed.values()], mean_C1)
     return {name: max(part, 0.0) / total if total > 1e-18 else 0.0 for name, part in parts.items()}
-
-
-def estimate_effect(values_S: ArrayLike, test_train_ratio: float) -> Estimate:
-    """Mean over splits with the interval of :func:`compare_paired`; ``p`` is that of the same corrected t test.
-
-    >>> effect = estimate_effect([0.02, 0.03, 0.025, 0.03], 0.25)
-    >>> round(effect.mean, 4), round(effect.low, 4), round(effect.p, 4)
-    (0.0263, 0.0155, 0.0045)
-    """
-    values = np.asarray(values_S, dtype=np.float64)
-    difference = compare_paired(values, np.zeros_like(values), test_train_ratio=test_train_ratio)
-    freedom = len(values) - 1
-    # From the interval, not ``se``: kept results have a p that is equal to the bit.
-    se = (difference.high - difference.mean) / float(stats.t.ppf(0.975, freedom))
-    p = float(2 * stats.t.sf(abs(difference.mean) / se, freedom)) if se > 0 else float(not difference.mean)
-    return replace(difference, p=p)
-
-
-def analyze_factors(
-    srocc_SC: ArrayLike, levels: Sequence[Mapping[str, str]], test_train_ratio: float, *, pairs: bool = True
-) -> dict[str, Any]:
-    """All main effects and two-factor interactions over the splits, as plain dicts; p values Holm-adjusted in each family.
-
-    Args:
-        srocc_SC: SROCC of each split and combination.
-        levels: of each combination.
-        test_train_ratio: of the splits, for the correction of the variance.
-        pairs: False leaves out interactions, where too few combinations were drawn to fit them.
-
-    Returns:
-        ``main``: factor, level, combinations, srocc (mean, adjusted where combinations are missing) and effect;
-        ``interactions``: factors, levels, combinations and effect, the largest first; ``unknown``: pairs of factors whose
-        interactions are not determined; ``shares``; ``complete``; ``grand``, the mean SROCC. Where the levels cannot be
-        separated, or there are fewer than two combinations, ``why`` gives the reason and the lists are empty.
-
-    Raises:
-        InputError: fewer than two splits, or an array that does not fit the levels.
-    """
-    found: dict[str, Any] = {"complete": is_complete(levels), "combinations": len(levels), "why": ""}
-    found |= {"main": [], "interactions": [], "unknown": [], "shares": {}, "grand": None}
-    if len(levels) < 2:
-        return {**found, "why": "fewer than two combinations have an SROCC on every split"}
-    scores_CS = _check_scores(srocc_SC, levels)
-    found["grand"] = float(scores_CS.mean())
-    try:
-        single = fit_main_effects(srocc_SC, levels)
-    except InputError as error:
-        return {**found, "why": str(error)}
-    # Effects add up to 0 in each factor: this is the mean of the complete table.
-    effects_C = [np.array([float(single[factor][row[factor]].mean()) for row in levels]) for factor in single]
-    found["grand"] = float((scores_CS.mean(1) - sum(effects_C, start=np.zeros(len(levels)))).mean())
-    rows: list[tuple[dict[str, Any], Array]] = []
-    for factor, effects in single.items():
-        for level, effect_S in effects.items():
-            held = sum(row[factor] == level for row in levels)
-            srocc = found["grand"] + float(effect_S.mean())
-            rows.append(({"factor": factor, "level": level, "combinations": held, "srocc": srocc}, effect_S))
-    found["main"] = _add_effects(rows, test_train_ratio)
-
-    crossed = fit_interactions(srocc_SC, levels) if pairs else {}
-    rows = []
-    for (first, second), cells in crossed.items():
-        for (a, b), effect_S in cells.items():
-            held = sum(row[first] == a and row[second] == b for row in levels)
-            rows.append(({"factors": [first, second], "levels": [a, b], "combinations": held}, effect_S))
-    found["interactions"] = sorted(_add_effects(rows, test_train_ratio), key=lambda row: -abs(row["effect"]))
-    found["unknown"] = [list(pair) for pair in itertools.combinations(single, 2) if pair not in crossed]
-    found["shares"] = compute_variance_shares(srocc_SC, levels, crossed)
-    return found
-
-
-def _add_effects(rows: list[tuple[dict[str, Any], Array]], ratio: float) -> list[dict[str, Any]]:
-    """Rows with effect, interval, p and verdict. Effects that differ in sign only, as those of two levels do, count as one
-    hypothesis."""
-    effects = [(row, estimate_effect(effect_S, ratio), _normalize_sign(effect_S)) for row, effect_S in rows]
-    p_by_key = {key: effect.p for _, effect, key in effects}
-    adjusted = dict(zip(p_by_key, adjust_holm(list(p_by_key.values())), strict=True))
-    made = []
-    for row, effect, key in effects:
-        p_holm = adjusted[key]
-        numbers = {"effect": effect.mean, "low": effect.low, "high": effect.high, "p": effect.p, "p_holm": p_holm}
-        undecided = effect.is_undecided or p_holm >= LEVEL
-        made.append({**row, **numbers, "tie": undecided, "verdict": format_verdict(effect, p_holm)})
-    return made
-
-
-def _normalize_sign(effect_S: Array) -> tuple[float, ...]:
-    rounded = np.round(effect_S, 10)
-    return tuple((rounded * (-1 if rounded[np.argmax(rounded != 0)] < 0 else 1) + 0.0).tolist())
-
-
-def format_verdict(effect: Estimate, p_holm: float) -> str:
-    """One word for a table.
-
-    >>> format_verdict(Estimate(0.02, 0.01, 0.03, p=0.02, count=5), 0.2)
-    'undecided, once adjusted'
-    """
-    if effect.is_undecided:
-        return "undecided"
-    if p_holm >= LEVEL:
-        return "undecided, once adjusted"
-    return "better" if effect.mean > 0 else "worse"
 
 
 class _Table:
@@ -287,7 +181,12 @@ def _sum_residuals(blocks: Sequence[Array], scores_CS: Array) -> float:
     return float(((scores_CS - design @ weights) ** 2).sum())
 
 
-def _check_scores(srocc_SC: ArrayLike, levels: Sequence[Mapping[str, str]]) -> Array:
+def check_score_table(srocc_SC: ArrayLike, levels: Sequence[Mapping[str, str]]) -> Array:
+    """Return the scores with combinations first.
+
+    Raises:
+        InputError: an array that does not fit the levels, or a score that is not finite.
+    """
     scores = np.asarray(srocc_SC, dtype=np.float64)
     if scores.ndim != 2 or scores.shape[1] != len(levels) or not scores.size:
         raise InputError(f"scores of shape {scores.shape} and {len(levels)} combinations; give a row a split")

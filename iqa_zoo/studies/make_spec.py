@@ -16,6 +16,7 @@ from iqa_zoo.studies.spec import (
     DataSpec,
     NoOptions,
     ResourceSpec,
+    StatisticsSpec,
     StudySpec,
     TrainingSpec,
 )
@@ -27,6 +28,7 @@ GROUPS: dict[str, type] = {
     "backbone": BackboneSpec,
     "budget": BudgetSpec,
     "training": TrainingSpec,
+    "statistics": StatisticsSpec,
     "resources": ResourceSpec,
 }
 

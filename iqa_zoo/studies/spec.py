@@ -10,11 +10,12 @@ from typing import Any, Literal, Self
 
 from iqa_zoo.config import Config, load_config
 from iqa_zoo.config_hash import config_hash
+from iqa_zoo.errors import InputError
 from iqa_zoo.identity import digest
 from iqa_zoo.studies.settings import collect_numbers, parse_pair, setting
 from iqa_zoo.training.recipe import FrozenRecipe
 
-BASELINE = "linear_probe"  # trained beside the compared decoders and never matched
+BASELINE = "ridge_baseline"  # fitted beside the compared decoders and never matched to a budget
 BOXED = "livec"  # the dataset whose features come with the package
 MOST_NAMES = 4  # in the name of a run folder
 
@@ -120,6 +121,23 @@ class TrainingSpec:
 
 
 @dataclass(frozen=True)
+class StatisticsSpec:
+    """How the differences of models are judged.
+
+    Raises:
+        InputError: a margin that is not above 0 and at most 1.
+    """
+
+    margin: float = setting(
+        0.01, "SROCC differences below it count as equivalent; above 0, at most 1", metavar="DIFFERENCE"
+    )
+
+    def __post_init__(self) -> None:
+        if not 0 < self.margin <= 1:
+            raise InputError(f"--margin is {self.margin:g}; give an SROCC difference above 0, at most 1, such as 0.01")
+
+
+@dataclass(frozen=True)
 class ResourceSpec:
     """Where a study runs. Nothing here changes its numbers but the kind of the device."""
 
@@ -169,6 +187,7 @@ class StudySpec:
     backbone: BackboneSpec = field(default_factory=BackboneSpec)
     budget: BudgetSpec = field(default_factory=BudgetSpec)
     training: TrainingSpec = field(default_factory=TrainingSpec)
+    statistics: StatisticsSpec = field(default_factory=StatisticsSpec)
     resources: ResourceSpec = field(default_factory=ResourceSpec)
     options: Any = field(default_factory=NoOptions)
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import integrate, special
+from scipy import integrate, special, stats
 
 from iqa_zoo.errors import InputError
-from iqa_zoo.stats.paired import compare_paired, paired
+from iqa_zoo.stats.paired import paired
 from iqa_zoo.stats.sampling import SamplingError
 
 A = [0.812, 0.835, 0.821, 0.847, 0.829, 0.818, 0.840, 0.826, 0.833, 0.815]
@@ -55,9 +55,30 @@ def test_against_baycomp(margin, left, rope, right):
     assert (found.p_ahead, found.p_within, found.p_behind) == pytest.approx((left, rope, right), abs=1e-12)
 
 
-def test_without_sampling_it_has_the_interval_of_compare_paired():
-    found, known = paired(A, B, test_train_ratio=0.25), compare_paired(A, B)
-    assert (found.mean, found.low, found.high, found.se) == (known.mean, known.low, known.high, known.se)
+def test_without_overlap_it_is_the_ordinary_t_interval():
+    found = paired(A, B, test_train_ratio=0, confidence=0.9)
+    judge = stats.ttest_rel(A, B)
+    assert (found.low, found.high) == pytest.approx(
+        (judge.confidence_interval(0.9).low, judge.confidence_interval(0.9).high)
+    )
+    assert found.p == pytest.approx(judge.pvalue)
+
+
+@pytest.mark.slow
+def test_the_interval_keeps_its_level_on_overlapping_splits():
+    # Two models without a true difference, ten random 8:2 splits of one set of images: a split's difference is the
+    # mean of what each of its test images adds. The interval contains 0 in 95 % of the cases.
+    rng = np.random.default_rng(0)
+    naive = corrected = 0
+    for _ in range(300):
+        effect = 0.1 * rng.normal(size=100)
+        differences = [effect[rng.permutation(100)[:20]].mean() for _ in range(10)]
+        for ratio in (0, 0.25):
+            found = paired(differences, np.zeros(10), test_train_ratio=ratio)
+            covers = found.low <= 0 <= found.high
+            corrected, naive = (corrected + covers, naive) if ratio else (corrected, naive + covers)
+    assert 0.91 < corrected / 300 < 0.99
+    assert naive / 300 < 0.85
 
 
 def test_verdicts():
@@ -76,7 +97,7 @@ def test_equivalent_where_the_90_percent_interval_lies_within_the_margin():
     b = np.full(10, 0.8)
     a = b + 0.002 + np.linspace(-0.004, 0.004, 10)
     found = paired(a, b, test_train_ratio=0.25)
-    wide = compare_paired(a, b, confidence=0.9)
+    wide = paired(a, b, test_train_ratio=0.25, confidence=0.9)
     edge = max(abs(wide.low), abs(wide.high))
     assert found.verdict == "equivalent"
     assert paired(a, b, test_train_ratio=0.25, margin=edge * 1.001).verdict == "equivalent"
@@ -90,7 +111,7 @@ def test_the_number_of_pairs_widens_the_interval():
     assert six.high - six.mean == pytest.approx(special.stdtrit(9, 1 - 0.025 / 6) * one.se)
     assert six.p == pytest.approx(6 * one.p)
     assert (six.p_ahead, six.confidence) == (one.p_ahead, one.confidence)
-    assert "adjusted for 6 pairs" in six.reason
+    assert "adjusted for 6 comparisons" in six.reason
 
 
 def test_the_variance_is_never_below_that_of_the_images():
@@ -137,7 +158,7 @@ def test_invariants(count, seed, sampling_se, pairs):
 def test_few_splits_are_undecided_with_the_reason():
     one = paired([0.9], [0.7], test_train_ratio=0.25)
     assert (one.verdict, one.low, one.high) == ("undecided", -2, 2)
-    assert one.reason == "1 split; a verdict needs at least 5"
+    assert (one.reason, one.needed) == ("1 split; a verdict needs at least 5", "at least 5 splits")
     assert math.isnan(one.se)
     known = paired([0.9], [0.7], test_train_ratio=0.25, sampling_se=0.01)
     assert known.verdict == "undecided"
@@ -152,10 +173,11 @@ def test_few_splits_are_undecided_with_the_reason():
 def test_equal_values():
     found = paired([0.8, 0.9, 0.7, 0.8, 0.1 + 0.2], [0.8, 0.9, 0.7, 0.8, 0.3], test_train_ratio=0.25)
     assert (found.verdict, found.p_within, found.low, found.high, found.p) == ("equivalent", 1, 0, 0, 1)
-    assert found.reason == "the two models have the same value on every split"
+    assert found.reason == "the difference is 0 on every split"
     shifted = paired([0.85] * 5, [0.8] * 5, test_train_ratio=0.25)
     assert (shifted.verdict, shifted.low, shifted.high) == ("undecided", -2, 2)
-    assert "give sampling_se" in shifted.reason
+    assert shifted.reason == "the difference is the same on every split, so its spread is unknown"
+    assert (found.needed, shifted.needed) == ("", "")
 
 
 def test_the_reason_says_what_would_decide():
@@ -165,13 +187,24 @@ def test_the_reason_says_what_would_decide():
     assert found.verdict == "undecided"
     # The first S at which .01 exceeds t(.975, S - 1) sqrt((1 / S + .25) 6.25e-5).
     decides = [s for s in range(6, 50) if special.stdtrit(s - 1, 0.975) * math.sqrt((1 / s + 0.25) * 6.25e-5) < 0.01]
-    assert f"about {decides[0]} splits or" in found.reason
     # t(.975, 4) = 2.776445: images shrink the variance by (2.776445 sqrt(2.8125e-5) / .01)^2 = 2.17.
-    assert "about 2.2 times as many rated images would decide" in found.reason
+    assert found.needed == f"about {decides[0]} splits or 2.2 times the rated images"
+    assert found.reason.endswith(f"; {found.needed} would decide, if mean and spread stay as they are")
     known = paired(a, b, test_train_ratio=0.25, sampling_se=SamplingError(0.02, math.nan, 100, 400))
-    # t(.975, 100) = 1.983972: (1.983972 * .02 / .01)^2 = 15.7, times 400 images.
-    assert "more splits alone do not decide" in known.reason
-    assert "about 15.7 times as many rated images (6,298 in the test parts)" in known.reason
+    # t(.975, 100) = 1.983972: (1.983972 * .02 / .01)^2 = 15.745, times 400 images; no number of splits up to 100.
+    assert known.needed == "about 15.8 times the rated images (6,298 to test)"
+
+
+def test_more_splits_do_not_help_where_all_test_the_same_images():
+    # The error of the images, .004, is common to the splits (spread 0); the rest, .35 * 1e-6, shrinks with their number.
+    sampling = SamplingError(0.004, 0.0, math.inf, 100)
+    a = 0.5 + make_differences(10, 0.005, 0.001)
+    found = paired(a, [0.5] * 10, test_train_ratio=0.25, sampling_se=sampling)
+    assert found.se**2 == pytest.approx(16e-6 + 0.35e-6)
+    assert found.verdict == "undecided"
+    assert "splits" not in found.needed
+    apart = paired(a, [0.5] * 10, test_train_ratio=0.25, sampling_se=SamplingError(0.004, 0.012, math.inf, 100))
+    assert "splits" in apart.needed  # .000016 = .0000016 in common + .000144 / 10
 
 
 @settings(max_examples=30, deadline=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from iqa_zoo.data.shared_images import find_shared_images
 from iqa_zoo.errors import InputError
 from iqa_zoo.progress import Reporter
 from iqa_zoo.registry import register_study
+from iqa_zoo.studies.baseline import describe_baseline
 from iqa_zoo.studies.cross_dataset import report
 from iqa_zoo.studies.cross_dataset.cells import compare_models, make_cells, summarize_cells
 from iqa_zoo.studies.matching import match_models
@@ -33,7 +35,6 @@ from iqa_zoo.studies.runner import FrozenRunner, Record, describe_cache_use, sel
 from iqa_zoo.studies.settings import setting
 from iqa_zoo.studies.spec import BASELINE, DataSpec, StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
-from iqa_zoo.studies.summaries import adjust_pairs
 
 
 def parse_source(text: str) -> DataSource:
@@ -111,9 +112,9 @@ class CrossDataset(Study):
             trainings = runner.make_trainings(matched.configs, splits[name])
             mine = runner.train(trainings, data, test_sets=others, stage=f"training on {name}")
             records += mine
-            found += compare_models(name, mine, sets, compute_parts_ratio(splits[name][0]))
+            ratio, comparisons = compute_parts_ratio(splits[name][0]), len(sets) ** 2 * math.comb(len(configs), 2)
+            found += compare_models(name, mine, sets, ratio, spec.statistics.margin, max(1, comparisons))
         select_succeeded(records)  # an error where none did; where all of one dataset failed, the others stand
-        adjust_pairs(found)
         runs = make_cells(records, {split.id: name for name, some in splits.items() for split in some})
         first = next(iter(sets))
         conditions = describe_conditions(spec, sets[first], splits[first], left_out)
@@ -125,7 +126,7 @@ class CrossDataset(Study):
             ],
             "skipped": skipped,
             "leaks": find_shared_images(sets),
-            "baseline": BASELINE,
+            **describe_baseline(configs[BASELINE], runner.features),
             "compared": compared,
             "match": spec.budget.match,
             **matched.describe(),

@@ -17,7 +17,7 @@ from iqa_zoo.studies.ablate.variants import ROUTING_LOSSES
 from iqa_zoo.studies.matching import describe_model, try_match
 from iqa_zoo.studies.runner import FrozenRunner
 from iqa_zoo.studies.spec import BudgetSpec, StudySpec
-from iqa_zoo.studies.swap.levels import WORDS, Levels, explain_refusal, format_error, make_config
+from iqa_zoo.studies.swap.levels import FACTORS, Levels, explain_refusal, format_error, make_config
 from iqa_zoo.training.frozen.decoder import drop_mirrored_losses
 
 BUDGETS = {"params": 1_000_000, "macs": 20_000_000}
@@ -49,13 +49,16 @@ def choose_dim(target: int, spec: StudySpec) -> int:
 
 
 def find_usable(
-    named: Mapping[str, list[str]], spec: StudySpec, baseline: Config
+    named: Mapping[str, list[str]], spec: StudySpec, carrier: Config
 ) -> tuple[dict[str, list[str]], list[dict[str, Any]]]:
-    """Return the levels of each factor that can be combined at all, and the rest with the reason."""
+    """Return the levels of each factor that can be combined at all, and the rest with the reason.
+
+    ``carrier`` is a model whose backbone is replaced by that of the spec, to find its stages.
+    """
     stages = (
         spec.data.boxed_stages
         or find_backbone_spec(
-            {**baseline, "backbone": make_backbone_config(spec.backbone.backbone or "nss", [baseline])}
+            {**carrier, "backbone": make_backbone_config(spec.backbone.backbone or "nss", [carrier])}
         ).available_stages
     )
     reasons = {
@@ -68,7 +71,7 @@ def find_usable(
     for (factor, name), reason in reasons.items():
         if reason is not None:
             others = math.prod(len(names) for other, names in named.items() if other != factor)
-            refused.append({"what": f"{WORDS[factor]} {name}", "combinations": others, "reason": reason})
+            refused.append({"what": f"{FACTORS[factor]} {name}", "combinations": others, "reason": reason})
     return levels, refused
 
 

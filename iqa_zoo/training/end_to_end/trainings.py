@@ -112,7 +112,7 @@ def _train(
             {key: result[key] for key in ("metrics", "predictions", "srocc_by_distortion") if key in result}
         ),
         **{key: result[key] for key in ("epoch", "epochs", "every_rule", "seconds")},
-        "elsewhere": _evaluate_test_sets(folder, training.recipe.test_crops, data, test_sets, options),
+        "test_sets": _evaluate_test_sets(folder, training.recipe.test_crops, data, test_sets, options),
         "resumed": finished,
     }
 
