@@ -23,7 +23,6 @@ from iqa_zoo.studies.weights import describe_weights
 from iqa_zoo.training.devices import select_device
 from iqa_zoo.training.recipe import FrozenRecipe
 
-BASELINE_RATE = 10  # times the learning rate: one linear layer is far from its optimum after the same steps otherwise
 SMALLEST_TEST_PART = 5
 TRAINING_MODULE = "iqa_zoo.training.frozen.trainings"  # its code, with that of the parts, trains on frozen features
 
@@ -128,7 +127,6 @@ def describe_conditions(
         "margin": spec.statistics.margin,
         **describe_parts(splits),
         "recipe": asdict(recipe),
-        "baseline_lr": BASELINE_RATE * recipe.lr,
         "view": spec.training.view,
         "crops": spec.training.crops or spec.usual_crops,
         "losses_left_out": dict(left_out or {}),

@@ -28,10 +28,11 @@ from iqa_zoo.progress import Progress, Reporter
 from iqa_zoo.randomness import seeded
 from iqa_zoo.reports.shared import format_number
 from iqa_zoo.studies.feature_cost import describe_feature_cost
-from iqa_zoo.studies.protocol import BASELINE_RATE, TRAINING_MODULE, make_frozen_recipe
-from iqa_zoo.studies.spec import BASELINE, StudySpec
+from iqa_zoo.studies.protocol import TRAINING_MODULE, make_frozen_recipe
+from iqa_zoo.studies.spec import StudySpec
 from iqa_zoo.training.devices import select_device
 from iqa_zoo.training.frozen.boxed_bank import check_backbone, unpack_box
+from iqa_zoo.training.frozen.decoder import is_in_closed_form
 from iqa_zoo.training.frozen.extraction import extract_features
 from iqa_zoo.training.frozen.features import FeatureBank, compute_bank_shapes
 from iqa_zoo.training.frozen.trainings import ExtraTestSet, Training, train_many
@@ -154,14 +155,13 @@ class FrozenRunner:
         """Return one training on the split of this number.
 
         Args:
-            model, cfg: its label and config. The baseline has its own learning rate.
+            model, cfg: its label and config.
             split, number: on which split; the number goes into the seed.
             every_rule: also measure the test part after each epoch, to report what every rule would select.
             epochs: in place of the spec's.
             rate: factor of the learning rate.
         """
         recipe = make_frozen_recipe(self.spec)
-        rate = BASELINE_RATE if model == BASELINE else rate
         recipe = replace(recipe, lr=rate * recipe.lr, epochs=epochs or recipe.epochs)
         seed, rule = self.spec.training.seed + number, self.spec.training.selection or "last"
         return Training(model, dict(cfg), split, recipe, seed, rule, every_rule, str(self.device))
@@ -213,9 +213,13 @@ class FrozenRunner:
     def log_cost(
         self, models: Mapping[str, Mapping[str, Any]], data: RatedImages, count: int, every_rule: bool = False
     ) -> None:
-        """Log the cost of features and trainings, extrapolated from one batch and a few training steps."""
+        """Log the cost of features and of trainings that take steps, extrapolated from one batch and a few steps."""
         self.log_feature_cost(data)
         recipe = make_frozen_recipe(self.spec)
+        if closed := [name for name, cfg in models.items() if is_in_closed_form(cfg, self.features)]:
+            self.progress.log(f"in closed form, without training steps: {', '.join(closed)}")
+        if not (models := {name: cfg for name, cfg in models.items() if name not in closed}):
+            return
         macs = [measure_budget(dict(cfg)).decoder.macs for cfg in models.values()]
         step = estimate_step_seconds(list(models.values()), macs, recipe, str(self.device))
         # A backward pass costs two forward ones; validation, and with every_rule the test part, is measured now and then.

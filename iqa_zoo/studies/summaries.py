@@ -143,9 +143,9 @@ def _compare(
     else:
         by_model = {records[0]["model"]: records for records in zip(*both, strict=True)}
         images = known.get(_list_splits(both))
-        if images is None:  # what keeps it from one model keeps it from all that are compared on these splits
+        if images is None:  # as one of the models cannot be judged so; perhaps this pair can
             images, why = delete_test_images(by_model, data)
-        weights = {model: sign for model, sign in zip(by_model, (1, -1), strict=True)}
+        weights = dict(zip(by_model, (1, -1), strict=True))
         sampling = images and images.estimate([weights.get(model, 0) for model in images.models])
         estimate = paired(
             a, b, test_train_ratio=test_train_ratio, margin=margin, sampling_se=sampling, pairs=comparisons

@@ -21,6 +21,7 @@ from iqa_zoo.data.splits import Split
 from iqa_zoo.errors import InputError
 from iqa_zoo.progress import Reporter
 from iqa_zoo.registry import register_study
+from iqa_zoo.studies.baseline import describe_baseline
 from iqa_zoo.studies.compare import end_to_end, report
 from iqa_zoo.studies.matching import match_models
 from iqa_zoo.studies.models import fit_to_frozen_features, load_with_baseline
@@ -125,7 +126,11 @@ class Compare(Study):
         results = {
             **describe_code(["iqa_zoo.training.frozen.trainings" if frozen else "iqa_zoo.training.end_to_end.train"]),
             "protocol": options.protocol,
-            "baseline": BASELINE if BASELINE in configs else None,
+            **(
+                describe_baseline(trained[BASELINE], runner.features)
+                if runner and BASELINE in trained
+                else {"baseline": None}
+            ),
             "compared": compared,
             "backbone": spec.backbone.backbone,
             "weights": describe_weights(spec.backbone, spec.training.seed),
