@@ -59,7 +59,7 @@ def test_the_call_the_command_and_the_script_give_the_same_numbers(noise_folder,
     assert list_numbers(kept[0]) == list_numbers(values) == list_numbers(kept[1])
     assert load_result(tmp_path / "run").verdict() == result.verdict()
     assert result.verdict() in command.stdout
-    assert [record["model"] for record in result.to_records()] == ["gcn", "attention", "linear_probe"] * 2
+    assert [record["model"] for record in result.to_records()] == ["gcn", "attention", "ridge_baseline"] * 2
     assert result.study == "compare"
 
 
@@ -191,4 +191,4 @@ def test_the_cells_of_a_notebook(noise_folder, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     verdict, records = done.stdout.splitlines()
     assert re.fullmatch(r"lifeiqa and deiqt: .* lifeiqa ahead in [012] of 2 splits\.", verdict)
-    assert ast.literal_eval(records) == [("own", False), ("linear_probe", False)] * 2
+    assert ast.literal_eval(records) == [("own", False), ("ridge_baseline", False)] * 2
