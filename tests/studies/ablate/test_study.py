@@ -33,7 +33,11 @@ def test_the_whole_ablation(noise_folder, run_study):
     assert {row["variant"] for row in results["rows"]} >= {"gcn", "GCN -> attention", "MoE -> FFN", "without MoE"}
     assert len(results["runs"]) == 2 * len(results["rows"])
     baseline = results["rows"][-1]
-    assert (baseline["model"], baseline["kind"], results["baseline"]) == ("ridge_baseline", "baseline", "ridge_baseline")
+    assert (baseline["model"], baseline["kind"], results["baseline"]) == (
+        "ridge_baseline",
+        "baseline",
+        "ridge_baseline",
+    )
     assert baseline["config"]["queries"]["stages"] == [3, 4]
     assert [pair["second"] for pair in results["differences"]] == ["gcn"] * (len(results["rows"]) - 1)
     assert {file.name for file in (noise_folder / "ablation").iterdir()} == {
