@@ -28,10 +28,8 @@ FEWEST_IMAGES = 3
 
 
 @dataclass(frozen=True)
-class TestScores:
+class ScoredPart:
     """The scores that a model gives to a test part, by image name, in the direction of the labels."""
-
-    __test__ = False  # no test of pytest
 
     model: str
     split: str
@@ -39,7 +37,7 @@ class TestScores:
 
 
 def summarize_raters(
-    tested: Sequence[TestScores], data: RatedImages, *, test_train_ratio: float = 0.0, fit: bool = False
+    tested: Sequence[ScoredPart], data: RatedImages, *, test_train_ratio: float = 0.0, fit: bool = False
 ) -> dict[str, Any]:
     """Summarize how models agree with the ratings, as far as the dataset gives them.
 
@@ -107,7 +105,7 @@ def summarize_raters(
     }
 
 
-def compare_spreads(tested: Sequence[TestScores], data: RatedImages) -> list[dict[str, Any]]:
+def compare_spreads(tested: Sequence[ScoredPart], data: RatedImages) -> list[dict[str, Any]]:
     """Compare the spread of the errors of every two models by Pitman-Morgan's test, adjusted for the pairs (Holm).
 
     Each image counts once, with the scores of the first split that tests both models on it.

@@ -19,7 +19,9 @@ def make_rater_tables(raters: Values | None) -> list[Table]:
         return []
     known = not raters["unknown"]
     tables = [_tabulate_pairs(raters)] if known or _has(raters, "ordered_within_groups") else []
-    return [*tables, _tabulate_errors(raters), *_tabulate_spreads(raters)]
+    tables.append(_tabulate_errors(raters))
+    tables[0].notes = [*tables[0].notes, *_list_notes(raters)]
+    return [*tables, *_tabulate_spreads(raters)]
 
 
 def _tabulate_pairs(raters: Values) -> Table:
@@ -42,7 +44,7 @@ def _tabulate_pairs(raters: Values) -> Table:
         notes.append(
             "Within a group: share of the pairs of images of one content (or prompt) that a model orders as the labels do."
         )
-    return _tabulate("What the raters knew: pairs of images", raters, columns, [*notes, *_list_notes(raters)])
+    return _tabulate("What the raters knew: pairs of images", raters, columns, notes)
 
 
 def _tabulate_errors(raters: Values) -> Table:
@@ -60,12 +62,12 @@ def _tabulate_errors(raters: Values) -> Table:
             "interval (both ITU-T P.1401).",
             f"The noise of the ratings sets a ceiling: a model that knows the true quality reaches SROCC "
             f"{format_number(ratings['ceiling_srocc']['mean'])} and PLCC {format_number(ratings['ceiling_plcc']['mean'])} on average.",
-            "Equal to raters: how many raters have a mean that correlates (PLCC) with the MOS as the model does; median and quartiles "
-            "over the splits.",
+            "As good as the mean of: how many raters have a mean that correlates (PLCC) with the MOS as the model does"
+            + ("; median and quartiles over the splits." if raters["splits"] > 1 else "."),
         ]
-    table = _tabulate("What the raters knew: errors", raters, columns, [*notes, *_list_notes(raters)])
+    table = _tabulate("What the raters knew: errors", raters, columns, notes)
     if not raters["unknown"]:
-        table.columns = [*table.columns, "equal to raters"]
+        table.columns = [*table.columns, "as good as the mean of"]
         for row, values in zip(table.rows, raters["models"].values(), strict=True):
             row.append(_format_raters(values["equal_raters"], raters["splits"]))
     return table
@@ -77,7 +79,7 @@ def _tabulate_spreads(raters: Values) -> list[Table]:
         return []
     cells: dict[str, Callable[[Any], str]] = {
         "errors of": lambda row: f"{row['first']} - {row['second']}",
-        "deviations": lambda row: f"{row['variance_a'] ** 0.5:.3f}, {row['variance_b'] ** 0.5:.3f}",
+        "deviations": lambda row: f"{row['variance_a'] ** 0.5:.4g}, {row['variance_b'] ** 0.5:.4g}",
         "t": lambda row: format(row["t"], ".2f") if is_defined(row["t"]) else "-",
         "p (Holm)": lambda row: f"{row['p_holm']:.3f}",
         "verdict": _judge_spread,
@@ -97,7 +99,10 @@ def _judge_spread(row: Values) -> str:
 
 def _tabulate(title: str, raters: Values, columns: Mapping[str, str], notes: list[str]) -> Table:
     def make_cell(key: str) -> Callable[[Any], str]:
-        return lambda row: _format_mean(row[1][key], ".3f" if key not in ("rmse_star", "mae") else ".4g")
+        in_units = key in ("rmse_star", "mae")
+        means = [values[key]["mean"] for values in raters["models"].values()]
+        largest = max(filter(is_defined, means), default=0.0)
+        return lambda row: _format_mean(row[1][key], ".2f" if in_units and largest >= 1 else ".3f")
 
     shown = {key: heading for key, heading in columns.items() if _has(raters, key)}
     cells: dict[str, Callable[[Any], str]] = {"model": lambda row: row[0]}
@@ -147,4 +152,5 @@ def _format_raters(values: Values, splits: int) -> str:
 
     if not is_defined(values["median"]) and not values["at_ceiling"]:
         return "undefined"
-    return form(values["median"]) + (f" [{form(values['q1'])}, {form(values['q3'])}]" if splits > 1 else "")
+    quartiles = f" [{form(values['q1'])}, {form(values['q3'])}]" if splits > 1 else ""
+    return f"{form(values['median'])}{' raters' if is_defined(values['median']) else ''}{quartiles}"

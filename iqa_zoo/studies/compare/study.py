@@ -19,7 +19,7 @@ from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.shared_images import find_shared_images
 from iqa_zoo.data.splits import Split
 from iqa_zoo.errors import InputError
-from iqa_zoo.inference.raters import TestScores, summarize_raters
+from iqa_zoo.inference.raters import ScoredPart, summarize_raters
 from iqa_zoo.progress import Reporter
 from iqa_zoo.registry import register_study
 from iqa_zoo.studies.compare import end_to_end, report
@@ -203,7 +203,7 @@ def summarize_comparison(
         "rules": summarize_rules(done),
         "differences": compute_differences(done, compute_parts_ratio(splits[0]), data),
         "raters": summarize_raters(
-            [TestScores(each["model"], each["split"], each["predictions"]) for each in done],
+            [ScoredPart(each["model"], each["split"], each["predictions"]) for each in done],
             data,
             test_train_ratio=compute_parts_ratio(splits[0]),
         ),
