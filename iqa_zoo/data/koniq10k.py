@@ -72,7 +72,8 @@ def read_scores(labels: Path, images: ImageFolder) -> list[tuple[str, Row]]:
     names = [line.text("image_name") for line in lines]
     scores = [line.number(score, name) for line, name in zip(lines, names, strict=True)]
     parts = [_read_part(line, name) if split else "" for line, name in zip(lines, names, strict=True)]
-    ratings = _read_ratings(lines, np.array(scores)) or [(None, None)] * len(lines)
+    unknown: list[tuple[float | None, float | None]] = [(None, None)] * len(lines)
+    ratings = _read_ratings(lines, np.array(scores)) or unknown
     return [
         (name, Row(images.find(name), mos, part=part, deviation=deviation, ratings=count))
         for name, mos, part, (deviation, count) in zip(names, scores, parts, ratings, strict=True)
@@ -86,7 +87,9 @@ def _read_part(line: LabelRow, name: str) -> str:
     return PARTS[part]
 
 
-def _read_ratings(lines: Sequence[LabelRow], scores: NDArray[np.float64]) -> list[tuple[float, float]] | None:
+def _read_ratings(
+    lines: Sequence[LabelRow], scores: NDArray[np.float64]
+) -> list[tuple[float | None, float | None]] | None:
     """Return the deviation, on the scale of the scores, and the number of the ratings of each image; None without them."""
     if not lines or any(column not in lines[0].values for column in (*GRADES, "c_total")):
         return None

@@ -85,7 +85,7 @@ def summarize_raters(
         if name == "equal_raters":
             q1, median, q3 = find_middle(values)
             return {"median": median, "q1": q1, "q3": q3, "at_ceiling": sum(math.isinf(value) for value in values)}
-        highest = math.inf if name in ("pairs", "rmse_star", "mae") else 1.0
+        highest = math.inf if name in ("images", "pairs", "rmse_star", "mae") else 1.0
         return asdict(average_over_splits(values, test_train_ratio, limits=(0.0, highest)))
 
     return {

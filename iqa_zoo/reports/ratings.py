@@ -34,9 +34,13 @@ def _tabulate_pairs(raters: Values) -> Table:
     notes = []
     if not raters["unknown"]:
         ratings = raters["ratings"]
+        images, pairs = (ratings[key]["mean"] for key in ("images", "pairs"))
+        drawn = (
+            f", drawn from all {images * (images - 1) / 2:,.0f} with seed 0," if pairs < (images - 1) ** 2 / 2 else ""
+        )
         notes = [
-            f"People distinguish {_format_share(ratings['distinguished'])} of {format_number(ratings['pairs']['mean'], ',.0f')} pairs of test "
-            "images a split (Welch's t test of two MOS at 95 %). In order: of these, the share that a model orders as people do.",
+            f"People distinguish {_format_share(ratings['distinguished'])} of {pairs:,.0f} pairs of test images a split{drawn} "
+            "(Welch's t test of two MOS at 95 %). In order: of these, the share that a model orders as people do.",
             "Areas under the ROC curve (Krasula et al. 2016), 0.5 is chance: different/similar, of the difference of two scores for "
             "pairs that people distinguish against those that they do not; better/worse, for the better image first against the worse.",
         ]

@@ -22,9 +22,8 @@ from iqa_zoo.stats.ratings import (
     count_equal_raters,
 )
 
-STUDY_PAIRS = (
-    200_000  # all pairs of up to 632 images; of more, this many are drawn, which leaves shares within about .003
-)
+STUDY_PAIRS = 100_000  # of more than 447 images, this many are drawn; shares are then within about .003
+CEILING_REPEATS = 50  # simulated MOS of each test part
 
 
 @dataclass(frozen=True)
@@ -55,13 +54,15 @@ class RatingsSummary:
     """What the ratings of some images say, whatever the model.
 
     Attributes:
-        pairs: pairs of images that were compared.
+        images: images of the test part.
+        pairs: pairs of images that were compared, all of them or ``STUDY_PAIRS`` that are drawn with a seed.
         distinguished: share of the pairs that people distinguish, 0..1.
         ceiling_srocc, ceiling_plcc: what a model that knows the true quality reaches against the MOS, on average; nan where
             the ratings are all noise.
         reliability: share of the variance of the MOS that is not noise, 0..1.
     """
 
+    images: int
     pairs: int
     distinguished: float
     ceiling_srocc: float
@@ -78,12 +79,12 @@ def summarize_ratings(ratings: Ratings, *, seed: int = 0) -> tuple[RatingsSummar
     """
     pairs = distinguish_pairs(ratings, max_pairs=STUDY_PAIRS, seed=seed)
     try:
-        ceiling = compute_ceiling(ratings, seed=seed)
+        ceiling = compute_ceiling(ratings, repeats=CEILING_REPEATS, seed=seed)
         reached = (ceiling.srocc, ceiling.plcc)
     except InputError:
         reached = (math.nan, math.nan)
     share = float(pairs.distinguished.mean())
-    return RatingsSummary(len(pairs.first), share, *reached, ratings.reliability), pairs
+    return RatingsSummary(len(ratings.mos), len(pairs.first), share, *reached, ratings.reliability), pairs
 
 
 def measure_rater_agreement(

@@ -35,6 +35,7 @@ def raters():
         "splits": 10,
         "fit": False,
         "ratings": {
+            "images": spread(232.3, 230.0, 234.0),
             "pairs": spread(26873.0, 26873.0, 26873.0),
             "distinguished": spread(0.876, 0.87, 0.882),
             "ceiling_srocc": spread(0.9961, 0.995, 0.997),
@@ -81,6 +82,13 @@ def test_a_row_for_each_model(raters):
     assert "Means over 10 splits with 95 % intervals" in notes
     assert "The models predict on the scale of the labels; nothing is mapped." in notes
     assert "on 1037 images, each with the scores of the first split" in notes
+
+
+def test_pairs_that_are_drawn_are_called_so(raters):
+    assert "drawn" not in "\n".join(make_rater_tables(raters)[0].notes)
+    raters["ratings"] |= {"images": spread(2015.0), "pairs": spread(100000.0)}
+    note = make_rater_tables(raters)[0].notes[0]
+    assert "of 100,000 pairs of test images a split, drawn from all 2,029,105 with seed 0, (Welch" in note
 
 
 def test_without_ratings_a_line_says_so_and_errors_remain(raters):

@@ -64,7 +64,7 @@ def test_ratings_have_tables(results):
         "splits": 10,
         "fit": False,
         "ratings": {},
-        "models": {"a": {"mae": spread, "ordered_within_groups": spread, **dict.fromkeys(names, dict(mean=None))}},
+        "models": {"a": {"mae": spread, "ordered_within_groups": spread, **{key: dict(mean=None) for key in names}}},
         "spreads": [],
     }
     assert "| a | 0.250 [0.200, 0.300] |" in text(results)
