@@ -41,10 +41,9 @@ def make_tables(results: Results) -> list[Table]:
         tables += [_quality(results), *_by_distortion(results)]
     if results.get("differences"):
         tables.append(_differences(results))
-    tables += make_rater_tables(results.get("raters"))
     if results.get("rules"):
         tables.append(_rules(results))
-    return tables + _test_sets(results)
+    return [*tables, *make_rater_tables(results.get("raters")), *_test_sets(results)]
 
 
 def make_sentences(results: Results) -> list[str]:

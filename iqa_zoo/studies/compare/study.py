@@ -197,13 +197,13 @@ def summarize_comparison(
     return {
         **describe_conditions(spec, data, splits, left_out),
         "protocol": spec.options.protocol,
+        "runs": records,
+        "leaks": find_shared_images({data.name: data, **others}) if others else [],
         "raters": summarize_raters(
             [ScoredPart(each["model"], each["split"], each["predictions"]) for each in done],
             data,
             test_train_ratio=compute_parts_ratio(splits[0]),
         ),
-        "runs": records,
-        "leaks": find_shared_images({data.name: data, **others}) if others else [],
         "summary": summarize_records(done),
         "rules": summarize_rules(done),
         "differences": compute_differences(done, compute_parts_ratio(splits[0]), data),
