@@ -58,13 +58,15 @@ def run_list(args: argparse.Namespace) -> int:
 
 
 def _print_list(rows: Sequence[Mapping[str, Any]]) -> None:
-    table = Table("dataset", "images", "contents", "scores", "better")
+    table = Table("dataset", "images", "contents", "scores", "better", "of the ratings")
     for row in rows:
         known = {key: "" if value is None else str(value) for key, value in row.items()}
         scores = f"{row['label']}, {row['score_range'][0]:g}..{row['score_range'][1]:g}" if row["score_range"] else ""
         better = {True: "higher", False: "lower", None: ""}[row["higher_is_better"]]
-        table.add_row(known["name"], known["images"], known["contents"], scores, better)
+        ratings = ", ".join(["deviation"] * bool(row["deviations"]) + ["number"] * bool(row["ratings_note"]))
+        table.add_row(known["name"], known["images"], known["contents"], scores, better, ratings)
     console().print(table)
+    print("of the ratings: what is known of each score, its ratings' standard deviation and their number")
     for row in rows:  # a table would cut the addresses in two
         more = "" if row["note"] else f"; licence: {row['licence']}"
         more += "; without --root: features that come with the package" if row["box"] else ""
@@ -77,6 +79,7 @@ def _row(name: str) -> dict[str, Any]:
         release = find_release(name)
     except PluginError as error:
         release, note = None, str(error)
-    keys = ("images", "contents", "label", "score_range", "higher_is_better", "licence", "source")
+    keys = ("images", "contents", "label", "score_range", "higher_is_better", "deviations", "ratings", "ratings_note", "licence",
+            "source")  # fmt: skip
     known = {key: getattr(release, key, None) for key in keys}
     return {"name": name, **known, "box": bool(release and release.box), "note": None if release else note}

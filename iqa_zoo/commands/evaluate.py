@@ -74,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
 def _print(result: Mapping[str, Any], own: bool) -> None:
     from iqa_zoo.data.release import format_some
     from iqa_zoo.inference.evaluate_run import FEWEST_CONTENTS
+    from iqa_zoo.reports.ratings import make_rater_tables
 
     of = "all images" if result["part"] == "all" else f"the {result['part']} part of split {result['split']}"
     views = "the whole of each" if result["view"] == "whole" else f"{result['crops']} crops each"
@@ -102,3 +103,5 @@ def _print(result: Mapping[str, Any], own: bool) -> None:
         for kind, value in kinds.items():
             table.add_row(kind or "none named", format_metric(value))
         console().print(table)
+    for each in make_rater_tables(result["raters"]):
+        console().print(each.rich())

@@ -15,6 +15,9 @@ RELEASE = Release(
     name="agiqa3k",
     images=2982,
     score_range=(0, 5),
+    deviations=True,
+    ratings=21,
+    ratings_note="as Li et al. 2024 state",
     licence="MIT",
     source="https://github.com/lcysyzxdxc/AGIQA-3k-Database",
 )
@@ -25,7 +28,8 @@ def agiqa3k(root: str | Path, *, subset: bool = False) -> RatedImages:
     """AGIQA-3K: 2982 images that six models generated from text, MOS 0..5, higher is better.
 
     C. Li et al., IEEE TCSVT 34(8), 2024. The score is the quality (``mos_quality``), not the alignment with the
-    prompt. Images of one prompt count as one content, so that no prompt both trains and tests.
+    prompt; ``std_quality`` is the deviation of its ratings, of which each image has 21. Images of one prompt count as
+    one content, so that no prompt both trains and tests.
 
     Args:
         root: the folder with ``data.csv`` and the images, beside it or in one folder under it.
@@ -37,7 +41,9 @@ def agiqa3k(root: str | Path, *, subset: bool = False) -> RatedImages:
     labels = find(root, RELEASE, "data.csv", what="the label file")
     images = ImageFolder(labels.parent, *list_subfolders(labels.parent))
     rows = []
-    for line in read_table(labels, ("name", "prompt", "mos_quality")):
+    for line in read_table(labels, ("name", "prompt", "mos_quality"), ("std_quality",)):
         name = line.text("name")
-        rows.append(Row(images.find(name), line.number("mos_quality", name), reference=line.text("prompt")))
+        path, score, prompt = images.find(name), line.number("mos_quality", name), line.text("prompt")
+        deviation = line.number("std_quality") if "std_quality" in line.values else None
+        rows.append(Row(path, score, reference=prompt, deviation=deviation))
     return make_rated_images(RELEASE, rows, subset)

@@ -17,6 +17,7 @@ from iqa_zoo.data.duplicates import compute_perceptual_hash
 from iqa_zoo.data.images import read_image
 from iqa_zoo.data.look_alikes import find_pairs, group_look_alikes
 from iqa_zoo.data.rated import RatedImages
+from iqa_zoo.data.ratings import count_ratings, describe_ratings
 from iqa_zoo.data.release import MissingImages, Release, format_some
 from iqa_zoo.errors import InputError
 from iqa_zoo.progress import Progress
@@ -90,6 +91,8 @@ class DatasetReport:
                 "higher_is_better": data.higher_is_better,
                 "contents": len(set(data.contents)),
                 "distortions": sorted(set(data.distortions or ()) - {""}),
+                "deviations": data.deviations is not None,
+                "ratings": count_ratings(data),
                 "official_split": official and {part: official.count(part) for part in sorted(set(official))},
             }
         size, image = self.smallest or (None, None)
@@ -216,4 +219,5 @@ def _describe(data: RatedImages) -> list[str]:
     if data.official_split is not None:
         parts = [f"{part} {data.official_split.count(part)}" for part in ("train", "validation", "test")]
         text.append(f"official split: {', '.join(parts)}")
+    text.append(f"ratings: {describe_ratings(data)}")
     return text

@@ -22,6 +22,7 @@ RELEASE = Release(
     score_range=(0, 1),
     higher_is_better=False,
     label="DMOS",
+    deviations=True,
     licence=NOT_STATED,
     source="https://s2.smu.edu/~eclarson/csiq.html",
 )
@@ -33,7 +34,9 @@ IN_FILE_NAMES = {"noise": "awgn", "jpeg 2000": "jpeg2000"}
 def csiq(root: str | Path, *, subset: bool = False) -> RatedImages:
     """CSIQ: 866 distorted images of 30 contents, 6 distortions, DMOS 0..1, lower is better.
 
-    E. C. Larson and D. M. Chandler, Journal of Electronic Imaging 19(1), 2010.
+    E. C. Larson and D. M. Chandler, Journal of Electronic Imaging 19(1), 2010. The spreadsheet of the release gives the
+    deviation of the ratings of each image (``dmos_std``); the text files do not. The number of ratings of an image is not
+    stated (5,000 in all, of 35 observers).
 
     Args:
         root: the folder with ``dst_imgs/<type>/`` (or all images in ``dst_imgs/`` or ``dst_imgs_all/``) and the
@@ -56,31 +59,32 @@ def csiq(root: str | Path, *, subset: bool = False) -> RatedImages:
         return ImageFolder(folder, *(path for path in inner if not own or path.name in own))
 
     rows = []
-    for name, score, where in _read_scores(root, labels):
+    for name, score, where, deviation in _read_scores(root, labels):
         reference, distortion = parse_name(name, r"([^.]+)\.([^.]+)\.\d\.png", "1600.AWGN.1.png", where)
         path = index_images(name.split(".")[1]).find(name)
-        rows.append(Row(path, score, reference=reference, distortion=distortion))
+        rows.append(Row(path, score, reference=reference, distortion=distortion, deviation=deviation))
     return make_rated_images(RELEASE, rows, subset)
 
 
-def _read_scores(root: str | Path, labels: Path) -> Iterator[tuple[str, float, str]]:
-    """Read the name, score and place in the label file of each image."""
+def _read_scores(root: str | Path, labels: Path) -> Iterator[tuple[str, float, str, float | None]]:
+    """Read the name, score, place in the label file and deviation (None where the file has none) of each image."""
     if labels.name.casefold() == "csiq_label.txt":
         for line in read_lines(labels, ("image", "score")):
             name = line.text("image")
-            yield name, line.number("score", name), line.where
+            yield name, line.number("score", name), line.where, None
     elif labels.name.casefold() == "im_names.txt":
         scores_file = find(root, RELEASE, "scores.txt", what="the scores of im_names.txt", beside=labels)
         names, scores = read_lines(labels, ("image",)), read_lines(scores_file, ("score",))
         if len(names) != len(scores):
             raise InputError(f"{labels} names {len(names)} images and {scores_file} has {len(scores)} scores")
         for line, score in zip(names, scores, strict=True):
-            yield line.text("image"), score.number("score", line.text("image")), line.where
+            yield line.text("image"), score.number("score", line.text("image")), line.where, None
     else:
         columns = ("image", "dst_type", "dst_lev")
-        for line in read_table(labels, (*columns, "dmos"), sheet="all_by_image"):
+        for line in read_table(labels, (*columns, "dmos"), ("dmos_std",), sheet="all_by_image"):
             if not any(line.optional_text(column) for column in columns):  # a total below the table
                 continue
             image, kind, level = (line.text(column) for column in columns)
             file = f"{image}.{IN_FILE_NAMES.get(kind.casefold(), kind.casefold())}.{level}.png"
-            yield file, line.number("dmos", file), line.where
+            deviation = line.number("dmos_std") if "dmos_std" in line.values else None
+            yield file, line.number("dmos", file), line.where, deviation

@@ -16,6 +16,9 @@ RELEASE = Release(
     images=10125,
     contents=81,
     score_range=(1, 5),
+    deviations=True,
+    ratings=30,
+    ratings_note="as Lin et al. 2019 state",
     licence=NOT_STATED,
     source="https://database.mmsp-kn.de/kadid-10k-database.html",
 )
@@ -32,7 +35,9 @@ DISTORTIONS = (
 def kadid10k(root: str | Path, *, subset: bool = False) -> RatedImages:
     """KADID-10k: 10125 distorted images of 81 contents, 25 distortions, MOS 1..5, higher is better.
 
-    H. Lin, V. Hosu and D. Saupe, QoMEX 2019. The column of the label file is called dmos, but 5 is the best.
+    H. Lin, V. Hosu and D. Saupe, QoMEX 2019: 30 ratings of each image. The column of the label file is called dmos, but 5 is
+    the best. Its column ``var`` holds standard deviations, not variances: only then do scores such as 4.57 with 0.496 come
+    from 30 whole numbers of 1 to 5. ``kadid10k_label.txt`` has no deviations.
 
     Args:
         root: the folder with ``images/`` or ``distorted_images/``, and ``dmos.csv`` or ``kadid10k_label.txt``.
@@ -48,10 +53,12 @@ def kadid10k(root: str | Path, *, subset: bool = False) -> RatedImages:
     for line in _read(labels):
         name = line.text("dist_img")
         reference, kind = parse_name(name, r"(i\d\d)_(0[1-9]|1\d|2[0-5])_\d\d\.png", "I01_01_01.png", line.where)
-        rows.append(Row(images.find(name), line.number("dmos", name), reference, DISTORTIONS[int(kind) - 1]))
+        deviation = line.number("var") if "var" in line.values else None
+        path, score, distortion = images.find(name), line.number("dmos", name), DISTORTIONS[int(kind) - 1]
+        rows.append(Row(path, score, reference, distortion, deviation=deviation))
     return make_rated_images(RELEASE, rows, subset)
 
 
 def _read(labels: Path) -> list[LabelRow]:
     columns = ("dist_img", "dmos")
-    return read_lines(labels, columns) if labels.suffix.casefold() == ".txt" else read_table(labels, columns)
+    return read_lines(labels, columns) if labels.suffix.casefold() == ".txt" else read_table(labels, columns, ("var",))

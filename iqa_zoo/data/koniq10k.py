@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from iqa_zoo.data.image_folder import ImageFolder
-from iqa_zoo.data.labels import read_table
+from iqa_zoo.data.labels import LabelRow, read_table
 from iqa_zoo.data.layout import find
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.release import NOT_STATED, Release, Row, make_rated_images
@@ -18,8 +21,11 @@ RELEASE = Release(
     images=10073,
     score_range=(0, 100),
     licence=NOT_STATED,
+    deviations=True,
+    ratings_note="of each image, in the labels",
     source="https://database.mmsp-kn.de/koniq-10k-database.html",
 )
+GRADES = ("c1", "c2", "c3", "c4", "c5")  # columns: how many ratings, or which share of them, give 1, 2, 3, 4, 5
 PARTS = {"training": "train", "validation": "validation", "test": "test"}
 
 
@@ -28,7 +34,9 @@ def koniq10k(root: str | Path, *, folder: str | None = None, subset: bool = Fals
     """KonIQ-10k: 10073 photographs, authentic distortions, MOS 0..100, higher is better, official split.
 
     V. Hosu, H. Lin, T. Sziranyi and D. Saupe, IEEE TIP 29, 2020. Scores are those that loaders use, on 0..100
-    (``MOS_zscore``), not the raw 1..5.
+    (``MOS_zscore``), not the raw 1..5. Deviations and numbers of ratings (about 120 an image) come from the columns ``c1`` to
+    ``c5`` and ``c_total``. The release gives no deviation on the scale of the scores: that of the raw ratings is put on it by
+    the slope of the regression of the scores on the raw means, over all images.
 
     Args:
         root: the folder with ``1024x768/`` or ``512x384/``, and ``koniq10k_distributions_sets.csv`` (which has the
@@ -41,8 +49,7 @@ def koniq10k(root: str | Path, *, folder: str | None = None, subset: bool = Fals
     """
     labels = find_labels(root)
     images = find_images(root, folder, labels)
-    rows = [Row(images.find(name), score, part=part) for name, score, part in read_scores(labels)]
-    return make_rated_images(RELEASE, rows, subset)
+    return make_rated_images(RELEASE, (row for _, row in read_scores(labels, images)), subset)
 
 
 def find_labels(root: str | Path) -> Path:
@@ -57,15 +64,45 @@ def find_images(root: str | Path, folder: str | None, labels: Path) -> ImageFold
     return ImageFolder(find(root, RELEASE, *folders, what="the image folder", beside=labels))
 
 
-def read_scores(labels: Path) -> Iterator[tuple[str, float, str]]:
-    """Read name, score and official part ("" if there is none) of each KonIQ-10k image."""
-    if labels.name.casefold() != "koniq10k_distributions_sets.csv":
-        for line in read_table(labels, ("image_name", "mos_zscore")):
-            name = line.text("image_name")
-            yield name, line.number("mos_zscore", name), ""
-        return
-    for line in read_table(labels, ("image_name", "mos", "set")):
-        name, part = line.text("image_name"), line.text("set")
-        if part.casefold() not in PARTS:
-            raise InputError(f"{line.where}: {name} is in set {part!r}; known: {', '.join(PARTS)}")
-        yield name, line.number("mos", name), PARTS[part.casefold()]
+def read_scores(labels: Path, images: ImageFolder) -> list[tuple[str, Row]]:
+    """Read name and labels of each KonIQ-10k image; a part is "" where the file has no split."""
+    split = labels.name.casefold() == "koniq10k_distributions_sets.csv"
+    score, needed = ("mos", ("set",)) if split else ("mos_zscore", ())
+    lines = read_table(labels, ("image_name", score, *needed), (*GRADES, "c_total"))
+    names = [line.text("image_name") for line in lines]
+    scores = [line.number(score, name) for line, name in zip(lines, names, strict=True)]
+    parts = [_read_part(line, name) if split else "" for line, name in zip(lines, names, strict=True)]
+    unknown: list[tuple[float | None, float | None]] = [(None, None)] * len(lines)
+    ratings = _read_ratings(lines, np.array(scores)) or unknown
+    return [
+        (name, Row(images.find(name), mos, part=part, deviation=deviation, ratings=count))
+        for name, mos, part, (deviation, count) in zip(names, scores, parts, ratings, strict=True)
+    ]
+
+
+def _read_part(line: LabelRow, name: str) -> str:
+    part = line.text("set").casefold()
+    if part not in PARTS:
+        raise InputError(f"{line.where}: {name} is in set {line.text('set')!r}; known: {', '.join(PARTS)}")
+    return PARTS[part]
+
+
+def _read_ratings(
+    lines: Sequence[LabelRow], scores: NDArray[np.float64]
+) -> list[tuple[float | None, float | None]] | None:
+    """Return the deviation, on the scale of the scores, and the number of the ratings of each image; None without them."""
+    if not lines or any(column not in lines[0].values for column in (*GRADES, "c_total")):
+        return None
+    grades = np.array([[line.number(column) for column in GRADES] for line in lines])
+    counts = np.array([line.number("c_total") for line in lines])
+    if (bad := (grades < 0).any(axis=1) | (grades.sum(axis=1) <= 0) | (counts < 2)).any():
+        line = lines[int(np.argmax(bad))]
+        raise InputError(f"{line.where}: c1 to c5 and c_total are no numbers of ratings; restore the label file")
+    shares = grades / grades.sum(axis=1, keepdims=True)
+    levels = np.arange(1, 6)
+    raw = shares @ levels
+    if not np.ptp(raw) > 0:
+        return None  # nothing shows how the two scales relate
+    variances = (shares * (levels - raw[:, None]) ** 2).sum(axis=1) * counts / (counts - 1)
+    slope = float(np.cov(raw, scores)[0, 1] / raw.var(ddof=1))
+    return list(zip((abs(slope) * np.sqrt(variances)).tolist(), counts.tolist(), strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from iqa_zoo.data.koniq10k import find_images, find_labels, read_scores
@@ -9,7 +10,7 @@ from iqa_zoo.data.labels import read_table
 from iqa_zoo.data.layout import find
 from iqa_zoo.data.names import normalize_name
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.data.release import NOT_STATED, Release, Row, format_some, make_rated_images
+from iqa_zoo.data.release import NOT_STATED, Release, format_some, make_rated_images
 from iqa_zoo.errors import InputError
 from iqa_zoo.registry import register_dataset
 
@@ -18,6 +19,8 @@ RELEASE = Release(
     images=10073,
     score_range=(0, 100),
     licence=NOT_STATED,
+    deviations=True,
+    ratings_note="of each image, in the labels",
     source="https://database.mmsp-kn.de/koniq-image-defects-database.html",
 )
 DEFECTS = ("artifacts", "blur", "contrast", "colors")
@@ -28,7 +31,7 @@ def koniqpp(root: str | Path, *, folder: str | None = None, subset: bool = False
     """KonIQ++: the 10073 photographs and scores of KonIQ-10k, each with its most frequent defect.
 
     S. Su, V. Hosu, H. Lin, Y. Zhang and D. Saupe, BMVC 2021. The distortion of an image is the most frequently named
-    of artifacts, blur, contrast and colors.
+    of artifacts, blur, contrast and colors. Deviations and numbers of ratings are those of KonIQ-10k.
 
     Args:
         root: the folder of KonIQ-10k with ``koniq++database.csv`` beside its label file.
@@ -50,9 +53,9 @@ def koniqpp(root: str | Path, *, folder: str | None = None, subset: bool = False
         defects[normalize_name(name)] = max(DEFECTS, key=shares.__getitem__)
     rows = []
     without = []
-    for name, score, part in read_scores(labels):
+    for name, row in read_scores(labels, images):
         if defect := defects.get(normalize_name(name)):
-            rows.append(Row(images.find(name), score, distortion=defect, part=part))
+            rows.append(replace(row, distortion=defect))
         else:
             without.append(name)
     if without and not subset:

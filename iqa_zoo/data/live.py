@@ -19,6 +19,9 @@ RELEASE = Release(
     score_range=(-10, 120),
     higher_is_better=False,
     label="DMOS",
+    deviations=True,
+    ratings=24,
+    ratings_note='"about two dozen" for each image (Sheikh et al. 2006); the release does not give the number of each',
     licence="use, copy, modify and distribute for any purpose with the copyright notice; cite the authors",
     source="https://live.ece.utexas.edu/research/quality/subjective.htm",
 )
@@ -32,7 +35,8 @@ def live(root: str | Path, *, subset: bool = False) -> RatedImages:
 
     H. R. Sheikh, M. F. Sabir and A. C. Bovik, IEEE TIP 15(11), 2006. The 203 undistorted copies of references
     that lie among the images are left out. The scores are the realigned ones (about -3..112) where
-    ``dmos_realigned.mat`` is there, otherwise those of ``dmos.mat``; the label says which.
+    ``dmos_realigned.mat`` is there, otherwise those of ``dmos.mat``; the label says which. The deviations of the ratings are
+    ``dmos_std`` of the realigned scores; ``dmos.mat`` has none. The paper says that about two dozen people rated each image.
 
     Args:
         root: the folder with ``jp2k/``, ``jpeg/``, ``wn/``, ``gblur/``, ``fastfading/`` and the label files.
@@ -46,19 +50,23 @@ def live(root: str | Path, *, subset: bool = False) -> RatedImages:
     realigned = dmos_file.name.casefold() == "dmos_realigned.mat"
     references_file = find(root, RELEASE, "refnames_all.mat", what="the list of references", beside=dmos_file)
     dmos = "dmos_new" if realigned else "dmos"
-    columns = read_mat((dmos_file, dmos), (dmos_file, "orgs"), (references_file, "refnames_all"))
-    for path, values in zip((dmos_file, dmos_file, references_file), columns, strict=True):
+    wanted = [(dmos_file, dmos), (dmos_file, "orgs"), (references_file, "refnames_all")]
+    wanted += [(dmos_file, "dmos_std")] if realigned else []
+    columns = read_mat(*wanted)
+    for (path, _), values in zip(wanted, columns, strict=True):
         if len(values) != len(names):
             raise InputError(f"{path} has {len(values)} entries; the release has {len(names)}")
     images = {
         folder: ImageFolder(find_any(root, folder, beside=dmos_file) or dmos_file.parent / folder) for folder in FOLDERS
     }
     rows = []
-    for name, score, copy, reference in zip(names, *columns, strict=True):
+    for name, score, copy, reference, *spread in zip(names, *columns, strict=True):
         folder, file = name.split("/")
         if (is_copy := copy.number("orgs", name)) not in (0, 1):
             raise InputError(f"{copy.where}: orgs is {is_copy:g}; it must be 1 for copies of references, 0 for others")
         if not is_copy:
             content = reference.text("refnames_all").casefold()
-            rows.append(Row(images[folder].find(file), score.number(dmos, name), content, distortion=folder))
+            deviation = spread[0].number("dmos_std") if spread else None
+            path = images[folder].find(file)
+            rows.append(Row(path, score.number(dmos, name), content, distortion=folder, deviation=deviation))
     return make_rated_images(RELEASE, rows, subset, label="DMOS (realigned)" if realigned else "DMOS (not realigned)")

@@ -21,6 +21,9 @@ RELEASE = Release(
     score_range=(0, 100),
     licence="use, copy, modify and distribute for any purpose with the copyright notice; cite the authors",
     source="https://live.ece.utexas.edu/research/ChallengeDB/",
+    deviations=True,
+    ratings=175,
+    ratings_note="the average over the images that its README states; the release does not give the number of each",
     box=FOLDER / "livec.json",
 )
 # The first seven images are training examples for the raters; papers leave them out.
@@ -31,7 +34,9 @@ PRACTICE = 7
 def livec(root: str | Path | None = None, *, subset: bool = False) -> RatedImages:
     """LIVE In the Wild (LIVEC, CLIVE): 1162 photographs, authentic distortions, MOS 0..100, higher is better.
 
-    D. Ghadiyaram and A. C. Bovik, IEEE TIP 25(1), 2016. Without a folder, the features of one backbone that come with
+    D. Ghadiyaram and A. C. Bovik, IEEE TIP 25(1), 2016. The release gives the standard deviation of the ratings of each image
+    (``AllStdDev_release.mat``), and not their number: that of all images is the average of 175 that its README and the paper
+    state (more than 350,000 ratings in all). Without a folder, the features of one backbone that come with
     the package are the data (:mod:`iqa_zoo.data.boxed`): names and labels of all photographs, and no pixels.
 
     Args:
@@ -73,5 +78,7 @@ def _read_box() -> RatedImages:
         licence=RELEASE.licence,
         source=RELEASE.source,
         deviations=np.array([image["deviation"] for image in box.images]),
+        ratings=np.array(RELEASE.ratings),
+        ratings_note=RELEASE.ratings_note,
         box=box.path,
     )

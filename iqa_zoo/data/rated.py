@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from iqa_zoo.errors import InputError
 
 PARTS = ("train", "validation", "test")
-NUMBERS = ("mos", "deviations")  # fields with one number an image
+NUMBERS = {"mos": np.float64, "deviations": np.float64, "ratings": np.int64}  # fields with one number an image
 TEXTS = ("references", "distortions", "official_split")  # fields with one text an image
 
 
@@ -36,11 +36,14 @@ class RatedImages:
         official_split: "train", "validation", "test" or "" (none) for each image; None if the release has no split.
         deviations: float64, standard deviation of the ratings of each image, on the scale of the scores; None if the release
             has none.
+        ratings: int64, number of ratings behind each score, or one number for all images; None if it is not known.
+        ratings_note: where ``ratings`` comes from, if not from the labels of each image.
         box: the description of features that come with the package (:mod:`iqa_zoo.data.boxed`). Then ``paths`` are names, and
             there are no image files. None for image files.
 
     Raises:
-        InputError: different lengths, a score that is not finite or outside ``score_range``, a duplicate file, or no image.
+        InputError: different lengths, a score that is not finite or outside ``score_range``, a negative deviation, a number of
+            ratings that is not whole or below 1, a duplicate file, or no image.
 
     >>> data = RatedImages("two", (Path("a/1.png"), Path("a/2.png")), np.array([3.0, 4.5]),
     ...                    score_range=(1, 5), licence="CC0", source="drawn by hand")
@@ -61,14 +64,18 @@ class RatedImages:
     label: str = "MOS"
     official_split: tuple[str, ...] | None = None
     deviations: NDArray[np.float64] | None = None
+    ratings: NDArray[np.int64] | None = None
+    ratings_note: str = ""
     box: Path | None = None
 
     def __post_init__(self) -> None:
         paths = tuple(Path(path) for path in self.paths)
         object.__setattr__(self, "paths", paths)
-        for field_name in NUMBERS:
+        if self.ratings is not None:
+            self._check_ratings()
+        for field_name, kind in NUMBERS.items():
             if (value := getattr(self, field_name)) is not None:
-                numbers = np.array(value, dtype=np.float64)
+                numbers = np.array(value, dtype=kind)
                 numbers.setflags(write=False)
                 object.__setattr__(self, field_name, numbers)
         mos = self.mos
@@ -87,8 +94,24 @@ class RatedImages:
                 object.__setattr__(self, field_name, tuple(str(item) for item in value))
         self._check_scores()
         self._check_files()
-        if self.deviations is not None and not (np.isfinite(self.deviations) & (self.deviations >= 0)).all():
-            raise InputError(f"{self.name}: a deviation of ratings is negative or not finite")
+        if self.deviations is not None and (bad := ~(np.isfinite(self.deviations) & (self.deviations >= 0))).any():
+            first = int(np.argmax(bad))
+            raise InputError(
+                f"{self.name}: the deviation of the ratings of {paths[first]} is {self.deviations[first]:g}; give 0 or more"
+            )
+
+    def _check_ratings(self) -> None:
+        """Check the numbers of ratings before they become integers, and repeat one that is for all images."""
+        given = np.asarray(self.ratings, dtype=np.float64)
+        if not given.ndim:
+            given = np.full(len(self.paths), given)
+        if (bad := ~(np.isfinite(given) & (given >= 1) & (given == np.round(given)))).any():
+            first = int(np.argmax(bad))
+            where = f" of {self.paths[first]}" if first < len(self.paths) else ""
+            raise InputError(
+                f"{self.name}: the number of ratings{where} is {given[first]:g}; give a whole number, 1 or more"
+            )
+        object.__setattr__(self, "ratings", given)
 
     def _check_scores(self) -> None:
         low, high = self.score_range

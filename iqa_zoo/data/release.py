@@ -28,6 +28,9 @@ class Release:
         source: where to get it.
         contents: number of source contents; None to skip this check.
         higher_is_better, label: as in :class:`RatedImages`.
+        deviations: whether the release gives the standard deviation of the ratings of each image.
+        ratings: ratings behind each score, where the release states one number for all images.
+        ratings_note: where the number of ratings comes from; empty where it is not known.
         box: description of the features that come with the package; None if there are none.
     """
 
@@ -39,12 +42,16 @@ class Release:
     contents: int | None = None
     higher_is_better: bool = True
     label: str = "MOS"
+    deviations: bool = False
+    ratings: int | None = None
+    ratings_note: str = ""
     box: Path | None = None
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a label file: the expected image path and its labels; ``deviation`` is that of its ratings."""
+    """One line of a label file: the expected image path and its labels; ``deviation`` and ``ratings`` are the standard
+    deviation and the number of its ratings."""
 
     path: Path
     mos: float
@@ -52,6 +59,7 @@ class Row:
     distortion: str = ""
     part: str = ""
     deviation: float | None = None
+    ratings: float | None = None
 
 
 class MissingImages(InputError):
@@ -95,6 +103,8 @@ def make_rated_images(
     gone = set(missing)
     rows = [row for row in rows if row.path not in gone]
     contents = len({row.reference for row in rows})
+    counts = [row.ratings for row in rows]
+    counted = None not in counts
     if release.contents is not None and not subset and contents != release.contents:
         raise InputError(
             f"{release.name}: the labels name {contents} source contents, the release has {release.contents};"
@@ -113,6 +123,8 @@ def make_rated_images(
         label=label or release.label,
         official_split=tuple(row.part for row in rows) if any(row.part for row in rows) else None,
         deviations=np.array(deviations) if None not in (deviations := [row.deviation for row in rows]) else None,
+        ratings=np.array(counts if counted else release.ratings) if counted or release.ratings else None,
+        ratings_note=release.ratings_note if not counted and release.ratings else "",
     )
 
 

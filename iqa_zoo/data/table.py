@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -45,35 +46,42 @@ def table(
     reference: str | None = None,
     distortion: str | None = None,
     split: str | None = None,
+    deviation: str | None = None,
+    ratings: str | None = None,
     higher_is_better: bool = True,
     score_range: tuple[float, float] | None = None,
     name: str | None = None,
     subset: bool = False,
 ) -> RatedImages:
-    """Your own images: a folder and a table with the columns image, mos and, if you have them, reference, distortion
-    and split.
+    """Your own images: a folder and a table with the columns image, mos and, if you have them, reference, distortion,
+    split, deviation and ratings.
 
     The table is a CSV or TSV file (UTF-8 or UTF-16; commas, semicolons or tabs separate), a spreadsheet (.xlsx) or a
     MATLAB file (.mat) whose variables are the columns. It needs a header. ``image`` is a path from the folder of
     the table; ``reference`` groups images of one content, which splits then keep together; ``split`` says train,
-    validation or test. A column is found under its exact name, else under its name in other letters.
+    validation or test; ``deviation`` and ``ratings`` are the standard deviation (in units of the scores) and the number of
+    the ratings of an image. A column is found under its exact name, else under its name in other letters.
 
     Args:
         root: the folder with one table, directly or one folder deeper, or the table itself. Hidden files and lock files
             do not count.
         labels: the file name of the table, where the folder has several.
         image, mos: the names of these columns in your table.
-        reference, distortion, split: the names of these columns; default: columns of the same name, if they exist.
+        reference, distortion, split, deviation: the names of these columns; default: columns of the same name, if they exist.
+        ratings: the name of this column, or one number for all images; default: the column of the same name, if it exists.
         higher_is_better: False if small scores are good, as with DMOS.
         score_range: lowest and highest score of your scale; default: those in the table.
         name: the dataset's name in tables; default: the name of the folder.
         subset: leave out images that are not on disk.
 
     Raises:
-        InputError: no such file or column, an image that is missing or listed twice, or a score that is not a number.
+        InputError: no such file or column, an image that is missing or listed twice, a score that is not a number, a negative
+            deviation, or a number of ratings below 1.
     """
     path = _find_table(Path(root), labels)
-    chosen = {"reference": reference, "distortion": distortion, "split": split}
+    for_all = int(ratings) if ratings is not None and ratings.isdecimal() else None
+    chosen = {"reference": reference, "distortion": distortion, "split": split, "deviation": deviation}
+    chosen |= {"ratings": ratings} if for_all is None else {}
     required = [image, mos, *(column for column in chosen.values() if column is not None)]
     optional = [column for column, own in chosen.items() if own is None]
     try:
@@ -107,6 +115,9 @@ def table(
         higher_is_better=higher_is_better,
         label="MOS" if higher_is_better else "DMOS",
         official_split=_list_parts(rows, columns["split"], image) if "split" in columns else None,
+        deviations=_list_numbers(rows, columns.get("deviation")),
+        ratings=_list_numbers(rows, columns.get("ratings")) if for_all is None else np.array(for_all),
+        ratings_note="" if for_all is None else "one number for all images, as given",
     )
 
 
@@ -166,6 +177,10 @@ def _find_range(scores: list[float], path: Path) -> tuple[float, float]:
 
 def _list_texts(rows: Sequence[LabelRow], column: str) -> tuple[str, ...]:
     return tuple(row.optional_text(column) for row in rows)
+
+
+def _list_numbers(rows: Sequence[LabelRow], column: str | None) -> Any:
+    return np.array([row.number(column) for row in rows]) if column is not None else None
 
 
 def _list_references(rows: Sequence[LabelRow], column: str, image: str) -> tuple[str, ...]:

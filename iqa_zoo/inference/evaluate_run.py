@@ -18,6 +18,7 @@ from iqa_zoo.data.splits import Split
 from iqa_zoo.errors import InputError
 from iqa_zoo.inference.evaluation import evaluate_scores
 from iqa_zoo.inference.predict import predict
+from iqa_zoo.inference.raters import ScoredPart, summarize_raters
 from iqa_zoo.inference.run import TrainedRun
 from iqa_zoo.inference.scaled_model import ScaledModel
 from iqa_zoo.progress import Progress
@@ -140,6 +141,7 @@ def evaluate_run(
     images = DecodedImages(data, memory_bytes=0, smallest=size)
     scores = predict(scorer, data, indices, crops=crops, images=images, progress=progress)
     same_direction = trained.data.higher_is_better == data.higher_is_better
+    turned = scores if same_direction else -scores
     found = evaluate_scores(scores, data, indices, same_direction=same_direction)
     if chosen.own is None:  # an error on another scale means nothing; after a fit it is in the labels' units
         del found["metrics"]["rmse"]
@@ -159,8 +161,17 @@ def evaluate_run(
         "image_size": size,
         "enlarged": {name: images.notes[name] for name in (data.names[i] for i in indices) if name in images.notes},
         **found,
+        "raters": summarize_raters(
+            [
+                ScoredPart(
+                    trained.folder.name, chosen.part, dict(zip(found["predictions"], turned.tolist(), strict=True))
+                )
+            ],
+            data,
+            fit=chosen.own is None,
+        ),
         "undefined": undefined,
-        "srocc_interval": None if undefined else _interval(scores if same_direction else -scores, data, indices),
+        "srocc_interval": None if undefined else _interval(turned, data, indices),
     }
     return RunEvaluation(values, data, indices, scores)
 

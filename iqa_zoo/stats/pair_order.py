@@ -138,13 +138,14 @@ def compute_order_within_groups(scores: ArrayLike, mos: ArrayLike, groups: Seque
     names = np.array([str(group) for group in groups])
     if len(names) != len(labels):
         raise InputError(f"{len(labels)} images and {len(names)} groups; give one to each image")
+    numbers = np.unique(names, return_inverse=True)[1]
+    order = np.argsort(numbers, kind="stable")  # groups one after the other
     ordered, count = 0.0, 0
-    for name in np.unique(names):
-        mine = np.flatnonzero(names == name)
-        first, second = (mine[side] for side in np.triu_indices(len(mine), 1))
-        sign = np.sign(labels[first] - labels[second])
+    for step in range(1, int(np.bincount(numbers, minlength=1).max(initial=0))):  # pairs of images this far apart
+        first, second = order[:-step], order[step:]
+        sign = np.sign(labels[first] - labels[second]) * (numbers[first] == numbers[second])
         in_order = (sign * (predicted[first] - predicted[second]))[sign != 0]
-        ordered += _share_positive(in_order) * len(in_order) if len(in_order) else 0.0
+        ordered += float((in_order > 0).sum()) + float((in_order == 0).sum()) / 2
         count += len(in_order)
     if not count:
         raise InputError("no group has two images of different labels, so there is no pair to order")
@@ -168,6 +169,6 @@ def _measure_auc(positive: Array, negative: Array) -> float:
     """Area under the ROC curve: the share of (positive, negative) in which the positive is larger; equal ones count half."""
     if not len(positive) or not len(negative):
         return float("nan")
-    ranks = stats.rankdata(np.concatenate([positive, negative]))
-    p, n = len(positive), len(negative)
-    return float((ranks[:p].sum() - p * (p + 1) / 2) / (p * n))
+    positive, negative = np.sort(positive), np.sort(negative)
+    below, up_to = (np.searchsorted(negative, positive, side).sum() for side in ("left", "right"))
+    return float((below + up_to) / (2 * len(positive) * len(negative)))

@@ -45,6 +45,7 @@ def test_a_usable_dataset(capsys, root):
     out, err = capsys.readouterr()
     assert err == ""
     assert out.splitlines()[:2] == [f"kadid10k at {root}: usable", "rated images on disk: 4 of 4"]
+    assert f"\nratings: the standard deviation of each image; 30 an image ({kadid10k.RELEASE.ratings_note})\n" in out
     assert f"release: {kadid10k.RELEASE.source}\nlicence: {kadid10k.RELEASE.licence}\n" in out
 
 
@@ -75,6 +76,8 @@ def test_json_has_every_finding(capsys, damaged):
             "higher_is_better": True,
             "contents": 2,
             "distortions": ["Gaussian blur"],
+            "deviations": True,
+            "ratings": {"lowest": 30, "highest": 30, "median": 30.0, "note": kadid10k.RELEASE.ratings_note},
             "official_split": None,
         },
         "missing": [str(damaged / "images" / "I01_01_01.png")],
@@ -134,7 +137,7 @@ def test_list_shows_scores_licence_and_address_of_every_dataset(capsys):
         assert f"│ {name} " in out
     row = next(line for line in out.splitlines() if line.startswith("│ livec "))
     cells = [cell.strip() for cell in row.strip("│").split("│")]
-    assert cells == ["livec", "1162", "", "MOS, 0..100", "higher"]
+    assert cells == ["livec", "1162", "", "MOS, 0..100", "higher", "deviation, number"]
     assert (
         f"\nlivec: {livec.RELEASE.source}; licence: {livec.RELEASE.licence}; without --root: features that come" in out
     )
@@ -147,6 +150,10 @@ def test_list_as_json(capsys):
     assert list(rows) == DATASETS.names()
     assert rows["livec"]["source"] == livec.RELEASE.source
     assert rows["csiq"]["higher_is_better"] is False
+    assert rows["livec"]["deviations"] is True
+    assert rows["livec"]["ratings"] == 175
+    assert rows["spaq"]["deviations"] is False
+    assert rows["spaq"]["ratings"] is None
     assert rows["csiq"]["note"] is rows["table"]["source"] is None
 
 

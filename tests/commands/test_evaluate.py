@@ -83,9 +83,39 @@ def test_in_words(run, trained):
     assert "trained on holiday with the recipe quick; higher is better in the model's scores (MOS) and in " in lines[1]
     rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines if line[:1] == "│"]
     assert ["SROCC", f"{_result(trained)['metrics']['srocc']:.4f}"] in rows
-    assert len(rows) == len(METRICS)  # four images of each distortion are too few
+    # Order within contents, and MAE; four images of each distortion are too few.
+    assert [row[0] for row in rows[len(METRICS) :]] == ["run", "run"]
+    assert "holiday: the standard deviation and the number of the ratings of an image are not known" in " ".join(
+        out.split()
+    )
     assert "No interval: these images show fewer than 5 contents." in out
     assert "RMSE of raw scores" not in out
+
+
+def test_what_the_ratings_say(run, trained):
+    """With deviations in the table; the images and scores are the same."""
+    header, *lines = (trained[0] / "scores.csv").read_text().splitlines()
+    rated = trained[0] / "rated.csv"
+    rated.write_text("\n".join([f"{header},deviation,ratings", *(f"{line},12,16" for line in lines)]))
+    code, out, err = run("--json", root=rated)
+    assert code == 0, err
+    result, data = json.loads(out), table(trained[0] / "scores.csv")
+    raters, predictions = result["raters"], result["predictions"]
+    assert raters["unknown"] == ""
+    assert raters["counts"]["lowest"] == 16
+    mos = dict(zip(data.names, data.mos, strict=True))
+    errors = np.abs([score - mos[name] for name, score in predictions.items()])
+    half = 2.13145 * 12 / 4  # t(.975, 15)
+    found = raters["models"]["run"]
+    assert found["mae"]["mean"] == pytest.approx(errors.mean())
+    assert found["outlier_ratio"]["mean"] == pytest.approx((errors > half).mean())
+    assert found["rmse_star"]["mean"] == pytest.approx(
+        np.sqrt((np.maximum(errors - half, 0) ** 2).sum() / 11), rel=1e-5
+    )
+    _, out, _ = run(root=rated)
+    rated.unlink()
+    assert "What the raters knew: pairs of images" in out
+    assert "as good as the mean of" in out
 
 
 @pytest.mark.slow

@@ -27,6 +27,8 @@ def test_layouts(root, draw, folder):
     assert data.mos.tolist() == [0.5, 4.489, 2.5]
     assert data.references == ("statue of a man, abstract style",) * 2 + ("a corgi",)
     assert data.licence == "MIT"
+    assert data.deviations.tolist() == [0.2, 0.2, 0.2]
+    assert data.ratings.tolist() == [21, 21, 21]
 
 
 def test_what_is_wrong_is_named(root, draw):

@@ -74,6 +74,7 @@ def test_livec_in_the_box_is_the_release(data):
     assert (len(data), data.name, data.label, data.higher_is_better) == (1162, "livec", "MOS", True)
     assert (round(data.mos.min(), 2), round(data.mos.max(), 2)) == (3.42, 92.43)
     assert data.deviations is not None
+    assert set(data.ratings) == {175}
     assert 5 < data.deviations.min() < np.median(data.deviations) < data.deviations.max() < 40
     assert not any(path.exists() for path in data.paths)
     box = find_box(data)

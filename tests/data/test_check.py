@@ -99,11 +99,14 @@ def test_a_users_table(root):
 
 
 def test_unreadable_images_can_be_left_out(root):
-    (root / "mine.csv").write_text("image,mos\nimages/I01_01_01.png,1\nimages/I02_01_02.png,2\n")
+    lines = ["image,mos,deviation,ratings", "images/I01_01_01.png,1,0.5,20", "images/I02_01_02.png,2,0.75,21"]
+    (root / "mine.csv").write_text("\n".join(lines))
     Path(root, "images", "I01_01_01.png").write_text("no image")
     data, left_out = drop_unreadable(table(root / "mine.csv"))
     assert data.names == ("I02_01_02.png",)
     assert data.mos.tolist() == [2]
+    assert data.deviations.tolist() == [0.75]
+    assert data.ratings.tolist() == [21]
     assert len(left_out) == 1
     assert "I01_01_01.png is not an image" in left_out[0]
     Path(root, "images", "I02_01_02.png").write_text("no image")

@@ -37,13 +37,18 @@ def check(data):
 
 def test_official_layout_with_the_spreadsheet(root, spreadsheet):
     spreadsheet(root / "csiq.DMOS.xlsx", SHEET, sheet="all_by_image", first="all_by_distortion")
-    check(csiq(root))
+    data = csiq(root)
+    check(data)
+    assert data.deviations.tolist() == [0.061, 0.097, 0.1, 0.1]
+    assert data.ratings is None
 
 
 def test_label_text_file(root):
     lines = [f"{name} {score}" for name, score in zip(NAMES, SCORES, strict=True)]
     (root / "csiq_label.txt").write_text("\n".join(lines))
-    check(csiq(root))
+    data = csiq(root)
+    check(data)
+    assert data.deviations is None
 
 
 def test_names_and_scores_in_two_files(root):

@@ -26,7 +26,19 @@ def check(data):
 
 
 def test_official_layout(root):
-    check(kadid10k(root))
+    data = kadid10k(root)
+    check(data)
+    assert data.deviations.tolist() == [0.496, 0.5, 0.9]
+    assert data.ratings.tolist() == [30, 30, 30]
+
+
+@pytest.mark.parametrize(("total", "spread"), [(137, 0.496), (130, 0.869)])
+def test_the_column_var_holds_deviations(total, spread):
+    """Rows of the release, 4.57 with 0.496 and 4.33 with 0.869: the squares of 30 whole ratings have a whole sum, odd where
+    the sum of the ratings is odd, only if these are deviations."""
+    for variance, fits in ((spread**2, True), (spread, False)):
+        squares = 30 * (variance + (total / 30) ** 2)
+        assert (abs(squares - round(squares)) < 0.03 and (round(squares) - total) % 2 == 0) is fits
 
 
 def test_images_apart_from_their_references(root, draw):
@@ -38,7 +50,9 @@ def test_images_apart_from_their_references(root, draw):
 def test_label_text_file(root):
     (root / "dmos.csv").unlink()
     (root / "kadid10k_label.txt").write_text("I01_01_01.png, 4.57\nI01_25_05.png, 1\nI81_11_02.png, 3.2\n")
-    check(kadid10k(root))
+    data = kadid10k(root)
+    check(data)
+    assert data.deviations is None
 
 
 def test_there_are_25_distortions():

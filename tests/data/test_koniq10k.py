@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from iqa_zoo.data import koniq10k as module
@@ -30,6 +31,14 @@ def test_official_layout_without_a_split(root):
     assert data.names == NAMES
     assert data.mos.tolist() == [70.64, 61.23, 68.75]
     assert data.official_split is None
+    # The deviations of the raw ratings: 25 x 3, 73 x 4, 7 x 5, and so on.
+    raw = [np.std(np.repeat(range(1, 6), c), ddof=1) for c in ((0, 0, 25, 73, 7), (0, 3, 45, 47, 1), (1, 0, 20, 73, 2))]
+    means = [np.average(range(1, 6), weights=c) for c in ((0, 0, 25, 73, 7), (0, 3, 45, 47, 1), (1, 0, 20, 73, 2))]
+    slope = np.polyfit(means, data.mos, 1)[0]
+    assert raw[0] == pytest.approx(0.5273, abs=1e-4)
+    assert data.deviations == pytest.approx(slope * np.array(raw))
+    assert data.ratings.tolist() == [105, 96, 96]
+    assert data.ratings_note == ""
     assert data.higher_is_better
 
 
@@ -38,6 +47,35 @@ def test_official_split(root):
     data = koniq10k(root)
     assert data.mos.tolist() == [70.64, 61.23, 68.75]
     assert data.official_split == ("train", "validation", "test")
+    assert data.ratings.tolist() == [105, 96, 96]
+
+
+def test_shares_of_ratings_give_the_deviations_of_their_numbers(root):
+    counted = koniq10k(root).deviations
+    lines = SCORES.splitlines()
+    for i, line in enumerate(lines[1:], 1):
+        cells = line.split(",")
+        lines[i] = ",".join([cells[0], *(repr(int(cell) / int(cells[6])) for cell in cells[1:6]), *cells[6:]])
+    (root / "koniq10k_scores_and_distributions.csv").write_text("\n".join(lines))
+    assert koniq10k(root).deviations == pytest.approx(counted)
+
+
+def test_without_numbers_of_ratings_there_are_no_deviations(root):
+    scores = "image_name,MOS_zscore\n" + "\n".join(f"{name},{50 + i}" for i, name in enumerate(NAMES))
+    (root / "koniq10k_scores_and_distributions.csv").write_text(scores)
+    data = koniq10k(root)
+    assert data.mos.tolist() == [50, 51, 52]
+    assert data.deviations is data.ratings is None
+
+
+def test_numbers_of_ratings_that_cannot_be_are_refused(root):
+    file = root / "koniq10k_scores_and_distributions.csv"
+    file.write_text(SCORES.replace("0,0,25,73,7,105", "0,0,0,0,0,105"))
+    with pytest.raises(InputError, match="line 2: c1 to c5 and c_total are no numbers of ratings"):
+        koniq10k(root)
+    file.write_text(SCORES.replace(",105,", ",1,"))
+    with pytest.raises(InputError, match="line 2: c1 to c5 and c_total are no numbers of ratings"):
+        koniq10k(root)
 
 
 def test_the_smaller_images_can_be_chosen(root, draw):

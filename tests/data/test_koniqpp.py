@@ -30,6 +30,10 @@ def test_official_layout(root):
     assert data.mos.tolist() == [70.64, 61.23]
     assert data.distortions == ("artifacts", "contrast")
     assert data.official_split == ("train", "test")
+    assert data.ratings.tolist() == [105, 96]
+    assert data.deviations[0] == pytest.approx(
+        14.199, abs=0.01
+    )  # .5273 raw, at (70.64 - 61.23) / (3.8286 - 3.4792) a grade
 
 
 def test_what_is_wrong_is_named(root):

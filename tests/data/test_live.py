@@ -21,7 +21,7 @@ def root(tmp_path, draw, expect, monkeypatch):
     cells[0] = REFERENCES
     savemat(tmp_path / "refnames_all.mat", {"refnames_all": cells})
     savemat(tmp_path / "dmos.mat", {"dmos": np.arange(15.0)[None] + 50, "orgs": np.array([COPIES])})
-    realigned = {"dmos_new": np.arange(15.0)[None], "orgs": np.array([COPIES]), "dmos_std": np.ones((1, 15))}
+    realigned = {"dmos_new": np.arange(15.0)[None], "orgs": np.array([COPIES]), "dmos_std": np.arange(15.0)[None] / 2}
     savemat(tmp_path / "dmos_realigned.mat", realigned)
     return tmp_path
 
@@ -35,6 +35,9 @@ def test_official_layout(root):
     assert data.distortions[:3] == ("jp2k", "jp2k", "jpeg")
     assert not data.higher_is_better
     assert data.label == "DMOS (realigned)"
+    assert data.deviations.tolist() == [0, 1, 1.5, 2.5, 3, 4, 4.5, 5.5, 6, 7]
+    assert set(data.ratings) == {24}
+    assert '"about two dozen"' in data.ratings_note
 
 
 @pytest.mark.slow
@@ -43,6 +46,7 @@ def test_without_realigned_scores_the_label_says_so(root):
     data = live(root)
     assert data.label == "DMOS (not realigned)"
     assert data.mos[0] == 50
+    assert data.deviations is None
 
 
 @pytest.mark.slow
@@ -54,7 +58,8 @@ def test_a_missing_image_is_named(root):
 
 
 def test_label_files_of_another_length_are_refused(root):
-    savemat(root / "dmos_realigned.mat", {"dmos_new": np.arange(14.0)[None], "orgs": np.array([COPIES])})
+    labels = {"dmos_new": np.arange(14.0)[None], "orgs": np.array([COPIES]), "dmos_std": np.ones((1, 15))}
+    savemat(root / "dmos_realigned.mat", labels)
     with pytest.raises(InputError, match=r"dmos_realigned\.mat has 14 entries; the release has 15"):
         live(root)
 

@@ -39,6 +39,8 @@ def test_official_layout_without_the_practice_images(root):
     assert data.names == ("100.bmp", "3.bmp", "900.JPG", "1169.JPG")
     assert data.mos.tolist() == [32.5, 66.25, 3.42, 92.43]
     assert data.deviations.tolist() == [19.5, 20.0, 17.25, 21.0]
+    assert data.ratings.tolist() == [175] * 4
+    assert "average" in data.ratings_note
     assert data.box is None
     assert all(path.is_file() for path in data.paths)
     assert data.higher_is_better

@@ -38,6 +38,8 @@ def test_select_keeps_what_is_known_of_each_image():
         distortions=("blur", "noise", "blur"),
         official_split=("train", "", "test"),
         deviations=[0.5, 0.25, 1],
+        ratings=[20, 21, 22],
+        ratings_note="counted",
         higher_is_better=False,
         label="DMOS",
     )
@@ -51,6 +53,16 @@ def test_select_keeps_what_is_known_of_each_image():
     assert part.label == "DMOS"
     assert part.licence == "CC0"
     assert part.deviations.tolist() == [1, 0.5]
+    assert part.ratings.tolist() == [22, 20]
+    assert part.ratings_note == "counted"
+
+
+def test_one_number_of_ratings_is_that_of_every_image():
+    data = rated(ratings=30)
+    assert data.ratings.tolist() == [30, 30, 30]
+    assert data.ratings.dtype == np.int64
+    assert data.select([1]).ratings.tolist() == [30]
+    assert rated().ratings is None
 
 
 @pytest.mark.parametrize(
@@ -67,7 +79,13 @@ def test_select_keeps_what_is_known_of_each_image():
         (dict(paths=("d/a.png", "d/b.png", "d/a.png")), r"d/a\.png is listed twice"),
         (dict(official_split=("train", "test", "tset")), r"d/c\.png is in part 'tset'"),
         (dict(score_range=(5, 0)), "score_range"),
-        (dict(deviations=(1.0, -1.0, 2.0)), "a deviation of ratings is negative"),
+        (dict(deviations=(1.0, -1.0, 2.0)), r"the deviation of the ratings of d/b\.png is -1; give 0 or more"),
+        (dict(deviations=(1.0, 1.0, np.nan)), r"the deviation of the ratings of d/c\.png is nan; give 0 or more"),
+        (dict(ratings=(5, 0, 5)), r"the number of ratings of d/b\.png is 0; give a whole number, 1 or more"),
+        (dict(ratings=(5, 5, 2.5)), r"the number of ratings of d/c\.png is 2\.5"),
+        (dict(ratings=(5, 5, np.nan)), r"the number of ratings of d/c\.png is nan"),
+        (dict(ratings=-3), r"the number of ratings of d/a\.png is -3"),
+        (dict(ratings=(5, 5)), "3 images and 2 ratings"),
         (dict(deviations=(1.0,)), "1 deviations"),
     ],
 )

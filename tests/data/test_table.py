@@ -38,6 +38,44 @@ def test_all_columns_in_any_order(root):
     assert data.label == "DMOS"
 
 
+def test_deviations_and_numbers_of_ratings(root):
+    (root / "scores.csv").write_text("image,mos,SD,n\na.png,1,0.5,20\nin/b.png,2.5,0.75,21\nc.png,4,0,22\n")
+    data = table(root, deviation="sd", ratings="n")
+    assert data.deviations.tolist() == [0.5, 0.75, 0]
+    assert data.ratings.tolist() == [20, 21, 22]
+    assert table(root).deviations is table(root).ratings is None
+    same = table(root, deviation="sd", ratings="24")
+    assert same.ratings.tolist() == [24, 24, 24]
+    assert same.ratings_note == "one number for all images, as given"
+    (root / "scores.csv").write_text(
+        "image,mos,deviation,ratings\na.png,1,0.5,20\nin/b.png,2.5,0.75,21\nz.png,4,0,22\n"
+    )
+    some = table(root, subset=True)
+    assert some.deviations.tolist() == [0.5, 0.75]
+    assert some.ratings.tolist() == [20, 21]
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ("-0.5,20", r"the deviation of the ratings of .*a\.png is -0\.5; give 0 or more"),
+        ("0.5,0", r"the number of ratings of .*a\.png is 0; give a whole number, 1 or more"),
+        ("0.5,2.5", r"the number of ratings of .*a\.png is 2\.5"),
+        ("inf,20", "the column 'deviation' is 'inf', not a number"),
+        ("0.5,", "the column 'ratings' is empty; fill it in"),
+    ],
+)
+def test_ratings_that_cannot_be_are_refused(root, cells, message):
+    (root / "scores.csv").write_text(f"image,mos,deviation,ratings\na.png,1,{cells}\nc.png,2,1,20\n")
+    with pytest.raises(InputError, match=message):
+        table(root)
+
+
+def test_a_missing_column_of_deviations_is_named(root):
+    with pytest.raises(InputError, match="no column 'sd'"):
+        table(root, deviation="sd")
+
+
 def test_one_of_several_tables(root):
     (root / "other.csv").write_text("image,mos\na.png,1\nc.png,2\n")
     with pytest.raises(InputError, match=r"has 2 CSV files \(other\.csv, scores\.csv\)"):

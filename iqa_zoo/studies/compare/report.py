@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.reports.decoders import describe_place, list_unmatched_notes, make_decoders_table
 from iqa_zoo.reports.notes import list_protocol_notes
+from iqa_zoo.reports.ratings import make_rater_tables
 from iqa_zoo.reports.shared import (
     describe_intervals,
     format_number,
@@ -41,7 +42,7 @@ def make_tables(results: Results) -> list[Table]:
         tables.append(_differences(results))
     if results.get("rules"):
         tables.append(_rules(results))
-    return tables + _test_sets(results)
+    return [*tables, *make_rater_tables(results.get("raters")), *_test_sets(results)]
 
 
 def make_sentences(results: Results) -> list[str]:

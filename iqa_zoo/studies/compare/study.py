@@ -19,6 +19,7 @@ from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.shared_images import find_shared_images
 from iqa_zoo.data.splits import Split
 from iqa_zoo.errors import InputError
+from iqa_zoo.inference.raters import ScoredPart, summarize_raters
 from iqa_zoo.progress import Reporter
 from iqa_zoo.registry import register_study
 from iqa_zoo.studies.baseline import describe_baseline
@@ -203,6 +204,11 @@ def summarize_comparison(
         "protocol": spec.options.protocol,
         "runs": records,
         "leaks": find_shared_images({data.name: data, **others}) if others else [],
+        "raters": summarize_raters(
+            [ScoredPart(each["model"], each["split"], each["predictions"]) for each in done],
+            data,
+            test_train_ratio=compute_parts_ratio(splits[0]),
+        ),
         "summary": summarize_records(done),
         "rules": summarize_rules(done),
         "differences": compute_differences(done, compute_parts_ratio(splits[0]), data, margin=spec.statistics.margin),

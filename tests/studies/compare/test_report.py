@@ -49,6 +49,22 @@ def verdict(results):
     return "\n".join(make_sentences(results))
 
 
+def test_ratings_have_tables(results):
+    spread = dict(mean=0.25, low=0.2, high=0.3)
+    names = ("ordered", "auc_different", "auc_better", "outlier_ratio", "rmse_star")
+    results["raters"] = {
+        "unknown": "demo: the number of the ratings of an image is not known",
+        "counts": None,
+        "splits": 10,
+        "fit": False,
+        "ratings": {},
+        "models": {"a": {"mae": spread, "ordered_within_groups": spread, **{key: dict(mean=None) for key in names}}},
+        "spreads": [],
+    }
+    assert "| a | 0.250 [0.200, 0.300] |" in text(results)
+    assert "demo: the number of the ratings of an image is not known: what depends" in text(results)
+
+
 def test_a_proxy_is_called_a_proxy(results):
     assert "LABELS ARE A PROXY: not human opinion." in text(results)
     results["data"]["label"] = "MOS"

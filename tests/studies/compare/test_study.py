@@ -63,6 +63,13 @@ def test_the_whole_comparison(run, folder):
     assert all(len(run["predictions"]) == 6 for run in results["runs"])
     assert set(results["runs"][0]["predictions"]) <= set(results["data"]["mos"])
     assert len(results["differences"]) == 3
+    raters = results["raters"]
+    assert "the standard deviation and the number of the ratings of an image are not known" in raters["unknown"]
+    assert set(raters["models"]) == {run["model"] for run in results["runs"]}
+    own = [run for run in results["runs"] if run["model"] == "gcn"]
+    errors = [[abs(score - results["data"]["mos"][name]) for name, score in run["predictions"].items()] for run in own]
+    assert raters["models"]["gcn"]["mae"]["mean"] == pytest.approx(sum(map(sum, errors)) / 12)
+    assert len(raters["spreads"]) == 3
     with (folder / "r.csv").open() as file:
         assert [row["model"] for row in csv.DictReader(file)] == [run["model"] for run in results["runs"]]
     markdown = (folder / "r.md").read_text()
