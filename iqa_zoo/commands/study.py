@@ -27,6 +27,7 @@ TITLES = {
     "data": "data",
     "backbone": "backbone",
     "budget": "budget",
+    "protocol": "protocol",
     "training": "training",
     "resources": "where it runs",
 }
