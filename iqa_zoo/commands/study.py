@@ -29,6 +29,7 @@ TITLES = {
     "budget": "budget",
     "protocol": "protocol",
     "training": "training",
+    "statistics": "verdicts",
     "resources": "where it runs",
 }
 OUTPUTS = ("kept", "import", "json", "csv", "markdown", "html")  # arguments that are no settings

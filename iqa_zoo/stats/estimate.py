@@ -9,16 +9,6 @@ FEWEST_SPLITS = 5  # below, the spread over splits says too little for a verdict
 VERDICTS = ("ahead", "behind", "equivalent", "undecided")
 
 
-class Verdict(str):
-    """A verdict, one of ``VERDICTS``. Calling it calls :meth:`Estimate.describe`, which had the name ``verdict``."""
-
-    __slots__ = ("_estimate",)
-    _estimate: Estimate
-
-    def __call__(self, first: str, second: str) -> str:
-        return self._estimate.describe(first, second)
-
-
 @dataclass(frozen=True)
 class Estimate:
     """A metric of one model, or a difference of two models (first minus second), with its confidence interval.
@@ -65,12 +55,7 @@ class Estimate:
         return self.low <= 0 <= self.high
 
     @property
-    def is_decided(self) -> bool:
-        """Whether the interval excludes 0."""
-        return self.is_defined and not self.is_undecided
-
-    @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> str:
         """What the numbers say of a difference, where higher is better: one of ``VERDICTS``.
 
         ``equivalent`` where two one-sided tests reject a difference of the margin or more (Schuirmann 1987; at a
@@ -83,11 +68,6 @@ class Estimate:
         >>> Estimate(0.001, -0.004, 0.006, count=10, margin=0.01, p_ahead=0.001, p_behind=0.001).verdict
         'equivalent'
         """
-        found = Verdict(self._decide())
-        found._estimate = self
-        return found
-
-    def _decide(self) -> str:
         few_splits = math.isfinite(self.margin) and self.count < FEWEST_SPLITS
         if not self.is_defined or few_splits:
             return "undecided"
@@ -107,7 +87,7 @@ class Estimate:
         """
         if not self.is_defined:
             return "undefined"
-        verdict = self._decide()
+        verdict = self.verdict
         if verdict == "equivalent":
             return f"equivalent within {self.margin:g}: {self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
         if verdict == "undecided":

@@ -42,16 +42,24 @@ class SplitSpread:
         share = 1 / count + self.test_train_ratio
         if self.sampling is None:
             return math.sqrt(share * self.variance), float(count - 1)
-        of_images = self.sampling.se**2 * share / (1 / self.count + self.test_train_ratio)
-        if count < 2 or math.isnan(self.variance):
-            return math.sqrt(of_images), self.sampling.freedom
+        now = self.sampling.se**2
         # A spread that is not known is that of a metric which is linear in the images.
         known = not math.isnan(self.sampling.spread)
-        explained = self.sampling.spread**2 if known else of_images / share
+        explained = self.sampling.spread**2 if known else now / (1 / self.count + self.test_train_ratio)
+        # What the splits have in common, as they test some of the same images, does not shrink with their number.
+        in_common = max(now - explained / self.count, 0.0)
+        of_images = now if count == self.count else in_common + explained / count
+        if count < 2 or math.isnan(self.variance):
+            return math.sqrt(of_images), self.sampling.freedom
         excess = share * max(self.variance - explained, 0.0)
         variance = of_images + excess
         uncertainty = excess**2 / (count - 1) + of_images**2 / self.sampling.freedom
         return math.sqrt(variance), variance**2 / uncertainty if uncertainty else math.inf
+
+
+def explain_few_splits(count: int) -> str:
+    """Say why a comparison on fewer than ``FEWEST_SPLITS`` splits has no verdict."""
+    return f"{count} split{'s' if count > 1 else ''}; a verdict needs at least {FEWEST_SPLITS}"
 
 
 def explain_verdict(found: Estimate, seen: SplitSpread) -> str:
@@ -60,7 +68,7 @@ def explain_verdict(found: Estimate, seen: SplitSpread) -> str:
     What would decide is computed for the mean and the spread that were seen; both can turn out otherwise.
     """
     if found.count < FEWEST_SPLITS:
-        return f"{found.count} split{'s' if found.count > 1 else ''}; a verdict needs at least {FEWEST_SPLITS}"
+        return explain_few_splits(found.count)
     if math.isnan(found.se):
         return "the difference is the same on every split, so its spread is unknown; give sampling_se"
     if found.se == 0:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from iqa_zoo.errors import InputError
 from iqa_zoo.stats.metrics import explain_undefined
@@ -42,6 +42,77 @@ class SamplingError:
     def __post_init__(self) -> None:
         if not (0 <= self.se < math.inf and self.freedom > 0):
             raise InputError(f"a sampling error of {self.se} with {self.freedom} degrees of freedom; give 0 or more")
+
+
+@dataclass(frozen=True)
+class ImageJackknife:
+    """What the SROCC of each model on each split changes by where test images are deleted from all splits at once.
+
+    Attributes:
+        models: their names; the axis M.
+        first_SMB: where one block of images is deleted; 0 where a split tests none of it.
+        second: per split, the pairs of blocks that it tests, and what deleting both adds to deleting each: changes MQ.
+        num_pairs: pairs of blocks that were deleted, of all splits.
+        share: of all pairs that these are.
+        images: distinct test images.
+    """
+
+    models: tuple[str, ...]
+    first_SMB: Array
+    second: tuple[tuple[NDArray[np.int64], Array], ...]
+    num_pairs: int
+    share: float
+    images: int
+
+    def estimate(self, weights_M: ArrayLike) -> SamplingError:
+        """Estimate the error of a weighted sum of the models' mean SROCCs: 1 and -1 give that of a difference."""
+        weights = np.asarray(weights_M, dtype=np.float64)
+        second_SP = np.zeros((len(self.second), self.num_pairs))
+        for j, (pairs, changes_MQ) in enumerate(self.second):
+            second_SP[j, pairs] = weights @ changes_MQ
+        return _combine(np.einsum("m,smb->sb", weights, self.first_SMB), second_SP, self.share, self.images)
+
+
+def delete_images(
+    scores: Mapping[str, Sequence[Mapping[str, float]]],
+    labels: Mapping[str, float],
+    *,
+    groups: Mapping[str, str] | None = None,
+    seed: int = 0,
+) -> ImageJackknife:
+    """Delete test images in turn, and measure what the SROCC of every model changes by.
+
+    Args:
+        scores: by model, its predictions on the test part of each split: image name -> score.
+        labels, groups, seed: as in :func:`compute_sampling_se`.
+
+    Raises:
+        InputError: as :func:`compute_sampling_se`.
+    """
+    models = tuple(scores)
+    counts = [len(scores[model]) for model in models]
+    if not models or not counts[0] or len(set(counts)) > 1:
+        raise InputError(f"{' and '.join(map(str, counts))} splits; give the predictions of all models on each")
+    rng = np.random.default_rng(seed)
+    tested = scores[models[0]]
+    names = list(dict.fromkeys(name for part in tested for name in part))
+    block_of, num_blocks = _assign_blocks(names, groups, rng)
+    parts = [_read_split(j, {model: scores[model][j] for model in models}, labels) for j in range(len(tested))]
+    blocks_of_parts = [np.array([block_of[name] for name in part]) for part in tested]
+
+    present_SB = np.array([np.bincount(blocks, minlength=num_blocks) > 0 for blocks in blocks_of_parts])
+    pairs_P2, share = _draw_pairs(present_SB, rng)
+    first_SMB = np.zeros((len(parts), len(models), num_blocks))
+    second = []
+    for j, (part, blocks) in enumerate(zip(parts, blocks_of_parts, strict=True)):
+        mine = np.flatnonzero(present_SB[j])
+        both = np.flatnonzero(present_SB[j][pairs_P2].all(1))
+        in_block_BI = (blocks == np.arange(num_blocks)[:, None]).astype(np.float64)
+        in_pair_QI = in_block_BI[pairs_P2[both, 0]] + in_block_BI[pairs_P2[both, 1]]
+        changes_MR = _delete(part, np.concatenate([in_block_BI[mine], in_pair_QI]), j)
+        first_SMB[j][:, mine] = changes_MR[:, : len(mine)]
+        second.append((both, changes_MR[:, len(mine) :] - first_SMB[j][:, pairs_P2[both]].sum(2)))
+    return ImageJackknife(models, first_SMB, tuple(second), len(pairs_P2), share, len(names))
 
 
 def compute_sampling_se(
@@ -75,27 +146,8 @@ def compute_sampling_se(
     >>> round(found.se, 3), round(found.spread, 3), found.images
     (0.035, 0.068, 67)
     """
-    if not len(scores_a) or len(scores_a) != len(scores_b):
-        raise InputError(f"{len(scores_a)} and {len(scores_b)} splits; give the predictions of both models on each")
-    rng = np.random.default_rng(seed)
-    names = list(dict.fromkeys(name for part in scores_a for name in part))
-    block_of, num_blocks = _assign_blocks(names, groups, rng)
-    parts = [_read_split(j, a, b, labels) for j, (a, b) in enumerate(zip(scores_a, scores_b, strict=True))]
-    blocks_of_parts = [np.array([block_of[name] for name in part]) for part in scores_a]
-
-    present_SB = np.array([np.bincount(blocks, minlength=num_blocks) > 0 for blocks in blocks_of_parts])
-    pairs_P2, share = _draw_pairs(present_SB, rng)
-    first_SB = np.zeros(present_SB.shape)
-    second_SP = np.zeros((len(parts), len(pairs_P2)))
-    for j, (part, blocks) in enumerate(zip(parts, blocks_of_parts, strict=True)):
-        mine = np.flatnonzero(present_SB[j])
-        both = np.flatnonzero(present_SB[j][pairs_P2].all(1))
-        in_block_BI = (blocks == np.arange(num_blocks)[:, None]).astype(np.float64)
-        in_pair_PI = in_block_BI[pairs_P2[both, 0]] + in_block_BI[pairs_P2[both, 1]]
-        changes = _delete(part, np.concatenate([in_block_BI[mine], in_pair_PI]), j)
-        first_SB[j, mine], of_pairs = changes[: len(mine)], changes[len(mine) :]
-        second_SP[j, both] = of_pairs - first_SB[j][pairs_P2[both]].sum(1)
-    return _combine(first_SB, second_SP, share, len(names))
+    both = {"first model": scores_a, "second model": scores_b}
+    return delete_images(both, labels, groups=groups, seed=seed).estimate([1, -1])
 
 
 def _combine(first_SB: Array, second_SP: Array, share: float, images: int) -> SamplingError:
@@ -129,24 +181,26 @@ def _assign_blocks(
 
 
 def _read_split(
-    j: int, a: Mapping[str, float], b: Mapping[str, float], labels: Mapping[str, float]
-) -> tuple[Array, Array, Array]:
-    if a.keys() != b.keys():
-        odd = sorted(a.keys() ^ b.keys())[0]
-        raise InputError(f"split {j}: only one model has a prediction for {odd!r}; both need the same test images")
-    if missing := [name for name in a if name not in labels]:
+    j: int, scores: Mapping[str, Mapping[str, float]], labels: Mapping[str, float]
+) -> tuple[list[Array], Array]:
+    names = list(next(iter(scores.values())))
+    for each in scores.values():
+        if odd := sorted(each.keys() ^ set(names)):
+            raise InputError(
+                f"split {j}: not every model has a prediction for {odd[0]!r}; all need the same test images"
+            )
+    if missing := [name for name in names if name not in labels]:
         raise InputError(f"split {j}: {len(missing)} images have no label, first {missing[0]!r}")
-    names = list(a)
-    mos = np.array([labels[name] for name in names], dtype=np.float64)
-    scores = [np.array([scores[name] for name in names], dtype=np.float64) for scores in (a, b)]
-    for which, values in zip(("first", "second"), scores, strict=True):
+    mos_I = np.array([labels[name] for name in names], dtype=np.float64)
+    read = [np.array([each[name] for name in names], dtype=np.float64) for each in scores.values()]
+    for model, values_I in zip(scores, read, strict=True):
         try:
-            why = explain_undefined(values, mos)
+            why = explain_undefined(values_I, mos_I)
         except InputError as error:
-            raise InputError(f"split {j}, {which} model: {error}") from None
+            raise InputError(f"split {j}, {model}: {error}") from None
         if why:
-            raise InputError(f"split {j}, {which} model: {why}, so its SROCC is undefined; leave the split out")
-    return scores[0], scores[1], mos
+            raise InputError(f"split {j}, {model}: {why}, so its SROCC is undefined; leave the split out")
+    return read, mos_I
 
 
 def _draw_pairs(present_SB: NDArray[np.bool_], rng: np.random.Generator) -> tuple[NDArray[np.int64], float]:
@@ -157,15 +211,14 @@ def _draw_pairs(present_SB: NDArray[np.bool_], rng: np.random.Generator) -> tupl
     return np.stack([first[chosen], second[chosen]], axis=1), len(chosen) / len(first)
 
 
-def _delete(part: tuple[Array, Array, Array], deleted_RI: Array, j: int) -> Array:
-    """What the SROCC difference on a split changes by where images (1 in a row) are deleted."""
-    *scores, mos_I = part
+def _delete(part: tuple[list[Array], Array], deleted_RI: Array, j: int) -> Array:
+    """What the SROCC of each model on a split changes by where images (1 in a row) are deleted: changes MR."""
+    scores, mos_I = part
     weights_RI = 1 - np.concatenate([np.zeros((1, len(mos_I))), deleted_RI])
-    a_R, b_R = measure_weighted_sroccs(scores, mos_I, weights_RI)
-    differences = a_R - b_R
-    if not np.isfinite(differences).all():
+    srocc_MR = np.array(measure_weighted_sroccs(scores, mos_I, weights_RI))
+    if not np.isfinite(srocc_MR).all():
         raise InputError(f"split {j} has an SROCC only with a certain image or content; it has too few of them")
-    return differences[1:] - differences[0]
+    return srocc_MR[:, 1:] - srocc_MR[:, :1]
 
 
 def measure_weighted_sroccs(scores: Sequence[Array], mos_I: Array, weights_RI: Array) -> list[Array]:

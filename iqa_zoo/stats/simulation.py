@@ -133,7 +133,7 @@ def simulate_verdicts(
     covered, means, errors = 0, [], []
     for done, (a_S, b_S, sampling) in enumerate(draw_comparisons(scenario, repeats, seed), 1):
         found = paired(a_S, b_S, test_train_ratio=ratio, margin=margin, sampling_se=sampling)
-        verdicts[str(found.verdict)] += 1
+        verdicts[found.verdict] += 1
         covered += found.low <= scenario.gap <= found.high
         means.append(found.mean)
         errors.append(found.se)

@@ -17,6 +17,7 @@ from iqa_zoo.studies.spec import (
     DataSpec,
     NoOptions,
     ResourceSpec,
+    StatisticsSpec,
     StudySpec,
     TrainingSpec,
 )
@@ -29,6 +30,7 @@ GROUPS: dict[str, type] = {
     "budget": BudgetSpec,
     "protocol": ProtocolSpec,
     "training": TrainingSpec,
+    "statistics": StatisticsSpec,
     "resources": ResourceSpec,
 }
 

@@ -125,6 +125,7 @@ def describe_conditions(
         "weights": describe_weights(spec.backbone, spec.training.seed),
         "data": describe_data(spec.data, data),
         "selection": spec.training.selection,
+        "margin": spec.statistics.margin,
         **describe_parts(splits),
         "recipe": asdict(recipe),
         "baseline_lr": BASELINE_RATE * recipe.lr,

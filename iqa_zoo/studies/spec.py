@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 
 from iqa_zoo.config import Config, load_config
 from iqa_zoo.config_hash import config_hash
+from iqa_zoo.errors import InputError
 from iqa_zoo.identity import digest
 from iqa_zoo.studies.protocol_spec import ProtocolSpec
 from iqa_zoo.studies.settings import collect_numbers, parse_pair, setting
@@ -121,6 +122,25 @@ class TrainingSpec:
 
 
 @dataclass(frozen=True)
+class StatisticsSpec:
+    """How the differences of models are judged.
+
+    Raises:
+        InputError: a margin that is not above 0 and at most 1.
+    """
+
+    margin: float = setting(
+        0.01, "SROCC differences below it count as equivalent; above 0, at most 1", metavar="DIFFERENCE"
+    )
+
+    def __post_init__(self) -> None:
+        if not 0 < self.margin <= 1:
+            raise InputError(
+                f"--margin is {self.margin:g}; give an SROCC difference above 0, at most 1, such as 0.01"
+            )
+
+
+@dataclass(frozen=True)
 class ResourceSpec:
     """Where a study runs. Nothing here changes its numbers but the kind of the device."""
 
@@ -171,6 +191,7 @@ class StudySpec:
     budget: BudgetSpec = field(default_factory=BudgetSpec)
     protocol: ProtocolSpec = field(default_factory=ProtocolSpec)
     training: TrainingSpec = field(default_factory=TrainingSpec)
+    statistics: StatisticsSpec = field(default_factory=StatisticsSpec)
     resources: ResourceSpec = field(default_factory=ResourceSpec)
     options: Any = field(default_factory=NoOptions)
 

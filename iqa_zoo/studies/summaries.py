@@ -7,7 +7,6 @@ score for all images. Medians and differences rest on the splits on which it is 
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -15,11 +14,14 @@ from typing import Any
 import numpy as np
 
 from iqa_zoo.data.rated import RatedImages
+from iqa_zoo.errors import InputError
 from iqa_zoo.reports.shared import why_undefined
 from iqa_zoo.stats.bootstrap import bootstrap_difference
 from iqa_zoo.stats.estimate import UNDEFINED, Estimate
 from iqa_zoo.stats.metrics import METRICS
-from iqa_zoo.stats.paired import adjust_holm, compare_paired, compute_srocc_p
+from iqa_zoo.stats.outlook import explain_few_splits
+from iqa_zoo.stats.paired import paired
+from iqa_zoo.stats.sampling import SamplingError, compute_sampling_se
 from iqa_zoo.stats.summary import is_defined, summarize_values
 
 Record = dict[str, Any]
@@ -61,71 +63,114 @@ def compute_differences(
     test_train_ratio: float,
     data: RatedImages,
     pairs: Sequence[tuple[str, str]] | None = None,
+    *,
+    margin: float = 0.01,
+    comparisons: int | None = None,
 ) -> list[Record]:
-    """Every pair of models (or these) on the same splits: SROCC difference, 95 % interval, wins, Holm-adjusted p.
+    """Compare every pair of models (or these) on the splits that both have: the SROCC difference and its verdict.
 
-    Over several splits the mean difference, the corrected interval and Wilcoxon's p; on a single split the difference
-    with a paired bootstrap over its images (whole contents, where images share them) and Williams' p.
+    Over several splits the estimate is that of :func:`iqa_zoo.stats.paired.paired`, with the error of sampling the test
+    images (whole contents, where images share them) from the predictions in the records. On a single split the interval
+    is that of a paired bootstrap over its images, and the verdict is undecided.
+
+    Args:
+        records: of trainings, with ``model``, ``split``, ``srocc`` and ``predictions``.
+        test_train_ratio: of the splits.
+        data: labels and contents of the test images.
+        pairs: of model names; every pair where left out.
+        margin: differences below it count as equivalent.
+        comparisons: that the verdicts are adjusted for; the pairs with a defined difference where left out.
 
     Returns:
-        A row a pair, with ``splits``, on which the SROCC of both is defined, and ``undefined``, the number of splits that
-        are left out as one is not. Where none is left, or a single test part shows a single content, ``mean``, ``low``,
-        ``high`` and the p values are nan and ``why`` gives the reason; such a pair is undefined, not undecided.
+        A row a pair: ``first``, ``second``, the fields of the estimate, its ``verdict``, ``wins`` of the first model,
+        ``splits`` on which the SROCC of both is defined, and ``undefined``, the number of splits that are left out as one
+        is not. ``why`` says why the difference is undefined (its numbers are nan, its verdict undecided), or why the
+        error of sampling the test images is not part of the interval.
     """
     by_model: dict[str, dict[str, Record]] = {}
     for record in records:
         by_model.setdefault(record["model"], {})[record["split"]] = record
-    found: list[Record] = []
+    shared = {}
     for first, second in itertools.combinations(by_model, 2) if pairs is None else pairs:
-        shared = [split for split in by_model.get(first, {}) if split in by_model.get(second, {})]
-        if shared:
-            a, b = ([by_model[model][split] for split in shared] for model in (first, second))
-            found.append({"first": first, "second": second, **_difference(a, b, test_train_ratio, data)})
-    adjust_pairs(found)
-    return found
+        a, b = by_model.get(first, {}), by_model.get(second, {})
+        if both := [(a[split], b[split]) for split in a if split in b]:
+            shared[first, second] = both
+    if comparisons is None:
+        comparisons = max(1, sum(any(map(_is_defined, both)) for both in shared.values()))
+    return [
+        {"first": first, "second": second, **_compare(both, test_train_ratio, data, margin, comparisons)}
+        for (first, second), both in shared.items()
+    ]
 
 
-def adjust_pairs(pairs: Sequence[Record]) -> None:
-    """Set ``p_holm`` of rows to their ``p``, adjusted for all of them; nan where there is none."""
-    for pair, p in zip(pairs, adjust_holm([pair["p"] for pair in pairs]), strict=True):
-        pair["p_holm"] = p
+def _is_defined(both: tuple[Record, Record]) -> bool:
+    return all(is_defined(record["srocc"]) for record in both)
 
 
-def _difference(first: list[Record], second: list[Record], test_train_ratio: float, data: RatedImages) -> Record:
-    """The difference of two models from their records on the same splits, in one order."""
-    both = [(a, b) for a, b in zip(first, second, strict=True) if is_defined(a["srocc"]) and is_defined(b["srocc"])]
-    test, why = "wilcoxon", ""
+def _compare(
+    shared: Sequence[tuple[Record, Record]], test_train_ratio: float, data: RatedImages, margin: float, comparisons: int
+) -> Record:
+    """Compare two models by their records on the same splits."""
+    both = list(filter(_is_defined, shared))
     a, b = ([pair[i]["srocc"] for pair in both] for i in (0, 1))
-    if len(both) > 1:
-        difference = compare_paired(a, b, test_train_ratio=test_train_ratio)
-    elif both:
-        difference, test = _on_one_split(*both[0], data), "williams"
-        why = "" if difference.is_defined else "the images of the one split show a single content"
-    else:
-        difference, undefined = UNDEFINED, next(r for r in (*first, *second) if not is_defined(r["srocc"]))
+    estimate, why = replace(UNDEFINED, margin=margin, pairs=comparisons), ""
+    if not both:
+        undefined = next(record for pair in shared for record in pair if not is_defined(record["srocc"]))
         why = f"{undefined['model']}: {why_undefined(undefined)} on split {undefined['split']}"
+    elif len(both) == 1:
+        estimate, why = _bootstrap_one_split(*both[0], data, margin, comparisons)
+    else:
+        sampling, why = _sample_images(both, data)
+        estimate = paired(
+            a, b, test_train_ratio=test_train_ratio, margin=margin, sampling_se=sampling, pairs=comparisons
+        )
     return {
+        **asdict(estimate),
+        "verdict": estimate.verdict,
         "wins": sum(x > y for x, y in zip(a, b, strict=True)),
         "splits": len(both),
-        "undefined": len(first) - len(both),
-        "test": test,
-        **asdict(difference),
-        "tie": difference.is_undecided,
+        "undefined": len(shared) - len(both),
         "why": why,
     }
 
 
-def _on_one_split(first: Record, second: Record, data: RatedImages) -> Estimate:
+def _sample_images(both: Sequence[tuple[Record, Record]], data: RatedImages) -> tuple[SamplingError | None, str]:
+    """The error of sampling the test images; None, and why, where the test parts are too small to compute it."""
+    if not all(record.get("predictions") for pair in both for record in pair):
+        return None, "the records hold no predictions"
+    labels = dict(zip(data.names, data.mos.tolist(), strict=True))
+    groups = None if data.references is None else dict(zip(data.names, data.contents, strict=True))
+    try:
+        a, b = ([pair[i]["predictions"] for pair in both] for i in (0, 1))
+        return compute_sampling_se(a, b, labels, groups=groups), ""
+    except InputError as error:
+        return None, str(error)
+
+
+def _bootstrap_one_split(
+    first: Record, second: Record, data: RatedImages, margin: float, comparisons: int
+) -> tuple[Estimate, str]:
     index_of = {name: i for i, name in enumerate(data.names)}
     names = list(first["predictions"])
     chosen = [index_of[name] for name in names]
     scores_a, scores_b = ([record["predictions"][name] for name in names] for record in (first, second))
     groups = [data.contents[i] for i in chosen] if data.references is not None else None
     if groups is not None and len(set(groups)) < 2:
-        return UNDEFINED
-    difference = bootstrap_difference(scores_a, scores_b, data.mos[chosen], groups=groups)
-    p = compute_srocc_p(scores_a, scores_b, data.mos[chosen])
-    return replace(difference, p=1.0 if math.isnan(p) else p)
+        undefined = replace(UNDEFINED, margin=margin, pairs=comparisons)
+        return undefined, "the images of the one split show a single content"
+    confidence = Estimate.confidence
+    found = bootstrap_difference(
+        scores_a, scores_b, data.mos[chosen], groups=groups, confidence=1 - (1 - confidence) / comparisons
+    )
+    return replace(
+        found,
+        p=min(1.0, found.p * comparisons),
+        count=1,
+        confidence=confidence,
+        margin=margin,
+        pairs=comparisons,
+        reason=explain_few_splits(1),
+    ), ""
 
 
 def _median(values: Iterable[float | None]) -> float:

@@ -57,11 +57,11 @@ def test_a_test_set_of_the_same_name_is_scored_with_its_own_features(run, tmp_pa
     elsewhere = table(tmp_path / "r" / "another", 1)
     twins = run("--root", tmp_path / "p" / "set", "--test", "table", "--test-root", tmp_path / "q" / "set")
     apart = run("--root", tmp_path / "p" / "set", "--test", "table", "--test-root", elsewhere)
-    assert list(twins["runs"][0]["elsewhere"]) == ["set-2"]
-    assert list(apart["runs"][0]["elsewhere"]) == ["another"]
+    assert list(twins["runs"][0]["test_sets"]) == ["set-2"]
+    assert list(apart["runs"][0]["test_sets"]) == ["another"]
     for first, second in zip(twins["runs"], apart["runs"], strict=True):
-        assert first["elsewhere"]["set-2"] == second["elsewhere"]["another"]
-        assert first["elsewhere"]["set-2"]["predictions"] != first["predictions"]
+        assert first["test_sets"]["set-2"] == second["test_sets"]["another"]
+        assert first["test_sets"]["set-2"]["predictions"] != first["predictions"]
 
 
 @pytest.mark.slow
@@ -71,7 +71,7 @@ def test_two_test_sets_of_one_kind_are_both_kept(run, tmp_path, capsys):
         "--root", roots[0], "--test", "table", "--test-root", roots[1], "--test", "table", "--test-root", roots[2]
     )
     assert both["leaks"] == []
-    first, second = (both["runs"][0]["elsewhere"][name] for name in ("set-2", "set-3"))
+    first, second = (both["runs"][0]["test_sets"][name] for name in ("set-2", "set-3"))
     assert first["predictions"] != second["predictions"]
     shown = capsys.readouterr().out
     assert "set to set-2" in shown

@@ -119,7 +119,7 @@ def test_refuses():
     a, b, mos = draw_splits(30, 2, 10)
     with pytest.raises(InputError, match="2 and 1 splits"):
         compute_sampling_se(a, b[:1], mos)
-    with pytest.raises(InputError, match="only one model has a prediction"):
+    with pytest.raises(InputError, match="not every model has a prediction for"):
         compute_sampling_se(a, [b[0], {**b[1], "other.png": 1.0}], mos)
     with pytest.raises(InputError, match="split 0: 10 images have no label"):
         compute_sampling_se(a, b, {})

@@ -89,7 +89,9 @@ class Ablate(Study):
             "refused": refused,
             "runs": records,
             "summary": summarize_records(done),
-            "differences": compute_differences(done, compute_parts_ratio(splits[0]), data, pairs),
+            "differences": compute_differences(
+                done, compute_parts_ratio(splits[0]), data, pairs, margin=spec.statistics.margin
+            ),
             "features": runner.load_bank(data).key,
         }
 

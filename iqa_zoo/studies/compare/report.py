@@ -167,14 +167,14 @@ def _test_sets(results: Results) -> list[Table]:
     done = [run for run in results.get("runs", []) if "error" not in run]
     columns = ["model", "SROCC [quartiles]", "PLCC [quartiles]", "KROCC [quartiles]"]
     trained_on, tables = results["data"]["name"] if done else "", []
-    for name in done[0].get("elsewhere", {}) if done else {}:
+    for name in done[0].get("test_sets", {}) if done else {}:
         rows = []
         for model in results["summary"]:
-            mine = [run["elsewhere"][name] for run in done if run["model"] == model]
+            mine = [run["test_sets"][name] for run in done if run["model"] == model]
             values = [[record[metric] for record in mine] for metric in ("srocc", "plcc", "krocc")]
             rows.append([model, *(format_spread(asdict(summarize_values(each))) for each in values)])
         notes = [
-            f"Trained on {trained_on} as above, tested on all {len(done[0]['elsewhere'][name]['predictions'])} images "
+            f"Trained on {trained_on} as above, tested on all {len(done[0]['test_sets'][name]['predictions'])} images "
             f"of {name}, medians over the same trainings. Where its scores run the other way, predictions are negated first. "
             "Errors are left out: the scales differ.",
             *leak_warnings(results, trained_on, name),

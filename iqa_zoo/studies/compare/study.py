@@ -200,5 +200,7 @@ def summarize_comparison(
         "leaks": find_shared_images({data.name: data, **others}) if others else [],
         "summary": summarize_records(done),
         "rules": summarize_rules(done),
-        "differences": compute_differences(done, compute_parts_ratio(splits[0]), data),
+        "differences": compute_differences(
+            done, compute_parts_ratio(splits[0]), data, margin=spec.statistics.margin
+        ),
     }

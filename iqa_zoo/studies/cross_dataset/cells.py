@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-import numpy as np
-
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.stats.bootstrap import bootstrap_mean_difference
 from iqa_zoo.stats.metrics import METRICS
 from iqa_zoo.stats.summary import summarize_values
 from iqa_zoo.studies.runner import Record
@@ -23,10 +19,10 @@ def make_cells(records: Sequence[Record], trained_on: Mapping[str, str]) -> list
     """
     cells = []
     for record in records:
-        own = {key: value for key, value in record.items() if key != "elsewhere"}
+        own = {key: value for key, value in record.items() if key != "test_sets"}
         train = trained_on[record["split"]]
         cells.append({**own, "train": train, "test": train})
-        for test, measured in record.get("elsewhere", {}).items():
+        for test, measured in record.get("test_sets", {}).items():
             metrics = {name: measured[name] for name in METRICS}
             training = {key: own[key] for key in ("model", "config", "split", "seed", "epoch", "seconds")}
             cells.append({**training, **metrics, "train": train, "test": test})
@@ -52,50 +48,29 @@ def summarize_cells(cells: Sequence[Record]) -> list[Record]:
 
 
 def compare_models(
-    train: str, records: Sequence[Record], sets: Mapping[str, RatedImages], test_train_ratio: float
+    train: str,
+    records: Sequence[Record],
+    sets: Mapping[str, RatedImages],
+    test_train_ratio: float,
+    margin: float,
+    comparisons: int,
 ) -> list[Record]:
     """Return the differences of every two models that were trained on one dataset, on its test part and on every other set.
 
-    Trainings that failed do not count.
+    Trainings that failed do not count. ``comparisons`` are those of the whole study, which the verdicts are adjusted for.
     """
     done = [record for record in records if "error" not in record]
-    found = [
-        {**pair, "train": train, "test": train} for pair in compute_differences(done, test_train_ratio, sets[train])
-    ]
-    by_model: dict[str, dict[str, Record]] = {}
-    for record in done:
-        by_model.setdefault(record["model"], {})[record["split"]] = record
-    for test in [name for name in sets if name != train]:
-        data = sets[test]
+    found = []
+    for test, data in {train: sets[train], **sets}.items():
         sign = 1 if data.higher_is_better == sets[train].higher_is_better else -1
-        groups = data.contents if data.references is not None else None
-        for first, second in itertools.combinations(by_model, 2):
-            splits = [split for split in by_model[first] if split in by_model[second]]
-            if not splits:
-                continue
-            scores_a, scores_b = (
-                np.array([_list_scores(by_model[model][split]["elsewhere"][test], data, sign) for split in splits])
-                for model in (first, second)
-            )
-            difference, wins, defined = bootstrap_mean_difference(
-                scores_a, scores_b, data.mos, test_train_ratio=test_train_ratio, groups=groups
-            )
-            found.append(
-                {
-                    "first": first,
-                    "second": second,
-                    "wins": wins,
-                    "splits": defined,
-                    "undefined": len(splits) - defined,
-                    "test": test,
-                    **asdict(difference),
-                    "tie": difference.is_undecided,
-                    "why": "" if difference.is_defined else f"all scores of a model are equal on {test}",
-                    "train": train,
-                }
-            )
+        tested = done if test == train else [_read_test_set(record, test, sign) for record in done]
+        rows = compute_differences(tested, test_train_ratio, data, margin=margin, comparisons=comparisons)
+        found += [{**row, "train": train, "test": test} for row in rows]
     return found
 
 
-def _list_scores(measured: Record, data: RatedImages, sign: int) -> list[float]:
-    return [sign * measured["predictions"][name] for name in data.names]
+def _read_test_set(record: Record, test: str, sign: int) -> Record:
+    """The record of a training as if it had been tested on another dataset, predictions in the direction of its labels."""
+    measured = record["test_sets"][test]
+    predictions = {name: sign * score for name, score in measured["predictions"].items()}
+    return {"model": record["model"], "split": record["split"], "srocc": measured["srocc"], "predictions": predictions}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -33,7 +34,6 @@ from iqa_zoo.studies.runner import FrozenRunner, Record, describe_cache_use, sel
 from iqa_zoo.studies.settings import setting
 from iqa_zoo.studies.spec import BASELINE, DataSpec, StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
-from iqa_zoo.studies.summaries import adjust_pairs
 
 
 def parse_source(text: str) -> DataSource:
@@ -111,9 +111,9 @@ class CrossDataset(Study):
             trainings = runner.make_trainings(matched.configs, splits[name])
             mine = runner.train(trainings, data, test_sets=others, stage=f"training on {name}")
             records += mine
-            found += compare_models(name, mine, sets, compute_parts_ratio(splits[name][0]))
+            ratio, comparisons = compute_parts_ratio(splits[name][0]), len(sets) ** 2 * math.comb(len(configs), 2)
+            found += compare_models(name, mine, sets, ratio, spec.statistics.margin, max(1, comparisons))
         select_succeeded(records)  # an error where none did; where all of one dataset failed, the others stand
-        adjust_pairs(found)
         runs = make_cells(records, {split.id: name for name, some in splits.items() for split in some})
         first = next(iter(sets))
         conditions = describe_conditions(spec, sets[first], splits[first], left_out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Literal
@@ -24,7 +25,7 @@ from iqa_zoo.studies.runner import FrozenRunner, Record, describe_cache_use, sel
 from iqa_zoo.studies.settings import setting
 from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
-from iqa_zoo.studies.summaries import adjust_pairs, compute_differences
+from iqa_zoo.studies.summaries import compute_differences
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class DataEfficiency(Study):
             **matched.describe(),
             "equal": spec.options.equal,
             "shares": shares,
-            **summarize_shares(records, splits, parts, data, shares),
+            **summarize_shares(records, splits, parts, data, shares, spec.statistics.margin),
             "features": runner.load_bank(data).key,
         }
 
@@ -118,6 +119,7 @@ def summarize_shares(
     parts: Sequence[Sequence[Subset]],
     data: RatedImages,
     shares: Sequence[Record],
+    margin: float,
 ) -> dict[str, Any]:
     """Return the records with their shares, medians for each model and share, and differences at each share."""
     where = {
@@ -128,6 +130,7 @@ def summarize_shares(
     runs = [{**record, **where[record["split"]]} for record in records]
     done = select_succeeded(runs)
     rows, found = [], []
+    comparisons = len(shares) * math.comb(len({run["model"] for run in done}), 2)
     for share in shares:
         here = [run for run in done if run["fraction"] == share["fraction"]]
         for model in dict.fromkeys(run["model"] for run in here):
@@ -143,9 +146,10 @@ def summarize_shares(
             )
         found += [
             {**pair, "fraction": share["fraction"], "images": share["images"]}
-            for pair in compute_differences(here, compute_parts_ratio(splits[0]), data)
+            for pair in compute_differences(
+                here, compute_parts_ratio(splits[0]), data, margin=margin, comparisons=max(1, comparisons)
+            )
         ]
-    adjust_pairs(found)
     found.sort(key=lambda pair: (pair["first"], pair["second"]))  # stable: by share within a pair
     return {"runs": runs, "rows": rows, "differences": found}
 

@@ -152,6 +152,7 @@ def compare_probes(
     heads: Sequence[str],
     data: RatedImages,
     splits: Sequence[Split],
+    margin: float,
 ) -> list[Record]:
     """Return, for each backbone and head: every level against the best, each against the one before, trained against random."""
     done = [record for record in records if "error" not in record]
@@ -173,5 +174,5 @@ def compare_probes(
                 if control.control and control.name == each.name:
                     for level in each.levels.spec.stages:
                         wanted[each.name_probe(level, head), control.name_probe(level, head)] = "trained"
-    found = compute_differences(done, compute_parts_ratio(splits[0]), data, list(wanted))
+    found = compute_differences(done, compute_parts_ratio(splits[0]), data, list(wanted), margin=margin)
     return [{**pair, "what": wanted[pair["first"], pair["second"]]} for pair in found]

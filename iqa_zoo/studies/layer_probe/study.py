@@ -118,6 +118,6 @@ class LayerProbe(Study):
             ],
             "refused": refused,
             "rows": make_rows(probed, select_succeeded(records), options.heads),
-            "differences": compare_probes(probed, records, options.heads, data, splits),
+            "differences": compare_probes(probed, records, options.heads, data, splits, spec.statistics.margin),
             "runs": records,
         }

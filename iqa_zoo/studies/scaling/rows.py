@@ -72,7 +72,7 @@ def find_fronts(rows: Sequence[Record]) -> dict[str, list[str]]:
 
 
 def compare_models(
-    records: Sequence[Record], rows: Sequence[Record], best: str | None, data: RatedImages, splits: Sequence[Split]
+    records: Sequence[Record], rows: Sequence[Record], best: str | None, data: RatedImages, splits: Sequence[Split], margin: float
 ) -> list[Record]:
     """Return the differences of the best to all others and of the decoders on each backbone, adjusted for all of them."""
     decoders: dict[tuple[str, str], list[str]] = {}
@@ -82,5 +82,5 @@ def compare_models(
         if same or first["model"] == best:
             decoders[first["model"], second["model"]] = [first["decoder"], second["decoder"]] if same else []
     done = [record for record in records if "error" not in record]
-    found = compute_differences(done, compute_parts_ratio(splits[0]), data, list(decoders))
+    found = compute_differences(done, compute_parts_ratio(splits[0]), data, list(decoders), margin=margin)
     return [{**pair, "decoders": decoders[pair["first"], pair["second"]]} for pair in found]

@@ -105,7 +105,7 @@ class Scaling(Study):
             "best": best,
             "front": find_fronts(rows),
             "runs": records,
-            "differences": compare_models(records, rows, best, data, splits),
+            "differences": compare_models(records, rows, best, data, splits, spec.statistics.margin),
             "features": {name: runner.load_bank(data).key for name, runner in runners.items()},
         }
 

@@ -127,7 +127,11 @@ class Swap(Study):
                 pairs=options.draw is None or 2 * options.draw >= len(grid),
             ),
             "behind_first": compute_differences(
-                done, ratio, data, [(first, model) for model in models if model != first] if first else []
+                done,
+                ratio,
+                data,
+                [(first, model) for model in models if model != first] if first else [],
+                margin=spec.statistics.margin,
             ),
             "features": runner.load_bank(data).key,
         }

@@ -174,7 +174,7 @@ def train_one(
         "split": split.id,
         "seed": training.seed,
         **flatten_metrics(evaluate_scores(run.predictions, data, split.test)),
-        "elsewhere": {name: evaluate_test_set(run.test_sets[name], data, other.data) for name, other in others.items()},
+        "test_sets": {name: evaluate_test_set(run.test_sets[name], data, other.data) for name, other in others.items()},
         "epoch": selected,
         "epochs": training.recipe.epochs,
         "last_loss": run.history[-1]["loss"],

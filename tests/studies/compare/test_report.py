@@ -100,7 +100,7 @@ def test_one_split_is_called_one_split(results):
 
 def test_other_datasets_have_tables_of_their_own(results):
     metrics = dict(srocc=0.7, plcc=0.71, krocc=0.5, predictions={"x.png": 1.0})
-    results["runs"] = [dict(model=model, elsewhere=dict(koniq10k=metrics)) for model in results["summary"]]
+    results["runs"] = [dict(model=model, test_sets=dict(koniq10k=metrics)) for model in results["summary"]]
     assert "**Cross-dataset: demo to koniq10k**" in text(results)
     assert "| b | 0.700 [0.700, 0.700] |" in text(results)
 

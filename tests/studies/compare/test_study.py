@@ -113,9 +113,9 @@ def test_end_to_end_and_on_another_dataset(run, folder, tmp_path):
     assert [loss["type"] for loss in results["matched"][1]["config"]["losses"]] == ["l1", "mirror_consistency"]
     assert results["runs"][0]["epochs"] == 2
     assert set(results["runs"][0]["every_rule"]) == {"validation", "last", "test-oracle"}
-    (other,) = results["runs"][0]["elsewhere"]
+    (other,) = results["runs"][0]["test_sets"]
     assert other == f"{results['data']['name']}-2"
-    assert len(results["runs"][0]["elsewhere"][other]["predictions"]) == 30
+    assert len(results["runs"][0]["test_sets"][other]["predictions"]) == 30
     assert results["from_cache"]["trainings"] == 0
     assert "Cross-dataset" in first.stdout
     assert "On this one split" in first.stdout

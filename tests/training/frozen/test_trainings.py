@@ -87,8 +87,8 @@ def test_a_run_is_kept_and_found_again_until_anything_changes(trained, tmp_path,
 def test_another_dataset_is_judged_in_its_own_direction(trained, tmp_path, tiny):
     others = {"same": ExtraTestSet(Data(), Bank()), "reversed": ExtraTestSet(Reversed(), Bank())}
     record = train_one(Training("m", tiny, SPLIT, FrozenRecipe(), 0), Bank(), Data(), others)
-    assert [record["elsewhere"][name]["srocc"] for name in others] == pytest.approx([1, 1])
-    assert record["elsewhere"]["reversed"]["predictions"]["9.png"] == 9.0
+    assert [record["test_sets"][name]["srocc"] for name in others] == pytest.approx([1, 1])
+    assert record["test_sets"]["reversed"]["predictions"]["9.png"] == 9.0
 
 
 DAMAGED = ["[]", "{}", "", '{"model"', "\x00" * 40]
