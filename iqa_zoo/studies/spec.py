@@ -135,9 +135,7 @@ class StatisticsSpec:
 
     def __post_init__(self) -> None:
         if not 0 < self.margin <= 1:
-            raise InputError(
-                f"--margin is {self.margin:g}; give an SROCC difference above 0, at most 1, such as 0.01"
-            )
+            raise InputError(f"--margin is {self.margin:g}; give an SROCC difference above 0, at most 1, such as 0.01")
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,12 @@ def find_fronts(rows: Sequence[Record]) -> dict[str, list[str]]:
 
 
 def compare_models(
-    records: Sequence[Record], rows: Sequence[Record], best: str | None, data: RatedImages, splits: Sequence[Split], margin: float
+    records: Sequence[Record],
+    rows: Sequence[Record],
+    best: str | None,
+    data: RatedImages,
+    splits: Sequence[Split],
+    margin: float,
 ) -> list[Record]:
     """Return the differences of the best to all others and of the decoders on each backbone, adjusted for all of them."""
     decoders: dict[tuple[str, str], list[str]] = {}

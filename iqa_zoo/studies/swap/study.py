@@ -17,7 +17,8 @@ from iqa_zoo.registry import register_study
 from iqa_zoo.stats.factorial import analyze_factors, draw_evenly
 from iqa_zoo.stats.summary import is_defined
 from iqa_zoo.studies.protocol import compute_parts_ratio, describe_conditions, load_data, make_study_splits
-from iqa_zoo.studies.runner import FrozenRunner, Record, describe_cache_use, select_succeeded
+from iqa_zoo.studies.runner import Record, describe_cache_use, select_succeeded
+from iqa_zoo.studies.runners import build_runner
 from iqa_zoo.studies.settings import setting
 from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
@@ -77,7 +78,7 @@ class Swap(Study):
         if not grid:
             raise IqaZooError("nothing to combine: " + "; ".join(f"{row['what']}: {row['reason']}" for row in refused))
         readers = [{**baseline, **cfg} for cfg in list_plain_configs(levels)]
-        runner = FrozenRunner.build(spec, [baseline, *readers, *([owner] if owner else [])], progress)
+        runner = build_runner(spec, [baseline, *readers, *([owner] if owner else [])], progress)
         target = choose_target(spec.budget, owner, runner)
         dim = options.dim or choose_dim(target, spec)
         order = grid if options.draw is None else draw_evenly(grid, spec.training.seed)
@@ -133,7 +134,7 @@ class Swap(Study):
                 [(first, model) for model in models if model != first] if first else [],
                 margin=spec.statistics.margin,
             ),
-            "features": runner.load_bank(data).key,
+            "features": runner.identify_features(data),
         }
 
 
