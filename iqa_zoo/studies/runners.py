@@ -89,7 +89,7 @@ def prepare_protocol(spec: StudySpec) -> StudySpec:
         if getattr(training, name) != getattr(TrainingSpec, name):
             flag = name.replace("_", "-")
             raise InputError(f"--{flag} is of frozen decoders; end to end give --recipe-set {name}=...")
-    if spec.data.boxed:
+    if spec.data.boxed and not getattr(spec.options, "no_train", False):
         refuse_box(spec.data.data)
     if training.view == "auto":
         training = replace(training, view="crops")
