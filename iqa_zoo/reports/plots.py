@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,10 @@ from iqa_zoo.stats.estimate import Estimate
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito
 MARKERS = "osD^vPX"
+FILLS: dict[str, Any] = {
+    "equivalent": "left",
+    "undecided": "none",
+}  # of the markers of differences; the others are full
 STYLE: Any = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -27,31 +31,58 @@ STYLE: Any = {
 
 
 def plot_forest(groups: Mapping[str, Mapping[str, Estimate]], *, title: str, label: str) -> Figure:
-    """Plot intervals in rows against a line at zero, with a colour and marker for each group."""
+    """Plot differences in rows against a line at zero, with a colour and marker for each group; see :data:`FILLS`."""
     rows = list(dict.fromkeys(row for group in groups.values() for row in group))
     with rc_context(STYLE):
         figure = Figure(figsize=(7.5, 1.2 + 0.34 * max(len(rows), 2)), layout="constrained")
         axes = figure.subplots()
         axes.axvline(0, color="0.6", linewidth=1, linestyle=":")
+        _draw_margin(axes, [value for group in groups.values() for value in group.values()], axes.axvspan)
         for k, (name, group) in enumerate(groups.items()):
             shift = (k - (len(groups) - 1) / 2) * 0.26 if len(rows) < sum(map(len, groups.values())) else 0
             y = [rows.index(row) + shift for row in group]
-            _draw_intervals(axes, y, list(group.values()), k, name, along="x", linewidth=1.2)
+            _draw_intervals(axes, y, list(group.values()), k, name, along="x", differences=True, linewidth=1.2)
         axes.set_yticks(range(len(rows)), rows)
         axes.set_ylim(len(rows) - 0.4, -0.6)
         _finish(axes, title, label, "", len(groups) > 1)
     return figure
 
 
+def _draw_margin(axes: Axes, values: Sequence[Estimate], span: Callable[..., Any]) -> None:
+    """Draw the margin within which differences are equivalent as a band."""
+    margin = max((value.margin for value in values if value.margin > 0), default=0.0)
+    if margin:
+        span(-margin, margin, color="0.9", zorder=0)
+
+
 def _draw_intervals(
-    axes: Axes, x: Sequence[float], values: Sequence[Estimate], k: int, name: str, *, along: str = "y", **style: Any
+    axes: Axes,
+    x: Sequence[float],
+    values: Sequence[Estimate],
+    k: int,
+    name: str,
+    *,
+    along: str = "y",
+    differences: bool = False,
+    **style: Any,
 ) -> None:
-    """Draw the intervals of series ``k`` at x along the y axis, or swapped."""
+    """Draw the intervals of series ``k`` at x along the y axis, or swapped; the verdicts of differences by :data:`FILLS`."""
     middle = np.array([v.mean for v in values])
     error = np.abs(np.array([[v.low, v.high] for v in values]).T - middle)
     at: dict[str, Any] = {"x": x, "y": middle} if along == "y" else {"x": middle, "y": x}
     style = {"fmt": MARKERS[k % 7], "color": COLOURS[k % 7], "label": name, "capsize": 2, "markersize": 5, **style}
     axes.errorbar(**at, **{f"{along}err": error}, **style)
+    for place, value in zip(zip(at["x"], at["y"], strict=True), values, strict=True) if differences else ():
+        if fill := FILLS.get(value.verdict):
+            over: Any = {
+                "marker": MARKERS[k % 7],
+                "color": COLOURS[k % 7],
+                "markersize": 5,
+                "markerfacecoloralt": "white",
+            }
+            axes.plot(
+                *place, fillstyle=fill, zorder=3, **over, **({"markerfacecolor": "white"} if fill == "none" else {})
+            )
 
 
 def plot_curves(
@@ -61,15 +92,20 @@ def plot_curves(
     x_label: str,
     y_label: str,
     apart: float = 0.0,
+    differences: bool = False,
 ) -> Figure:
     """Plot one line with error bars per series of (x, interval).
 
-    ``apart`` shifts each series by a share of the axis, so that bars do not overlap.
+    ``apart`` shifts each series by a share of the axis, so that bars do not overlap. With ``differences``, there is a line
+    at zero, and markers show the verdicts; see :data:`FILLS`.
     """
     with rc_context(STYLE):
         figure = Figure(figsize=(6, 4), layout="constrained")
         axes = figure.subplots()
-        _draw_curves(axes, series, apart=apart)
+        if differences:
+            axes.axhline(0, color="0.6", linewidth=1, linestyle=":")
+            _draw_margin(axes, [value for points in series.values() for _, value in points], axes.axhspan)
+        _draw_curves(axes, series, apart=apart, differences=differences)
         _finish(axes, title, x_label, y_label, len(series) > 1)
     return figure
 
@@ -89,13 +125,19 @@ def plot_panels(
 
 
 def _draw_curves(
-    axes: Axes, series: Mapping[str, Sequence[tuple[float, Estimate]]], *, log: bool = False, apart: float = 0.0
+    axes: Axes,
+    series: Mapping[str, Sequence[tuple[float, Estimate]]],
+    *,
+    log: bool = False,
+    apart: float = 0.0,
+    differences: bool = False,
 ) -> None:
     values = sorted({point[0] for points in series.values() for point in points})
     step = apart * (values[-1] - values[0]) if values else 0.0
     for k, (name, points) in enumerate(series.items()):
         x = [point[0] + (k - (len(series) - 1) / 2) * step for point in points]
-        _draw_intervals(axes, x, [value for _, value in points], k, name, fmt=f"{MARKERS[k % 7]}-", linewidth=1.2)
+        style: Any = {"fmt": f"{MARKERS[k % 7]}-", "linewidth": 1.2}
+        _draw_intervals(axes, x, [value for _, value in points], k, name, differences=differences, **style)
     if log:
         axes.set_xscale("log", base=2)
     if len(values) <= 8:

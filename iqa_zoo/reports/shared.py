@@ -7,11 +7,11 @@ from types import MappingProxyType
 from typing import Any
 
 from iqa_zoo.reports.table import Table, tabulate
-from iqa_zoo.stats.estimate import Estimate
+from iqa_zoo.stats.estimate import FEWEST_SPLITS, Estimate
 from iqa_zoo.stats.summary import is_defined
 
-Pair = Mapping[str, Any]  # a row of iqa_zoo.studies.summaries.differences
-COLUMNS = ("mean", "95 % interval", "ahead in", "p (Holm)", "verdict")
+Pair = Mapping[str, Any]  # a row of iqa_zoo.studies.summaries.compute_differences
+COLUMNS = ("mean", "95 % interval", "ahead in", "p", "verdict", "would decide")
 CORRECTED_T = "Student's t, the variance corrected for splits that share images (Nadeau and Bengio 2003)"
 BOOTSTRAP = "a paired bootstrap over the test images (whole contents, where images share them)"
 METRIC_TITLES = {
@@ -54,8 +54,22 @@ def read_spread(values: Mapping[str, Any]) -> Estimate:
 
 
 def read_difference(pair: Pair, offset: float = 0.0) -> Estimate:
-    """Return a paired difference as an estimate, for plots; ``offset`` is added to it and its interval."""
-    return Estimate(offset + pair["mean"], offset + pair["low"], offset + pair["high"])
+    """Return a paired difference as an estimate with its verdict, for plots; ``offset`` is added to it and its interval."""
+    known = {key: pair[key] for key in ("p_ahead", "p_behind", "pairs") if pair.get(key) is not None}
+    # Results of earlier versions have no margin; 0 is one within which nothing is equivalent.
+    known |= {"margin": pair.get("margin") or 0.0, "count": pair["splits"]}
+    return Estimate(offset + pair["mean"], offset + pair["low"], offset + pair["high"], **known)
+
+
+def label_differences(pairs: Sequence[Pair]) -> str:
+    """Label the axis of a figure of differences, which draws verdicts as markers.
+
+    >>> label_differences([dict(margin=0.01)])
+    'SROCC difference, 95 % interval\\n(filled: ahead; half: equivalent within 0.01; hollow: undecided)'
+    """
+    margins = [pair["margin"] for pair in pairs if is_defined(pair.get("margin"))]
+    half = f"half: equivalent within {margins[0]:g}; " if margins else ""
+    return f"SROCC difference, 95 % interval\n(filled: ahead; {half}hollow: undecided)"
 
 
 def format_moved(budget: Mapping[str, Any]) -> str:
@@ -81,17 +95,19 @@ def format_difference(pair: Pair, ahead: str = "{} ahead", behind: str = "{} ahe
 
     ``ahead`` and ``behind`` are the verdicts where the first model is ahead and where the second is; ``{}`` is its name.
 
-    >>> format_difference(dict(first="a", second="b", mean=0.03, low=0.01, high=0.05, wins=9, splits=10, p_holm=0.01, tie=False))
-    ['+0.030', '[+0.010, +0.050]', '9 of 10', '0.010', 'a ahead']
+    >>> format_difference(
+    ...     dict(first="a", second="b", mean=0.03, low=0.01, high=0.05, wins=9, splits=10, p=0.01, verdict="ahead", needed=""))
+    ['+0.030', '[+0.010, +0.050]', '9 of 10', '0.010', 'a ahead', '-']
     """
     if not is_defined(pair["mean"]):
-        return [UNDEFINED, "-", "-", "-", f"{UNDEFINED}: {pair['why']}"]
+        return [UNDEFINED, "-", "-", "-", f"{UNDEFINED}: {pair['why']}", "-"]
     return [
         f"{pair['mean']:+.3f}",
         format_interval(pair),
         f"{pair['wins']} of {pair['splits']}",
-        f"{pair['p_holm']:.3f}",
+        format_number(pair["p"]),
         format_verdict(pair, ahead, behind),
+        pair.get("needed", "") or "-",
     ]
 
 
@@ -110,14 +126,41 @@ def tabulate_differences(
     notes: Sequence[str],
     more: Mapping[str, Callable[[Pair], str]] = MappingProxyType({}),
     left: Sequence[str] = (),
+    baseline: str | None = None,
 ) -> Table:
-    """Return a table with a row per paired difference; ``more`` maps further columns to the functions that format their cells."""
-    rows = [
-        [f"{pair['first']} - {pair['second']}", *(cell(pair) for cell in more.values()), *format_difference(pair)]
-        for pair in pairs
-    ]
+    """Return a table with a row per paired difference; ``more`` maps further columns to the functions that format their cells.
+
+    Where a decoder is not ahead of ``baseline``, the verdict adds that it has not earned its parameters.
+    """
+    rows = []
+    for pair in pairs:
+        *numbers, verdict, needed = format_difference(pair)
+        if model := find_unearned(pair, baseline):
+            verdict += f"; {model} has not earned its parameters"
+        own = [cell(pair) for cell in more.values()]
+        rows.append([f"{pair['first']} - {pair['second']}", *own, *numbers, verdict, needed])
     columns = ["SROCC difference", *more, *COLUMNS]
-    return Table(title, columns, rows, notes, left=["SROCC difference", *left, "verdict"])
+    return Table(title, columns, rows, notes, left=["SROCC difference", *left, "verdict", "would decide"])
+
+
+def read_names(pair: Pair) -> tuple[str, str]:
+    """Return the names of the compared decoders, which differ from those of the models where there are several backbones."""
+    first, second = pair.get("decoders") or (pair["first"], pair["second"])
+    return first, second
+
+
+def find_unearned(pair: Pair, baseline: str | None) -> str | None:
+    """Return the decoder of a pair that is not ahead of the baseline, and so has not earned its parameters; None without one.
+
+    >>> pair = dict(first="a", second="ridge", mean=0.0, verdict="equivalent")
+    >>> find_unearned(pair, "ridge"), find_unearned({**pair, "verdict": "ahead"}, "ridge")
+    ('a', None)
+    """
+    first, second = read_names(pair)
+    if baseline not in (first, second) or not is_defined(pair["mean"]):
+        return None
+    model, ahead = (first, "ahead") if second == baseline else (second, "behind")
+    return None if pair["verdict"] == ahead else model
 
 
 def tabulate_distortions(
@@ -135,16 +178,19 @@ def tabulate_distortions(
 
 
 def format_verdict(pair: Pair, ahead: str = "{} ahead", behind: str = "{} ahead") -> str:
-    """Format which model is ahead: ``undecided`` where the interval contains 0, ``undefined`` where there is no difference.
+    """Format the verdict on two models; ``undefined`` where there is no difference.
 
-    >>> format_verdict(dict(first="a", second="b", mean=0.03, tie=True)), format_verdict(dict(mean=None))
-    ('undecided', 'undefined')
+    >>> pair = dict(first="a", second="b", mean=0.03, margin=0.01)
+    >>> [format_verdict({**pair, "verdict": verdict}) for verdict in ("ahead", "behind", "equivalent", "undecided")]
+    ['a ahead', 'b ahead', 'equivalent within 0.01', 'undecided']
     """
     if not is_defined(pair["mean"]):
         return UNDEFINED
-    if pair["tie"]:
-        return "undecided"
-    return ahead.format(pair["first"]) if pair["mean"] > 0 else behind.format(pair["second"])
+    if pair["verdict"] == "ahead":
+        return ahead.format(pair["first"])
+    if pair["verdict"] == "behind":
+        return behind.format(pair["second"])
+    return f"equivalent within {pair['margin']:g}" if pair["verdict"] == "equivalent" else "undecided"
 
 
 def select_defined(pairs: Sequence[Pair]) -> list[Pair]:
@@ -214,34 +260,47 @@ def leak_warnings(results: Mapping[str, Any], *among: str) -> list[str]:
 
 
 def describe_intervals(splits: int, pairs: Sequence[Pair] = ()) -> list[str]:
-    """Describe how the intervals and p values of paired differences are computed.
+    """Describe how the intervals, verdicts and p values of paired differences are computed.
 
-    ``pairs`` with a single split in common have another interval.
+    ``pairs`` with a single split in common have another interval. Those of results of earlier versions have no margin.
     """
-    undecided = "A pair whose interval contains 0 is undecided."
+    if pairs and not any(is_defined(pair.get("margin")) for pair in pairs):
+        return [
+            "Results of an earlier version: the interval is not adjusted for the number of pairs and lacks the error of sampling "
+            "the test images, p is Holm-adjusted, and nothing was tested for equivalence."
+        ]
+    adjusted = max((pair["pairs"] for pair in pairs), default=1)
+    bonferroni = (
+        f" Interval, verdict and p are adjusted for {adjusted} comparisons (Bonferroni)." if adjusted > 1 else ""
+    )
     if splits == 1:
         return [
-            f"One split: interval by {BOOTSTRAP}, p by Williams' test, Holm-adjusted. {undecided} Another split or another "
-            "training may give another result."
+            f"One split: interval by {BOOTSTRAP}; undecided, as a verdict needs at least {FEWEST_SPLITS} splits.{bonferroni} "
+            "Another split or another training may give another result."
         ]
     notes = [
-        f"Interval: {CORRECTED_T}. {undecided} p: Wilcoxon, Holm-adjusted. It lacks that correction: use it to compare with "
-        "other papers only."
+        f"Interval: {CORRECTED_T}, with the error of sampling the test images (jackknife). p is of the same t.{bonferroni}",
+        *describe_rule(pairs),
     ]
     if any(pair["splits"] == 1 for pair in pairs):
-        notes.append(f"A pair with one split in common: {BOOTSTRAP}, p by Williams' test.")
+        notes.append(f"A pair with one split in common: {BOOTSTRAP}.")
+    unknown = {pair["why"]: pair for pair in pairs if is_defined(pair["mean"]) and pair.get("why")}
+    for why, pair in unknown.items():
+        notes.append(
+            f"{pair['first']} - {pair['second']}: the interval lacks the error of sampling the test images: {why}."
+        )
     return notes
 
 
-def summarize_verdicts(name: str, pairs: Sequence[Pair]) -> str:
-    """Count the verdicts on two models over several shares, backbones or datasets (``name``) in a line.
+def describe_rule(pairs: Sequence[Pair] = ()) -> list[str]:
+    """Describe when two models are equivalent, ahead or undecided; an empty list without pairs.
 
-    >>> pairs = [dict(first="a", second="b", mean=m, tie=t) for m, t in ((0.1, False), (0.01, True), (None, False))]
-    >>> summarize_verdicts("3 shares", pairs)
-    'a and b at 3 shares: a ahead at 1, undecided at 1, undefined at 1.'
+    >>> describe_rule([dict(margin=0.02)])[0][:60]
+    'equivalent within 0.02: the 90 % interval lies within 0.02 o'
     """
-    first, second = pairs[0]["first"], pairs[0]["second"]
-    verdicts = [format_verdict(pair) for pair in pairs]
-    order = (f"{first} ahead", f"{second} ahead", "undecided", UNDEFINED)
-    counted = ", ".join(f"{verdict} at {verdicts.count(verdict)}" for verdict in order if verdict in verdicts)
-    return f"{first} and {second} at {name}: {counted}."
+    return [
+        f"equivalent within {pair['margin']:g}: the 90 % interval lies within {pair['margin']:g} of 0 (two one-sided tests). Else "
+        f"ahead: the 95 % interval excludes 0. Else undecided, and so is a pair with fewer than {FEWEST_SPLITS} splits; what would "
+        "decide is computed for the mean and the spread that were seen, and where it names no splits, up to 100 do not."
+        for pair in [pair for pair in pairs if is_defined(pair.get("margin"))][:1]
+    ]

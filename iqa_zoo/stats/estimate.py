@@ -26,7 +26,8 @@ class Estimate:
         p_ahead, p_within, p_behind: probability that the difference is above, within and below the margin, by the t
             distribution around the mean; not adjusted for the number of pairs.
         pairs: comparisons that the verdict is adjusted for.
-        reason: why the verdict is what it is, and what would decide where it is undecided; a sentence.
+        needed: splits or rated images that would decide where the verdict is undecided; empty where it is not.
+        reason: why the verdict is what it is, and what would decide; a sentence.
     """
 
     mean: float
@@ -42,6 +43,7 @@ class Estimate:
     p_within: float = math.nan
     p_behind: float = math.nan
     pairs: int = 1
+    needed: str = ""
     reason: str = ""
 
     @property
@@ -98,3 +100,8 @@ class Estimate:
 
 
 UNDEFINED = Estimate(math.nan, math.nan, math.nan)
+
+
+def explain_few_splits(count: int) -> str:
+    """Explain that a comparison on fewer than ``FEWEST_SPLITS`` splits has no verdict."""
+    return f"{count} split{'s' if count > 1 else ''}; a verdict needs at least {FEWEST_SPLITS}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from scipy import stats
 
-from iqa_zoo.stats.estimate import FEWEST_SPLITS, Estimate
+from iqa_zoo.stats.estimate import FEWEST_SPLITS, Estimate, explain_few_splits
 from iqa_zoo.stats.sampling import SamplingError
 
 MOST_SPLITS = 100  # more are not proposed
@@ -57,43 +57,46 @@ class SplitSpread:
         return math.sqrt(variance), variance**2 / uncertainty if uncertainty else math.inf
 
 
-def explain_few_splits(count: int) -> str:
-    """Say why a comparison on fewer than ``FEWEST_SPLITS`` splits has no verdict."""
-    return f"{count} split{'s' if count > 1 else ''}; a verdict needs at least {FEWEST_SPLITS}"
+def find_needed(found: Estimate, seen: SplitSpread) -> str:
+    """Find how many splits or rated images would decide an undecided comparison; empty where nothing is undecided.
 
-
-def explain_verdict(found: Estimate, seen: SplitSpread) -> str:
-    """Say in a sentence why the verdict is what it is and, where it is undecided, what would decide.
-
-    What would decide is computed for the mean and the spread that were seen; both can turn out otherwise.
+    Where up to ``MOST_SPLITS`` splits do not decide, only images are named. It is computed for the mean and the spread
+    that were seen; both can turn out otherwise.
     """
+    if found.count < FEWEST_SPLITS:
+        return f"at least {FEWEST_SPLITS} splits"
+    if found.verdict != "undecided" or math.isnan(found.se):
+        return ""
+    more = next((count for count in range(found.count + 1, MOST_SPLITS + 1) if _is_enough(found, seen, count)), None)
+    se, freedom = seen.compute_se(found.count)
+    two_sided, one_sided = _find_critical(found, freedom)
+    needed = max(abs(found.mean) / two_sided, (found.margin - abs(found.mean)) / one_sided)
+    factor = (se / needed) ** 2
+    images = f"{math.ceil(10 * factor) / 10:g} times the rated images"
+    if seen.sampling is not None and seen.sampling.images:
+        images += f" ({math.ceil(factor * seen.sampling.images):,} to test)"
+    return f"about {more} splits or {images}" if more else f"about {images}"
+
+
+def explain_verdict(found: Estimate) -> str:
+    """Explain in a sentence why the verdict is what it is and, where it is undecided, what would decide."""
     if found.count < FEWEST_SPLITS:
         return explain_few_splits(found.count)
     if math.isnan(found.se):
-        return "the difference is the same on every split, so its spread is unknown; give sampling_se"
+        return "the difference is the same on every split, so its spread is unknown"
     if found.se == 0:
-        return "the two models have the same value on every split"
-    adjusted = f", adjusted for {found.pairs} pairs" if found.pairs > 1 else ""
+        return "the difference is 0 on every split"
+    adjusted = f", adjusted for {found.pairs} comparisons" if found.pairs > 1 else ""
     if found.verdict == "equivalent":
         level = 100 * (2 * found.confidence - 1)
         return f"the {level:g} % interval lies within {found.margin:g} of 0{adjusted}"
     interval = f"the {100 * found.confidence:g} % interval [{found.low:.3f}, {found.high:.3f}]"
     if found.verdict != "undecided":
         return f"{interval} excludes 0{adjusted}"
-    return f"{interval} contains 0 and exceeds the margin of {found.margin:g}{adjusted}; {_find_remedy(found, seen)}"
-
-
-def _find_remedy(found: Estimate, seen: SplitSpread) -> str:
-    more = next((count for count in range(found.count + 1, MOST_SPLITS + 1) if _is_enough(found, seen, count)), None)
-    splits = f"about {more} splits" if more else f"more splits alone do not decide (up to {MOST_SPLITS})"
-    se, freedom = seen.compute_se(found.count)
-    two_sided, one_sided = _find_critical(found, freedom)
-    needed = max(abs(found.mean) / two_sided, (found.margin - abs(found.mean)) / one_sided)
-    factor = (se / needed) ** 2
-    images = f"about {factor:.1f} times as many rated images"
-    if seen.sampling is not None and seen.sampling.images:
-        images += f" ({math.ceil(factor * seen.sampling.images):,} in the test parts)"
-    return f"{splits}{' or ' if more else ', '}{images} would decide, if mean and spread stay as they are"
+    return (
+        f"{interval} contains 0 and exceeds the margin of {found.margin:g}{adjusted}; {found.needed} would decide, if mean "
+        "and spread stay as they are"
+    )
 
 
 def _is_enough(found: Estimate, seen: SplitSpread, count: int) -> bool:

@@ -13,7 +13,7 @@ from scipy import stats
 from iqa_zoo.errors import InputError
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.metrics import check_scores, srocc
-from iqa_zoo.stats.outlook import SplitSpread, explain_verdict
+from iqa_zoo.stats.outlook import SplitSpread, explain_verdict, find_needed
 from iqa_zoo.stats.sampling import SamplingError
 
 Array = NDArray[np.float64]
@@ -106,7 +106,8 @@ def paired(
         p_behind=p_behind,
         pairs=pairs,
     )
-    return replace(found, reason=explain_verdict(found, seen))
+    found = replace(found, needed=find_needed(found, seen))
+    return replace(found, reason=explain_verdict(found))
 
 
 def _check_pairs(a_S: ArrayLike, b_S: ArrayLike, test_train_ratio: float, fewest: int) -> tuple[Array, Array]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from iqa_zoo.errors import InputError
 from iqa_zoo.jsonio import reading_values, without_nan
 from iqa_zoo.outputs import make_folder, write_json
 from iqa_zoo.registry import STUDIES
+from iqa_zoo.stats.estimate import FEWEST_SPLITS, Estimate, explain_few_splits
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from iqa_zoo.studies.study import Study
 
 RESULTS = "results.json"
-SCHEMA = 2  # raise it when what is kept changes, and let migrate_values bring older results here
+SCHEMA = 3  # raise it when what is kept changes, and let migrate_values bring older results here
 
 
 @dataclass(frozen=True)
@@ -168,11 +170,40 @@ def migrate_values(values: dict[str, Any], file: Path) -> dict[str, Any]:
         raise InputError(f"{file} has the schema {schema}, this version reads up to {SCHEMA}; upgrade iqa-zoo")
     if schema == 1:
         values = {_RENAMED.get(key, key): value for key, value in values.items()}
-        values = {**values, "study": _guess_study(values), "schema": SCHEMA}
+        values = {**values, "study": _guess_study(values)}
+    if schema < SCHEMA:
+        values = {**_add_verdicts(values), "schema": SCHEMA}
     study = values["study"]
     if study not in STUDIES.names() or not {*_KEYS.get(study, ()), "seconds"} <= values.keys():
         raise InputError(f"{file} does not hold the results of a study ({', '.join(STUDIES.names())})")
     return values
+
+
+def _add_verdicts(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Bring results of schema 2 to schema 3: the test sets of records by their name, and differences with a verdict."""
+    found = dict(values)
+    if "runs" in found:
+        found["runs"] = [{"test_sets" if key == "elsewhere" else key: run[key] for key in run} for run in found["runs"]]
+    for key in ("differences", "behind_first"):
+        if key in found:
+            found[key] = [_judge(row) for row in found[key]]
+    return found
+
+
+def _judge(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row of a difference with the verdict of its interval; nothing was tested for equivalence then."""
+    kept = {key: row[key] for key in row if key not in ("tie", "p_holm")}
+    few = row["splits"] < FEWEST_SPLITS
+    mean, low, high = (math.nan if row[key] is None else row[key] for key in ("mean", "low", "high"))
+    return {
+        **kept,
+        "p": row.get("p_holm", row.get("p")),
+        "margin": None,
+        "pairs": 1,
+        "verdict": "undecided" if few else Estimate(mean, low, high).verdict,
+        "needed": f"at least {FEWEST_SPLITS} splits" if few else "",
+        "reason": explain_few_splits(row["splits"]) if few and row["splits"] else "",
+    }
 
 
 def _guess_study(values: Mapping[str, Any]) -> str | None:

@@ -7,7 +7,7 @@ score for all images. Medians and differences rest on the splits on which it is 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -17,11 +17,10 @@ from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
 from iqa_zoo.reports.shared import why_undefined
 from iqa_zoo.stats.bootstrap import bootstrap_difference
-from iqa_zoo.stats.estimate import UNDEFINED, Estimate
+from iqa_zoo.stats.estimate import FEWEST_SPLITS, UNDEFINED, Estimate, explain_few_splits
 from iqa_zoo.stats.metrics import METRICS
-from iqa_zoo.stats.outlook import explain_few_splits
 from iqa_zoo.stats.paired import paired
-from iqa_zoo.stats.sampling import SamplingError, compute_sampling_se
+from iqa_zoo.stats.sampling import ImageJackknife, delete_images
 from iqa_zoo.stats.summary import is_defined, summarize_values
 
 Record = dict[str, Any]
@@ -120,7 +119,8 @@ def _compare(
     elif len(both) == 1:
         estimate, why = _bootstrap_one_split(*both[0], data, margin, comparisons)
     else:
-        sampling, why = _sample_images(both, data)
+        images, why = delete_test_images({records[0]["model"]: records for records in zip(*both, strict=True)}, data)
+        sampling = images and images.estimate([1, -1])
         estimate = paired(
             a, b, test_train_ratio=test_train_ratio, margin=margin, sampling_se=sampling, pairs=comparisons
         )
@@ -134,15 +134,26 @@ def _compare(
     }
 
 
-def _sample_images(both: Sequence[tuple[Record, Record]], data: RatedImages) -> tuple[SamplingError | None, str]:
-    """The error of sampling the test images; None, and why, where the test parts are too small to compute it."""
-    if not all(record.get("predictions") for pair in both for record in pair):
+def delete_test_images(
+    by_model: Mapping[str, Sequence[Record]], data: RatedImages
+) -> tuple[ImageJackknife | None, str]:
+    """Measure what deleting test images (whole contents, where images share them) changes in the SROCC of each model.
+
+    Args:
+        by_model: the records of each model, of the same splits in one order.
+        data: labels and contents of the test images.
+
+    Returns:
+        What the error of sampling them is estimated from; None, and why, where the test parts are too small for it or the
+        records hold no predictions.
+    """
+    if not all(record.get("predictions") for records in by_model.values() for record in records):
         return None, "the records hold no predictions"
     labels = dict(zip(data.names, data.mos.tolist(), strict=True))
     groups = None if data.references is None else dict(zip(data.names, data.contents, strict=True))
+    scores = {model: [record["predictions"] for record in records] for model, records in by_model.items()}
     try:
-        a, b = ([pair[i]["predictions"] for pair in both] for i in (0, 1))
-        return compute_sampling_se(a, b, labels, groups=groups), ""
+        return delete_images(scores, labels, groups=groups), ""
     except InputError as error:
         return None, str(error)
 
@@ -169,6 +180,7 @@ def _bootstrap_one_split(
         confidence=confidence,
         margin=margin,
         pairs=comparisons,
+        needed=f"at least {FEWEST_SPLITS} splits",
         reason=explain_few_splits(1),
     ), ""
 

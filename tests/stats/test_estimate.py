@@ -19,9 +19,6 @@ def test_the_phrase_names_the_model_ahead():
     assert not undefined.is_undecided
     assert undefined.describe("a", "b") == "undefined"
     assert undefined.verdict == "undecided"
-    assert not undefined.is_decided
-    assert Estimate(0.02, 0.01, 0.03).is_decided
-    assert not Estimate(0.02, 0, 0.04).is_decided
 
 
 def test_an_equivalent_pair_is_described_with_its_margin():
@@ -63,7 +60,7 @@ def test_an_estimate_without_a_margin_is_never_equivalent():
 def test_the_verdict_is_text():
     found = Estimate(0.02, 0.01, 0.03)
     assert json.dumps({"verdict": found.verdict}) == '{"verdict": "ahead"}'
-    assert found.verdict("a", "b") == found.describe("a", "b")
+    assert type(found.verdict) is str
     assert repr(copy.deepcopy(found)) == repr(pickle.loads(pickle.dumps(found))) == repr(found)
     assert copy.deepcopy(found.verdict) == "ahead"
     assert Estimate(**asdict(found)).verdict == "ahead"

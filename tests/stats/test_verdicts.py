@@ -90,7 +90,7 @@ def test_the_number_of_pairs_widens_the_interval():
     assert six.high - six.mean == pytest.approx(special.stdtrit(9, 1 - 0.025 / 6) * one.se)
     assert six.p == pytest.approx(6 * one.p)
     assert (six.p_ahead, six.confidence) == (one.p_ahead, one.confidence)
-    assert "adjusted for 6 pairs" in six.reason
+    assert "adjusted for 6 comparisons" in six.reason
 
 
 def test_the_variance_is_never_below_that_of_the_images():
@@ -137,7 +137,7 @@ def test_invariants(count, seed, sampling_se, pairs):
 def test_few_splits_are_undecided_with_the_reason():
     one = paired([0.9], [0.7], test_train_ratio=0.25)
     assert (one.verdict, one.low, one.high) == ("undecided", -2, 2)
-    assert one.reason == "1 split; a verdict needs at least 5"
+    assert (one.reason, one.needed) == ("1 split; a verdict needs at least 5", "at least 5 splits")
     assert math.isnan(one.se)
     known = paired([0.9], [0.7], test_train_ratio=0.25, sampling_se=0.01)
     assert known.verdict == "undecided"
@@ -152,10 +152,11 @@ def test_few_splits_are_undecided_with_the_reason():
 def test_equal_values():
     found = paired([0.8, 0.9, 0.7, 0.8, 0.1 + 0.2], [0.8, 0.9, 0.7, 0.8, 0.3], test_train_ratio=0.25)
     assert (found.verdict, found.p_within, found.low, found.high, found.p) == ("equivalent", 1, 0, 0, 1)
-    assert found.reason == "the two models have the same value on every split"
+    assert found.reason == "the difference is 0 on every split"
     shifted = paired([0.85] * 5, [0.8] * 5, test_train_ratio=0.25)
     assert (shifted.verdict, shifted.low, shifted.high) == ("undecided", -2, 2)
-    assert "give sampling_se" in shifted.reason
+    assert shifted.reason == "the difference is the same on every split, so its spread is unknown"
+    assert (found.needed, shifted.needed) == ("", "")
 
 
 def test_the_reason_says_what_would_decide():
@@ -165,13 +166,24 @@ def test_the_reason_says_what_would_decide():
     assert found.verdict == "undecided"
     # The first S at which .01 exceeds t(.975, S - 1) sqrt((1 / S + .25) 6.25e-5).
     decides = [s for s in range(6, 50) if special.stdtrit(s - 1, 0.975) * math.sqrt((1 / s + 0.25) * 6.25e-5) < 0.01]
-    assert f"about {decides[0]} splits or" in found.reason
     # t(.975, 4) = 2.776445: images shrink the variance by (2.776445 sqrt(2.8125e-5) / .01)^2 = 2.17.
-    assert "about 2.2 times as many rated images would decide" in found.reason
+    assert found.needed == f"about {decides[0]} splits or 2.2 times the rated images"
+    assert found.reason.endswith(f"; {found.needed} would decide, if mean and spread stay as they are")
     known = paired(a, b, test_train_ratio=0.25, sampling_se=SamplingError(0.02, math.nan, 100, 400))
-    # t(.975, 100) = 1.983972: (1.983972 * .02 / .01)^2 = 15.7, times 400 images.
-    assert "more splits alone do not decide" in known.reason
-    assert "about 15.7 times as many rated images (6,298 in the test parts)" in known.reason
+    # t(.975, 100) = 1.983972: (1.983972 * .02 / .01)^2 = 15.745, times 400 images; no number of splits up to 100.
+    assert known.needed == "about 15.8 times the rated images (6,298 to test)"
+
+
+def test_more_splits_do_not_help_where_all_test_the_same_images():
+    # The error of the images, .004, is common to the splits (spread 0); the rest, .35 * 1e-6, shrinks with their number.
+    sampling = SamplingError(0.004, 0.0, math.inf, 100)
+    a = 0.5 + make_differences(10, 0.005, 0.001)
+    found = paired(a, [0.5] * 10, test_train_ratio=0.25, sampling_se=sampling)
+    assert found.se**2 == pytest.approx(16e-6 + 0.35e-6)
+    assert found.verdict == "undecided"
+    assert "splits" not in found.needed
+    apart = paired(a, [0.5] * 10, test_train_ratio=0.25, sampling_se=SamplingError(0.004, 0.012, math.inf, 100))
+    assert "splits" in apart.needed  # .000016 = .0000016 in common + .000144 / 10
 
 
 @settings(max_examples=30, deadline=None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.reports.decoders import SIZE_CELLS
@@ -68,36 +68,47 @@ def make_tables(results: Results) -> list[Table]:
     cells = {**names, **sizes, "SROCC [quartiles]": format_quality, **difference}
     title = f"{subject}: {results['data']['name']}, decoders on {results['backbone']}"
     return [
-        tabulate(title, results["rows"], cells, notes, left=[*names, "verdict"]),
+        tabulate(title, results["rows"], cells, notes, left=[*names, "verdict", "would decide"]),
         *tabulate_keys("Not built", results["refused"], ["variant", "change", "reason"]),
     ]
 
 
 def make_sentences(results: Results) -> list[str]:
-    """Which parts earned their parameters, and which differences are undecided."""
-    if results["sensitivity"]:
-        differences = results["differences"]
-        ties = [pair["first"] for pair in differences if pair["tie"]]
-        undefined = [pair["first"] for pair in differences if format_verdict(pair) == "undefined"]
-        decided = [pair for pair in select_defined(differences) if not pair["tie"]]
-        lines = [f"{pair['first']}: {pair['mean']:+.3f} {format_interval(pair)}." for pair in decided]
-        lines.append(f"Undecided against {results['base']}: {', '.join(ties) or 'none'}.")
-        return lines + ([f"Undefined: {', '.join(undefined)}."] if undefined else [])
-    kind_of = {row["model"]: row["kind"] for row in results["rows"]}
-    sentences = []
-    for kind, condition in (("as it is", "As they are"), ("matched", "At one budget")):
-        if pairs := [pair for pair in results["differences"] if kind_of[pair["first"]] in (kind, "both")]:
-            sentences.append(f"{condition}: {_group_by_verdict(pairs)}.")
-    return sentences
+    """The verdict on every change: whether a part earned its parameters, and what would decide where it is undecided."""
+    rows = {row["model"]: row for row in results["rows"]}
+    return [describe_change(pair, rows[pair["first"]]) for pair in results["differences"]]
 
 
-def _group_by_verdict(pairs: Iterable[Results]) -> str:
-    parts: dict[str, list[str]] = {"worse": [], "better": [], "undecided": [], "undefined": []}
-    for pair in pairs:
-        name = pair["first"].removesuffix(", matched")
-        side = format_verdict(pair, "better", "worse")
-        parts[side].append(f"{name} ({pair['mean']:+.3f})" if side in ("worse", "better") else name)
-    return "; ".join(f"{side}: {', '.join(names)}" for side, names in parts.items() if names)
+def describe_change(pair: Results, row: Results) -> str:
+    """Describe what a change does to the SROCC of a model, from the difference of the variant to the whole model.
+
+    >>> row = dict(variant="without MoE", kind="matched")
+    >>> describe_change(dict(mean=-0.012, low=-0.02, high=-0.004, verdict="behind"), row)
+    'without MoE, matched: costs 0.012 SROCC [0.004, 0.020]; the part earned its parameters.'
+    >>> describe_change(dict(mean=0.001, low=-0.01, high=0.012, verdict="undecided", needed="about 9 splits"), row)
+    'without MoE, matched: changes SROCC by +0.001 [-0.010, +0.012]; undecided, about 9 splits would decide, if mean and spread stay as they are.'
+    """
+    name = (
+        row["variant"]
+        if row["kind"] == "as it is" and row["change"] == ""
+        else f"{row['variant']}, {KINDS[row['kind']]}"
+    )
+    if not is_defined(pair["mean"]):
+        return f"{name}: undefined, as {pair['why']}."
+    verdict = pair["verdict"]
+    mean, low, high = (abs(pair[key]) for key in ("mean", "low", "high"))
+    decided = f"{mean:.3f} SROCC [{min(low, high):.3f}, {max(low, high):.3f}]"
+    known = f"changes SROCC by {pair['mean']:+.3f} {format_interval(pair)}"
+    removed = row["variant"].startswith("without ")
+    if verdict == "behind":
+        return f"{name}: costs {decided}; {'the part earned its parameters' if removed else 'worse with the change'}."
+    if verdict == "ahead":
+        return f"{name}: gains {decided}; {'better without the part' if removed else 'better with the change'}."
+    if verdict == "equivalent":
+        side = "without the part, which has not earned its parameters" if removed else "with the change"
+        return f"{name}: {known}; {format_verdict(pair)} {side}."
+    needed = f", {pair['needed']} would decide, if mean and spread stay as they are" if pair.get("needed") else ""
+    return f"{name}: {known}; undecided{needed}."
 
 
 def make_figures(results: Results) -> dict[str, Figure]:

@@ -10,7 +10,6 @@ from iqa_zoo.reports.decoders import describe_place, list_unmatched_notes, make_
 from iqa_zoo.reports.notes import list_protocol_notes
 from iqa_zoo.reports.shared import (
     describe_intervals,
-    format_interval,
     format_number,
     format_spread,
     leak_warnings,
@@ -18,7 +17,7 @@ from iqa_zoo.reports.shared import (
     tabulate_distortions,
 )
 from iqa_zoo.reports.table import Table, count, tabulate
-from iqa_zoo.stats.estimate import Estimate
+from iqa_zoo.reports.verdicts import describe_pairs
 from iqa_zoo.stats.summary import is_defined, summarize_values
 from iqa_zoo.training.selection import RULES
 
@@ -46,33 +45,8 @@ def make_tables(results: Results) -> list[Table]:
 
 
 def make_sentences(results: Results) -> list[str]:
-    """Return one sentence per pair of compared models."""
-    lines = []
-    for pair in results.get("differences", []):
-        if results["baseline"] in (pair["first"], pair["second"]):
-            continue
-        splits = pair["splits"]
-        if not is_defined(pair["mean"]):
-            lines.append(f"{pair['first']} and {pair['second']}: the difference is undefined, as {pair['why']}.")
-        elif splits == 1:  # it shows how much the choice of test images matters, and nothing of another training
-            difference = Estimate(pair["mean"], pair["low"], pair["high"], pair["p"], pair["count"])
-            verdict = difference.verdict(pair["first"], pair["second"])
-            lines.append(f"On this one split, {pair['first']} and {pair['second']}: {verdict}.")
-        elif pair["tie"]:
-            lines.append(
-                f"{pair['first']} and {pair['second']}: undecided, mean SROCC difference {pair['mean']:+.3f} "
-                f"{format_interval(pair)}, {pair['first']} ahead in {pair['wins']} of {splits} splits."
-            )
-        else:
-            sign = 1 if pair["mean"] > 0 else -1
-            ahead, behind = (pair["first"], pair["second"]) if sign > 0 else (pair["second"], pair["first"])
-            wins = pair["wins"] if sign > 0 else splits - pair["wins"]
-            low, high = sorted((sign * pair["low"], sign * pair["high"]))
-            lines.append(
-                f"{ahead} leads {behind} by {sign * pair['mean']:.3f} SROCC [{low:.3f}, {high:.3f}], "
-                f"ahead in {wins} of {splits} splits."
-            )
-    return lines
+    """Return one sentence per pair of compared models, and per compared model and the baseline."""
+    return describe_pairs(results.get("differences", []), results["baseline"], results.get("compared", []))
 
 
 def _published(results: Results) -> Table:
@@ -139,7 +113,9 @@ def _by_distortion(results: Results) -> list[Table]:
 def _differences(results: Results) -> Table:
     splits, pairs = len(results["splits"]), results["differences"]
     title = "Paired differences over the splits" if splits > 1 else "Paired differences on the split"
-    return tabulate_differences(title, pairs, [*describe_intervals(splits, pairs), *list_unmatched_notes(results)])
+    return tabulate_differences(
+        title, pairs, [*describe_intervals(splits, pairs), *list_unmatched_notes(results)], baseline=results["baseline"]
+    )
 
 
 def _rules(results: Results) -> Table:

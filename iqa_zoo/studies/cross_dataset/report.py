@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 from iqa_zoo.reports.decoders import make_decoders_table
 from iqa_zoo.reports.notes import describe_frozen_training, list_cache_notes, list_left_out_notes
 from iqa_zoo.reports.shared import (
-    BOOTSTRAP,
-    CORRECTED_T,
+    describe_intervals,
     failed_notes,
     format_spread,
+    label_differences,
     leak_warnings,
     read_difference,
     select_defined,
-    summarize_verdicts,
     tabulate_differences,
     undefined_notes,
 )
 from iqa_zoo.reports.table import Table, tabulate, tabulate_keys
+from iqa_zoo.reports.verdicts import summarize_baseline, summarize_verdicts
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.training.selection import RULES
 
@@ -98,15 +98,13 @@ def _notes(results: Results) -> list[str]:
 def _differences(results: Results) -> Table:
     several = all(pair["splits"] > 1 for pair in select_defined(results["differences"]))
     notes = [
-        "A pair whose interval contains 0 is undecided; p is Holm-adjusted over all of the table.",
-        f"On the own test part: {CORRECTED_T}, p by Wilcoxon without that correction. On another dataset the test images are the "
-        "same in every split, so the spread over splits does not cover their choice: the variance of a bootstrap over them (whole "
-        "contents, where images share them) is added, and p is that of the same t."
-        if several
-        else f"Where there is one split: interval by {BOOTSTRAP}. Another split or another training may give another result.",
+        *describe_intervals(2 if several else 1, results["differences"]),
+        "On another dataset the test images are the same in every split: more splits do not reduce the error of their choice.",
     ]
     columns = {"trained on": lambda pair: str(pair["train"]), "tested on": lambda pair: str(pair["test"])}
-    return tabulate_differences("Paired differences", results["differences"], notes, columns, left=list(columns))
+    return tabulate_differences(
+        "Paired differences", results["differences"], notes, columns, left=list(columns), baseline=results["baseline"]
+    )
 
 
 def make_sentences(results: Results) -> list[str]:
@@ -118,11 +116,19 @@ def make_sentences(results: Results) -> list[str]:
         other = [pair for pair in pairs if pair["train"] != pair["test"]]
         lines += [summarize_verdicts(f"{len(own)} own test parts", own)] if own else []
         lines += [summarize_verdicts(f"{len(other)} pairs of datasets", other)] if other else []
+    cells = list(dict.fromkeys(map(_place, results["differences"])))
+    lines += summarize_baseline(
+        results["differences"], results["baseline"], results["compared"], f"{len(cells)} training and test sets", _place
+    )
     return lines
 
 
+def _place(pair: Results) -> str:
+    return f"{pair['train']} to {pair['test']}" if pair["train"] != pair["test"] else f"within {pair['train']}"
+
+
 def make_figures(results: Results) -> dict[str, Figure]:
-    """A matrix for each model, and the differences of the compared models on other datasets."""
+    """A matrix for each model, and the differences of the models, those to the baseline among them."""
     from iqa_zoo.reports.plots import plot_forest, plot_matrix
 
     names = _names(results)
@@ -140,10 +146,8 @@ def make_figures(results: Results) -> dict[str, Figure]:
         )
     groups: dict[str, dict[str, Estimate]] = {}
     for pair in select_defined(results["differences"]):
-        if results["baseline"] not in (pair["first"], pair["second"]):
-            row = f"{pair['train']} to {pair['test']}" if pair["train"] != pair["test"] else f"within {pair['train']}"
-            groups.setdefault(f"{pair['first']} - {pair['second']}", {})[row] = read_difference(pair)
+        groups.setdefault(f"{pair['first']} - {pair['second']}", {})[_place(pair)] = read_difference(pair)
     if groups:
         title = f"{next(iter(groups)) if len(groups) == 1 else 'Differences between models'}, {results['backbone']}"
-        figures["differences"] = plot_forest(groups, title=title, label="SROCC difference, 95 % interval")
+        figures["differences"] = plot_forest(groups, title=title, label=label_differences(results["differences"]))
     return figures

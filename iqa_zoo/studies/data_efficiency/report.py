@@ -13,13 +13,14 @@ from iqa_zoo.reports.shared import (
     format_data_name,
     format_number,
     format_spread,
+    label_differences,
     read_difference,
     read_spread,
     select_defined,
-    summarize_verdicts,
     tabulate_differences,
 )
 from iqa_zoo.reports.table import Table, tabulate
+from iqa_zoo.reports.verdicts import summarize_baseline, summarize_verdicts
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.summary import is_defined
 
@@ -111,7 +112,7 @@ def _differences(results: Results) -> Table:
             "smaller training parts less."
         )
     columns = {"share": lambda pair: _percent(pair["fraction"]), "images": lambda pair: str(pair["images"])}
-    return tabulate_differences("Paired differences at each share", pairs, notes, columns)
+    return tabulate_differences("Paired differences at each share", pairs, notes, columns, baseline=results["baseline"])
 
 
 def reached(results: Results) -> list[Results]:
@@ -185,11 +186,18 @@ def make_sentences(results: Results) -> list[str]:
         pairs = [pair for pair in results["differences"] if (pair["first"], pair["second"]) == (first, second)]
         if pairs:
             lines.append(summarize_verdicts(f"{len(pairs)} shares", pairs))
+    lines += summarize_baseline(
+        results["differences"],
+        results["baseline"],
+        compared,
+        f"{len(results['shares'])} shares",
+        lambda pair: _percent(pair["fraction"]),
+    )
     largest = _largest(results)
     ahead = {
-        (pair["first"], pair["second"])[:: 1 if pair["mean"] > 0 else -1]
+        (pair["first"], pair["second"])[:: 1 if pair["verdict"] == "ahead" else -1]
         for pair in select_defined(results["differences"])
-        if not pair["tie"] and pair["fraction"] == largest
+        if pair["verdict"] in ("ahead", "behind") and pair["fraction"] == largest
     }
     for row in reached(results):
         if (row["model"], row["other"]) in ahead and row["other"] in compared and row["images"] is not None:
@@ -200,7 +208,7 @@ def make_sentences(results: Results) -> list[str]:
 
 
 def make_figures(results: Results) -> dict[str, Figure]:
-    """SROCC against images to train on, and the differences of the compared models."""
+    """SROCC against images to train on, and the differences of the models, those to the baseline among them."""
     from iqa_zoo.reports.plots import plot_curves
 
     where = f"{format_data_name(results['data'])}, {results['backbone']}, {len(results['splits'])} splits"
@@ -213,11 +221,11 @@ def make_figures(results: Results) -> dict[str, Figure]:
     figures = {"data_efficiency": plot_curves(lines, title=title, x_label=x_label, y_label=y_label, apart=0.012)}
     apart: dict[str, list[tuple[float, Estimate]]] = {}
     for pair in select_defined(results["differences"]):
-        if results["baseline"] not in (pair["first"], pair["second"]):
-            apart.setdefault(f"{pair['first']} - {pair['second']}", []).append((pair["images"], read_difference(pair)))
+        apart.setdefault(f"{pair['first']} - {pair['second']}", []).append((pair["images"], read_difference(pair)))
     if apart:
         title = f"{next(iter(apart)) if len(apart) == 1 else 'Differences'}: {where}"
-        y_label = "SROCC difference, 95 % interval"
-        figures["differences"] = plot_curves(apart, title=title, x_label=x_label, y_label=y_label, apart=0.012)
-        figures["differences"].axes[0].axhline(0, color="0.6", linewidth=1, linestyle=":")
+        y_label = label_differences(results["differences"])
+        figures["differences"] = plot_curves(
+            apart, title=title, x_label=x_label, y_label=y_label, apart=0.012, differences=True
+        )
     return figures

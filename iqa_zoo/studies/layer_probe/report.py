@@ -11,12 +11,13 @@ from iqa_zoo.reports.shared import (
     describe_intervals,
     format_data_name,
     format_spread,
-    format_verdict,
     read_spread,
+    select_defined,
     tabulate_differences,
     tabulate_distortions,
 )
 from iqa_zoo.reports.table import Table, tabulate_keys
+from iqa_zoo.reports.verdicts import count_verdicts, group_by_verdict, orient_pair
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.summary import is_defined
 
@@ -78,7 +79,7 @@ def notes(results: Results) -> list[str]:
 
 
 def make_sentences(results: Results) -> list[str]:
-    """The best level, the levels that are undecided against it, the effect of depth, and the effect of training."""
+    """The best level, the verdict on it against every other, the effect of depth, and the effect of training."""
     lines = []
     defined = [row for row in results["rows"] if is_defined(row["srocc"]["median"])]
     for each in results["probed"]:
@@ -87,50 +88,72 @@ def make_sentences(results: Results) -> list[str]:
                 mine = [row for row in defined if (row["backbone"], row["head"]) == (each["backbone"], head)]
                 trained = [row for row in mine if not row["control"]]
                 if trained:
-                    lines.append(_sentence(results, trained, [row for row in mine if row["control"]]))
+                    lines += _describe_backbone(results, trained, [row for row in mine if row["control"]])
     lines.append(
         "A mean over the image and a linear head show what a level holds in that form; a decoder that reads its cells may find more."
     )
     return lines
 
 
-def _sentence(results: Results, rows: Sequence[Results], control: Sequence[Results]) -> str:
-    pairs = {(pair["first"], pair["second"]): pair for pair in results["differences"]}
+def _describe_backbone(results: Results, rows: Sequence[Results], control: Sequence[Results]) -> list[str]:
+    pairs = results["differences"]
     best = max(rows, key=lambda row: row["srocc"]["median"])
-    others = [row for row in rows if row is not best]
-    ties = [row["level"] for row in others if _between(pairs, best["model"], row["model"]).get("tie", False)]
-    text = f"{best['backbone']}, {best['head']}: best at {best['level']} ({best['srocc']['median']:.3f})"
+    others = {row["level"]: _find(pairs, best["model"], row["model"]) for row in rows if row is not best}
+    name = f"{best['backbone']}, {best['head']}"
+    text = f"{name}: best at {best['level']} ({best['srocc']['median']:.3f})"
     if others:
-        text += f", undecided against {', '.join(ties)}" if ties else ", ahead of every other level"
-        text += f"; {_order(rows, pairs)}; a decoder on it should read {' or '.join([best['level'], *ties])}"
+        rivals = [level for level, pair in others.items() if pair and pair["verdict"] in ("equivalent", "undecided")]
+        text += f", {_describe_others(others)}; {_describe_depth(rows, pairs)}"
+        text += f"; a decoder on it should read {' or '.join([best['level'], *rivals])}"
     if control:
         top = max(control, key=lambda row: row["srocc"]["median"])
         text += f". With random weights the best is {top['srocc']['median']:.3f}, at {top['level']}"
-    return text + "."
+        names = {row["model"] for row in rows}
+        trained = [pair for pair in select_defined(pairs) if pair["what"] == "trained" and pair["first"] in names]
+        if trained:
+            text += f"; trained against random, level by level: {count_verdicts(trained)}"
+    needed = [
+        f"{name}: {best['level']} against {level}: undecided; {pair['needed']} would decide, if mean and spread stay as they are."
+        for level, pair in others.items()
+        if pair and pair["verdict"] == "undecided" and pair.get("needed")
+    ]
+    return [f"{text}.", *needed]
 
 
-def _between(pairs: Mapping[tuple[str, str], Results], first: str, second: str) -> Results:
-    return pairs.get((first, second)) or pairs.get((second, first)) or {}
+def _find(pairs: Sequence[Results], first: str, second: str) -> Results | None:
+    """Find the difference of two levels, as first minus second; None where they were not compared or it is undefined."""
+    found = next((pair for pair in pairs if {pair["first"], pair["second"]} == {first, second}), None)
+    return orient_pair(found, first) if found is not None and is_defined(found["mean"]) else None
 
 
-def _order(rows: Sequence[Results], pairs: Mapping[tuple[str, str], Results]) -> str:
+def _describe_others(others: Mapping[str, Results | None]) -> str:
+    """Describe the verdicts on the best level against the others."""
+    if all(pair and pair["verdict"] == "ahead" for pair in others.values()):
+        return "ahead of every other level"
+    said = {"ahead": "ahead of", "equivalent": "equivalent to", "undecided": "undecided against", "behind": "behind"}
+    grouped = group_by_verdict({**pair, "level": level} for level, pair in others.items() if pair)
+    found = [f"{said[verdict]} {', '.join(pair['level'] for pair in mine)}" for verdict, mine in grouped.items()]
+    if unknown := [level for level, pair in others.items() if not pair]:
+        found.append(f"not compared to {', '.join(unknown)}")
+    return ", ".join(found)
+
+
+def _describe_depth(rows: Sequence[Results], pairs: Sequence[Results]) -> str:
     """Describe whether deeper levels are better, from the levels that were compared."""
-    worse = []
-    for shallow, deep in combinations(rows, 2):
-        pair = _between(pairs, deep["model"], shallow["model"])
-        if pair and format_verdict(pair) == f"{shallow['model']} ahead":
-            worse.append(f"{deep['level']} below {shallow['level']}")
-    steps = [_between(pairs, deep["model"], shallow["model"]) for shallow, deep in pairwise(rows)]
-    ties = sum(bool(step.get("tie")) for step in steps)
+    worse = [
+        f"{deep['level']} below {shallow['level']}"
+        for shallow, deep in combinations(rows, 2)
+        if (pair := _find(pairs, deep["model"], shallow["model"])) and pair["verdict"] == "behind"
+    ]
     if worse:
         return f"depth does not always help: {', '.join(worse)}"
-    if not all(step and is_defined(step["mean"]) for step in steps):
+    steps = [_find(pairs, deep["model"], shallow["model"]) for shallow, deep in pairwise(rows)]
+    known = [step for step in steps if step]
+    if len(known) < len(steps):
         return "some steps of depth cannot be judged, as an SROCC is undefined"
-    if ties == len(rows) - 1:
-        return "no step of depth is decided"
-    if ties:
-        return f"deeper is better or undecided ({ties} of {len(rows) - 1} steps undecided)"
-    return "every level is better than the one before it"
+    if all(step["verdict"] == "ahead" for step in known):
+        return "every level is better than the one before it"
+    return f"each level against the one before it: {count_verdicts(known)}"
 
 
 def make_figures(results: Results) -> dict[str, Figure]:

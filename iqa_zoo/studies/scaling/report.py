@@ -12,10 +12,11 @@ from iqa_zoo.reports.shared import (
     format_moved,
     format_spread,
     read_spread,
-    summarize_verdicts,
+    select_defined,
     tabulate_differences,
 )
 from iqa_zoo.reports.table import Table, count, tabulate, tabulate_keys
+from iqa_zoo.reports.verdicts import summarize_baseline, summarize_verdicts
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.summary import is_defined
 
@@ -32,11 +33,18 @@ def make_tables(results: Results) -> list[Table]:
     best = [pair for pair in results["differences"] if results["best"] in (pair["first"], pair["second"])]
     same = [pair for pair in results["differences"] if pair["decoders"]]
     intervals = describe_intervals(len(results["splits"]), results["differences"])
+    baseline = results["baseline"]
     if best:
-        note = f"The best, {results['best']}, has the highest median of {len(results['rows'])} here, so that it may owe a little to luck."
-        tables.append(tabulate_differences("Paired differences to the best", best, [*intervals, note]))
+        note = f"The best, {results['best']}, has the highest median of {len(results['rows'])} here, which flatters it a little."
+        tables.append(
+            tabulate_differences("Paired differences to the best", best, [*intervals, note], baseline=baseline)
+        )
     if same:
-        tables.append(tabulate_differences("Paired differences of decoders on the same backbone", same, intervals))
+        tables.append(
+            tabulate_differences(
+                "Paired differences of decoders on the same backbone", same, intervals, baseline=baseline
+            )
+        )
     return tables + tabulate_keys("Left out", results["refused"], ["backbone", "model", "reason"])
 
 
@@ -102,24 +110,38 @@ def make_sentences(results: Results) -> list[str]:
         return ["No SROCC is defined, so there is no best model."]
     lines = [f"The best median SROCC: {results['best']}."]
     cost = {row["model"]: row["budget"]["macs"] for row in results["rows"]}
-    ties = [
-        pair["second"]
+    cheaper = [
+        pair
         for pair in results["differences"]
-        if pair["first"] == results["best"] and pair["tie"] and cost[pair["second"]] < cost[results["best"]]
+        if pair["first"] == results["best"] and cost[pair["second"]] < cost[results["best"]]
     ]
-    if ties:
-        lines.append(f"Undecided against it at fewer MACs: {', '.join(ties)}.")
+    for verdict, words in (("equivalent", "Equivalent to it"), ("undecided", "Undecided against it")):
+        if found := [pair for pair in select_defined(cheaper) if pair["verdict"] == verdict]:
+            margin = f" within {found[0]['margin']:g}" if verdict == "equivalent" else ""
+            lines.append(f"{words}{margin} at fewer MACs: {', '.join(pair['second'] for pair in found)}.")
+    same = [
+        {**pair, "first": pair["decoders"][0], "second": pair["decoders"][1], "on": _read_backbone(pair)}
+        for pair in results["differences"]
+        if pair["decoders"]
+    ]
     for first, second in itertools.combinations(results["compared"], 2):
-        pairs = [
-            {**pair, "first": pair["decoders"][0], "second": pair["decoders"][1]}
-            for pair in results["differences"]
-            if set(pair["decoders"]) == {first, second}
-        ]
+        pairs = [pair for pair in same if set(pair["decoders"]) == {first, second}]
         if pairs:
             lines.append(summarize_verdicts(f"{len(pairs)} backbones", pairs))
+    lines += summarize_baseline(
+        same,
+        results["baseline"],
+        results["compared"],
+        f"{len(results['backbones'])} backbones",
+        lambda pair: str(pair["on"]),
+    )
     if random := _list_random(results):
         lines.append(f"RANDOM WEIGHTS in {', '.join(random)}: a control, not a result.")
     return lines
+
+
+def _read_backbone(pair: Results) -> str:
+    return str(pair["first"]).removeprefix(f"{pair['decoders'][0]} on ")
 
 
 def make_figures(results: Results) -> dict[str, Figure]:

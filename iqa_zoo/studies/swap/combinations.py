@@ -17,7 +17,7 @@ from iqa_zoo.studies.ablate.variants import ROUTING_LOSSES
 from iqa_zoo.studies.matching import describe_model, try_match
 from iqa_zoo.studies.runners import Runner
 from iqa_zoo.studies.spec import BudgetSpec, StudySpec
-from iqa_zoo.studies.swap.levels import WORDS, Levels, explain_refusal, format_error, make_config
+from iqa_zoo.studies.swap.levels import FACTORS, Levels, explain_refusal, format_error, make_config
 from iqa_zoo.training.frozen.decoder import drop_mirrored_losses
 
 BUDGETS = {"params": 1_000_000, "macs": 20_000_000}
@@ -68,7 +68,7 @@ def find_usable(
     for (factor, name), reason in reasons.items():
         if reason is not None:
             others = math.prod(len(names) for other, names in named.items() if other != factor)
-            refused.append({"what": f"{WORDS[factor]} {name}", "combinations": others, "reason": reason})
+            refused.append({"what": f"{FACTORS[factor]} {name}", "combinations": others, "reason": reason})
     return levels, refused
 
 

@@ -10,10 +10,14 @@ from iqa_zoo.config import Config, part_parameters
 from iqa_zoo.errors import ConfigError, UnknownName, not_one_of
 from iqa_zoo.registry import SLOTS
 
-FACTORS = ("queries", "interactions", "memory", "head")  # slots of a config, in the order in which data flows
+FACTORS = {  # slot of a config: its name in tables; in the order in which data flows
+    "queries": "queries",
+    "interactions": "mixing block",
+    "memory": "memory",
+    "head": "head",
+}
 READER = "cross_attention"  # what reads the memory in every layer
 NONE = "none"  # the level of interactions that is the reader alone
-WORDS = {"queries": "queries", "interactions": "mixing block", "memory": "memory", "head": "head"}
 
 Levels = dict[str, str]  # of one combination: factor -> level
 
@@ -106,6 +110,6 @@ def group_refused(refused: Sequence[tuple[Levels, str]], levels: Mapping[str, Se
     found = []
     for reason, rows in by_reason.items():
         shared = {f: rows[0][f] for f in rows[0] if len({row[f] for row in rows}) == 1 and len(levels[f]) > 1}
-        what = ", ".join(f"{WORDS[factor]} {level}" for factor, level in shared.items()) or "several"
+        what = ", ".join(f"{FACTORS[factor]} {level}" for factor, level in shared.items()) or "several"
         found.append({"what": what, "combinations": len(rows), "reason": reason})
     return found

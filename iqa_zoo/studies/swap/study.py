@@ -11,10 +11,12 @@ import numpy as np
 
 from iqa_zoo.budgets import measure_budget
 from iqa_zoo.config import Config, load_config
+from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError, IqaZooError
 from iqa_zoo.progress import Reporter
 from iqa_zoo.registry import register_study
-from iqa_zoo.stats.factorial import analyze_factors, draw_evenly
+from iqa_zoo.stats.effects import analyze_factors
+from iqa_zoo.stats.factorial import draw_evenly
 from iqa_zoo.stats.summary import is_defined
 from iqa_zoo.studies.protocol import compute_parts_ratio, describe_conditions, load_data, make_study_splits
 from iqa_zoo.studies.runner import Record, describe_cache_use, select_succeeded
@@ -22,10 +24,10 @@ from iqa_zoo.studies.runners import build_runner
 from iqa_zoo.studies.settings import setting
 from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
-from iqa_zoo.studies.summaries import compute_differences, summarize_records
+from iqa_zoo.studies.summaries import compute_differences, delete_test_images, summarize_records
 from iqa_zoo.studies.swap import report
 from iqa_zoo.studies.swap.combinations import choose_dim, choose_target, find_usable, load_owner, match_combinations
-from iqa_zoo.studies.swap.levels import FACTORS, WORDS, group_refused, list_levels, make_config
+from iqa_zoo.studies.swap.levels import FACTORS, Levels, group_refused, list_levels, make_config
 
 SPLITS = 5
 
@@ -34,12 +36,12 @@ SPLITS = 5
 class Options:
     """The settings of a swap: the parts of each factor (all of the registry where left out)."""
 
-    queries: tuple[str, ...] | None = setting(None, f"only these {WORDS['queries']}", metavar="NAME")
+    queries: tuple[str, ...] | None = setting(None, f"only these {FACTORS['queries']}", metavar="NAME")
     interactions: tuple[str, ...] | None = setting(
         None, "only these blocks before cross-attention, or none", metavar="NAME"
     )
-    memories: tuple[str, ...] | None = setting(None, f"only these {WORDS['memory']}", metavar="NAME")
-    heads: tuple[str, ...] | None = setting(None, f"only these {WORDS['head']}", metavar="NAME")
+    memories: tuple[str, ...] | None = setting(None, f"only these {FACTORS['memory']}", metavar="NAME")
+    heads: tuple[str, ...] | None = setting(None, f"only these {FACTORS['head']}", metavar="NAME")
     draw: int | None = setting(
         None, "only N combinations, drawn so that each part comes equally often (default: all)", metavar="N"
     )
@@ -62,8 +64,6 @@ class Swap(Study):
     columns: ClassVar[Sequence[str]] = ("model", *FACTORS, *Study.columns[1:])
 
     def prepare(self, spec: StudySpec) -> StudySpec:
-        if spec.data.splits == 1:
-            raise InputError("swap: --splits is at least 2: effects need a spread over splits")
         if spec.budget.match == "none":
             raise InputError("swap: --match is params or macs: combinations are compared at one budget")
         return spec
@@ -90,8 +90,6 @@ class Swap(Study):
             raise IqaZooError(f"{len(rows)} of {len(grid)} combinations can be built, nothing to compare. {reasons}")
         data = load_data(spec.data, progress)
         splits = make_study_splits(spec, data, SPLITS)
-        if len(splits) < 2:
-            raise IqaZooError("effects need a spread over splits; give at least two")
         models = {row["model"]: row.pop("placed") for row in rows}
         models[BASELINE] = runner.place(baseline)
         runner.log_cost(models, data, len(splits))
@@ -104,9 +102,13 @@ class Swap(Study):
         levels_by_model = {row["model"]: row["levels"] for row in rows}
         trained = select_complete(done, list(models), len(splits))
         measured = {
-            model: trained[model] for model in levels_by_model if all(map(is_defined, trained.get(model, [None])))
+            model: trained[model]
+            for model in levels_by_model
+            if model in trained and all(is_defined(record["srocc"]) for record in trained[model])
         }
-        first = max(measured, key=lambda model: float(np.median(measured[model])), default=None)
+        sroccs = {model: [record["srocc"] for record in records] for model, records in measured.items()}
+        first = max(sroccs, key=lambda model: float(np.median(sroccs[model])), default=None)
+        margin = spec.statistics.margin
         return {
             **describe_conditions(spec, data, splits),
             **describe_cache_use(records, runner),
@@ -121,18 +123,20 @@ class Swap(Study):
             "baseline_budget": measure_budget(models[BASELINE]).to_dict(),
             "runs": [{**levels_by_model.get(record["model"], {}), **record} for record in records],
             "summary": summarize_records([record for record in done if record["model"] in trained]),
-            "analysis": analyze_factors(
-                np.array(list(measured.values())).T,
-                [levels_by_model[model] for model in measured],
+            "analysis": analyze_combinations(
+                measured,
+                levels_by_model,
+                data,
                 ratio,
-                pairs=options.draw is None or 2 * options.draw >= len(grid),
+                margin=margin,
+                interactions=options.draw is None or 2 * options.draw >= len(grid),
             ),
             "behind_first": compute_differences(
                 done,
                 ratio,
                 data,
                 [(first, model) for model in models if model != first] if first else [],
-                margin=spec.statistics.margin,
+                margin=margin,
             ),
             "features": runner.identify_features(data),
         }
@@ -145,13 +149,33 @@ def list_plain_configs(levels: Mapping[str, Sequence[str]]) -> list[Config]:
     return [make_config(row, dim=24, depth=1) for row in rows]
 
 
-def select_complete(done: Sequence[Record], models: Sequence[str], splits: int) -> dict[str, list[float]]:
-    """Return SROCC on every split, in one order, of the combinations that were trained on all of them."""
-    scores: dict[str, list[float]] = {model: [] for model in models}
+def select_complete(done: Sequence[Record], models: Sequence[str], splits: int) -> dict[str, list[Record]]:
+    """Return the records of each split, in one order, of the combinations that were trained on all of them."""
+    found: dict[str, list[Record]] = {model: [] for model in models}
     for record in done:
-        if record["model"] in scores:
-            scores[record["model"]].append(record["srocc"])
-    return {model: values for model, values in scores.items() if len(values) == splits}
+        if record["model"] in found:
+            found[record["model"]].append(record)
+    return {model: records for model, records in found.items() if len(records) == splits}
+
+
+def analyze_combinations(
+    measured: Mapping[str, Sequence[Record]],
+    levels: Mapping[str, Levels],
+    data: RatedImages,
+    test_train_ratio: float,
+    *,
+    margin: float,
+    interactions: bool,
+) -> dict[str, Any]:
+    """Return the effects of the parts, of combinations with an SROCC on every split.
+
+    ``why_no_sampling`` gives the reason where the error of sampling the test images is not counted.
+    """
+    images, why = delete_test_images(measured, data) if measured else (None, "")
+    srocc_SC = np.array([[record["srocc"] for record in records] for records in measured.values()]).T
+    settings = {"margin": margin, "sampling": images, "interactions": interactions}
+    found = analyze_factors(srocc_SC, [levels[model] for model in measured], test_train_ratio, **settings)
+    return {**found, "why_no_sampling": why}
 
 
 def log_plan(
@@ -163,7 +187,7 @@ def log_plan(
     progress: Reporter,
 ) -> None:
     """Log what would be trained, and what cannot be."""
-    counts = [f"{len({row['levels'][factor] for row in rows})} {WORDS[factor]}" for factor in FACTORS]
+    counts = [f"{len({row['levels'][factor] for row in rows})} {FACTORS[factor]}" for factor in FACTORS]
     drawn = "" if spec.options.draw is None else f"of {combinations:,} "
     progress.log(
         f"{len(rows)} {drawn}combinations ({' x '.join(counts)}) at {target:,} {spec.budget.match}, and the baseline"

@@ -1,0 +1,176 @@
+"""The effects and interactions of parts as tables and sentences, with their verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from iqa_zoo.reports.shared import CORRECTED_T, describe_rule, format_interval, format_number
+from iqa_zoo.reports.table import Table, tabulate
+from iqa_zoo.reports.verdicts import count_verdicts, group_by_verdict
+from iqa_zoo.stats.summary import is_defined
+from iqa_zoo.studies.swap.levels import FACTORS
+
+Results = dict[str, Any]
+SHOWN = 12  # interactions in their table
+NAMED = 5  # interactions of a verdict in a sentence
+
+CELLS: dict[str, Callable[[Results], str]] = {
+    "effect": lambda row: f"{row['mean']:+.3f}",
+    "95 % interval": format_interval,
+    "p": lambda row: format_number(row["p"]),
+    "verdict": lambda row: row["verdict"],
+    "would decide": lambda row: row["needed"].strip(",") or "-",
+}
+LEFT = ("verdict", "would decide")
+
+
+def tabulate_effects(results: Results, where: str) -> Table:
+    """The main effect of every level."""
+    analysis = results["analysis"]
+    cells = {
+        "factor": lambda row: FACTORS[row["factor"]],
+        "level": lambda row: row["level"],
+        "combinations": lambda row: str(row["combinations"]),
+        "SROCC, mean": lambda row: f"{row['srocc']:.3f}",
+        **CELLS,
+    }
+    notes = [
+        f"Effect: the mean over the combinations with the level minus the mean of all ({analysis['grand']:.3f}), on each of "
+        f"{len(results['splits'])} splits, then their mean.",
+        *_describe_estimates(analysis, analysis["main"]),
+        *_describe_completeness(analysis, results.get("drawn_of")),
+        "Variance between combinations (means over splits, chance included): "
+        + ", ".join(f"{_format_factors(name)} {share:.0%}" for name, share in analysis["shares"].items())
+        + ".",
+    ]
+    title = f"What each part adds: {where}"
+    return tabulate(title, analysis["main"], cells, notes, left=["factor", "level", *LEFT])
+
+
+def _describe_estimates(analysis: Results, rows: Sequence[Results]) -> list[str]:
+    """Describe how intervals and verdicts of effects are made."""
+    margin = rows[0]["margin"]
+    if not is_defined(margin):
+        return [
+            f"Results of an earlier version: intervals by {CORRECTED_T}, p is Holm-adjusted, a decided effect has an interval "
+            "without 0 and p below 0.05; nothing was tested for equivalence, and the error of the choice of test images is not counted."
+        ]
+    why = analysis["why_no_sampling"]
+    return [
+        f"Interval and p: {CORRECTED_T}; adjusted for {rows[0]['pairs']} contrasts (Bonferroni).",
+        *([f"The intervals lack the error of the choice of test images: {why}."] if why else []),
+        *describe_rule(rows),
+        f"Ahead is better than the mean of all; two levels that are equivalent to it may be up to {2 * margin:g} apart.",
+    ]
+
+
+def _format_factors(name: str) -> str:
+    return " x ".join(FACTORS.get(factor, factor) for factor in name.split(" x "))
+
+
+def _describe_completeness(analysis: Results, drawn_of: int | None) -> list[str]:
+    if analysis["complete"]:
+        return [f"The table is complete: {analysis['combinations']} combinations."]
+    if drawn_of is None:
+        there = f"Combinations are missing, {analysis['combinations']} are there"
+    else:
+        there = f"{analysis['combinations']} of {drawn_of:,} combinations, drawn so that each part comes about equally often"
+    return [
+        f"{there}: effects are of a least-squares fit whose effects add up to 0 in each factor, so that a level is judged "
+        "independently of the levels that it occurs with; with all combinations it would be the means. What parts do to each "
+        "other by pairs is not in the fit and moves the effects of levels that few combinations have."
+    ]
+
+
+def tabulate_interactions(results: Results) -> Table:
+    """The largest interactions."""
+    found = select_distinct(results["analysis"]["interactions"])
+    notes = [
+        "Effect: what two parts do together beyond what each adds alone (mean of the cell - of its row - of its column + of all). "
+        f"Of {len(found)}: {count_verdicts(found)}. An interaction that is the mirror image of another, as with factors of two "
+        "levels, counts once.",
+        *_describe_estimates(results["analysis"], found),
+        *(
+            f"{FACTORS[a]} x {FACTORS[b]}: not known, as some of its pairs are not there or too few combinations are."
+            for a, b in results["analysis"]["unknown"]
+        ),
+    ]
+    cells = {
+        "factors": lambda row: " x ".join(FACTORS[factor] for factor in row["factors"]),
+        "levels": lambda row: " x ".join(row["levels"]),
+        "combinations": lambda row: str(row["combinations"]),
+        **CELLS,
+    }
+    title = f"The {SHOWN} largest interactions" if len(found) > SHOWN else "The interactions"
+    return tabulate(title, found[:SHOWN], cells, notes, left=["factors", "levels", *LEFT])
+
+
+def select_distinct(found: Sequence[Results]) -> list[Results]:
+    """Return the interactions, the largest first, without mirror images, which factors of two levels have."""
+    kept: dict[tuple[Any, ...], Results] = {}
+    for row in sorted(found, key=lambda row: -row["mean"]):  # of the two the one that does better
+        width = f"{row['high'] - row['low']:.9f}"
+        kept.setdefault((*row["factors"], f"{abs(row['mean']):.9f}", width), row)
+    return sorted(kept.values(), key=lambda row: -abs(row["mean"]))
+
+
+def describe_effects(results: Results) -> list[str]:
+    """Say the verdict on every part and what would decide the undecided ones, then the verdicts on interactions."""
+    analysis = results["analysis"]
+    if analysis["why"]:
+        return [f"Effects are not determined: {analysis['why']}."]
+    if not analysis["main"]:
+        return ["Nothing was swapped: every factor has one level."]
+    decided = {row["factor"] for row in analysis["main"] if row["verdict"] in ("ahead", "behind")}
+    matter = " and the ".join(FACTORS[factor] for factor in FACTORS if factor in decided)
+    lines = [
+        f"{'A part that matters is' if len(decided) == 1 else 'Parts that matter are'} the {matter}."
+        if matter
+        else "No part is shown to be better or worse than the mean of its kind."
+    ]
+    for factor in sorted({row["factor"] for row in analysis["main"]}, key=lambda factor: -analysis["shares"][factor]):
+        lines.append(_describe_factor(factor, analysis))
+    lines += _list_undecided(analysis["main"])
+    return lines + _describe_interactions(select_distinct(analysis["interactions"]))
+
+
+def _describe_factor(factor: str, analysis: Results) -> str:
+    rows = sorted((row for row in analysis["main"] if row["factor"] == factor), key=lambda row: -row["mean"])
+    said = [
+        f"{_format_verdict(verdict, some[0]['margin'])}: "
+        + ", ".join(f"{row['level']} {row['mean']:+.3f} {format_interval(row)}" for row in some)
+        for verdict, some in group_by_verdict(rows).items()
+    ]
+    return f"{FACTORS[factor]} ({analysis['shares'][factor]:.0%} of the variance), against the mean of all: {'; '.join(said)}."
+
+
+def _format_verdict(verdict: str, margin: float | None) -> str:
+    return f"equivalent within {margin:g}" if verdict == "equivalent" else verdict
+
+
+def _list_undecided(rows: Sequence[Results]) -> list[str]:
+    """Say what would decide the undecided parts; parts that need the same share a line."""
+    named: dict[str, list[str]] = {}
+    for row in rows:
+        if row["verdict"] == "undecided" and row["needed"]:
+            named.setdefault(row["needed"], []).append(f"{FACTORS[row['factor']]} {row['level']}")
+    return [f"{', '.join(names)}: undecided; {_format_needed(needed)}." for needed, names in named.items()]
+
+
+def _format_needed(needed: str) -> str:
+    return f"{needed} would decide, if effect and spread stay as they are"
+
+
+def _describe_interactions(distinct: Sequence[Results]) -> list[str]:
+    if not distinct:
+        return []
+    lines = [f"{len(distinct)} interactions of two parts: {count_verdicts(distinct)}."]
+    for verdict, some in group_by_verdict(distinct).items():
+        shown = ", ".join(f"{' with '.join(row['levels'])} {row['mean']:+.3f}" for row in some[:NAMED])
+        if verdict in ("ahead", "behind"):
+            lines.append(f"{verdict.capitalize()} of what their parts add alone: {shown}.")
+        elif verdict == "undecided" and some[0]["needed"]:
+            largest = " with ".join(some[0]["levels"])
+            lines.append(f"The largest that is undecided, {largest}: {_format_needed(some[0]['needed'])}.")
+    return lines
