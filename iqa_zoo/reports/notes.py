@@ -63,9 +63,24 @@ def describe_frozen_training(results: Results) -> str:
     return (
         f"Decoders on frozen {results['backbone']} features ({results['weights']}), {describe_view(results)}; "
         f"{recipe['epochs']} epochs, batch {recipe['batch_size']}, AdamW {recipe['lr']:g}, averaged weights, "
-        f"{recipe.get('precision', 'float32')}, the same splits, seeds and steps for all. "
-        f"The baseline, one linear layer, learns at {results['baseline_lr']:g}."
+        f"{recipe.get('precision', 'float32')}, the same splits, seeds and steps for all.{describe_baseline(results)}"
     )
+
+
+def describe_baseline(results: Mapping[str, Any]) -> str:
+    """Return how the baseline was fitted, a sentence with a space before it; empty where there is none.
+
+    >>> describe_baseline({"baseline_reads": ["stage 3", "stage 4"]})
+    ' The baseline is ridge regression in closed form on the means of stage 3 and stage 4, fitted to all images that are not test.'
+    >>> describe_baseline({"baseline_lr": 0.01})
+    ' The baseline, one linear layer, learns at 0.01.'
+    """
+    if read := results.get("baseline_reads"):
+        means = ", ".join(read[:-1]) + (" and " if read[1:] else "") + read[-1]
+        return f" The baseline is ridge regression in closed form on the means of {means}, fitted to all images that are not test."
+    if "baseline_lr" in results:  # of earlier versions
+        return f" The baseline, one linear layer, learns at {results['baseline_lr']:g}."
+    return ""
 
 
 def list_cache_notes(results: Results) -> list[str]:

@@ -27,10 +27,11 @@ from iqa_zoo.progress import Reporter
 from iqa_zoo.randomness import seeded
 from iqa_zoo.studies.feature_cost import describe_feature_cost
 from iqa_zoo.studies.gathering import Record, gather_records
-from iqa_zoo.studies.protocol import BASELINE_RATE, TRAINING_MODULE, make_frozen_recipe
-from iqa_zoo.studies.spec import BASELINE, StudySpec
+from iqa_zoo.studies.protocol import TRAINING_MODULE, make_frozen_recipe
+from iqa_zoo.studies.spec import StudySpec
 from iqa_zoo.training.devices import select_device
 from iqa_zoo.training.frozen.boxed_bank import check_backbone, unpack_box
+from iqa_zoo.training.frozen.decoder import is_in_closed_form
 from iqa_zoo.training.frozen.extraction import extract_features
 from iqa_zoo.training.frozen.features import FeatureBank, compute_bank_shapes
 from iqa_zoo.training.frozen.trainings import ExtraTestSet, Training, train_many
@@ -169,13 +170,12 @@ class FrozenRunner:
         """Return one training on the split of this number.
 
         Args:
-            model, cfg: its label and config. The baseline has its own learning rate.
+            model, cfg: its label and config.
             split, number: on which split; the number goes into the seed.
             every_rule: also measure the test part after each epoch, to report what every rule would select.
             epochs: in place of the spec's.
             rate: factor of the learning rate.
         """
-        rate = BASELINE_RATE if model == BASELINE else rate
         recipe = replace(self.recipe, lr=rate * self.recipe.lr, epochs=epochs or self.recipe.epochs)
         seed, rule = self.spec.training.seed + number, self.spec.training.selection or "last"
         return Training(model, dict(cfg), split, recipe, seed, rule, every_rule, str(self.device))
@@ -235,9 +235,18 @@ class FrozenRunner:
     def log_cost(
         self, models: Mapping[str, Mapping[str, Any]], data: RatedImages, count: int, every_rule: bool = False
     ) -> None:
-        """Log the cost of features and trainings, extrapolated from one batch and a few training steps."""
+        """Log the cost of features and trainings, extrapolated from one batch and a few training steps.
+
+        Decoders in closed form take no steps and are not counted.
+        """
         self.log_feature_cost(data)
         recipe = self.recipe
+        closed = [name for name, cfg in models.items() if is_in_closed_form(cfg, self.features)]
+        if closed:
+            self.progress.log(f"in closed form, without training steps: {', '.join(closed)}")
+        models = {name: cfg for name, cfg in models.items() if name not in closed}
+        if not models:
+            return
         macs = [measure_budget(dict(cfg)).decoder.macs for cfg in models.values()]
         step = estimate_step_seconds(list(models.values()), macs, recipe, str(self.device))
         # A backward pass costs two forward ones; validation, and with every_rule the test part, is measured now and then.

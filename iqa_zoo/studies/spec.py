@@ -16,7 +16,7 @@ from iqa_zoo.studies.protocol_spec import ProtocolSpec
 from iqa_zoo.studies.settings import collect_numbers, parse_pair, setting
 from iqa_zoo.training.recipe import FrozenRecipe
 
-BASELINE = "linear_probe"  # trained beside the compared decoders and never matched
+BASELINE = "ridge_baseline"  # fitted beside the compared decoders and never matched to a budget
 BOXED = "livec"  # the dataset whose features come with the package
 MOST_NAMES = 4  # in the name of a run folder
 

@@ -19,6 +19,7 @@ from iqa_zoo.data.splits import Split
 from iqa_zoo.errors import InputError
 from iqa_zoo.progress import Reporter
 from iqa_zoo.registry import register_study
+from iqa_zoo.studies.baseline import describe_baseline
 from iqa_zoo.studies.compare import report
 from iqa_zoo.studies.matching import match_models
 from iqa_zoo.studies.models import load_with_baseline
@@ -80,7 +81,7 @@ class Compare(Study):
             return None
         results = {
             **describe_training(spec),
-            "baseline": BASELINE,
+            **describe_baseline(trained[BASELINE], runner.features),
             "compared": compared,
             "backbone": spec.backbone.backbone,
             "weights": describe_weights(spec.backbone, spec.training.seed),
