@@ -35,8 +35,11 @@ def list_protocol_notes(results: Results) -> list[str]:
         notes.append(
             f"Whole models trained from {results['weights']}; recipe {results['recipe_name']}: {recipe['epochs']} epochs, crops an image "
             f"and epoch: {recipe['crops']}, batch {recipe['batch_size']}, {recipe['optimizer']} {recipe['lr']:g} (backbone "
-            f"{backbone_lr:g}), {recipe['precision']}; tested on {recipe['test_crops']} crops an image, the same for all."
+            f"{backbone_lr:g}), {recipe['precision']}; tested on {recipe['test_crops']} crops an image, the same for all.{describe_baseline(results)}"
         )
+        if results.get("baseline_reads"):
+            whose = "the first model's backbone" if results["backbone"] == "own" else "the same backbone and weights"
+            notes.append(f"The baseline reads frozen features of {whose}; {describe_view(results)}.")
     notes += list_left_out_notes(results) + list_cache_notes(results)
     notes.append(f"Reported: {RULES[results['selection']]}.")
     runs = results.get("runs", [])

@@ -123,7 +123,7 @@ class EndToEndRunner:
         """
         if has_fitted_head(cfg):
             return self.frozen.make_training(model, cfg, split, number, every_rule=every_rule)
-        folder = (self.spec.resources.out or self.spec.folder()) / re.sub(r"[^\w.-]+", "-", model)
+        folder = (self.spec.resources.out or self.spec.folder()) / re.sub(r"\W+", "-", model)
         recipe = stretch(self.recipe, epochs or self.recipe.epochs)
         given, seed, name = self.spec.backbone, self.spec.training.seed + number, Path(self.spec.protocol.recipe).name
         return EndToEnd(
