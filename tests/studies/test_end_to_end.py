@@ -200,9 +200,9 @@ def test_cross_dataset_tests_whole_models_on_every_dataset(train):
     values, _ = train("cross_dataset", ["gcn.yaml"], data=sources, splits=2, backbone=BACKBONE)
     cells = {(run["train"], run["test"]) for run in values["runs"] if is_whole(run)}
     assert cells == {(a, b) for a in ("photos", "others") for b in ("photos", "others")}
-    assert {run["split"] for run in values["runs"] if is_whole(run)} == set(
-        sum((each["splits"] for each in values["datasets"]), [])
-    )
+    assert {run["split"] for run in values["runs"] if is_whole(run)} == {
+        id for each in values["datasets"] for id in each["splits"]
+    }
     assert all(abs(run["srocc"]) <= 1 for run in values["runs"])
 
 
