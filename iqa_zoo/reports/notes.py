@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from iqa_zoo.data.views import LONGEST_SIDE
-from iqa_zoo.reports.shared import HUMAN_LABELS, failed_notes, undefined_notes
+from iqa_zoo.reports.shared import HUMAN_LABELS
+from iqa_zoo.reports.warnings import failed_notes, undefined_notes
 from iqa_zoo.training.selection import RULES
 
 Results = dict[str, Any]

@@ -16,7 +16,7 @@ OTHER = {
     "data": "livec", "root": Path("r"), "option": (("image", "a"),), "skip_unreadable": True, "images": 40, "splits": 3,
     "split_file": Path("s.json"), "validation_fraction": 0.3, "ignore_look_alikes": True, "backbone": "resnet18",
     "weights": Path("w.safetensors"), "pretrained": True, "match": "macs", "budget": "1000", "selection": "validation",
-    "view": "whole", "crops": 2, "epochs": 7, "batch_size": 3, "lr": 0.5, "precision": "float32", "seed": 9, "device": "cpu", "jobs": 77,
+    "view": "whole", "crops": 2, "epochs": 7, "batch_size": 3, "lr": 0.5, "precision": "float32", "seed": 9, "margin": 0.02, "device": "cpu", "jobs": 77,
     "ray": "auto", "fresh": True, "max_cache_gb": 3.0, "out": Path("run"), "dry_run": True, "protocol": "end-to-end",
     "test": ("livec",), "test_root": (Path("r"),), "recipe": "other", "recipe_set": (("epochs", 3),), "no_train": True,
     "no_latency": True,
@@ -117,3 +117,12 @@ def test_settings_have_help_and_one_name(name):
     assert all(each.metadata["help"] for _, each, _ in listed)
     assert {group for group, _, _ in listed} <= {"options", *GROUPS}
     assert {each.name for each in fields(study.options)} <= set(names)
+
+
+@pytest.mark.parametrize("margin", [0.0, -0.01, 1.5])
+def test_a_margin_is_above_0_and_at_most_1(margin):
+    with pytest.raises(InputError, match=rf"--margin is {margin:g}; give an SROCC difference above 0, at most 1"):
+        plan_study("compare", ["lifeiqa"], margin=margin)
+    assert plan_study("compare", ["lifeiqa"], margin=1).statistics.margin == 1
+    with pytest.raises(InputError, match="margin"):
+        plan_study("compare", ["lifeiqa"], margin=float("nan"))

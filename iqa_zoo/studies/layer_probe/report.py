@@ -17,7 +17,7 @@ from iqa_zoo.reports.shared import (
     tabulate_distortions,
 )
 from iqa_zoo.reports.table import Table, tabulate_keys
-from iqa_zoo.reports.verdicts import count_verdicts, group_by_verdict, orient_pair
+from iqa_zoo.reports.verdicts import count_verdicts, explain_needed, group_by_verdict, orient_pair
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.summary import is_defined
 
@@ -121,9 +121,9 @@ def _describe_backbone(results: Results, rows: Sequence[Results], control: Seque
         if trained:
             text += f"; trained against random, level by level: {count_verdicts(trained)}"
     needed = [
-        f"{name}: {best['level']} against {level}: undecided; {pair['needed']} would decide, if mean and spread stay as they are."
+        f"{name}: {best['level']} against {level}: undecided{explain_needed(pair)}."
         for level, pair in others.items()
-        if pair and pair["verdict"] == "undecided" and pair.get("needed")
+        if pair and pair["verdict"] == "undecided" and pair["needed"]
     ]
     return [f"{text}.", *needed]
 
