@@ -235,17 +235,12 @@ class FrozenRunner:
     def log_cost(
         self, models: Mapping[str, Mapping[str, Any]], data: RatedImages, count: int, every_rule: bool = False
     ) -> None:
-        """Log the cost of features and trainings, extrapolated from one batch and a few training steps.
-
-        Decoders in closed form take no steps and are not counted.
-        """
+        """Log the cost of features and of trainings that take steps, extrapolated from one batch and a few steps."""
         self.log_feature_cost(data)
         recipe = self.recipe
-        closed = [name for name, cfg in models.items() if is_in_closed_form(cfg, self.features)]
-        if closed:
+        if closed := [name for name, cfg in models.items() if is_in_closed_form(cfg, self.features)]:
             self.progress.log(f"in closed form, without training steps: {', '.join(closed)}")
-        models = {name: cfg for name, cfg in models.items() if name not in closed}
-        if not models:
+        if not (models := {name: cfg for name, cfg in models.items() if name not in closed}):
             return
         macs = [measure_budget(dict(cfg)).decoder.macs for cfg in models.values()]
         step = estimate_step_seconds(list(models.values()), macs, recipe, str(self.device))
