@@ -60,10 +60,11 @@ def describe_view(results: Mapping[str, Any]) -> str:
 def describe_frozen_training(results: Results) -> str:
     """Return how decoders on frozen features were trained."""
     recipe = results["recipe"]
+    tuned = ", before each was tuned (below)" if results.get("tuning") else ""
     return (
         f"Decoders on frozen {results['backbone']} features ({results['weights']}), {describe_view(results)}; "
         f"{recipe['epochs']} epochs, batch {recipe['batch_size']}, AdamW {recipe['lr']:g}, averaged weights, "
-        f"{recipe.get('precision', 'float32')}, the same splits, seeds and steps for all. "
+        f"{recipe.get('precision', 'float32')}, the same splits, seeds and steps for all{tuned}. "
         f"The baseline, one linear layer, learns at {results['baseline_lr']:g}."
     )
 

@@ -173,6 +173,7 @@ class FrozenRunner:
         *,
         test_sets: Mapping[str, RatedImages] | None = None,
         stage: str = "training",
+        quiet: bool = False,
     ) -> list[Record]:
         """Run trainings and return their records in the same order. A training that failed has an ``error``.
 
@@ -181,6 +182,7 @@ class FrozenRunner:
             data: on whose features and labels.
             test_sets: further datasets to test on, by name.
             stage: how the progress calls it.
+            quiet: log no line for splits and failures; the trainings may be in any order.
         """
         resources = self.spec.resources
         jobs = min(resources.jobs, len(trainings))
@@ -199,7 +201,7 @@ class FrozenRunner:
             notify=self.progress.log,
         )
         tick = self.progress.start(f"{stage}, {'on Ray' if resources.ray else f'{jobs} at a time'}")
-        return gather_records(records, trainings, tick, self.progress, fresh=resources.fresh)
+        return gather_records(records, trainings, tick, self.progress, fresh=resources.fresh, quiet=quiet)
 
     def log_feature_cost(self, data: RatedImages) -> None:
         """Log the disk that the features take and the time, extrapolated from one batch.
@@ -235,14 +237,18 @@ def gather_records(
     progress: Reporter,
     *,
     fresh: bool = False,
+    quiet: bool = False,
 ) -> list[Record]:
-    """Return all records in order. A line is logged for each split that is done by every model and each training that failed."""
+    """Return all records in order. A line is logged for each split that is done by every model and each training that failed,
+    unless it is to be quiet."""
     done: dict[int, Record] = {}
     total, models = len(trainings), len({training.model for training in trainings})
     with _explaining_interrupts(done, total, fresh=fresh):
         for i, record in records:
             done[i] = record
             tick(len(done), total)
+            if quiet:
+                continue
             if "error" in record:
                 progress.log(f"{record['model']} on split {record['split']} failed: {record['error']}", "red")
             number, first = i // models, i // models * models

@@ -37,6 +37,9 @@ from iqa_zoo.studies.settings import parse_pair, setting
 from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
 from iqa_zoo.studies.summaries import compute_differences, summarize_records, summarize_rules
+from iqa_zoo.studies.tuning.plan import check_tuning, plan_tuning
+from iqa_zoo.studies.tuning.results import summarize_tuning
+from iqa_zoo.studies.tuning.search import tune
 from iqa_zoo.studies.weights import describe_weights
 from iqa_zoo.training.recipe import load_recipe
 
@@ -78,6 +81,7 @@ class Compare(Study):
     title = "a comparison"
     report: ClassVar[Report] = report
     options: ClassVar[type] = Options
+    tunes: ClassVar[bool] = True
 
     def prepare(self, spec: StudySpec) -> StudySpec:
         options: Options = spec.options
@@ -85,6 +89,7 @@ class Compare(Study):
             raise InputError(
                 f"{len(options.test)} --test and {len(options.test_root)} --test-root; give one root to each"
             )
+        check_tuning(spec, trains_frozen=options.protocol == "frozen" and not options.no_train)
         if options.protocol == "end-to-end" and spec.backbone.backbone is None:
             spec = replace(spec, backbone=replace(spec.backbone, backbone=OWN))
         if options.protocol == "end-to-end" and spec.training.view == "auto":  # trained on crops
@@ -114,10 +119,13 @@ class Compare(Study):
             require_pixels(data)
         splits = make_study_splits(spec, data, None if frozen else 1) if data is not None else []
         matched = match_models(placed, compared, spec.budget, progress)
+        plan = plan_tuning(runner, matched.configs, data, splits) if runner is not None and data is not None else None
         if data is not None:
             if recipe is None:
                 assert runner is not None
                 runner.log_cost(matched.configs, data, len(splits), every_rule=True)
+                if plan is not None:
+                    plan.log_cost()
             else:
                 end_to_end.log_cost(splits, recipe, matched, progress)
         if spec.resources.dry_run:
@@ -141,6 +149,10 @@ class Compare(Study):
             trainings = runner.make_trainings(matched.configs, splits, every_rule=True)
             records = runner.train(trainings, data, test_sets=others)
             used = {**describe_cache_use(records, runner), "features": runner.load_bank(data).key}
+            if plan is not None:
+                tuned = tune(plan, trainings, records, others)
+                used["tuning"] = summarize_tuning(plan, records, tuned)
+                records = tuned.records
         else:
             records = end_to_end.train_all(spec, matched.configs, data, splits, recipe, others, progress)
             used = {**describe_cache_use(records), "recipe": recipe.to_dict(), "recipe_name": options.recipe}
