@@ -64,10 +64,11 @@ def describe_view(results: Mapping[str, Any]) -> str:
 def describe_frozen_training(results: Results) -> str:
     """Return how decoders on frozen features were trained."""
     recipe = results["recipe"]
+    tuned = ", before each was tuned (below)" if results.get("tuning") else ""
     return (
         f"Decoders on frozen {results['backbone']} features ({results['weights']}), {describe_view(results)}; "
         f"{recipe['epochs']} epochs, batch {recipe['batch_size']}, AdamW {recipe['lr']:g}, averaged weights, "
-        f"{recipe.get('precision', 'float32')}, the same splits, seeds and steps for all.{describe_baseline(results)}"
+        f"{recipe.get('precision', 'float32')}, the same splits, seeds and steps for all{tuned}.{describe_baseline(results)}"
     )
 
 

@@ -187,6 +187,7 @@ class FrozenRunner:
         *,
         test_sets: Mapping[str, RatedImages] | None = None,
         stage: str = "training",
+        quiet: bool = False,
     ) -> list[Record]:
         """Run trainings and return their records in the same order. A training that failed has an ``error``.
 
@@ -195,12 +196,13 @@ class FrozenRunner:
             data: on whose features and labels.
             test_sets: further datasets to test on, by name.
             stage: how the progress calls it.
+            quiet: log no line for splits and failures; the trainings may be in any order.
         """
         resources = self.spec.resources
         where = "on Ray" if resources.ray else f"{min(resources.jobs, len(trainings))} at a time"
         records = self.run(trainings, data, test_sets or {})
         tick = self.progress.start(f"{stage}, {where}")
-        return gather_records(records, trainings, tick, self.progress, fresh=resources.fresh)
+        return gather_records(records, trainings, tick, self.progress, fresh=resources.fresh, quiet=quiet)
 
     def run(
         self, trainings: Sequence[Training], data: RatedImages, test_sets: Mapping[str, RatedImages]

@@ -119,6 +119,13 @@ class TrainingSpec:
         "auto", "frozen: of matrix products; auto is bfloat16 where the processor multiplies it natively"
     )
     seed: int = setting(0, "of splits, crops and weights", metavar="N")
+    tune: int | None = setting(
+        None,
+        "frozen: trials of learning rate, weight decay, dropout and epochs of every decoder, the same for all, judged on a "
+        "validation part inside the training part of each split; the first trial is the default recipe",
+        metavar="N",
+    )
+    tune_once: bool = setting(False, "tune on the training part of the first split only")
 
 
 @dataclass(frozen=True)

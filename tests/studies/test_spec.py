@@ -22,7 +22,7 @@ OTHER = {
     "no_latency": True,
 }  # fmt: skip
 COMPARE = find_study("compare")
-SETTINGS = {each.name: (group, each) for group, each, _ in list_settings(COMPARE.options, COMPARE.without)}
+SETTINGS = {each.name: (group, each) for group, each, _ in list_settings(COMPARE.options, COMPARE.refused)}
 BASE = make_spec("compare", {"a": "lifeiqa_tiny"}, COMPARE.options, data="demo", selection="last")
 
 
@@ -111,7 +111,7 @@ def test_values_are_kept_as_their_settings_hold_them():
 @pytest.mark.parametrize("name", STUDIES.built_in())
 def test_settings_have_help_and_one_name(name):
     study = find_study(name)
-    listed = list(list_settings(study.options, study.without))
+    listed = list(list_settings(study.options, study.refused))
     names = [each.name for _, each, _ in listed]
     assert len(names) == len(set(names))
     assert all(each.metadata["help"] for _, each, _ in listed)

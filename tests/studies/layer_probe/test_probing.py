@@ -18,7 +18,9 @@ from iqa_zoo.training.recipe import FrozenRecipe
 
 SPEC = FeatureSpec({1: StageInfo(5, 64), 2: StageInfo(4, 64)}, 4, 4, 64, available_stages=(1, 2), token_stage=2)
 SPLIT = Split(np.arange(60), np.arange(80, 100), np.arange(60, 80), "made up")
-PROBED = Probed("nss", False, full_config("nss"), SimpleNamespace(spec=SPEC, names={1: "stage 1", 2: "stage 2"}), "none")
+PROBED = Probed(
+    "nss", False, full_config("nss"), SimpleNamespace(spec=SPEC, names={1: "stage 1", 2: "stage 2"}), "none"
+)
 
 
 def make_bank(rng: np.random.Generator, mos: np.ndarray) -> FeatureBank:
