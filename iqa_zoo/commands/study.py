@@ -27,6 +27,7 @@ TITLES = {
     "data": "data",
     "backbone": "backbone",
     "budget": "budget",
+    "protocol": "protocol",
     "training": "training",
     "statistics": "verdicts",
     "resources": "where it runs",
@@ -62,7 +63,7 @@ def make_parser(name: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--from", dest="kept", type=parse_path, metavar="RUN", help="print a run folder again; trains nothing"
     )
-    add_settings(parser, study.options, study.without, study.defaults)
+    add_settings(parser, study.options, study.refused, study.defaults)
     add_import_option(parser)
     shown = parser.add_argument_group("results")
     add_json_option(shown, "everything: configs, hashes, versions, splits, predictions")
@@ -159,6 +160,8 @@ def run(name: str, argv: Sequence[str]) -> int:
     check_outputs(args, new=False)
     if args.html:
         check_writable(args.html)
+    if args.kept and getattr(args, "tune", None) is not None:
+        raise InputError("--tune trains, and --from prints a run that was kept; give one of them")
     if args.kept:
         return 0 if _show(load_result(args.kept, name), args, args.kept, None) else 2
     spec = read_spec(name, args)

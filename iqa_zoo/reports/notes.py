@@ -36,8 +36,11 @@ def list_protocol_notes(results: Results) -> list[str]:
         notes.append(
             f"Whole models trained from {results['weights']}; recipe {results['recipe_name']}: {recipe['epochs']} epochs, crops an image "
             f"and epoch: {recipe['crops']}, batch {recipe['batch_size']}, {recipe['optimizer']} {recipe['lr']:g} (backbone "
-            f"{backbone_lr:g}), {recipe['precision']}; tested on {recipe['test_crops']} crops an image, the same for all."
+            f"{backbone_lr:g}), {recipe['precision']}; tested on {recipe['test_crops']} crops an image, the same for all.{describe_baseline(results)}"
         )
+        if results.get("baseline_reads"):
+            whose = "the first model's backbone" if results["backbone"] == "own" else "the same backbone and weights"
+            notes.append(f"The baseline reads frozen features of {whose}; {describe_view(results)}.")
     notes += list_left_out_notes(results) + list_cache_notes(results)
     notes.append(f"Reported: {RULES[results['selection']]}.")
     runs = results.get("runs", [])
@@ -61,10 +64,11 @@ def describe_view(results: Mapping[str, Any]) -> str:
 def describe_frozen_training(results: Results) -> str:
     """Return how decoders on frozen features were trained."""
     recipe = results["recipe"]
+    tuned = ", before each was tuned (below)" if results.get("tuning") else ""
     return (
         f"Decoders on frozen {results['backbone']} features ({results['weights']}), {describe_view(results)}; "
         f"{recipe['epochs']} epochs, batch {recipe['batch_size']}, AdamW {recipe['lr']:g}, averaged weights, "
-        f"{recipe.get('precision', 'float32')}, the same splits, seeds and steps for all.{describe_baseline(results)}"
+        f"{recipe.get('precision', 'float32')}, the same splits, seeds and steps for all{tuned}.{describe_baseline(results)}"
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +20,13 @@ from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.release import format_some
 from iqa_zoo.data.splits import Split
 from iqa_zoo.data.views import choose_crops
-from iqa_zoo.errors import IqaZooError
+from iqa_zoo.errors import InputError, IqaZooError
 from iqa_zoo.identity import find_part_modules, identify_code
 from iqa_zoo.placing import make_backbone_config
-from iqa_zoo.progress import Progress, Reporter
+from iqa_zoo.progress import Reporter
 from iqa_zoo.randomness import seeded
-from iqa_zoo.reports.shared import format_number
 from iqa_zoo.studies.feature_cost import describe_feature_cost
+from iqa_zoo.studies.gathering import Record, gather_records
 from iqa_zoo.studies.protocol import TRAINING_MODULE, make_frozen_recipe
 from iqa_zoo.studies.spec import StudySpec
 from iqa_zoo.training.devices import select_device
@@ -36,13 +35,11 @@ from iqa_zoo.training.frozen.decoder import is_in_closed_form
 from iqa_zoo.training.frozen.extraction import extract_features
 from iqa_zoo.training.frozen.features import FeatureBank, compute_bank_shapes
 from iqa_zoo.training.frozen.trainings import ExtraTestSet, Training, train_many
+from iqa_zoo.training.recipe import FrozenRecipe
 from iqa_zoo.training.workers import warm_up
 
 if TYPE_CHECKING:
-    from iqa_zoo.training.end_to_end.trainings import EndToEnd
-
-Record = dict[str, Any]
-MOST_IN_A_LINE = 6  # models whose SROCC is logged after each split
+    from iqa_zoo.studies.runners import Runner
 
 
 @dataclass
@@ -57,16 +54,26 @@ class FrozenRunner:
     enlarged: dict[RatedImages, list[str]] = field(default_factory=dict)  # images smaller than the input
 
     @classmethod
-    def build(cls, spec: StudySpec, configs: Sequence[Mapping[str, Any]], progress: Reporter) -> FrozenRunner:
+    def build(
+        cls,
+        spec: StudySpec,
+        configs: Sequence[Mapping[str, Any]],
+        progress: Reporter,
+        options: Mapping[str, Any] | None = None,
+    ) -> FrozenRunner:
         """Build the backbone of the spec with every stage that the configs read. Random weights depend on the seed.
+
+        ``options`` are further keys of the backbone's config.
 
         Raises:
             ConfigError, CheckpointError: a backbone or weights that do not exist.
-            InputError: several crops of whole images.
+            InputError: several crops of whole images; the spec is of whole models.
         """
+        if spec.protocol.end_to_end:
+            raise InputError(f"{spec.study} trains on frozen features only; leave --protocol out")
         given = spec.backbone
         view = "whole" if spec.training.view == "whole" else "crops"
-        config = make_backbone_config(given.backbone or "nss", configs, view=view)
+        config = make_backbone_config(given.backbone or "nss", configs, options, view)
         for cfg in configs:  # known from here on: an edit while features are computed is an edit after the import
             identify_code([TRAINING_MODULE], find_part_modules(resolve_config(cfg)))
         with seeded(spec.training.seed):
@@ -92,6 +99,14 @@ class FrozenRunner:
     def place(self, cfg: Mapping[str, Any]) -> Config:
         """Return a config on this backbone."""
         return {**cfg, "backbone": self.config}
+
+    @property
+    def recipe(self) -> FrozenRecipe:
+        return make_frozen_recipe(self.spec)
+
+    def identify_features(self, data: RatedImages) -> str | None:
+        """Return the key of a dataset's features; None where none were read."""
+        return self.banks[data].key if data in self.banks else None
 
     def load_bank(self, data: RatedImages) -> FeatureBank:
         """Return the features of a dataset's crops, from the cache or computed.
@@ -161,8 +176,7 @@ class FrozenRunner:
             epochs: in place of the spec's.
             rate: factor of the learning rate.
         """
-        recipe = make_frozen_recipe(self.spec)
-        recipe = replace(recipe, lr=rate * recipe.lr, epochs=epochs or recipe.epochs)
+        recipe = replace(self.recipe, lr=rate * self.recipe.lr, epochs=epochs or self.recipe.epochs)
         seed, rule = self.spec.training.seed + number, self.spec.training.selection or "last"
         return Training(model, dict(cfg), split, recipe, seed, rule, every_rule, str(self.device))
 
@@ -173,6 +187,7 @@ class FrozenRunner:
         *,
         test_sets: Mapping[str, RatedImages] | None = None,
         stage: str = "training",
+        quiet: bool = False,
     ) -> list[Record]:
         """Run trainings and return their records in the same order. A training that failed has an ``error``.
 
@@ -181,13 +196,24 @@ class FrozenRunner:
             data: on whose features and labels.
             test_sets: further datasets to test on, by name.
             stage: how the progress calls it.
+            quiet: log no line for splits and failures; the trainings may be in any order.
         """
+        resources = self.spec.resources
+        where = "on Ray" if resources.ray else f"{min(resources.jobs, len(trainings))} at a time"
+        records = self.run(trainings, data, test_sets or {})
+        tick = self.progress.start(f"{stage}, {where}")
+        return gather_records(records, trainings, tick, self.progress, fresh=resources.fresh, quiet=quiet)
+
+    def run(
+        self, trainings: Sequence[Training], data: RatedImages, test_sets: Mapping[str, RatedImages]
+    ) -> Iterator[tuple[int, Record]]:
+        """Load the features, and return an iterator that runs trainings: (position, record), in the order they finish in."""
         resources = self.spec.resources
         jobs = min(resources.jobs, len(trainings))
         if not resources.ray:
             warm_up(jobs)  # while features are computed, or read
-        others = {name: ExtraTestSet(other, self.load_bank(other)) for name, other in (test_sets or {}).items()}
-        records = train_many(
+        others = {name: ExtraTestSet(other, self.load_bank(other)) for name, other in test_sets.items()}
+        return train_many(
             trainings,
             self.load_bank(data),
             data,
@@ -198,8 +224,6 @@ class FrozenRunner:
             ray=resources.ray,
             notify=self.progress.log,
         )
-        tick = self.progress.start(f"{stage}, {'on Ray' if resources.ray else f'{jobs} at a time'}")
-        return gather_records(records, trainings, tick, self.progress, fresh=resources.fresh)
 
     def log_feature_cost(self, data: RatedImages) -> None:
         """Log the disk that the features take and the time, extrapolated from one batch.
@@ -215,7 +239,7 @@ class FrozenRunner:
     ) -> None:
         """Log the cost of features and of trainings that take steps, extrapolated from one batch and a few steps."""
         self.log_feature_cost(data)
-        recipe = make_frozen_recipe(self.spec)
+        recipe = self.recipe
         if closed := [name for name, cfg in models.items() if is_in_closed_form(cfg, self.features)]:
             self.progress.log(f"in closed form, without training steps: {', '.join(closed)}")
         if not (models := {name: cfg for name, cfg in models.items() if name not in closed}):
@@ -232,43 +256,6 @@ class FrozenRunner:
         )
 
 
-def gather_records(
-    records: Iterator[tuple[int, Record]],
-    trainings: Sequence[Training | EndToEnd],
-    tick: Progress,
-    progress: Reporter,
-    *,
-    fresh: bool = False,
-) -> list[Record]:
-    """Return all records in order. A line is logged for each split that is done by every model and each training that failed."""
-    done: dict[int, Record] = {}
-    total, models = len(trainings), len({training.model for training in trainings})
-    with _explaining_interrupts(done, total, fresh=fresh):
-        for i, record in records:
-            done[i] = record
-            tick(len(done), total)
-            if "error" in record:
-                progress.log(f"{record['model']} on split {record['split']} failed: {record['error']}", "red")
-            number, first = i // models, i // models * models
-            row = [done[first + k] for k in range(models) if first + k in done]
-            if len(row) == models <= MOST_IN_A_LINE:
-                cells = (f"{r['model']} {format_number(r['srocc']) if 'srocc' in r else 'failed'}" for r in row)
-                progress.log(f"split {number + 1} ({trainings[first].split.id}): SROCC {', '.join(cells)}", "dim")
-    return [done[i] for i in range(total)]
-
-
-@contextmanager
-def _explaining_interrupts(done: Mapping[int, Record], total: int, *, fresh: bool) -> Iterator[None]:
-    """Give an interrupt within a message: how many trainings are kept, and how to go on."""
-    try:
-        yield
-    except KeyboardInterrupt as interrupt:
-        count = sum("error" not in record for record in done.values())
-        command = "the same command without --fresh" if fresh else "the same command"
-        interrupt.args = (f"{count} of {total} trainings are kept; {command} goes on from there",)
-        raise
-
-
 def select_succeeded(records: Sequence[Record]) -> list[Record]:
     """Return the records of trainings that did not fail.
 
@@ -283,7 +270,7 @@ def select_succeeded(records: Sequence[Record]) -> list[Record]:
     return good
 
 
-def describe_cache_use(records: Sequence[Record], *runners: FrozenRunner) -> Record:
+def describe_cache_use(records: Sequence[Record], *runners: Runner) -> Record:
     """Return what of a study comes from the cache, and how many images were enlarged, for its results."""
     banks = [bank for runner in runners for bank in runner.banks.values()]
     enlarged = {data.name: len(small) for runner in runners for data, small in runner.enlarged.items() if small}

@@ -18,7 +18,7 @@ from PIL import Image
 from iqa_zoo.cli import main
 from iqa_zoo.progress import Terminal
 from iqa_zoo.stats.effects import analyze_factors
-from iqa_zoo.studies.runner import gather_records
+from iqa_zoo.studies.gathering import gather_records
 from iqa_zoo.training.selection import choose_epoch, compare_rules
 
 CONSTANT_HEAD = '''

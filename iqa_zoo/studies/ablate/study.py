@@ -15,9 +15,9 @@ from iqa_zoo.studies.ablate import report
 from iqa_zoo.studies.ablate.variants import SWEEPS, sweep, variants
 from iqa_zoo.studies.baseline import describe_baseline, make_baseline
 from iqa_zoo.studies.matching import describe_model, try_match
-from iqa_zoo.studies.models import fit_to_frozen_features
 from iqa_zoo.studies.protocol import compute_parts_ratio, describe_conditions, load_data, make_study_splits
-from iqa_zoo.studies.runner import FrozenRunner, Record, describe_cache_use, select_succeeded
+from iqa_zoo.studies.runner import Record, describe_cache_use, select_succeeded
+from iqa_zoo.studies.runners import Runner, build_runner, fit_to_protocol
 from iqa_zoo.studies.settings import setting
 from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
@@ -58,11 +58,11 @@ class Ablate(Study):
     def run(self, spec: StudySpec, progress: Reporter) -> Results | None:
         [(name, base)] = spec.load_models().items()
         resolve_config(base)  # all names and keys, before any work
-        configs, left_out = fit_to_frozen_features({name: base}, progress)
+        configs, left_out = fit_to_protocol({name: base}, spec, progress)
         base = configs[name]
         decoders = [base, *(cfg for _, cfg in list_variants(base, spec.options).values())]
         baseline = make_baseline(decoders)
-        runner = FrozenRunner.build(spec, [*decoders, baseline], progress)
+        runner = build_runner(spec, [*decoders, baseline], progress)
         whole = runner.place(base)
         if spec.budget.budget:
             if not spec.budget.budget.isdigit():
@@ -98,7 +98,7 @@ class Ablate(Study):
             "differences": compute_differences(
                 done, compute_parts_ratio(splits[0]), data, pairs, margin=spec.statistics.margin
             ),
-            "features": runner.load_bank(data).key,
+            "features": runner.identify_features(data),
         }
 
 
@@ -111,9 +111,7 @@ def list_variants(cfg: Config, options: Options) -> dict[str, tuple[str, Config]
     }
 
 
-def match_variants(
-    name: str, whole: Config, runner: FrozenRunner, spec: StudySpec
-) -> tuple[list[Record], list[Record]]:
+def match_variants(name: str, whole: Config, runner: Runner, spec: StudySpec) -> tuple[list[Record], list[Record]]:
     """Return what is trained, a row each, and what cannot be, with the reason."""
     tick = runner.progress.start("matching budgets")
     options, by = spec.options, spec.budget.match

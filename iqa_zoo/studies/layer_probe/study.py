@@ -69,7 +69,7 @@ class LayerProbe(Study):
     title = "a probe of layers"
     report: ClassVar[Report] = report
     options: ClassVar[type] = Options
-    without = ("backbone", "budget")
+    without = ("backbone", "budget", "protocol")
     takes_models = (0, 0)
     columns: ClassVar[Sequence[str]] = ("backbone", "control", "level", "head", *Study.columns[2:])
 

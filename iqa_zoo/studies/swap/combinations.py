@@ -15,7 +15,7 @@ from iqa_zoo.contracts import has_flag
 from iqa_zoo.placing import make_backbone_config
 from iqa_zoo.studies.ablate.variants import ROUTING_LOSSES
 from iqa_zoo.studies.matching import describe_model, try_match
-from iqa_zoo.studies.runner import FrozenRunner
+from iqa_zoo.studies.runners import Runner
 from iqa_zoo.studies.spec import BudgetSpec, StudySpec
 from iqa_zoo.studies.swap.levels import FACTORS, Levels, explain_refusal, format_error, make_config
 from iqa_zoo.training.frozen.decoder import drop_mirrored_losses
@@ -35,7 +35,7 @@ def load_owner(budget: str | None) -> Config | None:
     return drop_mirrored_losses(owner)[0]
 
 
-def choose_target(spec: BudgetSpec, owner: Config | None, runner: FrozenRunner) -> int:
+def choose_target(spec: BudgetSpec, owner: Config | None, runner: Runner) -> int:
     """Return the parameters or MACs of every decoder."""
     if owner is not None:
         return int(getattr(measure_budget(runner.place(owner)).decoder, spec.match))
@@ -76,7 +76,7 @@ def find_usable(
 
 
 def match_combinations(
-    order: Iterable[Levels], wanted: int, dim: int, target: int, runner: FrozenRunner
+    order: Iterable[Levels], wanted: int, dim: int, target: int, runner: Runner
 ) -> tuple[list[dict[str, Any]], list[tuple[Levels, str]]]:
     """Return the first ``wanted`` combinations that can be built, a row each, and those before that cannot, with the reason."""
     options = runner.spec.options
@@ -97,7 +97,7 @@ def match_combinations(
     return rows, refused
 
 
-def match_combination(cfg: Config, target: int, runner: FrozenRunner) -> tuple[Config, Budget] | str:
+def match_combination(cfg: Config, target: int, runner: Runner) -> tuple[Config, Budget] | str:
     """Return a config at the budget with the losses that it needs, and its budget; or why there is none.
 
     Only widths change: depth and the number of experts are the same for all combinations.

@@ -20,7 +20,8 @@ from iqa_zoo.stats.factorial import draw_evenly
 from iqa_zoo.stats.summary import is_defined
 from iqa_zoo.studies.baseline import describe_baseline, make_baseline
 from iqa_zoo.studies.protocol import compute_parts_ratio, describe_conditions, load_data, make_study_splits
-from iqa_zoo.studies.runner import FrozenRunner, Record, describe_cache_use, select_succeeded
+from iqa_zoo.studies.runner import Record, describe_cache_use, select_succeeded
+from iqa_zoo.studies.runners import build_runner
 from iqa_zoo.studies.settings import setting
 from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
@@ -79,7 +80,7 @@ class Swap(Study):
             raise IqaZooError("nothing to combine: " + "; ".join(f"{row['what']}: {row['reason']}" for row in refused))
         readers = [{**carrier, **cfg} for cfg in list_plain_configs(levels)]
         baseline = make_baseline(readers)
-        runner = FrozenRunner.build(spec, [baseline, *readers, *([owner] if owner else [])], progress)
+        runner = build_runner(spec, [baseline, *readers, *([owner] if owner else [])], progress)
         target = choose_target(spec.budget, owner, runner)
         dim = options.dim or choose_dim(target, spec)
         order = grid if options.draw is None else draw_evenly(grid, spec.training.seed)
@@ -139,7 +140,7 @@ class Swap(Study):
                 [(first, model) for model in models if model != first] if first else [],
                 margin=margin,
             ),
-            "features": runner.load_bank(data).key,
+            "features": runner.identify_features(data),
         }
 
 

@@ -32,7 +32,7 @@ class SeedNoise(Study):
     title = "a study of seeds"
     report = report
     options = Options
-    without = ("splits",)
+    without = ("splits", "protocol")
     examples = ({"seeds": 2},)  # what iqa-zoo check-plugin runs it with
 
     def prepare(self, spec: StudySpec) -> StudySpec:
