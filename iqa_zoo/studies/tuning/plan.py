@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-
 from iqa_zoo.budgets import measure_budget
 from iqa_zoo.budgets.training_time import estimate_step_seconds
 from iqa_zoo.config import Config

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.stats.summary import is_defined
