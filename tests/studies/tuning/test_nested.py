@@ -37,5 +37,7 @@ def test_no_test_image_is_in_it_and_contents_stay_together(images, contents, fra
 def test_a_part_that_is_too_small_is_refused():
     data = make_data(20, 20)
     (split,) = make_splits(data, 1)
-    with pytest.raises(InputError, match="validation part of 3 images inside the training part is too small to tune by"):
+    with pytest.raises(
+        InputError, match="validation part of 3 images inside the training part is too small to tune by"
+    ):
         make_inner_split(data, split, data.contents, 0)

@@ -142,7 +142,11 @@ def test_the_worse_half_stops_after_a_third_and_the_default_goes_on(fake):
 def test_two_trials_are_both_trained_to_the_end(fake):
     runner = fake(by_trial({1: 0.5, 2: 0.6}), tune=2)
     search(runner)
-    assert [(stage, len(some)) for stage, some in runner.done] == [("training", 6), ("trials", 12), ("chosen recipes", 6)]
+    assert [(stage, len(some)) for stage, some in runner.done] == [
+        ("training", 6),
+        ("trials", 12),
+        ("chosen recipes", 6),
+    ]
 
 
 def test_the_best_is_trained_with_its_recipe_and_the_default_only_once(fake):
