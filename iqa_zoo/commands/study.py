@@ -27,6 +27,7 @@ TITLES = {
     "data": "data",
     "backbone": "backbone",
     "budget": "budget",
+    "protocol": "protocol",
     "training": "training",
     "statistics": "verdicts",
     "resources": "where it runs",
@@ -187,13 +188,15 @@ def run(name: str, argv: Sequence[str]) -> int:
 
 def _show(result: StudyResult, args: argparse.Namespace, folder: Path, spec: StudySpec | None) -> bool:
     """Print the result and write every file that the arguments name; return whether all were written."""
-    from iqa_zoo.studies.views import format_csv, format_markdown, print_result, write_html
+    from iqa_zoo.studies.views import format_csv, format_markdown, print_result
 
     forms = {"markdown": lambda: format_markdown(result)}
     if result.runs:
         forms["csv"] = lambda: format_csv(result)
 
     def write_page() -> None:
+        from iqa_zoo.studies.page import write_html
+
         size = write_html(result, args.html, folder, list_sources(args, spec))
         print(f"page in {args.html}, {size:.1f} MB", file=sys.stderr)
 

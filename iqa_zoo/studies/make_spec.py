@@ -10,6 +10,7 @@ from typing import Any
 
 from iqa_zoo.config import Config
 from iqa_zoo.errors import InputError, not_one_of
+from iqa_zoo.studies.protocol_spec import ProtocolSpec
 from iqa_zoo.studies.spec import (
     BackboneSpec,
     BudgetSpec,
@@ -27,6 +28,7 @@ GROUPS: dict[str, type] = {
     "data": DataSpec,
     "backbone": BackboneSpec,
     "budget": BudgetSpec,
+    "protocol": ProtocolSpec,
     "training": TrainingSpec,
     "statistics": StatisticsSpec,
     "resources": ResourceSpec,

@@ -23,9 +23,9 @@ from iqa_zoo.studies.weights import describe_weights
 from iqa_zoo.training.devices import select_device
 from iqa_zoo.training.recipe import FrozenRecipe
 
-BASELINE_RATE = 10  # times the learning rate: one linear layer is far from its optimum after the same steps otherwise
 SMALLEST_TEST_PART = 5
 TRAINING_MODULE = "iqa_zoo.training.frozen.trainings"  # its code, with that of the parts, trains on frozen features
+END_TO_END_MODULE = "iqa_zoo.training.end_to_end.train"
 
 _LOOK_ALIKES: WeakKeyDictionary[RatedImages, LookAlikes] = WeakKeyDictionary()
 
@@ -61,7 +61,7 @@ def make_study_splits(spec: StudySpec, data: RatedImages, default: int | None = 
     else:
         splits = make_splits(
             data,
-            given.splits or default or (5 if given.data == "demo" else 10),
+            given.splits or default or (1 if spec.protocol.end_to_end else 5 if given.data == "demo" else 10),
             seed=spec.training.seed,
             validation_fraction=given.validation_fraction or 0.0,
             groups=find_look_alikes(data).groups if given.groups_look_alikes else None,
@@ -117,22 +117,29 @@ def describe_conditions(
     spec: StudySpec, data: RatedImages, splits: Sequence[Split], left_out: Mapping[str, list[str]] | None = None
 ) -> dict[str, Any]:
     """Return the conditions that any study's numbers hold under; ``left_out`` are the losses left out by model."""
-    recipe = make_frozen_recipe(spec)
     return {
-        **describe_code([TRAINING_MODULE]),
-        "protocol": "frozen",
+        **describe_training(spec),
         "backbone": spec.backbone.backbone,
         "weights": describe_weights(spec.backbone, spec.training.seed),
         "data": describe_data(spec.data, data),
         "selection": spec.training.selection,
         "margin": spec.statistics.margin,
         **describe_parts(splits),
-        "recipe": asdict(recipe),
-        "baseline_lr": BASELINE_RATE * recipe.lr,
         "view": spec.training.view,
         "crops": spec.training.crops or spec.usual_crops,
         "losses_left_out": dict(left_out or {}),
     }
+
+
+def describe_training(spec: StudySpec) -> dict[str, Any]:
+    """Return the protocol, the code that trains, and the recipe."""
+    if spec.protocol.end_to_end:
+        name, whole = Path(spec.protocol.recipe).name, spec.protocol.load_recipe()
+        trained = {"protocol": spec.protocol.protocol, "recipe": whole.to_dict(), "recipe_name": name}
+        return {**describe_code([END_TO_END_MODULE, TRAINING_MODULE]), **trained}
+    recipe = make_frozen_recipe(spec)
+    trained = {"protocol": "frozen", "recipe": asdict(recipe)}
+    return {**describe_code([TRAINING_MODULE]), **trained}
 
 
 def describe_code(modules: Sequence[str]) -> dict[str, Any]:

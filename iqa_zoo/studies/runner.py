@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,27 +20,26 @@ from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.release import format_some
 from iqa_zoo.data.splits import Split
 from iqa_zoo.data.views import choose_crops
-from iqa_zoo.errors import IqaZooError
+from iqa_zoo.errors import InputError, IqaZooError
 from iqa_zoo.identity import find_part_modules, identify_code
 from iqa_zoo.placing import make_backbone_config
-from iqa_zoo.progress import Progress, Reporter
+from iqa_zoo.progress import Reporter
 from iqa_zoo.randomness import seeded
-from iqa_zoo.reports.shared import format_number
 from iqa_zoo.studies.feature_cost import describe_feature_cost
-from iqa_zoo.studies.protocol import BASELINE_RATE, TRAINING_MODULE, make_frozen_recipe
-from iqa_zoo.studies.spec import BASELINE, StudySpec
+from iqa_zoo.studies.gathering import Record, gather_records
+from iqa_zoo.studies.protocol import TRAINING_MODULE, make_frozen_recipe
+from iqa_zoo.studies.spec import StudySpec
 from iqa_zoo.training.devices import select_device
 from iqa_zoo.training.frozen.boxed_bank import check_backbone, unpack_box
+from iqa_zoo.training.frozen.decoder import is_in_closed_form
 from iqa_zoo.training.frozen.extraction import extract_features
 from iqa_zoo.training.frozen.features import FeatureBank, compute_bank_shapes
 from iqa_zoo.training.frozen.trainings import ExtraTestSet, Training, train_many
+from iqa_zoo.training.recipe import FrozenRecipe
 from iqa_zoo.training.workers import warm_up
 
 if TYPE_CHECKING:
-    from iqa_zoo.training.end_to_end.trainings import EndToEnd
-
-Record = dict[str, Any]
-MOST_IN_A_LINE = 6  # models whose SROCC is logged after each split
+    from iqa_zoo.studies.runners import Runner
 
 
 @dataclass
@@ -56,16 +54,26 @@ class FrozenRunner:
     enlarged: dict[RatedImages, list[str]] = field(default_factory=dict)  # images smaller than the input
 
     @classmethod
-    def build(cls, spec: StudySpec, configs: Sequence[Mapping[str, Any]], progress: Reporter) -> FrozenRunner:
+    def build(
+        cls,
+        spec: StudySpec,
+        configs: Sequence[Mapping[str, Any]],
+        progress: Reporter,
+        options: Mapping[str, Any] | None = None,
+    ) -> FrozenRunner:
         """Build the backbone of the spec with every stage that the configs read. Random weights depend on the seed.
+
+        ``options`` are further keys of the backbone's config.
 
         Raises:
             ConfigError, CheckpointError: a backbone or weights that do not exist.
-            InputError: several crops of whole images.
+            InputError: several crops of whole images; the spec is of whole models.
         """
+        if spec.protocol.end_to_end:
+            raise InputError(f"{spec.study} trains on frozen features only; leave --protocol out")
         given = spec.backbone
         view = "whole" if spec.training.view == "whole" else "crops"
-        config = make_backbone_config(given.backbone or "nss", configs, view=view)
+        config = make_backbone_config(given.backbone or "nss", configs, options, view)
         for cfg in configs:  # known from here on: an edit while features are computed is an edit after the import
             identify_code([TRAINING_MODULE], find_part_modules(resolve_config(cfg)))
         with seeded(spec.training.seed):
@@ -91,6 +99,14 @@ class FrozenRunner:
     def place(self, cfg: Mapping[str, Any]) -> Config:
         """Return a config on this backbone."""
         return {**cfg, "backbone": self.config}
+
+    @property
+    def recipe(self) -> FrozenRecipe:
+        return make_frozen_recipe(self.spec)
+
+    def identify_features(self, data: RatedImages) -> str | None:
+        """Return the key of a dataset's features; None where none were read."""
+        return self.banks[data].key if data in self.banks else None
 
     def load_bank(self, data: RatedImages) -> FeatureBank:
         """Return the features of a dataset's crops, from the cache or computed.
@@ -154,15 +170,13 @@ class FrozenRunner:
         """Return one training on the split of this number.
 
         Args:
-            model, cfg: its label and config. The baseline has its own learning rate.
+            model, cfg: its label and config.
             split, number: on which split; the number goes into the seed.
             every_rule: also measure the test part after each epoch, to report what every rule would select.
             epochs: in place of the spec's.
             rate: factor of the learning rate.
         """
-        recipe = make_frozen_recipe(self.spec)
-        rate = BASELINE_RATE if model == BASELINE else rate
-        recipe = replace(recipe, lr=rate * recipe.lr, epochs=epochs or recipe.epochs)
+        recipe = replace(self.recipe, lr=rate * self.recipe.lr, epochs=epochs or self.recipe.epochs)
         seed, rule = self.spec.training.seed + number, self.spec.training.selection or "last"
         return Training(model, dict(cfg), split, recipe, seed, rule, every_rule, str(self.device))
 
@@ -185,11 +199,21 @@ class FrozenRunner:
             quiet: log no line for splits and failures; the trainings may be in any order.
         """
         resources = self.spec.resources
+        where = "on Ray" if resources.ray else f"{min(resources.jobs, len(trainings))} at a time"
+        records = self.run(trainings, data, test_sets or {})
+        tick = self.progress.start(f"{stage}, {where}")
+        return gather_records(records, trainings, tick, self.progress, fresh=resources.fresh, quiet=quiet)
+
+    def run(
+        self, trainings: Sequence[Training], data: RatedImages, test_sets: Mapping[str, RatedImages]
+    ) -> Iterator[tuple[int, Record]]:
+        """Load the features, and return an iterator that runs trainings: (position, record), in the order they finish in."""
+        resources = self.spec.resources
         jobs = min(resources.jobs, len(trainings))
         if not resources.ray:
             warm_up(jobs)  # while features are computed, or read
-        others = {name: ExtraTestSet(other, self.load_bank(other)) for name, other in (test_sets or {}).items()}
-        records = train_many(
+        others = {name: ExtraTestSet(other, self.load_bank(other)) for name, other in test_sets.items()}
+        return train_many(
             trainings,
             self.load_bank(data),
             data,
@@ -200,8 +224,6 @@ class FrozenRunner:
             ray=resources.ray,
             notify=self.progress.log,
         )
-        tick = self.progress.start(f"{stage}, {'on Ray' if resources.ray else f'{jobs} at a time'}")
-        return gather_records(records, trainings, tick, self.progress, fresh=resources.fresh, quiet=quiet)
 
     def log_feature_cost(self, data: RatedImages) -> None:
         """Log the disk that the features take and the time, extrapolated from one batch.
@@ -215,9 +237,13 @@ class FrozenRunner:
     def log_cost(
         self, models: Mapping[str, Mapping[str, Any]], data: RatedImages, count: int, every_rule: bool = False
     ) -> None:
-        """Log the cost of features and trainings, extrapolated from one batch and a few training steps."""
+        """Log the cost of features and of trainings that take steps, extrapolated from one batch and a few steps."""
         self.log_feature_cost(data)
-        recipe = make_frozen_recipe(self.spec)
+        recipe = self.recipe
+        if closed := [name for name, cfg in models.items() if is_in_closed_form(cfg, self.features)]:
+            self.progress.log(f"in closed form, without training steps: {', '.join(closed)}")
+        if not (models := {name: cfg for name, cfg in models.items() if name not in closed}):
+            return
         macs = [measure_budget(dict(cfg)).decoder.macs for cfg in models.values()]
         step = estimate_step_seconds(list(models.values()), macs, recipe, str(self.device))
         # A backward pass costs two forward ones; validation, and with every_rule the test part, is measured now and then.
@@ -228,47 +254,6 @@ class FrozenRunner:
             f"training: {len(models)} decoders x {count} splits x {recipe.epochs} epochs, "
             f"{3 * sum(macs) * images / 1e12:.1f} T MACs, about {seconds:.0f} s unless they were trained before"
         )
-
-
-def gather_records(
-    records: Iterator[tuple[int, Record]],
-    trainings: Sequence[Training | EndToEnd],
-    tick: Progress,
-    progress: Reporter,
-    *,
-    fresh: bool = False,
-    quiet: bool = False,
-) -> list[Record]:
-    """Return all records in order. A line is logged for each split that is done by every model and each training that failed,
-    unless it is to be quiet."""
-    done: dict[int, Record] = {}
-    total, models = len(trainings), len({training.model for training in trainings})
-    with _explaining_interrupts(done, total, fresh=fresh):
-        for i, record in records:
-            done[i] = record
-            tick(len(done), total)
-            if quiet:
-                continue
-            if "error" in record:
-                progress.log(f"{record['model']} on split {record['split']} failed: {record['error']}", "red")
-            number, first = i // models, i // models * models
-            row = [done[first + k] for k in range(models) if first + k in done]
-            if len(row) == models <= MOST_IN_A_LINE:
-                cells = (f"{r['model']} {format_number(r['srocc']) if 'srocc' in r else 'failed'}" for r in row)
-                progress.log(f"split {number + 1} ({trainings[first].split.id}): SROCC {', '.join(cells)}", "dim")
-    return [done[i] for i in range(total)]
-
-
-@contextmanager
-def _explaining_interrupts(done: Mapping[int, Record], total: int, *, fresh: bool) -> Iterator[None]:
-    """Give an interrupt within a message: how many trainings are kept, and how to go on."""
-    try:
-        yield
-    except KeyboardInterrupt as interrupt:
-        count = sum("error" not in record for record in done.values())
-        command = "the same command without --fresh" if fresh else "the same command"
-        interrupt.args = (f"{count} of {total} trainings are kept; {command} goes on from there",)
-        raise
 
 
 def select_succeeded(records: Sequence[Record]) -> list[Record]:
@@ -285,7 +270,7 @@ def select_succeeded(records: Sequence[Record]) -> list[Record]:
     return good
 
 
-def describe_cache_use(records: Sequence[Record], *runners: FrozenRunner) -> Record:
+def describe_cache_use(records: Sequence[Record], *runners: Runner) -> Record:
     """Return what of a study comes from the cache, and how many images were enlarged, for its results."""
     banks = [bank for runner in runners for bank in runner.banks.values()]
     enlarged = {data.name: len(small) for runner in runners for data, small in runner.enlarged.items() if small}

@@ -12,10 +12,11 @@ from iqa_zoo.config import Config, load_config
 from iqa_zoo.config_hash import config_hash
 from iqa_zoo.errors import InputError
 from iqa_zoo.identity import digest
+from iqa_zoo.studies.protocol_spec import ProtocolSpec
 from iqa_zoo.studies.settings import collect_numbers, parse_pair, setting
 from iqa_zoo.training.recipe import FrozenRecipe
 
-BASELINE = "linear_probe"  # trained beside the compared decoders and never matched
+BASELINE = "ridge_baseline"  # fitted beside the compared decoders and never matched to a budget
 BOXED = "livec"  # the dataset whose features come with the package
 MOST_NAMES = 4  # in the name of a run folder
 
@@ -76,7 +77,7 @@ class BackboneSpec:
     backbone: str | None = setting(
         None,
         "the one backbone of all decoders: nss, or a timm name (default: nss; that of the features in the package for "
-        "livec without --root); own with --protocol end-to-end: each model's own",
+        "livec without --root; own end to end); own with --protocol end-to-end: each model's own",
         metavar="NAME",
     )
     weights: Path | None = setting(
@@ -193,6 +194,7 @@ class StudySpec:
     data: DataSpec = field(default_factory=DataSpec)
     backbone: BackboneSpec = field(default_factory=BackboneSpec)
     budget: BudgetSpec = field(default_factory=BudgetSpec)
+    protocol: ProtocolSpec = field(default_factory=ProtocolSpec)
     training: TrainingSpec = field(default_factory=TrainingSpec)
     statistics: StatisticsSpec = field(default_factory=StatisticsSpec)
     resources: ResourceSpec = field(default_factory=ResourceSpec)
@@ -211,6 +213,7 @@ class StudySpec:
             data=replace(self.data, validation_fraction=fraction),
             training=replace(self._complete_view(backbone.backbone), selection=selection),
             backbone=backbone,
+            protocol=self.protocol if self.protocol.end_to_end else ProtocolSpec(),  # no recipe is read
         )
 
     def _complete_backbone(self) -> BackboneSpec:
@@ -262,7 +265,8 @@ class StudySpec:
 
         spec = self.complete()
         models = {label: config_hash(cfg) for label, cfg in spec.load_models().items()}
-        groups = [collect_numbers(group) for group in _groups(spec)]
+        read = (group for group in _groups(spec) if group != ProtocolSpec())  # as before there were two protocols
+        groups = [collect_numbers(group) for group in read]
         return digest(spec.study, models, groups, select_device(spec.resources.device).type)
 
     def folder(self) -> Path:

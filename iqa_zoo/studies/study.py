@@ -15,6 +15,7 @@ from iqa_zoo.studies.make_spec import make_spec
 from iqa_zoo.studies.models import label_models
 from iqa_zoo.studies.protocol import shorten_command
 from iqa_zoo.studies.results import SCHEMA, StudyResult
+from iqa_zoo.studies.runners import prepare_protocol
 from iqa_zoo.studies.spec import NoOptions, StudySpec
 
 if TYPE_CHECKING:
@@ -115,7 +116,8 @@ def plan_study(name: str, models: Sequence[str | Path] | Mapping[str, Any] = (),
         )
         raise InputError(f"{name}: name the models, for example lifeiqa deiqt ({known} are needed, {len(given)} given)")
     spec = make_spec(name, given, study.options, study.refused, study.defaults, **settings)
-    return study.prepare(spec).complete()
+    spec = study.prepare(spec)
+    return (spec if "protocol" in study.refused else prepare_protocol(spec)).complete()
 
 
 def run_study(spec: StudySpec, progress: Reporter, command: Sequence[str] = ()) -> StudyResult | None:

@@ -73,6 +73,10 @@ class TrainingRecipe:
     def to_dict(self) -> dict[str, Any]:
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
+    def count_steps(self, images: int) -> int:
+        """Steps of an epoch of so many training images; 0 where their crops do not fill a batch."""
+        raise NotImplementedError
+
     def warmup_steps(self, steps_an_epoch: int) -> float:
         """Steps of the warm-up, a straight line from ``warmup_lr`` to ``lr``."""
         raise NotImplementedError
@@ -112,6 +116,10 @@ class FrozenRecipe(TrainingRecipe):
         from iqa_zoo.training.devices import find_fast_precision  # imports torch, which reading a recipe does not need
 
         return replace(self, precision=find_fast_precision(device))
+
+    def count_steps(self, images: int) -> int:
+        """A batch is at most the images there are; the rest waits for the next epoch."""
+        return images // min(self.batch_size, images)
 
     def warmup_steps(self, steps_an_epoch: int) -> float:
         """At least one step, where there is a warm-up."""
@@ -166,6 +174,9 @@ class Recipe(TrainingRecipe):
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
         super().__post_init__()
+
+    def count_steps(self, images: int) -> int:
+        return self.passes(images) // self.accumulate
 
     def warmup_steps(self, steps_an_epoch: int) -> float:
         return self.warmup_epochs * steps_an_epoch

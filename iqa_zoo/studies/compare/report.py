@@ -12,12 +12,12 @@ from iqa_zoo.reports.shared import (
     describe_intervals,
     format_number,
     format_spread,
-    leak_warnings,
     tabulate_differences,
     tabulate_distortions,
 )
 from iqa_zoo.reports.table import Table, count, tabulate
 from iqa_zoo.reports.verdicts import describe_pairs
+from iqa_zoo.reports.warnings import leak_warnings
 from iqa_zoo.stats.summary import is_defined, summarize_values
 from iqa_zoo.studies.tuning.report import make_tuning_sentences, make_tuning_tables
 from iqa_zoo.training.selection import RULES

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from iqa_zoo.budgets import measure_budget
 from iqa_zoo.budgets.throughput import measure_speed
 from iqa_zoo.build import build_model
 from iqa_zoo.cards import find_published, list_published_only, load_cards, load_plugin_cards
 from iqa_zoo.config import Config
-from iqa_zoo.config_file import parse_value
 from iqa_zoo.config_hash import config_hash
-from iqa_zoo.data.boxed import require_pixels
 from iqa_zoo.data.loading import DataSource
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.shared_images import find_shared_images
@@ -21,19 +19,21 @@ from iqa_zoo.data.splits import Split
 from iqa_zoo.errors import InputError
 from iqa_zoo.progress import Reporter
 from iqa_zoo.registry import register_study
-from iqa_zoo.studies.compare import end_to_end, report
+from iqa_zoo.studies.baseline import describe_baseline
+from iqa_zoo.studies.compare import report
 from iqa_zoo.studies.matching import match_models
-from iqa_zoo.studies.models import fit_to_frozen_features, load_with_baseline
+from iqa_zoo.studies.models import load_with_baseline
 from iqa_zoo.studies.protocol import (
     choose_distinct_name,
     compute_parts_ratio,
-    describe_code,
     describe_conditions,
+    describe_training,
     load_data,
     make_study_splits,
 )
 from iqa_zoo.studies.runner import FrozenRunner, Record, describe_cache_use, select_succeeded
-from iqa_zoo.studies.settings import parse_pair, setting
+from iqa_zoo.studies.runners import build_runner, fit_to_protocol
+from iqa_zoo.studies.settings import setting
 from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
 from iqa_zoo.studies.summaries import compute_differences, summarize_records, summarize_rules
@@ -41,35 +41,14 @@ from iqa_zoo.studies.tuning.plan import check_tuning, plan_tuning
 from iqa_zoo.studies.tuning.results import summarize_tuning
 from iqa_zoo.studies.tuning.search import tune
 from iqa_zoo.studies.weights import describe_weights
-from iqa_zoo.training.recipe import load_recipe
-
-OWN = "own"  # each model on its own backbone
-
-
-def parse_override(text: str) -> tuple[str, Any]:
-    """Read KEY=VALUE of a recipe.
-
-    Raises:
-        InputError, ConfigError: it is not, or the value cannot be read.
-    """
-    key, value = parse_pair(text)
-    return key, parse_value(value)
 
 
 @dataclass(frozen=True)
 class Options:
     """The settings of a comparison."""
 
-    protocol: Literal["frozen", "end-to-end"] = setting("frozen", "decoders on frozen features, or whole models")
     test: tuple[str, ...] = setting((), "test on all images of this dataset as well", metavar="NAME", append=True)
     test_root: tuple[Path, ...] = setting((), "its folder, in the order of --test", metavar="PATH", append=True)
-    recipe: str = setting("quick", "end to end: how to train; iqa-zoo list recipes", metavar="NAME|FILE")
-    recipe_set: tuple[tuple[str, Any], ...] = setting(
-        (),
-        "replace values of the recipe, for example epochs=3 backbone_lr=1e-5",
-        metavar="KEY=VALUE",
-        parse=parse_override,
-    )
     no_train: bool = setting(False, "stop after the budgets")
     no_latency: bool = setting(False, "do not time the published models", numbers=False)
 
@@ -89,51 +68,29 @@ class Compare(Study):
             raise InputError(
                 f"{len(options.test)} --test and {len(options.test_root)} --test-root; give one root to each"
             )
-        check_tuning(spec, trains_frozen=options.protocol == "frozen" and not options.no_train)
-        if options.protocol == "end-to-end" and spec.backbone.backbone is None:
-            spec = replace(spec, backbone=replace(spec.backbone, backbone=OWN))
-        if options.protocol == "end-to-end" and spec.training.view == "auto":  # trained on crops
-            spec = replace(spec, training=replace(spec.training, view="crops"))
-        if spec.backbone.backbone == OWN:
-            if options.protocol == "frozen":
-                raise InputError(
-                    "--backbone own needs --protocol end-to-end: frozen decoders are compared on one backbone"
-                )
-            spec = replace(spec, budget=replace(spec.budget, match="none"))
+        check_tuning(spec, trains_frozen=not spec.protocol.end_to_end and not options.no_train)
         return spec
 
     def run(self, spec: StudySpec, progress: Reporter) -> Results | None:
         options: Options = spec.options
-        frozen = options.protocol == "frozen"
-        recipe = None if frozen else load_recipe(options.recipe, dict(options.recipe_set))
         configs, compared = load_with_baseline(spec)
-        if not frozen and BASELINE not in compared:
-            del configs[BASELINE]
-        trained, left_out = fit_to_frozen_features(configs, progress) if frozen else (configs, {})
-        placed, runner = trained, None
-        if frozen or spec.backbone.backbone != OWN:
-            runner = FrozenRunner.build(spec, list(trained.values()), progress)
-            placed = {name: runner.place(cfg) for name, cfg in trained.items()}
+        trained, left_out = fit_to_protocol(configs, spec, progress)
+        runner = build_runner(spec, list(trained.values()), progress)
+        placed = {name: runner.place(cfg) for name, cfg in trained.items()}
         data = None if options.no_train and not spec.resources.dry_run else load_data(spec.data, progress)
-        if data is not None and not frozen:
-            require_pixels(data)
-        splits = make_study_splits(spec, data, None if frozen else 1) if data is not None else []
+        splits = make_study_splits(spec, data) if data is not None else []
         matched = match_models(placed, compared, spec.budget, progress)
-        plan = plan_tuning(runner, matched.configs, data, splits) if runner is not None and data is not None else None
+        frozen = runner if isinstance(runner, FrozenRunner) else None  # what is tuned
+        plan = plan_tuning(frozen, matched.configs, data, splits) if frozen and data is not None else None
         if data is not None:
-            if recipe is None:
-                assert runner is not None
-                runner.log_cost(matched.configs, data, len(splits), every_rule=True)
-                if plan is not None:
-                    plan.log_cost()
-            else:
-                end_to_end.log_cost(splits, recipe, matched, progress)
+            runner.log_cost(matched.configs, data, len(splits), every_rule=True)
+            if plan is not None:
+                plan.log_cost()
         if spec.resources.dry_run:
             return None
         results = {
-            **describe_code(["iqa_zoo.training.frozen.trainings" if frozen else "iqa_zoo.training.end_to_end.train"]),
-            "protocol": options.protocol,
-            "baseline": BASELINE if BASELINE in configs else None,
+            **describe_training(spec),
+            **describe_baseline(trained[BASELINE], runner.features),
             "compared": compared,
             "backbone": spec.backbone.backbone,
             "weights": describe_weights(spec.backbone, spec.training.seed),
@@ -144,18 +101,13 @@ class Compare(Study):
         if data is None:
             return results
         others = load_test_sets(options, spec, data, progress)
-        if recipe is None:
-            assert runner is not None
-            trainings = runner.make_trainings(matched.configs, splits, every_rule=True)
-            records = runner.train(trainings, data, test_sets=others)
-            used = {**describe_cache_use(records, runner), "features": runner.load_bank(data).key}
-            if plan is not None:
-                tuned = tune(plan, trainings, records, others)
-                used["tuning"] = summarize_tuning(plan, records, tuned)
-                records = tuned.records
-        else:
-            records = end_to_end.train_all(spec, matched.configs, data, splits, recipe, others, progress)
-            used = {**describe_cache_use(records), "recipe": recipe.to_dict(), "recipe_name": options.recipe}
+        trainings = runner.make_trainings(matched.configs, splits, every_rule=True)
+        records = runner.train(trainings, data, test_sets=others)
+        used = {**describe_cache_use(records, runner), "features": runner.identify_features(data)}
+        if plan is not None:
+            tuned = tune(plan, trainings, records, others)
+            used["tuning"] = summarize_tuning(plan, records, tuned)
+            records = tuned.records
         return {**results, **summarize_comparison(spec, data, splits, left_out, records, others), **used}
 
 
@@ -203,11 +155,10 @@ def summarize_comparison(
     records: list[Record],
     others: dict[str, RatedImages],
 ) -> dict[str, Any]:
-    """Return the results of the records, whichever protocol they are of; ``others`` are the test sets."""
+    """Return the results of the records; ``others`` are the test sets."""
     done = select_succeeded(records)
     return {
         **describe_conditions(spec, data, splits, left_out),
-        "protocol": spec.options.protocol,
         "runs": records,
         "leaks": find_shared_images({data.name: data, **others}) if others else [],
         "summary": summarize_records(done),

@@ -17,10 +17,11 @@ from iqa_zoo.data.shared_images import find_shared_images
 from iqa_zoo.errors import InputError
 from iqa_zoo.progress import Reporter
 from iqa_zoo.registry import register_study
+from iqa_zoo.studies.baseline import describe_baseline
 from iqa_zoo.studies.cross_dataset import report
 from iqa_zoo.studies.cross_dataset.cells import compare_models, make_cells, summarize_cells
 from iqa_zoo.studies.matching import match_models
-from iqa_zoo.studies.models import fit_to_frozen_features, load_with_baseline
+from iqa_zoo.studies.models import load_with_baseline
 from iqa_zoo.studies.protocol import (
     choose_distinct_name,
     compute_parts_ratio,
@@ -30,7 +31,8 @@ from iqa_zoo.studies.protocol import (
     load_data,
     make_study_splits,
 )
-from iqa_zoo.studies.runner import FrozenRunner, Record, describe_cache_use, select_succeeded
+from iqa_zoo.studies.runner import Record, describe_cache_use, select_succeeded
+from iqa_zoo.studies.runners import build_runner, fit_to_protocol, refuse_box
 from iqa_zoo.studies.settings import setting
 from iqa_zoo.studies.spec import BASELINE, DataSpec, StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
@@ -84,6 +86,8 @@ class CrossDataset(Study):
             raise InputError("give two datasets or more, each as --data NAME=ROOT, or --from RUN")
         spec = replace(spec, options=replace(spec.options, data=sources))
         boxed = [source.name for source in sources if DataSpec(source.name, source.root).boxed]
+        if boxed and spec.protocol.end_to_end:
+            refuse_box(boxed[0])
         if boxed and spec.backbone.backbone is None:
             name = find_named_box(boxed[0]).backbone["name"]
             spec = replace(spec, backbone=replace(spec.backbone, backbone=name, pretrained=not spec.backbone.weights))
@@ -91,12 +95,12 @@ class CrossDataset(Study):
 
     def run(self, spec: StudySpec, progress: Reporter) -> Results | None:
         configs, compared = load_with_baseline(spec)
-        configs, left_out = fit_to_frozen_features(configs, progress)
+        configs, left_out = fit_to_protocol(configs, spec, progress)
         sets, skipped = load_all(spec, progress)
         for row in skipped:
             progress.log(f"left out: {row['dataset']}: {row['reason']}")
         splits = {name: make_study_splits(spec.on_data(name), data) for name, data in sets.items()}
-        runner = FrozenRunner.build(spec, list(configs.values()), progress)
+        runner = build_runner(spec, list(configs.values()), progress)
         placed = {name: runner.place(cfg) for name, cfg in configs.items()}
         matched = match_models(placed, compared, spec.budget, progress)
         for name, data in sets.items():
@@ -125,14 +129,14 @@ class CrossDataset(Study):
             ],
             "skipped": skipped,
             "leaks": find_shared_images(sets),
-            "baseline": BASELINE,
+            **describe_baseline(configs[BASELINE], runner.features),
             "compared": compared,
             "match": spec.budget.match,
             **matched.describe(),
             "runs": runs,
             "rows": summarize_cells(runs),
             "differences": found,
-            "features": {name: runner.load_bank(data).key for name, data in sets.items()},
+            "features": {name: runner.identify_features(data) for name, data in sets.items()},
         }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,15 +18,18 @@ from iqa_zoo.errors import InputError
 from iqa_zoo.progress import Reporter
 from iqa_zoo.registry import register_study
 from iqa_zoo.stats.summary import summarize_values
+from iqa_zoo.studies.baseline import describe_baseline
 from iqa_zoo.studies.data_efficiency import report
 from iqa_zoo.studies.matching import match_models
-from iqa_zoo.studies.models import fit_to_frozen_features, load_with_baseline
+from iqa_zoo.studies.models import load_with_baseline
 from iqa_zoo.studies.protocol import compute_parts_ratio, describe_conditions, load_data, make_study_splits
-from iqa_zoo.studies.runner import FrozenRunner, Record, describe_cache_use, select_succeeded
+from iqa_zoo.studies.runner import Record, describe_cache_use, select_succeeded
+from iqa_zoo.studies.runners import Runner, build_runner, fit_to_protocol
 from iqa_zoo.studies.settings import setting
 from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
 from iqa_zoo.studies.summaries import compute_differences
+from iqa_zoo.training.recipe import TrainingRecipe
 
 
 @dataclass(frozen=True)
@@ -58,20 +62,21 @@ class DataEfficiency(Study):
 
     def run(self, spec: StudySpec, progress: Reporter) -> Results | None:
         configs, compared = load_with_baseline(spec)
-        configs, left_out = fit_to_frozen_features(configs, progress)
-        runner = FrozenRunner.build(spec, list(configs.values()), progress)
+        configs, left_out = fit_to_protocol(configs, spec, progress)
+        runner = build_runner(spec, list(configs.values()), progress)
         placed = {name: runner.place(cfg) for name, cfg in configs.items()}
         data = load_data(spec.data, progress)
         splits = make_study_splits(spec, data)
         parts = [draw_nested_subsets(data, split, spec.options.fractions) for split in splits]
-        shares = [describe_share(subset, splits[0], spec) for subset in parts[0]]
+        shares = [describe_share(subset, splits[0], runner.recipe, spec.options.equal) for subset in parts[0]]
         matched = match_models(placed, compared, spec.budget, progress)
         log_cost(runner, matched.configs, data, len(splits))
         if spec.resources.dry_run:
             return None
+        count = functools.partial(count_epochs, recipe=runner.recipe, equal=spec.options.equal)
         trainings = [
             runner.make_training(
-                name, cfg, subset.split, number, epochs=count_epochs(len(subset.split.train), len(split.train), spec)
+                name, cfg, subset.split, number, epochs=count(len(subset.split.train), len(split.train))
             )
             for number, (split, subsets) in enumerate(zip(splits, parts, strict=True))
             for subset in subsets
@@ -81,35 +86,38 @@ class DataEfficiency(Study):
         return {
             **describe_conditions(spec, data, splits, left_out),
             **describe_cache_use(records, runner),
-            "baseline": BASELINE,
+            **describe_baseline(configs[BASELINE], runner.features),
             "compared": compared,
             "match": spec.budget.match,
             **matched.describe(),
             "equal": spec.options.equal,
             "shares": shares,
             **summarize_shares(records, splits, parts, data, shares, spec.statistics.margin),
-            "features": runner.load_bank(data).key,
+            "features": runner.identify_features(data),
         }
 
 
-def count_steps(images: int, batch_size: int) -> int:
-    """Return the steps of an epoch. A batch is at most the images there are; the rest waits for the next epoch."""
-    return images // min(batch_size, images)
+def count_epochs(images: int, whole: int, recipe: TrainingRecipe, equal: str) -> int:
+    """Return the epochs on a share of the training images: those of the recipe, or as many steps as the whole has.
+
+    Raises:
+        InputError: the images do not fill a batch.
+    """
+    if not recipe.count_steps(images):
+        raise InputError(
+            f"a share of {images} training images does not fill a batch of {recipe.batch_size} crops; give larger "
+            f"--fractions, or --recipe-set batch_size={images}"
+        )
+    if equal == "epochs":
+        return recipe.epochs
+    return max(1, round(recipe.epochs * recipe.count_steps(whole) / recipe.count_steps(images)))
 
 
-def count_epochs(images: int, whole: int, spec: StudySpec) -> int:
-    """Return the epochs on a share of the training images: those of the spec, or as many steps as the whole has."""
-    epochs, batch_size = spec.training.epochs, spec.training.batch_size
-    if spec.options.equal == "epochs":
-        return epochs
-    return max(1, round(epochs * count_steps(whole, batch_size) / count_steps(images, batch_size)))
-
-
-def describe_share(subset: Subset, whole: Split, spec: StudySpec) -> Record:
+def describe_share(subset: Subset, whole: Split, recipe: TrainingRecipe, equal: str) -> Record:
     """Return a share of the first split for tables: its images, epochs and steps."""
     images = len(subset.split.train)
-    epochs = count_epochs(images, len(whole.train), spec)
-    steps = epochs * count_steps(images, spec.training.batch_size)
+    epochs = count_epochs(images, len(whole.train), recipe, equal)
+    steps = epochs * recipe.count_steps(images)
     return {"fraction": subset.fraction, "images": images, "epochs": epochs, "steps": steps}
 
 
@@ -154,7 +162,7 @@ def summarize_shares(
     return {"runs": runs, "rows": rows, "differences": found}
 
 
-def log_cost(runner: FrozenRunner, models: Mapping[str, Config], data: RatedImages, splits: int) -> None:
+def log_cost(runner: Runner, models: Mapping[str, Config], data: RatedImages, splits: int) -> None:
     """Log the cost: at equal steps a share costs what the whole does, at equal epochs its part."""
     fractions = runner.spec.options.fractions
     whole = len(fractions) if runner.spec.options.equal == "steps" else sum(fractions)

@@ -14,10 +14,12 @@ from iqa_zoo.config import Config
 from iqa_zoo.errors import ConfigError, InputError, IqaZooError
 from iqa_zoo.progress import Reporter
 from iqa_zoo.registry import register_study
+from iqa_zoo.studies.baseline import describe_baseline
 from iqa_zoo.studies.matching import choose_owner, try_match
-from iqa_zoo.studies.models import fit_to_frozen_features, load_with_baseline
+from iqa_zoo.studies.models import load_with_baseline
 from iqa_zoo.studies.protocol import describe_conditions, load_data, make_study_splits
-from iqa_zoo.studies.runner import FrozenRunner, Record, describe_cache_use, select_succeeded
+from iqa_zoo.studies.runner import Record, describe_cache_use, select_succeeded
+from iqa_zoo.studies.runners import Runner, build_runner, fit_to_protocol
 from iqa_zoo.studies.scaling import report
 from iqa_zoo.studies.scaling.rows import Placed, choose_best, compare_models, find_fronts, make_rows
 from iqa_zoo.studies.settings import setting
@@ -62,7 +64,7 @@ class Scaling(Study):
 
     def run(self, spec: StudySpec, progress: Reporter) -> Results | None:
         configs, compared = load_with_baseline(spec)
-        configs, left_out = fit_to_frozen_features(configs, progress)
+        configs, left_out = fit_to_protocol(configs, spec, progress)
         runners, refused = build_runners(spec, configs, progress)
         placed, target, owner, unmatched = match_on_all(runners, configs, spec, progress)
         refused += unmatched
@@ -96,7 +98,7 @@ class Scaling(Study):
                 for name, runner in runners.items()
             ],
             "compared": compared,
-            "baseline": BASELINE,
+            **describe_baseline(configs[BASELINE]),
             "match": spec.budget.match,
             "target": target,
             "target_of": owner,
@@ -106,13 +108,13 @@ class Scaling(Study):
             "front": find_fronts(rows),
             "runs": records,
             "differences": compare_models(records, rows, best, data, splits, spec.statistics.margin),
-            "features": {name: runner.load_bank(data).key for name, runner in runners.items()},
+            "features": {name: runner.identify_features(data) for name, runner in runners.items()},
         }
 
 
 def build_runners(
     spec: StudySpec, configs: Mapping[str, Config], progress: Reporter
-) -> tuple[dict[str, FrozenRunner], list[Record]]:
+) -> tuple[dict[str, Runner], list[Record]]:
     """Return a runner for every backbone that gives what the models read, and the others with the reason.
 
     Raises:
@@ -121,12 +123,13 @@ def build_runners(
         CheckpointError: weights that do not fit or cannot be fetched.
     """
     runners, refused = {}, []
-    weights = dict(spec.options.weights)
+    weights, folder = dict(spec.options.weights), spec.resources.out or spec.folder()
     for name in spec.options.backbones:
         check_backbone(name)
         own = spec.on_backbone(name, weights.get(name), spec.options.pretrained and name not in weights)
+        own = replace(own, resources=replace(own.resources, out=folder / name))
         try:
-            runners[name] = FrozenRunner.build(own, list(configs.values()), progress)
+            runners[name] = build_runner(own, list(configs.values()), progress)
         except ConfigError as error:
             refused.append({"backbone": name, "model": "all", "reason": "; ".join(error.problems)})
     if not runners:
@@ -135,7 +138,7 @@ def build_runners(
 
 
 def match_on_all(
-    runners: Mapping[str, FrozenRunner], configs: Mapping[str, Config], spec: StudySpec, progress: Reporter
+    runners: Mapping[str, Runner], configs: Mapping[str, Config], spec: StudySpec, progress: Reporter
 ) -> tuple[list[Placed], int | None, str, list[Record]]:
     """Return every decoder on every backbone at one size, the size, whose it is, and what cannot be brought to it."""
     tick, done = progress.start("matching budgets"), 0
@@ -164,7 +167,7 @@ def match_on_all(
     return placed, target, owner, refused
 
 
-def time_models(runners: Mapping[str, FrozenRunner], placed: Sequence[Placed], progress: Reporter) -> dict[str, Record]:
+def time_models(runners: Mapping[str, Runner], placed: Sequence[Placed], progress: Reporter) -> dict[str, Record]:
     """Return the speed of every whole model, timed in turn; models on one backbone share it in memory."""
     models = {}
     for each in placed:

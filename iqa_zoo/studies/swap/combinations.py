@@ -15,7 +15,7 @@ from iqa_zoo.contracts import has_flag
 from iqa_zoo.placing import make_backbone_config
 from iqa_zoo.studies.ablate.variants import ROUTING_LOSSES
 from iqa_zoo.studies.matching import describe_model, try_match
-from iqa_zoo.studies.runner import FrozenRunner
+from iqa_zoo.studies.runners import Runner
 from iqa_zoo.studies.spec import BudgetSpec, StudySpec
 from iqa_zoo.studies.swap.levels import FACTORS, Levels, explain_refusal, format_error, make_config
 from iqa_zoo.training.frozen.decoder import drop_mirrored_losses
@@ -35,7 +35,7 @@ def load_owner(budget: str | None) -> Config | None:
     return drop_mirrored_losses(owner)[0]
 
 
-def choose_target(spec: BudgetSpec, owner: Config | None, runner: FrozenRunner) -> int:
+def choose_target(spec: BudgetSpec, owner: Config | None, runner: Runner) -> int:
     """Return the parameters or MACs of every decoder."""
     if owner is not None:
         return int(getattr(measure_budget(runner.place(owner)).decoder, spec.match))
@@ -49,13 +49,16 @@ def choose_dim(target: int, spec: StudySpec) -> int:
 
 
 def find_usable(
-    named: Mapping[str, list[str]], spec: StudySpec, baseline: Config
+    named: Mapping[str, list[str]], spec: StudySpec, carrier: Config
 ) -> tuple[dict[str, list[str]], list[dict[str, Any]]]:
-    """Return the levels of each factor that can be combined at all, and the rest with the reason."""
+    """Return the levels of each factor that can be combined at all, and the rest with the reason.
+
+    ``carrier`` is a model whose backbone is replaced by that of the spec, to find its stages.
+    """
     stages = (
         spec.data.boxed_stages
         or find_backbone_spec(
-            {**baseline, "backbone": make_backbone_config(spec.backbone.backbone or "nss", [baseline])}
+            {**carrier, "backbone": make_backbone_config(spec.backbone.backbone or "nss", [carrier])}
         ).available_stages
     )
     reasons = {
@@ -73,7 +76,7 @@ def find_usable(
 
 
 def match_combinations(
-    order: Iterable[Levels], wanted: int, dim: int, target: int, runner: FrozenRunner
+    order: Iterable[Levels], wanted: int, dim: int, target: int, runner: Runner
 ) -> tuple[list[dict[str, Any]], list[tuple[Levels, str]]]:
     """Return the first ``wanted`` combinations that can be built, a row each, and those before that cannot, with the reason."""
     options = runner.spec.options
@@ -94,7 +97,7 @@ def match_combinations(
     return rows, refused
 
 
-def match_combination(cfg: Config, target: int, runner: FrozenRunner) -> tuple[Config, Budget] | str:
+def match_combination(cfg: Config, target: int, runner: Runner) -> tuple[Config, Budget] | str:
     """Return a config at the budget with the losses that it needs, and its budget; or why there is none.
 
     Only widths change: depth and the number of experts are the same for all combinations.

@@ -40,7 +40,7 @@ class Tsne(Study):
     report: ClassVar[Report] = report
     options: ClassVar[type] = Options
     without = (
-        "budget", "statistics", "splits", "split_file", "validation_fraction", "ignore_look_alikes", "selection", "epochs", "batch_size",
+        "budget", "protocol", "statistics", "splits", "split_file", "validation_fraction", "ignore_look_alikes", "selection", "epochs", "batch_size",
         "lr", "precision", "jobs", "ray", "fresh",
     )  # fmt: skip
     takes_models = (0, 0)

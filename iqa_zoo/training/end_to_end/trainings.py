@@ -1,4 +1,4 @@
-"""Compare models trained end to end: the same splits, seeds, recipe and crops for all, one training after the other."""
+"""Train models end to end for a study: one training after the other, each kept in a folder of its own."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from iqa_zoo.training.devices import select_device
 from iqa_zoo.training.end_to_end.options import TrainingOptions
 from iqa_zoo.training.end_to_end.train import train_model
 from iqa_zoo.training.recipe import Recipe
-from iqa_zoo.training.run_folder import hold_run
+from iqa_zoo.training.run_folder import RunFolder, hold_run
 from iqa_zoo.training.workers import describe_failure
 
 TRAINING = "iqa_zoo.training.end_to_end.train"  # its code and that of the parts identify a training
@@ -53,6 +53,7 @@ class EndToEnd:
     weights: Path | None = None
     pretrained: bool = False
     recipe_name: str | None = None
+    every_rule: bool = True  # measure the test part after every epoch, so that the rules can be compared
 
 
 def train_all_end_to_end(
@@ -67,7 +68,7 @@ def train_all_end_to_end(
     Args:
         trainings: what to train.
         data: the dataset.
-        options: of every training, besides ``resume`` and ``peek``, which are on so that the rules can be compared.
+        options: of every training, besides ``resume``, which is on, and ``peek``, which each training says.
         test_sets: further datasets, by name; all their images are predicted at the selected epoch.
         progress: called after each step and each tested image.
     """
@@ -100,7 +101,7 @@ def _train(
             pretrained=training.pretrained,
             weights=training.weights,
             recipe_name=training.recipe_name,
-            options=replace(options, resume=True, peek=True),
+            options=replace(options, resume=True, peek=training.every_rule),
             progress=progress,
         )
     return {
@@ -112,6 +113,7 @@ def _train(
             {key: result[key] for key in ("metrics", "predictions", "srocc_by_distortion") if key in result}
         ),
         **{key: result[key] for key in ("epoch", "epochs", "every_rule", "seconds")},
+        "last_loss": RunFolder(folder).read("history")[-1]["loss"],
         "test_sets": _evaluate_test_sets(folder, training.recipe.test_crops, data, test_sets, options),
         "resumed": finished,
     }
@@ -120,10 +122,11 @@ def _train(
 def identify_run(training: EndToEnd, data: RatedImages, options: TrainingOptions) -> str:
     """Identify one training by what its result depends on: if any of it changes, the run has another folder."""
     cfg = resolve_config(training.cfg)
+    split = {part: getattr(training.split, part).tolist() for part in ("train", "validation", "test")}
     weights = identify_file(training.weights) if training.weights else training.pretrained
     return digest(
-        [config_hash(cfg), weights, training.recipe.to_dict(), training.seed, options.selection],
-        [identify_images(data), identify_labels(data), training.split.id],
+        [config_hash(cfg), weights, training.recipe.to_dict(), training.seed, options.selection, training.every_rule],
+        [identify_images(data), identify_labels(data), training.split.id, split],
         select_device(options.device).type,
         identify_code([TRAINING], find_part_modules(cfg)),
         identify_libraries(),

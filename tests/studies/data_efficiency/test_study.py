@@ -6,8 +6,9 @@ import json
 import pytest
 
 from iqa_zoo.cli import main
-from iqa_zoo.studies.data_efficiency.study import count_epochs, count_steps
-from iqa_zoo.studies.study import plan_study
+from iqa_zoo.errors import InputError
+from iqa_zoo.studies.data_efficiency.study import count_epochs
+from iqa_zoo.training.recipe import FrozenRecipe, Recipe
 
 
 def test_the_whole_study(noise_folder, run_study, monkeypatch, capsys):
@@ -42,12 +43,15 @@ def test_the_whole_study(noise_folder, run_study, monkeypatch, capsys):
 
 
 def test_equal_steps_and_equal_epochs():
-    spec = plan_study("data_efficiency", epochs=12, batch_size=32)
-    assert (count_epochs(840, 840, spec), count_epochs(168, 840, spec)) == (12, 62)
-    for images in (20, 100, 333, 840):
-        steps = count_epochs(images, 840, spec) * count_steps(images, 32)
-        assert abs(steps - 12 * 26) <= count_steps(images, 32) / 2
-    assert count_epochs(20, 840, plan_study("data_efficiency", epochs=12, batch_size=32, equal="epochs")) == 12
+    frozen, whole = FrozenRecipe(epochs=12, batch_size=32), Recipe(summary="", epochs=12, batch_size=32, crops=2)
+    assert (count_epochs(840, 840, frozen, "steps"), count_epochs(168, 840, frozen, "steps")) == (12, 62)
+    for recipe, of_whole in ((frozen, 26), (whole, 52)):
+        for images in (20, 100, 333, 840):
+            steps = count_epochs(images, 840, recipe, "steps") * recipe.count_steps(images)
+            assert abs(steps - 12 * of_whole) <= recipe.count_steps(images) / 2
+        assert count_epochs(20, 840, recipe, "epochs") == 12
+    with pytest.raises(InputError, match="a share of 15 training images does not fill a batch of 32 crops"):
+        count_epochs(15, 840, whole, "steps")
 
 
 @pytest.mark.parametrize(
