@@ -28,7 +28,10 @@ def test_a_tuned_comparison_is_the_same_with_any_number_of_jobs_and_is_resumed(r
     one = run("--tune", 3, "--jobs", 1, "--fresh", "--json", "one.json", "--markdown", "one.md", "--out", "tuned")
     assert one.returncode == 0, one.stderr
     log = " ".join(one.stderr.split())
-    assert "tuning: 3 trials x 2 decoders x 2 splits, 8 of a third of their epochs and 8 of all their epochs" in log
+    assert (
+        "trials x decoders x splits: 3 x 1 x 2; 4 trainings of a third of their epochs, 4 trainings of all their epochs"
+        in log
+    )
     tuning, runs = read(noise_folder, "one.json")
     assert set(tuning["models"]) | set(tuning["fitted"]) == {run["model"] for run in runs}
     assert all(trial["error"] is None for model in tuning["models"].values() for trial in model["trials"])
@@ -80,8 +83,11 @@ def test_a_dry_run_says_the_cost_and_trains_nothing(run, monkeypatch):
     done = run("--tune", 8, "--tune-once", "--dry-run", "--seed", 7)
     assert done.returncode == 0, done.stderr
     log = " ".join(done.stderr.split())
-    assert "tuning: 8 trials x 2 decoders x 1 splits, 14 of a third of their epochs and 8 of all their epochs" in log
-    assert "then up to 4 trainings with the chosen recipes: 26 more trainings, about" in log
+    assert (
+        "trials x decoders x splits: 8 x 1 x 1; 7 trainings of a third of their epochs, 4 trainings of all their epochs"
+        in log
+    )
+    assert "then up to 2 with the chosen recipes: 13 more trainings, about" in log
 
 
 def test_splits_without_a_validation_part_get_one_inside_the_training_part(noise_folder, monkeypatch):
