@@ -8,7 +8,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Annotated, Any, Literal, TypeVar
 
 from iqa_zoo.cards import Card, load_cards, load_plugin_cards
-from iqa_zoo.errors import ConfigError, UnknownName, closest, not_one_of
+from iqa_zoo.errors import ConfigError, UnknownName, not_one_of
 from iqa_zoo.values import Range, value_problem
 
 Match = Literal["params", "macs", "none"]
@@ -71,14 +71,12 @@ def find_claims(model: str) -> tuple[Claim, ...]:
     ['deep_stages', 'stage_3_memory']
     >>> find_claims("deiqt")
     Traceback (most recent call last):
-    iqa_zoo.errors.UnknownName: no card holds claims about 'deiqt'. Models with claims: lifeiqa
+    iqa_zoo.errors.UnknownName: no card holds claims about 'deiqt'; models with claims: lifeiqa
     """
     cards = list_claim_cards()
     if model not in cards:
         known = ", ".join(sorted(cards)) or "none"
-        raise UnknownName(
-            f"no card holds claims about {model!r}{closest(model, cards) or '.'} Models with claims: {known}"
-        )
+        raise UnknownName(f"no card holds claims about {model!r}; models with claims: {known}")
     return read_claims(cards[model])
 
 
@@ -106,10 +104,12 @@ def read_claims(card: Card) -> tuple[Claim, ...]:
     for i, given in enumerate(card["claims"]):
         path = f"claims.{i}"
         values = dict(given) if isinstance(given, Mapping) else {}
-        for side in ("ahead", "behind"):
-            if isinstance(values.get(side), Mapping):
-                side_values = {"model": card["models"][0], **values[side]}
-                values[side] = _read(Side, side_values, f"{path}.{side}", problems)
+        for side in (side for side in ("ahead", "behind") if side in values):
+            if isinstance(values[side], Mapping):
+                of_side = {"model": card["models"][0], **values[side]}
+                values[side] = _read(Side, of_side, f"{path}.{side}", problems)
+            else:
+                problems.append(f"{path}.{side}: expected a name, a model and overrides, got {values[side]!r}")
         found.append(_read(Claim, values, path, problems))
     claims = [claim for claim in found if claim is not None]
     ids = [claim.id for claim in claims]
@@ -128,7 +128,7 @@ def _read(kind: type[Kept], values: Mapping[str, Any], path: str, problems: list
         if name not in values:
             needed = each.default is MISSING and each.default_factory is MISSING
             wrong += [f"{path}.{name}: is missing"] if needed else []
-        elif not isinstance(values[name], Side) and (problem := value_problem(values[name], hints[name])):
+        elif problem := value_problem(values[name], hints[name]):
             wrong.append(f"{path}.{name}: {problem}")
     problems += wrong
     return None if wrong else kind(**values)

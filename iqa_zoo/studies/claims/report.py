@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from iqa_zoo.reports.decoders import SIZE_CELLS
+from iqa_zoo.reports.decoders import SIZE_CELLS, describe_place
 from iqa_zoo.reports.notes import list_protocol_notes
 from iqa_zoo.reports.shared import (
     COLUMNS,
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 Results = dict[str, Any]
 MATCHES = {"params": "the same parameters", "macs": "the same MACs", "none": "sizes as they are"}
+SHOWN = {"difference": "mean", "95 % interval": "95 % interval", "ahead in": "ahead in", "verdict": "verdict",
+         "would decide": "would decide"}  # fmt: skip
 ORDER = ("holds", "does not hold", "equivalent", "undecided", "undefined", "failed", "not testable")
 
 
@@ -50,7 +52,7 @@ def describe_claim(claim: Results, pair: Results | None) -> str:
 
     >>> claim = dict(id="a_over_b", sentence="A beats B.", verdict="does not hold", behind=dict(name="B"))
     >>> describe_claim(claim, dict(mean=-0.03, low=-0.05, high=-0.01, wins=1, splits=10, margin=0.01))
-    'a_over_b: does not hold; B is ahead (-0.030 [-0.050, -0.010], 1 of 10 splits). The claim: A beats B.'
+    'a_over_b: does not hold; B is ahead (-0.030 [-0.050, -0.010], ahead in 1 of 10 splits). The claim: A beats B.'
     >>> describe_claim({**claim, "verdict": "not testable", "why": "the box holds stage 4"}, None)
     'a_over_b: not testable on these data, as the box holds stage 4. The claim: A beats B.'
     """
@@ -61,7 +63,7 @@ def describe_claim(claim: Results, pair: Results | None) -> str:
         return f"{claim['id']}: failed, as no split has both sides. {sentence}"
     if not is_defined(pair["mean"]):
         return f"{claim['id']}: undefined, as {pair['why']}. {sentence}"
-    known = f"{pair['mean']:+.3f} {format_interval(pair)}, {pair['wins']} of {pair['splits']} splits"
+    known = f"{pair['mean']:+.3f} {format_interval(pair)}, ahead in {pair['wins']} of {pair['splits']} splits"
     needed = f"; {pair['needed']} would decide" if verdict == "undecided" and pair.get("needed") else ""
     return f"{claim['id']}: {_format_verdict(claim, pair)} ({known}){needed}. {sentence}"
 
@@ -72,7 +74,7 @@ def _format_verdict(claim: Results, pair: Results | None) -> str:
         return f"does not hold; {claim['behind']['name']} is ahead"
     if verdict == "equivalent" and pair:
         return f"equivalent within {pair['margin']:g}"
-    return f"{verdict}: {claim['why']}" if claim["why"] else verdict
+    return verdict
 
 
 def make_figures(results: Results) -> dict[str, Figure]:
@@ -86,7 +88,7 @@ def make_figures(results: Results) -> dict[str, Figure]:
             rows[claim["id"]] = read_difference(pair)
     if not rows:
         return {}
-    where = f"{format_data_name(results['data'])}, {len(results['splits'])} splits, {results['backbone']}"
+    where = f"{format_data_name(results['data'])}, {len(results['splits'])} splits, {describe_place(results)}"
     groups: dict[str, dict[str, Estimate]] = {"claims": rows}
     label = f"{label_differences(results['differences'])}: the side that the paper says is ahead minus the other"
     return {"claims": plot_forest(groups, title=f"Claims about {results['about']}: {where}", label=label)}
@@ -111,11 +113,12 @@ def _make_verdicts(results: Results) -> Table:
 
     cells: dict[str, Callable[[Results], str]] = {
         "claim": lambda claim: claim["id"],
-        "ahead, as the paper says": lambda claim: claim["ahead"]["name"],
-        "behind": lambda claim: claim["behind"]["name"],
-        **{column: make_cell(i) for i, column in enumerate(("difference", *COLUMNS[1:]))},
+        "paper: ahead": lambda claim: claim["ahead"]["name"],
+        "paper: behind": lambda claim: claim["behind"]["name"],
+        **{name: make_cell(COLUMNS.index(column)) for name, column in SHOWN.items()},
     }
     cells["verdict"] = lambda claim: _format_verdict(claim, find(claim))
+    where = "A verdict is about these data, this backbone and this way of training, which are not the paper's."
     adjusted = f"Adjusted for the {results['of_claims']} claims of the card, so that a claim tested alone has the same interval."
     notes = [
         *list_protocol_notes(results),
@@ -123,11 +126,12 @@ def _make_verdicts(results: Results) -> Table:
         "ahead; does not hold: the other side is ahead.",
         *describe_intervals(len(results["splits"]), results["differences"]),
         adjusted,
+        where,
     ]
     title = (
-        f"The claims about {results['about']}: {format_data_name(results['data'])}, decoders on {results['backbone']}"
+        f"The claims about {results['about']}: {format_data_name(results['data'])}, decoders {describe_place(results)}"
     )
-    left = ["claim", "ahead, as the paper says", "behind", "verdict", "would decide"]
+    left = ["claim", "paper: ahead", "paper: behind", "verdict", "would decide"]
     return tabulate(title, results["claims"], cells, notes, left)
 
 
@@ -146,9 +150,7 @@ def _make_claims(results: Results) -> Table:
         "note": lambda claim: claim["note"] or "-",
         "command": lambda claim: claim["command"],
     }
-    notes = [
-        "Matched sizes agree within 1 %. The decoder is everything but the backbone, which is the same for both sides."
-    ]
+    notes = ["Matched sizes agree within 1 %. The decoder is everything but the backbone."]
     return tabulate(
         "What the paper says, and how to repeat each test", results["claims"], cells, notes, left=list(cells)
     )
@@ -171,11 +173,12 @@ def _make_trained(results: Results) -> Table:
         "seconds a split": lambda row: read(row, lambda summary: format_number(summary["seconds"], ".1f")),
     }
     notes = [
-        f"Each decoder is trained once, whatever the number of claims it is part of. {results['baseline']} is for orientation."
+        f"Each decoder is trained once, however many claims it is part of. {results['baseline']} is for orientation."
     ]
     if any(row["share"] < 1 for row in results["rows"]):
+        more = " A share then has more epochs to be selected from." if results["equal"] == "steps" else ""
         notes.append(
-            f"Shares are of each split's training part, drawn by content, the same for every model, with equal {results['equal']}; "
-            "the validation and test parts stay. The correction of the interval is that of the whole training part."
+            f"Shares are of each split's training part, drawn by content, the same for every model, with equal {results['equal']}."
+            f"{more} The validation and test parts stay. The correction of the interval is that of the whole training part."
         )
     return tabulate("What was trained", results["rows"], cells, notes, left=["trained", "moved"])
