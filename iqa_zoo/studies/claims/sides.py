@@ -86,7 +86,7 @@ class Variant:
 
 
 @dataclass(frozen=True)
-class Test:
+class ClaimTest:
     """How a claim is tested: the labels of the two trained variants; or why it cannot be."""
 
     claim: Claim
@@ -102,7 +102,7 @@ class Plan:
 
     place: Callable[[Mapping[str, object]], Config]
     variants: dict[tuple[str, float], Variant] = field(default_factory=dict)
-    tests: list[Test] = field(default_factory=list)
+    tests: list[ClaimTest] = field(default_factory=list)
 
     def add_variant(self, name: str, config: Config, share: float = 1.0, budget: Budget | None = None) -> str:
         """Add a placed config on a share unless it is there; return its label."""
@@ -118,7 +118,7 @@ class Plan:
         A claim whose sides cannot be built, or cannot be matched, is kept with the reason and trains nothing.
         """
         ahead, behind = map(self.place, sides)
-        test = Test(claim, match=match)
+        test = ClaimTest(claim, match=match)
         try:
             budgets = [measure_budget(ahead), measure_budget(behind)]
         except ConfigError as error:
@@ -136,4 +136,4 @@ class Plan:
 
     def add_untestable(self, claim: Claim, why: str) -> None:
         """Add a claim that these data or this backbone cannot test."""
-        self.tests.append(Test(claim, why=why))
+        self.tests.append(ClaimTest(claim, why=why))

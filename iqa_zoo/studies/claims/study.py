@@ -16,7 +16,7 @@ from iqa_zoo.registry import register_study
 from iqa_zoo.stats.summary import is_defined
 from iqa_zoo.studies.claims import report
 from iqa_zoo.studies.claims.command import spell_command
-from iqa_zoo.studies.claims.sides import Plan, Test, Variant, collect_configs, find_obstacle
+from iqa_zoo.studies.claims.sides import ClaimTest, Plan, Variant, collect_configs, find_obstacle
 from iqa_zoo.studies.data_efficiency.study import count_epochs
 from iqa_zoo.studies.protocol import compute_parts_ratio, describe_conditions, load_data, make_study_splits
 from iqa_zoo.studies.runner import Record, describe_cache_use, select_succeeded
@@ -149,7 +149,7 @@ def train_variants(
     return [{**record, **place} for record, place in zip(runner.train(trainings, data), where, strict=True)]
 
 
-def describe_test(test: Test, differences: Sequence[Record], spec: StudySpec) -> dict[str, Any]:
+def describe_test(test: ClaimTest, differences: Sequence[Record], spec: StudySpec) -> dict[str, Any]:
     """Return a claim for results: its data, the labels of what was trained, the verdict, and the command that repeats it."""
     claim = asdict(test.claim)
     pair = next((pair for pair in differences if (pair["first"], pair["second"]) == (test.ahead, test.behind)), None)
@@ -164,12 +164,12 @@ def describe_test(test: Test, differences: Sequence[Record], spec: StudySpec) ->
     }
 
 
-def judge_claim(test: Test, pair: Record | None) -> str:
+def judge_claim(test: ClaimTest, pair: Record | None) -> str:
     """Return the verdict on a claim from the difference of its sides, that which the paper says is ahead first.
 
     >>> from iqa_zoo.cards.claims import Side
     >>> side = Side("a", "lifeiqa")
-    >>> test = Test(Claim("a_over_b", "a is better.", "table 1", side, side), "a", "b")
+    >>> test = ClaimTest(Claim("a_over_b", "a is better.", "table 1", side, side), "a", "b")
     >>> judge_claim(test, {"mean": -0.1, "verdict": "behind"}), judge_claim(test, None)
     ('does not hold', 'failed')
     """

@@ -8,7 +8,7 @@ import pytest
 from iqa_zoo.cards.claims import Claim, Side
 from iqa_zoo.stats.paired import paired
 from iqa_zoo.studies.claims.report import make_figures, make_sentences, make_tables
-from iqa_zoo.studies.claims.sides import Test
+from iqa_zoo.studies.claims.sides import ClaimTest
 from iqa_zoo.studies.claims.study import describe_test
 from iqa_zoo.studies.results import StudyResult
 from iqa_zoo.studies.study import plan_study
@@ -41,7 +41,7 @@ def make_test(name, why=""):
     claim = Claim(
         f"over {name}", f"Life-IQA beats {name}.", "table 3", Side("lifeiqa", "lifeiqa"), Side(name, "lifeiqa")
     )
-    return Test(claim, "" if why else "lifeiqa", "" if why else name, why=why)
+    return ClaimTest(claim, "" if why else "lifeiqa", "" if why else name, why=why)
 
 
 def make_row(model, params, share=1.0):
