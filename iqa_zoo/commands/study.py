@@ -63,7 +63,7 @@ def make_parser(name: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--from", dest="kept", type=parse_path, metavar="RUN", help="print a run folder again; trains nothing"
     )
-    add_settings(parser, study.options, study.without, study.defaults)
+    add_settings(parser, study.options, study.refused, study.defaults)
     add_import_option(parser)
     shown = parser.add_argument_group("results")
     add_json_option(shown, "everything: configs, hashes, versions, splits, predictions")
@@ -160,6 +160,8 @@ def run(name: str, argv: Sequence[str]) -> int:
     check_outputs(args, new=False)
     if args.html:
         check_writable(args.html)
+    if args.kept and getattr(args, "tune", None) is not None:
+        raise InputError("--tune trains, and --from prints a run that was kept; give one of them")
     if args.kept:
         return 0 if _show(load_result(args.kept, name), args, args.kept, None) else 2
     spec = read_spec(name, args)
@@ -186,13 +188,15 @@ def run(name: str, argv: Sequence[str]) -> int:
 
 def _show(result: StudyResult, args: argparse.Namespace, folder: Path, spec: StudySpec | None) -> bool:
     """Print the result and write every file that the arguments name; return whether all were written."""
-    from iqa_zoo.studies.views import format_csv, format_markdown, print_result, write_html
+    from iqa_zoo.studies.views import format_csv, format_markdown, print_result
 
     forms = {"markdown": lambda: format_markdown(result)}
     if result.runs:
         forms["csv"] = lambda: format_csv(result)
 
     def write_page() -> None:
+        from iqa_zoo.studies.page import write_html
+
         size = write_html(result, args.html, folder, list_sources(args, spec))
         print(f"page in {args.html}, {size:.1f} MB", file=sys.stderr)
 

@@ -18,9 +18,11 @@ class StageMeans(nn.Module):
 
     Args:
         stages: the stages to read; every one that the backbone gives where left out.
+        tokens: read the mean of the final tokens too, after the stages. Tokens that are the cells of a stage in ``stages``
+            are not read twice.
 
     Raises:
-        PartError: no stages, or one that the backbone does not give.
+        PartError: nothing to read, or a stage that the backbone does not give.
 
     >>> from iqa_zoo.contracts import StageInfo
     >>> spec = FeatureSpec({3: StageInfo(3, 16), 4: StageInfo(5, 32)}, 5, 5, 224)
@@ -33,13 +35,17 @@ class StageMeans(nn.Module):
     out_dim: int | None = None
 
     @checked
-    def __init__(self, *, features: FeatureSpec, stages: Sequence[int] | None = None):
+    def __init__(self, *, features: FeatureSpec, stages: Sequence[int] | None = None, tokens: bool = False):
         super().__init__()
         self.stages = tuple(features.stages if stages is None else stages)
-        if not self.stages:
-            raise PartError("stages is empty; give the stages to read")
+        self.tokens = tokens and features.token_stage not in self.stages
+        if not self.stages and not self.tokens:
+            raise PartError("stages is empty; give the stages to read, or set tokens to True")
         self.out_dim = sum(stage_channels(features, stage) for stage in self.stages)
+        self.out_dim += features.token_channels if self.tokens else 0
 
     def forward(self, features: Features) -> Tensor:
-        vector_BC = torch.cat([features.maps[stage].mean((2, 3)) for stage in self.stages], 1)
-        return vector_BC[:, None]
+        means = [features.maps[stage].mean((2, 3)) for stage in self.stages]
+        if self.tokens:
+            means.append(features.tokens_BLC.mean(1))
+        return torch.cat(means, 1)[:, None]

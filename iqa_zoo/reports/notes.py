@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from iqa_zoo.data.views import LONGEST_SIDE
-from iqa_zoo.reports.shared import HUMAN_LABELS, failed_notes, undefined_notes
+from iqa_zoo.reports.shared import HUMAN_LABELS
+from iqa_zoo.reports.warnings import failed_notes, undefined_notes
 from iqa_zoo.training.selection import RULES
 
 Results = dict[str, Any]
@@ -35,8 +36,11 @@ def list_protocol_notes(results: Results) -> list[str]:
         notes.append(
             f"Whole models trained from {results['weights']}; recipe {results['recipe_name']}: {recipe['epochs']} epochs, crops an image "
             f"and epoch: {recipe['crops']}, batch {recipe['batch_size']}, {recipe['optimizer']} {recipe['lr']:g} (backbone "
-            f"{backbone_lr:g}), {recipe['precision']}; tested on {recipe['test_crops']} crops an image, the same for all."
+            f"{backbone_lr:g}), {recipe['precision']}; tested on {recipe['test_crops']} crops an image, the same for all.{describe_baseline(results)}"
         )
+        if results.get("baseline_reads"):
+            whose = "the first model's backbone" if results["backbone"] == "own" else "the same backbone and weights"
+            notes.append(f"The baseline reads frozen features of {whose}; {describe_view(results)}.")
     notes += list_left_out_notes(results) + list_cache_notes(results)
     notes.append(f"Reported: {RULES[results['selection']]}.")
     runs = results.get("runs", [])
@@ -60,12 +64,28 @@ def describe_view(results: Mapping[str, Any]) -> str:
 def describe_frozen_training(results: Results) -> str:
     """Return how decoders on frozen features were trained."""
     recipe = results["recipe"]
+    tuned = ", before each was tuned (below)" if results.get("tuning") else ""
     return (
         f"Decoders on frozen {results['backbone']} features ({results['weights']}), {describe_view(results)}; "
         f"{recipe['epochs']} epochs, batch {recipe['batch_size']}, AdamW {recipe['lr']:g}, averaged weights, "
-        f"{recipe.get('precision', 'float32')}, the same splits, seeds and steps for all. "
-        f"The baseline, one linear layer, learns at {results['baseline_lr']:g}."
+        f"{recipe.get('precision', 'float32')}, the same splits, seeds and steps for all{tuned}.{describe_baseline(results)}"
     )
+
+
+def describe_baseline(results: Mapping[str, Any]) -> str:
+    """Return how the baseline was fitted, a sentence with a space before it; empty where there is none.
+
+    >>> describe_baseline({"baseline_reads": ["stage 3", "stage 4"]})
+    ' The baseline is ridge regression in closed form on the means of stage 3 and stage 4, fitted to all images that are not test.'
+    >>> describe_baseline({"baseline_lr": 0.01})
+    ' The baseline, one linear layer, learns at 0.01.'
+    """
+    if read := results.get("baseline_reads"):
+        means = ", ".join(read[:-1]) + (" and " if read[1:] else "") + read[-1]
+        return f" The baseline is ridge regression in closed form on the means of {means}, fitted to all images that are not test."
+    if "baseline_lr" in results:  # of earlier versions
+        return f" The baseline, one linear layer, learns at {results['baseline_lr']:g}."
+    return ""
 
 
 def list_cache_notes(results: Results) -> list[str]:

@@ -16,11 +16,12 @@ from iqa_zoo.outputs import write_bytes
 from iqa_zoo.stats.estimate import Estimate
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito
+MOST_INSIDE = 4  # series in a legend inside the axes
 MARKERS = "osD^vPX"
-FILLS: dict[str, Any] = {
-    "equivalent": "left",
-    "undecided": "none",
-}  # of the markers of differences; the others are full
+FILLS: dict[str, Any] = {  # markers of differences by verdict; where one model is ahead, they are full
+    "equivalent": {"fillstyle": "left", "markerfacecoloralt": "white"},
+    "undecided": {"markerfacecolor": "white"},
+}
 STYLE: Any = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -50,8 +51,7 @@ def plot_forest(groups: Mapping[str, Mapping[str, Estimate]], *, title: str, lab
 
 def _draw_margin(axes: Axes, values: Sequence[Estimate], span: Callable[..., Any]) -> None:
     """Draw the margin within which differences are equivalent as a band."""
-    margin = max((value.margin for value in values if value.margin > 0), default=0.0)
-    if margin:
+    if margin := max((value.margin for value in values if value.margin > 0), default=0.0):
         span(-margin, margin, color="0.9", zorder=0)
 
 
@@ -72,17 +72,10 @@ def _draw_intervals(
     at: dict[str, Any] = {"x": x, "y": middle} if along == "y" else {"x": middle, "y": x}
     style = {"fmt": MARKERS[k % 7], "color": COLOURS[k % 7], "label": name, "capsize": 2, "markersize": 5, **style}
     axes.errorbar(**at, **{f"{along}err": error}, **style)
-    for place, value in zip(zip(at["x"], at["y"], strict=True), values, strict=True) if differences else ():
-        if fill := FILLS.get(value.verdict):
-            over: Any = {
-                "marker": MARKERS[k % 7],
-                "color": COLOURS[k % 7],
-                "markersize": 5,
-                "markerfacecoloralt": "white",
-            }
-            axes.plot(
-                *place, fillstyle=fill, zorder=3, **over, **({"markerfacecolor": "white"} if fill == "none" else {})
-            )
+    marker: Any = {"marker": MARKERS[k % 7], "color": COLOURS[k % 7], "markersize": 5, "zorder": 3}
+    for x_i, y_i, value in zip(at["x"], at["y"], values, strict=True) if differences else ():
+        if value.verdict in FILLS:
+            axes.plot(x_i, y_i, **marker, **FILLS[value.verdict])
 
 
 def plot_curves(
@@ -100,12 +93,9 @@ def plot_curves(
     at zero, and markers show the verdicts; see :data:`FILLS`.
     """
     with rc_context(STYLE):
-        figure = Figure(figsize=(6, 4), layout="constrained")
+        figure = Figure(figsize=(6 if len(series) <= MOST_INSIDE else 8, 4), layout="constrained")
         axes = figure.subplots()
-        if differences:
-            axes.axhline(0, color="0.6", linewidth=1, linestyle=":")
-            _draw_margin(axes, [value for points in series.values() for _, value in points], axes.axhspan)
-        _draw_curves(axes, series, apart=apart, differences=differences)
+        (_draw_differences if differences else _draw_curves)(axes, series, apart=apart)
         _finish(axes, title, x_label, y_label, len(series) > 1)
     return figure
 
@@ -113,15 +103,22 @@ def plot_curves(
 def plot_panels(
     many: Mapping[str, Mapping[str, Sequence[tuple[float, Estimate]]]], *, title: str, y_label: str, log: bool = False
 ) -> Figure:
-    """Plot several panels of :func:`plot_curves` with a shared y axis, named by their x label."""
+    """Plot several panels of differences, as :func:`plot_curves` does, with a shared y axis; named by their x label."""
     columns = min(3, len(many))
     with rc_context(STYLE):
         figure, grid = _make_grid(len(many), columns, (3.2 * columns, 0.5), 2.6, sharey=True)
         for i, (axes, (x_label, series)) in enumerate(zip(grid.flat, many.items(), strict=False)):
-            _draw_curves(axes, series, log=log)
+            _draw_differences(axes, series, log=log)
             _finish(axes, "", x_label, y_label if i % columns == 0 else "", i == 0 and len(series) > 1)
         figure.suptitle(title, x=0.01, ha="left", fontsize=10)
     return figure
+
+
+def _draw_differences(axes: Axes, series: Mapping[str, Sequence[tuple[float, Estimate]]], **settings: Any) -> None:
+    """Draw curves with a line at zero, the margin, and markers that show the verdicts."""
+    axes.axhline(0, color="0.6", linewidth=1, linestyle=":")
+    _draw_margin(axes, [value for points in series.values() for _, value in points], axes.axhspan)
+    _draw_curves(axes, series, differences=True, **settings)
 
 
 def _draw_curves(
@@ -298,4 +295,6 @@ def _finish(axes: Axes, title: str, x_label: str, y_label: str, legend: bool) ->
     axes.set_ylabel(y_label)
     axes.grid(alpha=0.3, linewidth=0.6)
     if legend:
-        axes.legend(frameon=False, fontsize=8)
+        many = len(axes.get_legend_handles_labels()[1]) > MOST_INSIDE
+        beside: Any = {"loc": "upper left", "bbox_to_anchor": (1, 1)} if many else {}
+        axes.legend(frameon=False, fontsize=8, **beside)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from iqa_zoo.reports.shared import Pair, find_unearned, format_interval, format_verdict, read_names
-from iqa_zoo.stats.estimate import FEWEST_SPLITS, VERDICTS
+from iqa_zoo.stats.estimate import VERDICTS
 from iqa_zoo.stats.summary import is_defined
 
 
@@ -49,11 +49,19 @@ def describe_pair(pair: Pair) -> str:
     known = f"{pair['mean']:+.3f} {format_interval(pair)}, {first} ahead in {pair['wins']} of {splits} splits"
     if pair["verdict"] == "equivalent":
         return f"{first} and {second} are {format_verdict(pair)}: mean SROCC difference {known}."
-    if splits < FEWEST_SPLITS:
-        needed = f"; a verdict needs at least {FEWEST_SPLITS} splits"
-    else:
-        needed = f"; {pair['needed']} would decide, if mean and spread stay as they are" if pair.get("needed") else ""
-    return f"{first} and {second}: undecided, mean SROCC difference {known}{needed}."
+    return f"{first} and {second}: undecided, mean SROCC difference {known}{explain_needed(pair)}."
+
+
+def explain_needed(row: Pair) -> str:
+    """Say what would decide an undecided difference or effect, after a semicolon; nothing where that is unknown.
+
+    >>> explain_needed(dict(needed="at least 5 splits")), explain_needed(dict(needed=""))
+    ('; a verdict needs at least 5 splits', '')
+    """
+    needed = row["needed"]
+    if needed.startswith("at least"):
+        return f"; a verdict needs {needed}"
+    return f"; {needed} would decide, if mean and spread stay as they are" if needed else ""
 
 
 def describe_pairs(pairs: Sequence[Pair], baseline: str | None, compared: Sequence[str]) -> list[str]:

@@ -7,15 +7,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from iqa_zoo.errors import InputError
-from iqa_zoo.stats.estimate import UNDEFINED, Estimate
+from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.metrics import Metric, srocc
-from iqa_zoo.stats.paired import estimate_by_t
 
 Images = NDArray[np.int64]  # positions of images
-VARIANCE_RESAMPLES = 200  # a variance needs fewer than an interval
+FEWEST = 3  # images that have a correlation
 
 
 def bootstrap_difference(
@@ -96,50 +94,6 @@ def bootstrap_interval(
     return _estimate_by_percentiles(observed, values, math.nan, len(members), confidence)
 
 
-def bootstrap_mean_difference(
-    scores_a_SI: NDArray[np.float64],
-    scores_b_SI: NDArray[np.float64],
-    mos_I: NDArray[np.float64],
-    *,
-    test_train_ratio: float,
-    groups: Sequence[str] | None = None,
-) -> tuple[Estimate, int, int]:
-    """Mean SROCC difference of two models over several trainings, all tested on the same images.
-
-    The variance has two parts: that of the trainings, corrected for overlapping training parts (Nadeau and Bengio 2003),
-    and that of the mean difference over resampled test images or contents. The spread over trainings alone does not
-    cover the choice of test images. A single training gets a paired bootstrap over the images.
-
-    Args:
-        scores_a_SI, scores_b_SI: predictions of all images, a row a split, in the direction of the labels.
-        mos_I: labels of the images.
-        test_train_ratio: of the splits, for the correction.
-        groups: the content of each image.
-
-    Returns:
-        The difference, on how many splits the first model is ahead, and on how many both SROCCs are defined.
-    """
-    gaps_S = _measure_sroccs(scores_a_SI, mos_I) - _measure_sroccs(scores_b_SI, mos_I)
-    defined_S = np.isfinite(gaps_S)
-    gaps_S, scores_a_SI, scores_b_SI = gaps_S[defined_S], scores_a_SI[defined_S], scores_b_SI[defined_S]
-    wins, count = int((gaps_S > 0).sum()), len(gaps_S)
-    if count == 0:
-        return UNDEFINED, wins, count
-    if count == 1:
-        return bootstrap_difference(scores_a_SI[0], scores_b_SI[0], mos_I, groups=groups), wins, count
-
-    def measure(images: Images) -> float:
-        sroccs_a_S, sroccs_b_S = (_measure_sroccs(s[:, images], mos_I[images]) for s in (scores_a_SI, scores_b_SI))
-        return float(np.mean(sroccs_a_S - sroccs_b_S))
-
-    resampled = _resample(measure, group_members(groups, len(mos_I)), VARIANCE_RESAMPLES, seed=0, fewest=1)
-    mean = float(gaps_S.mean())
-    of_trainings = (1 / count + test_train_ratio) * float(gaps_S.var(ddof=1))
-    se = math.sqrt(of_trainings + (float(resampled.var()) if len(resampled) else 0.0))
-    p = 2 * float(stats.t.sf(abs(mean) / se, count - 1)) if se else 1.0
-    return estimate_by_t(mean, se, p, count, 0.95, "corrected t + bootstrap"), wins, count
-
-
 def group_members(groups: Sequence[str] | None, count: int) -> list[Images]:
     """The images of each content, by position; each image alone where no contents are given.
 
@@ -160,7 +114,7 @@ def group_members(groups: Sequence[str] | None, count: int) -> list[Images]:
 
 
 def _resample(
-    measure: Callable[[Images], float], members: Sequence[Images], count: int, seed: int, fewest: int = 3
+    measure: Callable[[Images], float], members: Sequence[Images], count: int, seed: int
 ) -> NDArray[np.float64]:
     """A statistic of each resample where it is defined; resamples of fewer images than a correlation needs are left out."""
     rng = np.random.default_rng(seed)
@@ -171,7 +125,7 @@ def _resample(
     for _ in range(count):
         drawn = rng.integers(0, len(members), len(members))
         images = np.concatenate([members[group] for group in drawn]) if singles is None else singles[drawn]
-        if len(images) >= fewest:
+        if len(images) >= FEWEST:
             values.append(measure(images))
     found = np.array(values, dtype=np.float64)
     return found[np.isfinite(found)]
@@ -184,12 +138,3 @@ def _estimate_by_percentiles(
         return Estimate(math.nan, math.nan, math.nan, math.nan, count, confidence, method="bootstrap")
     low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2]).tolist()
     return Estimate(float(observed), low, high, p, count, confidence, float(values.std()), "bootstrap")
-
-
-def _measure_sroccs(scores_SI: NDArray[np.float64], mos_I: NDArray[np.float64]) -> NDArray[np.float64]:
-    """SROCC of every row with the labels; nan where all scores or all labels are equal."""
-    ranks_SI = stats.rankdata(scores_SI, axis=1)
-    labels_I = stats.rankdata(mos_I)
-    ranks_SI, labels_I = ranks_SI - ranks_SI.mean(1, keepdims=True), labels_I - labels_I.mean()
-    norm_S = np.sqrt((ranks_SI**2).sum(1) * (labels_I**2).sum())
-    return np.divide(ranks_SI @ labels_I, norm_S, out=np.full(len(ranks_SI), np.nan), where=norm_S > 0)

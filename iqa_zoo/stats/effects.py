@@ -133,7 +133,7 @@ def _estimate_contrasts(
         effect = estimate_effect(
             scores_SC @ weights_C, ratio, margin=margin, sampling_se=sampling_se, contrasts=distinct
         )
-        made.append({**row, **asdict(effect), "verdict": effect.verdict})
+        made.append({**row, **asdict(effect), "verdict": effect.verdict, "splits": effect.count})
     return made
 
 

@@ -20,8 +20,7 @@ class Estimate:
         count: splits, images or contents that the estimate rests on.
         confidence: level of the interval.
         se: standard error of the mean; nan where the method gives none.
-        method: how the interval was made: ``corrected t``, ``bootstrap``, ``corrected t + bootstrap`` or
-            ``corrected t + jackknife``.
+        method: how the interval was made: ``corrected t``, ``bootstrap``, or ``corrected t + jackknife``.
         margin: differences below it count as equivalent; nan where the method knows no margin.
         p_ahead, p_within, p_behind: probability that the difference is above, within and below the margin, by the t
             distribution around the mean; not adjusted for the number of pairs.
@@ -50,11 +49,6 @@ class Estimate:
     def is_defined(self) -> bool:
         """Whether there is a mean with an interval. A model that gives the same score to all images has none."""
         return all(map(math.isfinite, (self.mean, self.low, self.high)))
-
-    @property
-    def is_undecided(self) -> bool:
-        """Whether the interval contains 0. An undefined estimate is neither decided nor undecided."""
-        return self.low <= 0 <= self.high
 
     @property
     def verdict(self) -> str:

@@ -11,7 +11,7 @@ All raise InputError for lengths that differ, values that are not finite, or few
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -86,14 +86,6 @@ def logistic4(scores: ArrayLike, parameters: ArrayLike) -> Array:
     return (b1 - b2) * expit((np.asarray(scores, dtype=np.float64) - b3) / abs(b4)) + b2
 
 
-def logistic5(scores: ArrayLike, parameters: ArrayLike) -> Array:
-    """The 5-parameter logistic b1 (1/2 - 1 / (1 + exp(b2 (x - b3)))) + b4 x + b5 of Sheikh, Sabir and Bovik
-    (IEEE TIP 2006); its linear term need not be monotonic together with the rest."""
-    b1, b2, b3, b4, b5 = np.asarray(parameters, dtype=np.float64)
-    x = np.asarray(scores, dtype=np.float64)
-    return b1 * (0.5 - expit(-b2 * (x - b3))) + b4 * x + b5
-
-
 def fit_logistic4(scores: ArrayLike, mos: ArrayLike) -> Array:
     """Least-squares parameters (b1, b2, b3, b4) of :func:`logistic4` from scores to labels.
 
@@ -111,29 +103,9 @@ def fit_logistic4(scores: ArrayLike, mos: ArrayLike) -> Array:
     return np.array([b1 * y_std + y_mean, b2 * y_std + y_mean, b3 * x_std + x_mean, abs(b4) * x_std])
 
 
-def fit_logistic5(scores: ArrayLike, mos: ArrayLike) -> Array:
-    """Least-squares parameters (b1, ..., b5) of :func:`logistic5` from scores to labels.
-
-    Raises:
-        InputError: also for fewer than six images, and for scores that are all the same.
-    """
-    predicted, labels = check_scores(scores, mos, at_least=6)
-    x, x_mean, x_std, y, y_mean, y_std = _standardize(predicted, labels)
-    slope = np.dot(x, y) / len(x)
-    starts = [np.array([4 * slope, 1.0, 0.0, 0.0, 0.0]), np.array([0.0, 1.0, 0.0, slope, 0.0])]
-    b1, b2, b3, b4, b5 = _fit(logistic5, starts, x, y)
-    b4, b5 = b4 * y_std / x_std, b5 * y_std + y_mean
-    return np.array([b1 * y_std, b2 / x_std, b3 * x_std + x_mean, b4, b5 - b4 * x_mean])
-
-
 def plcc_logistic4(scores: ArrayLike, mos: ArrayLike) -> float:
     """Pearson's correlation after the fitted 4-parameter logistic; needs five images."""
     return _correlate(scores, mos, lambda x, y: _pearson(logistic4(x, fit_logistic4(x, y)), y), at_least=5)
-
-
-def plcc_logistic5(scores: ArrayLike, mos: ArrayLike) -> float:
-    """Pearson's correlation after the fitted 5-parameter logistic; needs six images."""
-    return _correlate(scores, mos, lambda x, y: _pearson(logistic5(x, fit_logistic5(x, y)), y), at_least=6)
 
 
 def rmse_logistic4(scores: ArrayLike, mos: ArrayLike) -> float:
@@ -153,31 +125,6 @@ METRICS: dict[str, Metric] = {
     "rmse": rmse,
     "rmse_logistic4": rmse_logistic4,
 }
-
-
-def measure_by_distortion(
-    metric: Metric, scores: ArrayLike, mos: ArrayLike, distortions: Sequence[str]
-) -> dict[str, float]:
-    """A metric over the images of each kind of distortion, in alphabetical order.
-
-    Raises:
-        InputError: lengths that differ, or a distortion with too few images for the metric; names it.
-
-    >>> measure_by_distortion(srocc, [1, 2, 3, 1, 2, 3], [1, 2, 3, 6, 5, 4], ["blur"] * 3 + ["noise"] * 3)
-    {'blur': 1.0, 'noise': -1.0}
-    """
-    predicted, labels = check_scores(scores, mos)
-    kinds = np.array([str(kind) for kind in distortions])
-    if len(kinds) != len(labels):
-        raise InputError(f"{len(labels)} images and {len(kinds)} distortions; give one to each image")
-    result = {}
-    for kind in np.unique(kinds):
-        chosen = kinds == kind
-        try:
-            result[str(kind)] = metric(predicted[chosen], labels[chosen])
-        except InputError as error:
-            raise InputError(f"distortion {kind!s}: {error}") from None
-    return result
 
 
 def explain_undefined(scores: ArrayLike, mos: ArrayLike) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass
 
 from scipy import stats
@@ -67,7 +68,9 @@ def find_needed(found: Estimate, seen: SplitSpread) -> str:
         return f"at least {FEWEST_SPLITS} splits"
     if found.verdict != "undecided" or math.isnan(found.se):
         return ""
-    more = next((count for count in range(found.count + 1, MOST_SPLITS + 1) if _is_enough(found, seen, count)), None)
+    counts = range(found.count + 1, MOST_SPLITS + 1)
+    first_enough = bisect_left(counts, True, key=lambda count: _is_enough(found, seen, count))
+    more = counts[first_enough] if first_enough < len(counts) else None
     se, freedom = seen.compute_se(found.count)
     two_sided, one_sided = _find_critical(found, freedom)
     needed = max(abs(found.mean) / two_sided, (found.margin - abs(found.mean)) / one_sided)

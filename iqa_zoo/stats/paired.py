@@ -12,7 +12,7 @@ from scipy import stats
 
 from iqa_zoo.errors import InputError
 from iqa_zoo.stats.estimate import Estimate
-from iqa_zoo.stats.metrics import check_scores, srocc
+from iqa_zoo.stats.metrics import check_scores
 from iqa_zoo.stats.outlook import SplitSpread, explain_verdict, find_needed
 from iqa_zoo.stats.sampling import SamplingError
 
@@ -64,7 +64,7 @@ def paired(
     >>> paired([0.83, 0.85], [0.80, 0.81], test_train_ratio=0.25).reason
     '2 splits; a verdict needs at least 5'
     """
-    a, b = _check_pairs(a_S, b_S, test_train_ratio, fewest=1)
+    a, b = _check_pairs(a_S, b_S, test_train_ratio)
     for name, values in (("first", a), ("second", b)):
         if (outside := np.abs(values) > 1 + 1e-9).any():
             first = int(np.argmax(outside))
@@ -110,7 +110,7 @@ def paired(
     return replace(found, reason=explain_verdict(found))
 
 
-def _check_pairs(a_S: ArrayLike, b_S: ArrayLike, test_train_ratio: float, fewest: int) -> tuple[Array, Array]:
+def _check_pairs(a_S: ArrayLike, b_S: ArrayLike, test_train_ratio: float) -> tuple[Array, Array]:
     a, b = np.asarray(a_S, dtype=np.float64), np.asarray(b_S, dtype=np.float64)
     if a.ndim != 1 or a.shape != b.shape:
         raise InputError(f"values of shapes {a.shape} and {b.shape}; give one number to each split")
@@ -119,46 +119,11 @@ def _check_pairs(a_S: ArrayLike, b_S: ArrayLike, test_train_ratio: float, fewest
             f"split {int(np.argmax(bad))} has a value that is not finite; SROCC is undefined where a model gives one score "
             "to all images: leave the split out for both models"
         )
-    if len(a) < fewest:
-        given = "one split has no spread" if len(a) else "no split"
-        raise InputError(f"{given}; give at least {'two, or use bootstrap_difference' if fewest > 1 else 'one'}")
+    if not len(a):
+        raise InputError("no split; give at least one")
     if not 0 <= test_train_ratio < math.inf:
         raise InputError(f"test_train_ratio is {test_train_ratio}; give test images over training images")
     return a, b
-
-
-def compare_paired(
-    a_S: ArrayLike, b_S: ArrayLike, *, test_train_ratio: float = 0.25, confidence: float = 0.95
-) -> Estimate:
-    """Mean difference of two models over the same splits, with an interval that is corrected for overlapping splits.
-
-    :func:`paired` replaces it, with a verdict and the error of sampling the test images.
-
-    Random splits of one dataset share most of their images, so their results are correlated and the ordinary
-    t interval is too narrow. Nadeau and Bengio (Machine Learning 52, 2003) correct the variance of the mean
-    from s^2 / S to s^2 (1 / S + test / train). The interval is Student's t with S - 1 degrees of freedom. It
-    holds its level for the choice of test images, and roughly where the choice of training images matters too.
-    ``p`` is that of Wilcoxon's signed-rank test. The test lacks the correction, so ``p`` is too small on average:
-    decide by the interval, and use ``p`` to compare with other papers.
-
-    Args:
-        a_S, b_S: a metric of both models on each split, in the same order.
-        test_train_ratio: test images (or contents) over training images: 0.25 at 8:2.
-        confidence: level of the interval.
-
-    Raises:
-        InputError: fewer than two splits, lengths that differ, or a value that is not finite.
-
-    >>> difference = compare_paired([0.83, 0.85, 0.84], [0.81, 0.84, 0.80])
-    >>> round(difference.mean, 4), round(difference.low, 4), round(difference.high, 4), difference.is_undecided
-    (0.0233, -0.0269, 0.0735, True)
-    """
-    a, b = _check_pairs(a_S, b_S, test_train_ratio, fewest=2)
-    # Differences below the float rounding of the two metrics are none.
-    difference = np.round(a - b, 12)
-    se = math.sqrt((1 / len(a) + test_train_ratio) * float(difference.var(ddof=1)))
-    p = float(stats.wilcoxon(difference, zero_method="pratt").pvalue) if difference.any() else 1.0
-    return estimate_by_t(float(difference.mean()), se, p, len(a), confidence, "corrected t")
 
 
 def estimate_by_t(mean: float, se: float, p: float, count: int, confidence: float, method: str) -> Estimate:
@@ -217,18 +182,6 @@ def compute_williams_p(r_a: float, r_b: float, r_ab: float, num_images: int) -> 
         return 0.0
     t = (r_a - r_b) * math.sqrt((n - 1) * (1 + r_ab) / scale)
     return float(2 * stats.t.sf(abs(t), n - 3))
-
-
-def compute_srocc_p(scores_a: ArrayLike, scores_b: ArrayLike, mos: ArrayLike) -> float:
-    """Two-sided p value of Williams' test on the SROCCs of two models on one split; nan if either is nan.
-
-    The test takes images as independent. Where several share a content, use
-    :func:`iqa_zoo.stats.bootstrap.bootstrap_difference` with groups.
-    """
-    r_a, r_b, r_ab = srocc(scores_a, mos), srocc(scores_b, mos), srocc(scores_a, scores_b)
-    if not np.isfinite([r_a, r_b, r_ab]).all():
-        return float("nan")
-    return compute_williams_p(r_a, r_b, r_ab, len(np.asarray(mos)))
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ def _share_detected(
 def compute_gap_ratio(splits: int, power: float, level: float, test_fraction: float = 0.2) -> float:
     """The gap that several splits detect, divided by the gap that a single split detects.
 
-    Over random splits :func:`iqa_zoo.stats.paired.compare_paired` decides, by Student's t of the differences of S splits
+    Over random splits :func:`iqa_zoo.stats.paired.paired` decides, by Student's t of the differences of S splits
     with the variance corrected for their overlap. Test parts overlap, so the differences of two splits correlate by the
     test fraction f, and the statistic is noncentral t. With s the deviation on one split, its centre is
     gap / (s sqrt((1 - f) / S + f)). A single split has gap / s = z(1 - level / 2) + z(power). The two models are taken

@@ -35,11 +35,6 @@ class Spread:
     q3: float
     undefined: int = 0
 
-    @property
-    def iqr(self) -> float:
-        """Interquartile range, q3 - q1."""
-        return self.q3 - self.q1
-
 
 def summarize_values(values_S: Sequence[float | None] | NDArray[np.float64]) -> Spread:
     """Median and quartiles over splits (linear interpolation) of the values that are defined.

@@ -57,11 +57,12 @@ class EndToEndRunner:
         """
         frozen, options = replace(spec, protocol=ProtocolSpec()), None
         if spec.backbone.backbone == OWN:
-            options = describe_backbone(configs[0])
-            configs = [cfg for cfg in configs if is_closed_form(cfg) or describe_backbone(cfg) == options]
+            first = next((cfg for cfg in configs if not has_fitted_head(cfg)), configs[0])
+            options = describe_backbone(first)
+            configs = [cfg for cfg in configs if has_fitted_head(cfg) or describe_backbone(cfg) == options]
             name = str(options.get("name", options["type"]))
             frozen = replace(frozen, backbone=replace(spec.backbone, backbone=name))
-            if any(map(is_closed_form, configs)):
+            if any(map(has_fitted_head, configs)):
                 progress.log(f"what is fitted in closed form, as the baseline, reads frozen features of {name}")
         return cls(spec, progress, spec.protocol.load_recipe(), FrozenRunner.build(frozen, configs, progress, options))
 
@@ -88,7 +89,7 @@ class EndToEndRunner:
     def place(self, cfg: Mapping[str, Any]) -> Config:
         """Return a config on the study's backbone, or as it is where each model has its own."""
         shared = describe_backbone(self.frozen.place(cfg))
-        if self.spec.backbone.backbone == OWN and not is_closed_form(cfg) and describe_backbone(cfg) != shared:
+        if self.spec.backbone.backbone == OWN and not has_fitted_head(cfg) and describe_backbone(cfg) != shared:
             return dict(cfg)
         return self.frozen.place(cfg)
 
@@ -120,9 +121,9 @@ class EndToEndRunner:
             every_rule: also measure the test part after each epoch, to report what every rule would select.
             epochs: in place of the recipe's; whatever the recipe counts in epochs is stretched as much.
         """
-        if is_closed_form(cfg):
+        if has_fitted_head(cfg):
             return self.frozen.make_training(model, cfg, split, number, every_rule=every_rule)
-        folder = (self.spec.resources.out or self.spec.folder()) / re.sub(r"[^\w.-]+", "-", model)
+        folder = (self.spec.resources.out or self.spec.folder()) / re.sub(r"\W+", "-", model)
         recipe = stretch(self.recipe, epochs or self.recipe.epochs)
         given, seed, name = self.spec.backbone, self.spec.training.seed + number, Path(self.spec.protocol.recipe).name
         return EndToEnd(
@@ -191,9 +192,9 @@ class EndToEndRunner:
         self, models: Mapping[str, Mapping[str, Any]], data: RatedImages, count: int, every_rule: bool = False
     ) -> None:
         """Log what the trainings compute and keep; the time is extrapolated from a timed forward pass on each backbone."""
-        if any(map(is_closed_form, models.values())):
+        if any(map(has_fitted_head, models.values())):
             self.frozen.log_feature_cost(data)
-        whole = {name: dict(cfg) for name, cfg in models.items() if not is_closed_form(cfg)}
+        whole = {name: dict(cfg) for name, cfg in models.items() if not has_fitted_head(cfg)}
         recipe, train = self.recipe, 0.8 * len(data) * (1 - (self.spec.data.validation_fraction or 0))
         validation, test = 0.8 * len(data) - train, 0.2 * len(data) * (recipe.epochs if every_rule else 1)
         # A backward pass costs two forward ones.
@@ -222,7 +223,7 @@ class EndToEndRunner:
         )
 
 
-def is_closed_form(cfg: Mapping[str, Any]) -> bool:
+def has_fitted_head(cfg: Mapping[str, Any]) -> bool:
     """Return whether a model has a head that is fitted in closed form, which training end to end does not take."""
     return isinstance(HEADS.get(cfg["head"]["type"]), Fits)
 

@@ -24,14 +24,18 @@ def gather_records(
     progress: Reporter,
     *,
     fresh: bool = False,
+    quiet: bool = False,
 ) -> list[Record]:
-    """Return all records in order. A line is logged for each split that is done by every model and each training that failed."""
+    """Return all records in order. A line is logged for each split that is done by every model and each training that failed,
+    unless it is to be quiet."""
     done: dict[int, Record] = {}
     total, models = len(trainings), len({training.model for training in trainings})
     with _explaining_interrupts(done, total, fresh=fresh):
         for i, record in records:
             done[i] = record
             tick(len(done), total)
+            if quiet:
+                continue
             if "error" in record:
                 progress.log(f"{record['model']} on split {record['split']} failed: {record['error']}", "red")
             number, first = i // models, i // models * models

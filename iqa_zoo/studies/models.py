@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from iqa_zoo.config import Config, load_config, resolve_config
+from iqa_zoo.config import Config, resolve_config
 from iqa_zoo.errors import InputError
 from iqa_zoo.progress import Reporter
+from iqa_zoo.studies.baseline import make_baseline
 from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.training.frozen.decoder import drop_mirrored_losses
 
@@ -33,7 +34,7 @@ def label_models(models: Sequence[str | Path] | Mapping[str, Any]) -> dict[str, 
             raise InputError(f"{found[label]} and {name} are both called {label!r} in the tables; rename one file")
         if label == BASELINE and name != BASELINE:
             raise InputError(
-                f"{name} has the name of the baseline, {BASELINE}, which has its own learning rate; rename the file"
+                f"{name} has the name of the baseline, {BASELINE}, which every study adds; rename the file"
             )
         found[label] = name
     return found
@@ -42,14 +43,18 @@ def label_models(models: Sequence[str | Path] | Mapping[str, Any]) -> dict[str, 
 def load_with_baseline(spec: StudySpec) -> tuple[dict[str, Config], list[str]]:
     """Return the configs of the models and of the baseline, checked, and the labels of the compared models.
 
+    The baseline reads what the other models read, also where it is one of the compared models.
+
     Raises:
         UnknownName, ConfigError: a model that does not exist, or a config with problems.
     """
     configs = spec.load_models()
     compared = list(configs)
-    configs.setdefault(BASELINE, load_config(BASELINE))
     for cfg in configs.values():
         resolve_config(cfg)
+    decoders = [cfg for name, cfg in configs.items() if name != BASELINE]
+    if decoders and spec.models.get(BASELINE, BASELINE) == BASELINE:
+        configs[BASELINE] = make_baseline(decoders)
     return configs, compared
 
 

@@ -10,7 +10,7 @@ from iqa_zoo.data.loading import DataSource
 from iqa_zoo.errors import InputError
 from iqa_zoo.jsonio import reading_values
 from iqa_zoo.reports.html.find import find_images
-from iqa_zoo.reports.html.page import Page
+from iqa_zoo.reports.html.page import Page, write_page
 from iqa_zoo.reports.html.predictions import list_datasets
 from iqa_zoo.reports.html.study import assemble_study_page
 from iqa_zoo.studies.results import RESULTS, StudyResult, load_result
@@ -25,6 +25,17 @@ def make_study_page(result: StudyResult, sources: Sequence[DataSource], folder: 
         pictures = {data["name"]: find_images(data, sources) for data in list_datasets(result.values)}
         views = result.tables(), result.sentences(), result.figures()
         return assemble_study_page(result.values, *views, pictures, folder)
+
+
+def write_html(result: StudyResult, path: Path, folder: Path, sources: Sequence[DataSource]) -> float:
+    """Write the page of a study (:mod:`iqa_zoo.reports.html`); return its size in megabytes.
+
+    ``sources`` are datasets whose images are shown; the ``explain/`` of ``folder``, the run folder, is shown too.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    return write_page(make_study_page(result, sources, folder), path) / 1e6
 
 
 def make_run_page(folder: Path, sources: Sequence[DataSource]) -> Page:

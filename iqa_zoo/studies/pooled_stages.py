@@ -1,31 +1,22 @@
-"""The outputs of a backbone averaged over the image, and linear heads that predict quality from them."""
+"""The outputs of a backbone at several depths, averaged over the image."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.linear_model import RidgeCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from iqa_zoo.backbones.timm_features import TimmFeatures
 from iqa_zoo.build import build_backbone
 from iqa_zoo.config import Config, load_config, resolve_config
 from iqa_zoo.contracts import Features, StageInfo, spec_of
-from iqa_zoo.data.splits import Split
 from iqa_zoo.errors import InputError
 from iqa_zoo.placing import name_backbone
 from iqa_zoo.training.frozen.features import FeatureBank
-
-ALPHAS = np.logspace(
-    -1, 6, 15
-)  # strengths of the ridge that are tried, in squared deviations of a standardised channel
 
 
 class LevelVectors(nn.Module):
@@ -120,28 +111,6 @@ def probe_carrier(backbone: Config) -> Config:
     return {**load_config("linear_probe"), "backbone": backbone}
 
 
-def probe_config(backbone: Config, level: int, channels: int) -> Config:
-    """The linear probe of one level: one linear layer on the level's mean."""
-    queries = dict(type="global_vector", stage=level)
-    return {**probe_carrier(backbone), "dim": channels, "queries": queries}
-
-
 def level_vectors(bank: FeatureBank, level: int) -> NDArray[np.float64]:
     """The vectors of one level, the mean over the cached crops: (images, channels)."""
     return np.asarray(bank.arrays[f"map{level}"], dtype=np.float64).mean((1, 2, 3))
-
-
-def ridge_scores(bank: FeatureBank, level: int, mos: NDArray[np.float64], split: Split) -> NDArray[np.float64]:
-    """Predict the test part by ridge regression in closed form, its strength chosen by leave-one-out on what is not test.
-
-    Channels are standardised by the same images. There is no epoch to select, so the validation part is learned from too.
-
-    Returns:
-        one score an image of ``split.test``, on the scale of the labels.
-    """
-    vectors_IC = level_vectors(bank, level)
-    learned = np.concatenate([split.train, split.validation])
-    model: Any = make_pipeline(StandardScaler(), RidgeCV(ALPHAS))
-    model.fit(vectors_IC[learned], mos[learned])
-    scores: NDArray[np.float64] = model.predict(vectors_IC[split.test])
-    return scores

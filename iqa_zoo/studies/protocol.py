@@ -23,7 +23,6 @@ from iqa_zoo.studies.weights import describe_weights
 from iqa_zoo.training.devices import select_device
 from iqa_zoo.training.recipe import FrozenRecipe
 
-BASELINE_RATE = 10  # times the learning rate: one linear layer is far from its optimum after the same steps otherwise
 SMALLEST_TEST_PART = 5
 TRAINING_MODULE = "iqa_zoo.training.frozen.trainings"  # its code, with that of the parts, trains on frozen features
 END_TO_END_MODULE = "iqa_zoo.training.end_to_end.train"
@@ -139,7 +138,7 @@ def describe_training(spec: StudySpec) -> dict[str, Any]:
         trained = {"protocol": spec.protocol.protocol, "recipe": whole.to_dict(), "recipe_name": name}
         return {**describe_code([END_TO_END_MODULE, TRAINING_MODULE]), **trained}
     recipe = make_frozen_recipe(spec)
-    trained = {"protocol": "frozen", "recipe": asdict(recipe), "baseline_lr": BASELINE_RATE * recipe.lr}
+    trained = {"protocol": "frozen", "recipe": asdict(recipe)}
     return {**describe_code([TRAINING_MODULE]), **trained}
 
 

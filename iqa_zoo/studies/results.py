@@ -14,6 +14,7 @@ from iqa_zoo.jsonio import reading_values, without_nan
 from iqa_zoo.outputs import make_folder, write_json
 from iqa_zoo.registry import STUDIES
 from iqa_zoo.stats.estimate import FEWEST_SPLITS, Estimate, explain_few_splits
+from iqa_zoo.studies.views import write_views
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,9 +74,14 @@ class StudyResult:
         with reading_values(self.values):
             return _find(self).report.make_figures(self.values)
 
+    @property
+    def columns(self) -> list[str]:
+        """The keys of :meth:`to_records`."""
+        return list(_find(self).columns)
+
     def to_records(self) -> list[dict[str, Any]]:
         """Return one flat row per training that succeeded, for a data frame."""
-        columns = _find(self).columns
+        columns = self.columns
         return [{key: run.get(key) for key in columns} for run in self.runs if "error" not in run]
 
     def save(self, folder: str | Path) -> Path:
@@ -84,17 +90,14 @@ class StudyResult:
         Raises:
             InputError: a file cannot be written.
         """
-        from iqa_zoo.studies.views import write_views
-
         write_values(self, Path(folder))
         write_views(self, Path(folder))
         return Path(folder)
 
 
 def _find(result: StudyResult) -> Study:
-    from iqa_zoo.studies.study import find_study
-
-    return find_study(result.study)
+    study: Study = STUDIES.get(result.study)()
+    return study
 
 
 def write_values(result: StudyResult, folder: Path) -> None:
@@ -188,6 +191,10 @@ def _add_verdicts(values: Mapping[str, Any]) -> dict[str, Any]:
     for key in ("differences", "behind_first"):
         if key in found:
             found[key] = [_judge(row) for row in found[key]]
+    if found.get("analysis"):
+        splits = len(values["splits"])
+        rows = {key: [_judge_effect(row, splits) for row in found["analysis"][key]] for key in ("main", "interactions")}
+        found["analysis"] = {**found["analysis"], **rows}
     return found
 
 
@@ -205,6 +212,12 @@ def _judge(row: Mapping[str, Any]) -> dict[str, Any]:
         "needed": f"at least {FEWEST_SPLITS} splits" if few else "",
         "reason": explain_few_splits(row["splits"]) if few and row["splits"] else "",
     }
+
+
+def _judge_effect(row: Mapping[str, Any], splits: int) -> dict[str, Any]:
+    """Return a row of an effect of a part as the difference that it is, with the verdict of then."""
+    judged = _judge({**{key: row[key] for key in row if key != "effect"}, "mean": row["effect"], "splits": splits})
+    return {**judged, "verdict": "undecided"} if row["tie"] else judged
 
 
 def _guess_study(values: Mapping[str, Any]) -> str | None:

@@ -27,10 +27,11 @@ from iqa_zoo.progress import Reporter
 from iqa_zoo.randomness import seeded
 from iqa_zoo.studies.feature_cost import describe_feature_cost
 from iqa_zoo.studies.gathering import Record, gather_records
-from iqa_zoo.studies.protocol import BASELINE_RATE, TRAINING_MODULE, make_frozen_recipe
-from iqa_zoo.studies.spec import BASELINE, StudySpec
+from iqa_zoo.studies.protocol import TRAINING_MODULE, make_frozen_recipe
+from iqa_zoo.studies.spec import StudySpec
 from iqa_zoo.training.devices import select_device
 from iqa_zoo.training.frozen.boxed_bank import check_backbone, unpack_box
+from iqa_zoo.training.frozen.decoder import is_in_closed_form
 from iqa_zoo.training.frozen.extraction import extract_features
 from iqa_zoo.training.frozen.features import FeatureBank, compute_bank_shapes
 from iqa_zoo.training.frozen.trainings import ExtraTestSet, Training, train_many
@@ -169,13 +170,12 @@ class FrozenRunner:
         """Return one training on the split of this number.
 
         Args:
-            model, cfg: its label and config. The baseline has its own learning rate.
+            model, cfg: its label and config.
             split, number: on which split; the number goes into the seed.
             every_rule: also measure the test part after each epoch, to report what every rule would select.
             epochs: in place of the spec's.
             rate: factor of the learning rate.
         """
-        rate = BASELINE_RATE if model == BASELINE else rate
         recipe = replace(self.recipe, lr=rate * self.recipe.lr, epochs=epochs or self.recipe.epochs)
         seed, rule = self.spec.training.seed + number, self.spec.training.selection or "last"
         return Training(model, dict(cfg), split, recipe, seed, rule, every_rule, str(self.device))
@@ -187,6 +187,7 @@ class FrozenRunner:
         *,
         test_sets: Mapping[str, RatedImages] | None = None,
         stage: str = "training",
+        quiet: bool = False,
     ) -> list[Record]:
         """Run trainings and return their records in the same order. A training that failed has an ``error``.
 
@@ -195,12 +196,13 @@ class FrozenRunner:
             data: on whose features and labels.
             test_sets: further datasets to test on, by name.
             stage: how the progress calls it.
+            quiet: log no line for splits and failures; the trainings may be in any order.
         """
         resources = self.spec.resources
         where = "on Ray" if resources.ray else f"{min(resources.jobs, len(trainings))} at a time"
         records = self.run(trainings, data, test_sets or {})
         tick = self.progress.start(f"{stage}, {where}")
-        return gather_records(records, trainings, tick, self.progress, fresh=resources.fresh)
+        return gather_records(records, trainings, tick, self.progress, fresh=resources.fresh, quiet=quiet)
 
     def run(
         self, trainings: Sequence[Training], data: RatedImages, test_sets: Mapping[str, RatedImages]
@@ -235,9 +237,13 @@ class FrozenRunner:
     def log_cost(
         self, models: Mapping[str, Mapping[str, Any]], data: RatedImages, count: int, every_rule: bool = False
     ) -> None:
-        """Log the cost of features and trainings, extrapolated from one batch and a few training steps."""
+        """Log the cost of features and of trainings that take steps, extrapolated from one batch and a few steps."""
         self.log_feature_cost(data)
         recipe = self.recipe
+        if closed := [name for name, cfg in models.items() if is_in_closed_form(cfg, self.features)]:
+            self.progress.log(f"in closed form, without training steps: {', '.join(closed)}")
+        if not (models := {name: cfg for name, cfg in models.items() if name not in closed}):
+            return
         macs = [measure_budget(dict(cfg)).decoder.macs for cfg in models.values()]
         step = estimate_step_seconds(list(models.values()), macs, recipe, str(self.device))
         # A backward pass costs two forward ones; validation, and with every_rule the test part, is measured now and then.

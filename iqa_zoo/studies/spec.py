@@ -16,7 +16,7 @@ from iqa_zoo.studies.protocol_spec import ProtocolSpec
 from iqa_zoo.studies.settings import collect_numbers, parse_pair, setting
 from iqa_zoo.training.recipe import FrozenRecipe
 
-BASELINE = "linear_probe"  # trained beside the compared decoders and never matched
+BASELINE = "ridge_baseline"  # fitted beside the compared decoders and never matched to a budget
 BOXED = "livec"  # the dataset whose features come with the package
 MOST_NAMES = 4  # in the name of a run folder
 
@@ -119,6 +119,13 @@ class TrainingSpec:
         "auto", "frozen: of matrix products; auto is bfloat16 where the processor multiplies it natively"
     )
     seed: int = setting(0, "of splits, crops and weights", metavar="N")
+    tune: int | None = setting(
+        None,
+        "frozen: trials of learning rate, weight decay, dropout and epochs of every decoder, the same for all, judged on a "
+        "validation part inside the training part of each split; the first trial is the default recipe",
+        metavar="N",
+    )
+    tune_once: bool = setting(False, "tune on the training part of the first split only")
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ class Study:
         report: its tables, sentences and figures.
         options: the dataclass of its own settings (:func:`iqa_zoo.studies.settings.setting`).
         without: shared groups of settings, or single settings, that it does not take.
+        tunes: whether it takes ``--tune``.
         defaults: of shared settings, where they differ from the usual.
         models: the models where none are named.
         takes_models: the fewest and the most models it takes.
@@ -52,12 +53,18 @@ class Study:
     report: ClassVar[Report]
     options: ClassVar[type] = NoOptions
     without: ClassVar[Sequence[str]] = ()
+    tunes: ClassVar[bool] = False
     defaults: ClassVar[Mapping[str, Any]] = {}
     models: ClassVar[Sequence[str]] = ()
     takes_models: ClassVar[tuple[int, float]] = (1, float("inf"))
     columns: ClassVar[Sequence[str]] = (
         "model", "config", "split", "seed", "epoch", "srocc", "plcc", "plcc_logistic4", "krocc", "rmse", "seconds",
     )  # fmt: skip
+
+    @property
+    def refused(self) -> Sequence[str]:
+        """The shared groups of settings, and single settings, that it does not take."""
+        return self.without if self.tunes else (*self.without, "tune", "tune_once")
 
     def prepare(self, spec: StudySpec) -> StudySpec:
         """Check the spec before any work, and return it; a study may fill in what depends on its own settings.
@@ -108,9 +115,9 @@ def plan_study(name: str, models: Sequence[str | Path] | Mapping[str, Any] = (),
             f"{fewest:g}" if fewest == most else f"{fewest:g} or more" if most == float("inf") else f"at most {most:g}"
         )
         raise InputError(f"{name}: name the models, for example lifeiqa deiqt ({known} are needed, {len(given)} given)")
-    spec = make_spec(name, given, study.options, study.without, study.defaults, **settings)
+    spec = make_spec(name, given, study.options, study.refused, study.defaults, **settings)
     spec = study.prepare(spec)
-    return (spec if "protocol" in study.without else prepare_protocol(spec)).complete()
+    return (spec if "protocol" in study.refused else prepare_protocol(spec)).complete()
 
 
 def run_study(spec: StudySpec, progress: Reporter, command: Sequence[str] = ()) -> StudyResult | None:

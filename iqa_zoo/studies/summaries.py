@@ -15,7 +15,7 @@ import numpy as np
 
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
-from iqa_zoo.reports.shared import why_undefined
+from iqa_zoo.reports.warnings import why_undefined
 from iqa_zoo.stats.bootstrap import bootstrap_difference
 from iqa_zoo.stats.estimate import FEWEST_SPLITS, UNDEFINED, Estimate, explain_few_splits
 from iqa_zoo.stats.metrics import METRICS
@@ -24,6 +24,7 @@ from iqa_zoo.stats.sampling import ImageJackknife, delete_images
 from iqa_zoo.stats.summary import is_defined, summarize_values
 
 Record = dict[str, Any]
+Pairs = Sequence[tuple[Record, Record]]  # of two models, on the same splits
 
 
 def summarize_records(records: Sequence[Record]) -> dict[str, Record]:
@@ -96,8 +97,9 @@ def compute_differences(
             shared[first, second] = both
     if comparisons is None:
         comparisons = max(1, sum(any(map(_is_defined, both)) for both in shared.values()))
+    known = _delete_by_splits(shared.values(), data)
     return [
-        {"first": first, "second": second, **_compare(both, test_train_ratio, data, margin, comparisons)}
+        {"first": first, "second": second, **_compare(both, test_train_ratio, data, margin, comparisons, known)}
         for (first, second), both in shared.items()
     ]
 
@@ -106,8 +108,28 @@ def _is_defined(both: tuple[Record, Record]) -> bool:
     return all(is_defined(record["srocc"]) for record in both)
 
 
+def _delete_by_splits(shared: Iterable[Pairs], data: RatedImages) -> dict[tuple[str, ...], ImageJackknife]:
+    """Delete the test images of all models that are compared on the same splits, once for all of their pairs."""
+    by_splits: dict[tuple[str, ...], dict[str, Sequence[Record]]] = {}
+    for pairs in shared:
+        both = list(filter(_is_defined, pairs))
+        for records in zip(*both, strict=True):
+            by_splits.setdefault(_list_splits(both), {})[records[0]["model"]] = records
+    found = {splits: delete_test_images(models, data)[0] for splits, models in by_splits.items() if len(splits) > 1}
+    return {splits: images for splits, images in found.items() if images is not None}
+
+
+def _list_splits(both: Pairs) -> tuple[str, ...]:
+    return tuple(record["split"] for record, _ in both)
+
+
 def _compare(
-    shared: Sequence[tuple[Record, Record]], test_train_ratio: float, data: RatedImages, margin: float, comparisons: int
+    shared: Pairs,
+    test_train_ratio: float,
+    data: RatedImages,
+    margin: float,
+    comparisons: int,
+    known: Mapping[tuple[str, ...], ImageJackknife],
 ) -> Record:
     """Compare two models by their records on the same splits."""
     both = list(filter(_is_defined, shared))
@@ -119,8 +141,12 @@ def _compare(
     elif len(both) == 1:
         estimate, why = _bootstrap_one_split(*both[0], data, margin, comparisons)
     else:
-        images, why = delete_test_images({records[0]["model"]: records for records in zip(*both, strict=True)}, data)
-        sampling = images and images.estimate([1, -1])
+        by_model = {records[0]["model"]: records for records in zip(*both, strict=True)}
+        images = known.get(_list_splits(both))
+        if images is None:  # as one of the models cannot be judged so; perhaps this pair can
+            images, why = delete_test_images(by_model, data)
+        weights = dict(zip(by_model, (1, -1), strict=True))
+        sampling = images and images.estimate([weights.get(model, 0) for model in images.models])
         estimate = paired(
             a, b, test_train_ratio=test_train_ratio, margin=margin, sampling_se=sampling, pairs=comparisons
         )

@@ -1,19 +1,19 @@
-"""A study's result as files and text: tables as Markdown, a row per training as CSV, figures, the page."""
+"""A study's result as files and text: tables as Markdown, a row per training as CSV, figures."""
 
 from __future__ import annotations
 
 import csv
 import io
 import sys
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from iqa_zoo.data.loading import DataSource
 from iqa_zoo.outputs import write_text
-from iqa_zoo.studies.results import StudyResult
-from iqa_zoo.studies.study import find_study
+
+if TYPE_CHECKING:
+    from iqa_zoo.studies.results import StudyResult
 
 WIDTH = 150  # of tables where stdout is no terminal
 
@@ -26,7 +26,7 @@ def format_markdown(result: StudyResult) -> str:
 def format_csv(result: StudyResult) -> str:
     """Return a row per training that succeeded; an undefined metric is an empty cell."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, find_study(result.study).columns, lineterminator="\n")
+    writer = csv.DictWriter(text, result.columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(result.to_records())
     return text.getvalue()
@@ -57,17 +57,3 @@ def write_views(result: StudyResult, folder: Path) -> None:
 
         for kind in ("png", "svg"):
             write_figure(figure, folder / f"{name}.{kind}")
-
-
-def write_html(result: StudyResult, path: Path, folder: Path, sources: Sequence[DataSource]) -> float:
-    """Write the page of a study (:mod:`iqa_zoo.reports.html`); return its size in megabytes.
-
-    ``sources`` are datasets whose images are shown; the ``explain/`` of ``folder``, the run folder, is shown too.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
-    from iqa_zoo.reports.html.page import write_page
-    from iqa_zoo.studies.page import make_study_page
-
-    return write_page(make_study_page(result, sources, folder), path) / 1e6

@@ -14,9 +14,9 @@ from PIL import Image
 from iqa_zoo.progress import Silent
 from iqa_zoo.registry import STUDIES
 from iqa_zoo.studies.make_spec import list_settings
+from iqa_zoo.studies.page import write_html
 from iqa_zoo.studies.results import load_result
 from iqa_zoo.studies.study import Study, plan_study, run_study
-from iqa_zoo.studies.views import write_html
 from iqa_zoo.testing.suite import Suite
 
 IMAGES = 30

@@ -17,7 +17,7 @@ from PIL import Image
 
 from iqa_zoo.cli import main
 from iqa_zoo.progress import Terminal
-from iqa_zoo.stats.factorial import analyze_factors
+from iqa_zoo.stats.effects import analyze_factors
 from iqa_zoo.studies.gathering import gather_records
 from iqa_zoo.training.selection import choose_epoch, compare_rules
 
@@ -130,14 +130,14 @@ def test_ablate(run: Run) -> None:
     results = run("ablate", "constant.yaml", *TABLE, "--only", "as-is")
     assert all(pair["mean"] is None for pair in results["differences"])
     assert results["differences"]
-    assert "As they are: undefined: " in results["printed"]
+    assert ": undefined, as constant: all scores are equal on split" in results["printed"]
 
 
 @pytest.mark.slow
 def test_ablate_sizes(run: Run) -> None:
     results = run("ablate", "constant.yaml", *TABLE, "--sensitivity", "queries")
-    assert "Undecided against constant: none." in results["printed"]
-    assert "Undefined: queries=" in results["printed"]
+    assert "queries=1: undefined, as queries=1: all scores are equal on split" in results["printed"]
+    assert ": undecided" not in results["printed"]
 
 
 @pytest.mark.slow

@@ -16,7 +16,6 @@ def test_the_phrase_names_the_model_ahead():
     nothing = float("nan")
     undefined = Estimate(nothing, nothing, nothing, nothing, 10)
     assert not undefined.is_defined
-    assert not undefined.is_undecided
     assert undefined.describe("a", "b") == "undefined"
     assert undefined.verdict == "undecided"
 

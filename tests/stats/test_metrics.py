@@ -5,26 +5,21 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from iqa_zoo.errors import InputError
-from iqa_zoo.stats import metrics
 from iqa_zoo.stats.metrics import (
     METRICS,
     fit_logistic4,
-    fit_logistic5,
     krocc,
     logistic4,
-    logistic5,
     mae,
-    measure_by_distortion,
     plcc,
     plcc_logistic4,
-    plcc_logistic5,
     rmse,
     rmse_logistic4,
     srocc,
 )
 
 JUDGES = {srocc: scipy.stats.spearmanr, krocc: scipy.stats.kendalltau, plcc: scipy.stats.pearsonr}
-CORRELATIONS = [*JUDGES, plcc_logistic4, plcc_logistic5]
+CORRELATIONS = [*JUDGES, plcc_logistic4]
 
 
 def noisy(count=60, seed=0, noise=0.5):
@@ -94,7 +89,7 @@ def test_constant_scores_have_the_error_of_the_best_constant():
     assert rmse_logistic4(np.full(10, 3.0), mos) == pytest.approx(mos.std())
 
 
-@pytest.mark.parametrize("metric", [*METRICS.values(), plcc_logistic5])
+@pytest.mark.parametrize("metric", METRICS.values())
 @pytest.mark.parametrize(
     ("scores", "mos", "message"),
     [
@@ -120,17 +115,9 @@ def test_logistic4_is_recovered(bottom, height, middle, width, scale):
     assert found == pytest.approx(truth, rel=1e-3, abs=1e-3 * max(height, scale))
 
 
-def test_logistic5_is_recovered():
-    x = np.linspace(-5, 5, 60)
-    truth = [30.0, 1.5, 0.5, 2.0, 40.0]
-    assert logistic5(x, fit_logistic5(x, logistic5(x, truth))) == pytest.approx(logistic5(x, truth), abs=1e-4)
-
-
 def test_logistic_curves_by_hand():
     assert logistic4(3.0, [80, 20, 3, 1]) == pytest.approx(50)
     assert logistic4(4.0, [80, 20, 3, -1]) == pytest.approx(20 + 60 / (1 + np.exp(-1)))
-    # b1 (1/2 - 1 / (1 + e)) + b4 x + b5 with b2 (x - b3) = 1
-    assert logistic5(2.0, [10, 1, 1, 3, 4]) == pytest.approx(10 * (0.5 - 1 / (1 + np.e)) + 6 + 4)
 
 
 def test_fit_is_the_least_squares_one():
@@ -148,7 +135,6 @@ def test_a_fit_does_not_lose_to_the_raw_scores(seed):
     scores, mos = noisy(80, seed)
     raw = plcc(scores, mos)
     assert plcc_logistic4(scores, mos) > raw - 1e-6
-    assert plcc_logistic5(scores, mos) > raw - 1e-6
     assert rmse_logistic4(scores, mos) <= mos.std() * np.sqrt(1 - raw**2) + 1e-6
     assert plcc_logistic4(100 - 7 * scores, mos) == pytest.approx(plcc_logistic4(scores, mos), abs=1e-6)
 
@@ -163,18 +149,6 @@ def test_too_few_images_for_a_fit():
         plcc_logistic4([1, 2, 3, 4], [1, 2, 3, 4])
     with pytest.raises(InputError, match="all scores are the same"):
         fit_logistic4([1] * 5, [1, 2, 3, 4, 5])
-
-
-def test_by_distortion():
-    scores, mos = noisy(40)
-    kinds = np.where(np.arange(40) % 2, "noise", "blur")
-    result = measure_by_distortion(plcc, scores, mos, kinds.tolist())
-    assert list(result) == ["blur", "noise"]
-    assert result["noise"] == metrics.plcc(scores[1::2], mos[1::2])
-    with pytest.raises(InputError, match="40 images and 1 distortions"):
-        measure_by_distortion(plcc, scores, mos, ["blur"])
-    with pytest.raises(InputError, match="distortion rare: 2 images"):
-        measure_by_distortion(plcc, scores, mos, ["rare"] * 2 + ["blur"] * 38)
 
 
 def test_mae_by_hand():

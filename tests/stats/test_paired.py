@@ -1,86 +1,18 @@
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from iqa_zoo.errors import InputError
 from iqa_zoo.stats.metrics import plcc
-from iqa_zoo.stats.paired import adjust_holm, compare_paired, compute_srocc_p, compute_williams_p, pitman_morgan
+from iqa_zoo.stats.paired import adjust_holm, compute_williams_p, pitman_morgan
 
 
 def two_models(count, seed, noise_a=0.5, noise_b=0.5):
     rng = np.random.default_rng(seed)
     mos = rng.normal(size=count)
     return mos + noise_a * rng.normal(size=count), mos + noise_b * rng.normal(size=count), mos
-
-
-def test_paired_difference_by_hand():
-    # Differences .01 .03 .02 .02: mean .02, s^2 = .0002 / 3; corrected variance s^2 (1/4 + 1/4); t(.975, 3) = 3.182446
-    found = compare_paired([0.81, 0.83, 0.82, 0.82], [0.8, 0.8, 0.8, 0.8])
-    half = 3.182446 * np.sqrt(0.0002 / 3 / 2)
-    assert found.mean == pytest.approx(0.02)
-    assert (found.low, found.high) == pytest.approx((0.02 - half, 0.02 + half), abs=1e-8)
-    assert found.count == 4
-    assert not found.is_undecided
-
-
-def test_without_overlap_it_is_the_ordinary_t_interval():
-    a, b = np.random.default_rng(0).normal(size=(2, 10))
-    found = compare_paired(a, b, test_train_ratio=0, confidence=0.9)
-    judge = scipy.stats.ttest_rel(a, b).confidence_interval(0.9)
-    assert (found.low, found.high) == pytest.approx((judge.low, judge.high))
-    assert found.p == pytest.approx(scipy.stats.wilcoxon(a, b).pvalue)
-
-
-def test_overlap_widens_the_interval():
-    a, b = np.random.default_rng(0).normal(size=(2, 10))
-    plain, corrected = (compare_paired(a, b, test_train_ratio=ratio) for ratio in (0, 0.25))
-    width = (corrected.high - corrected.low) / (plain.high - plain.low)
-    assert width == pytest.approx(np.sqrt((0.1 + 0.25) / 0.1))
-
-
-@settings(max_examples=10, deadline=None)
-@given(st.integers(2, 7), st.integers(0, 10**6))
-def test_exchanging_the_models_turns_the_sign(count, seed):
-    a, b = np.random.default_rng(seed).normal(size=(2, count)).round(1)
-    forth, back = compare_paired(a, b), compare_paired(b, a)
-    assert (forth.mean, forth.low, forth.high) == pytest.approx((-back.mean, -back.high, -back.low))
-    assert forth.p == pytest.approx(back.p)
-    assert 0 <= forth.p <= 1
-
-
-@pytest.mark.slow
-def test_the_interval_keeps_its_level_on_overlapping_splits():
-    # Two models without a true difference, ten random 8:2 splits of one set of images: a split's difference is the
-    # mean of what each of its test images adds. Undecided is right in 95 % of the cases.
-    rng = np.random.default_rng(0)
-    naive = corrected = 0
-    for _ in range(300):
-        effect = rng.normal(size=100)
-        differences = [effect[rng.permutation(100)[:20]].mean() for _ in range(10)]
-        corrected += compare_paired(differences, np.zeros(10)).is_undecided
-        naive += compare_paired(differences, np.zeros(10), test_train_ratio=0).is_undecided
-    assert 0.91 < corrected / 300 < 0.99
-    assert naive / 300 < 0.85
-
-
-def test_equal_models_are_undecided():
-    found = compare_paired([0.1 + 0.2, 0.5], [0.3, 0.5])
-    assert (found.mean, found.low, found.high, found.p) == (0, 0, 0, 1)
-    assert found.is_undecided
-    assert found.verdict("a", "b").startswith("undecided")
-
-
-def test_paired_difference_refuses():
-    with pytest.raises(InputError, match="at least two"):
-        compare_paired([0.8], [0.7])
-    with pytest.raises(InputError, match="split 1 has a value that is not finite"):
-        compare_paired([0.8, np.nan], [0.7, 0.7])
-    with pytest.raises(InputError, match="shapes"):
-        compare_paired([0.8, 0.9], [0.7])
-    with pytest.raises(InputError, match="test_train_ratio"):
-        compare_paired([0.8, 0.9], [0.7, 0.7], test_train_ratio=-1)
 
 
 def test_holm_by_hand():
@@ -118,14 +50,6 @@ def test_williams_refuses():
         compute_williams_p(0.1, 0.2, 0.3, 3)
     with pytest.raises(InputError, match="no three variables"):
         compute_williams_p(0.9, -0.9, 0.9, 30)
-
-
-def test_srocc_difference():
-    a, b, mos = two_models(300, 0, noise_b=1.0)
-    assert compute_srocc_p(a, b, mos) < 1e-6
-    assert compute_srocc_p(a, a, mos) == 1
-    assert compute_srocc_p(mos, a, mos) < 1e-6
-    assert np.isnan(compute_srocc_p(np.ones(300), b, mos))
 
 
 def test_pitman_morgan_is_the_correlation_of_sum_and_difference():

@@ -16,13 +16,13 @@ OTHER = {
     "data": "livec", "root": Path("r"), "option": (("image", "a"),), "skip_unreadable": True, "images": 40, "splits": 3,
     "split_file": Path("s.json"), "validation_fraction": 0.3, "ignore_look_alikes": True, "backbone": "resnet18",
     "weights": Path("w.safetensors"), "pretrained": True, "match": "macs", "budget": "1000", "selection": "validation",
-    "view": "whole", "crops": 2, "epochs": 7, "batch_size": 3, "lr": 0.5, "precision": "float32", "seed": 9, "device": "cpu", "jobs": 77,
+    "view": "whole", "crops": 2, "epochs": 7, "batch_size": 3, "lr": 0.5, "precision": "float32", "seed": 9, "margin": 0.02, "device": "cpu", "jobs": 77,
     "ray": "auto", "fresh": True, "max_cache_gb": 3.0, "out": Path("run"), "dry_run": True, "protocol": "end-to-end",
     "test": ("livec",), "test_root": (Path("r"),), "recipe": "other", "recipe_set": (("epochs", 3),), "no_train": True,
     "no_latency": True,
 }  # fmt: skip
 COMPARE = find_study("compare")
-SETTINGS = {each.name: (group, each) for group, each, _ in list_settings(COMPARE.options, COMPARE.without)}
+SETTINGS = {each.name: (group, each) for group, each, _ in list_settings(COMPARE.options, COMPARE.refused)}
 BASE = make_spec("compare", {"a": "lifeiqa_tiny"}, COMPARE.options, data="demo", selection="last")
 
 
@@ -41,9 +41,10 @@ def test_the_identity_changes_with_the_settings_that_change_numbers_and_with_no_
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     (tmp_path / "w.safetensors").write_bytes(b"weights")
     (tmp_path / "s.json").write_text("{}")
-    changed = change(BASE, name)
-    assert changed != BASE
-    assert (changed.identity() != BASE.identity()) == SETTINGS[name][1].metadata["numbers"]
+    base = change(BASE, "protocol") if name.startswith("recipe") else BASE  # no recipe is read on frozen features
+    changed = change(base, name)
+    assert changed != base
+    assert (changed.identity() != base.identity()) == SETTINGS[name][1].metadata["numbers"]
 
 
 @pytest.mark.parametrize("name", [name for name in SETTINGS if SETTINGS[name][1].metadata["numbers"]])
@@ -51,8 +52,9 @@ def test_two_changes_are_not_one(name, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "w.safetensors").write_bytes(b"weights")
     (tmp_path / "s.json").write_text("{}")
-    once = change(BASE, name)
-    assert len({each.identity() for each in (BASE, once, replace(once, models={"a": "deiqt"}))}) == 3
+    base = change(BASE, "protocol") if name.startswith("recipe") else BASE
+    once = change(base, name)
+    assert len({each.identity() for each in (base, once, replace(once, models={"a": "deiqt"}))}) == 3
 
 
 def test_the_identity_depends_on_the_models_their_labels_and_the_study():
@@ -109,9 +111,18 @@ def test_values_are_kept_as_their_settings_hold_them():
 @pytest.mark.parametrize("name", STUDIES.built_in())
 def test_settings_have_help_and_one_name(name):
     study = find_study(name)
-    listed = list(list_settings(study.options, study.without))
+    listed = list(list_settings(study.options, study.refused))
     names = [each.name for _, each, _ in listed]
     assert len(names) == len(set(names))
     assert all(each.metadata["help"] for _, each, _ in listed)
     assert {group for group, _, _ in listed} <= {"options", *GROUPS}
     assert {each.name for each in fields(study.options)} <= set(names)
+
+
+@pytest.mark.parametrize("margin", [0.0, -0.01, 1.5])
+def test_a_margin_is_above_0_and_at_most_1(margin):
+    with pytest.raises(InputError, match=rf"--margin is {margin:g}; give an SROCC difference above 0, at most 1"):
+        plan_study("compare", ["lifeiqa"], margin=margin)
+    assert plan_study("compare", ["lifeiqa"], margin=1).statistics.margin == 1
+    with pytest.raises(InputError, match="margin"):
+        plan_study("compare", ["lifeiqa"], margin=float("nan"))

@@ -12,8 +12,8 @@ from iqa_zoo.reports.html.page import Page
 from iqa_zoo.reports.html.pictures import Pictures, load_explanations
 from iqa_zoo.reports.html.predictions import collect_predictions, list_datasets
 from iqa_zoo.reports.html.protocol import format_command, list_conditions, list_configs, list_label_warnings
-from iqa_zoo.reports.shared import undefined_notes
 from iqa_zoo.reports.table import Table
+from iqa_zoo.reports.warnings import undefined_notes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

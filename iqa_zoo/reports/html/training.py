@@ -28,8 +28,9 @@ from iqa_zoo.reports.html.protocol import (
     list_versions,
 )
 from iqa_zoo.reports.html.training_folder import Training, read_training
-from iqa_zoo.reports.shared import METRIC_TITLES, format_number, why_undefined
+from iqa_zoo.reports.shared import METRIC_TITLES, format_number
 from iqa_zoo.reports.table import Table, count
+from iqa_zoo.reports.warnings import why_undefined
 from iqa_zoo.stats.summary import is_defined
 
 if TYPE_CHECKING:

@@ -15,10 +15,12 @@ from iqa_zoo.reports.shared import (
     format_moved,
     format_spread,
     format_verdict,
+    label_differences,
     read_difference,
     select_defined,
 )
 from iqa_zoo.reports.table import Table, tabulate, tabulate_keys
+from iqa_zoo.reports.verdicts import explain_needed
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.summary import is_defined
 
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Results = dict[str, Any]
-KINDS = {"whole": "whole", "both": "as it is (within the budget)", "as it is": "as it is", "matched": "matched"}
+KINDS = {"whole": "whole", "both": "as it is (within the budget)", "as it is": "as it is", "matched": "matched",
+         "baseline": "baseline, not matched"}  # fmt: skip
 
 
 def make_tables(results: Results) -> list[Table]:
@@ -82,11 +85,11 @@ def make_sentences(results: Results) -> list[str]:
 def describe_change(pair: Results, row: Results) -> str:
     """Describe what a change does to the SROCC of a model, from the difference of the variant to the whole model.
 
-    >>> row = dict(variant="without MoE", kind="matched")
+    >>> row = dict(variant="without MoE", kind="matched", change="head: moe -> linear")
     >>> describe_change(dict(mean=-0.012, low=-0.02, high=-0.004, verdict="behind"), row)
     'without MoE, matched: costs 0.012 SROCC [0.004, 0.020]; the part earned its parameters.'
     >>> describe_change(dict(mean=0.001, low=-0.01, high=0.012, verdict="undecided", needed="about 9 splits"), row)
-    'without MoE, matched: changes SROCC by +0.001 [-0.010, +0.012]; undecided, about 9 splits would decide, if mean and spread stay as they are.'
+    'without MoE, matched: changes SROCC by +0.001 [-0.010, +0.012]; undecided; about 9 splits would decide, if mean and spread stay as they are.'
     """
     name = (
         row["variant"]
@@ -107,8 +110,7 @@ def describe_change(pair: Results, row: Results) -> str:
     if verdict == "equivalent":
         side = "without the part, which has not earned its parameters" if removed else "with the change"
         return f"{name}: {known}; {format_verdict(pair)} {side}."
-    needed = f", {pair['needed']} would decide, if mean and spread stay as they are" if pair.get("needed") else ""
-    return f"{name}: {known}; undecided{needed}."
+    return f"{name}: {known}; undecided{explain_needed(pair)}."
 
 
 def make_figures(results: Results) -> dict[str, Figure]:
@@ -116,10 +118,15 @@ def make_figures(results: Results) -> dict[str, Figure]:
     from iqa_zoo.reports.plots import plot_forest, plot_panels
 
     where = f"{results['data']['name']}, {results['data']['images']} images, {len(results['splits'])} splits, {results['backbone']}"
+    label = f"To {results['base']}: {label_differences(results['differences'])}"
     if results["sensitivity"]:
         sweeps = _sweeps(results)
         title = f"{results['base']} by size: {where}"
-        return {"sensitivity": plot_panels(sweeps, title=title, y_label="SROCC, mean", log=True)} if sweeps else {}
+        return (
+            {"sensitivity": plot_panels(sweeps, title=f"{title}\n{label}", y_label="SROCC difference", log=True)}
+            if sweeps
+            else {}
+        )
     kind_of = {row["model"]: (row["kind"], row["variant"]) for row in results["rows"]}
     groups: dict[str, dict[str, Estimate]] = {"as it is": {}, f"at the budget ({results['match']})": {}}
     for pair in select_defined(results["differences"]):
@@ -130,24 +137,19 @@ def make_figures(results: Results) -> dict[str, Figure]:
     groups = {name: group for name, group in groups.items() if group}
     if not groups:
         return {}
-    label = f"SROCC minus that of {results['base']}, 95 % interval"
     return {"ablation": plot_forest(groups, title=f"{results['base']} with one change: {where}", label=label)}
 
 
 def _sweeps(results: Results) -> dict[str, dict[str, list[tuple[float, Estimate]]]]:
-    """Return by size the points (value, mean SROCC with the interval of its difference to the whole model)."""
-    sroccs = [r["srocc"] for r in results["runs"] if "error" not in r and r["model"] == results["base"]]
-    defined_sroccs = [srocc for srocc in sroccs if is_defined(srocc)]
-    if not defined_sroccs:
-        return {}
-    whole = sum(defined_sroccs) / len(defined_sroccs)
+    """Return by size the points: its value, and the difference to the whole model, whose own is 0."""
+    pairs = select_defined(results["differences"])
     many: dict[str, dict[str, list[tuple[float, Estimate]]]] = {}
-    for knob in results["sensitivity"]:
-        points = [(float(_value(results, knob)), Estimate(whole, whole, whole))]
-        for pair in select_defined(results["differences"]):
+    for knob in results["sensitivity"] if pairs else ():
+        points = [(float(_value(results, knob)), Estimate(0.0, 0.0, 0.0, p_ahead=0.0, p_behind=0.0))]
+        for pair in pairs:
             name, _, value = pair["first"].partition("=")
             if name == knob:
-                points.append((float(value), read_difference(pair, offset=whole)))
+                points.append((float(value), read_difference(pair)))
         many[knob] = {"whole": sorted(points, key=lambda point: point[0])}
     return many
 

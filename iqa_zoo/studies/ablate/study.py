@@ -13,12 +13,13 @@ from iqa_zoo.progress import Reporter
 from iqa_zoo.registry import register_study
 from iqa_zoo.studies.ablate import report
 from iqa_zoo.studies.ablate.variants import SWEEPS, sweep, variants
+from iqa_zoo.studies.baseline import describe_baseline, make_baseline
 from iqa_zoo.studies.matching import describe_model, try_match
 from iqa_zoo.studies.protocol import compute_parts_ratio, describe_conditions, load_data, make_study_splits
 from iqa_zoo.studies.runner import Record, describe_cache_use, select_succeeded
 from iqa_zoo.studies.runners import Runner, build_runner, fit_to_protocol
 from iqa_zoo.studies.settings import setting
-from iqa_zoo.studies.spec import StudySpec
+from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
 from iqa_zoo.studies.summaries import compute_differences, summarize_records
 
@@ -59,8 +60,9 @@ class Ablate(Study):
         resolve_config(base)  # all names and keys, before any work
         configs, left_out = fit_to_protocol({name: base}, spec, progress)
         base = configs[name]
-        changed = [cfg for _, cfg in list_variants(base, spec.options).values()]
-        runner = build_runner(spec, [base, *changed], progress)
+        decoders = [base, *(cfg for _, cfg in list_variants(base, spec.options).values())]
+        baseline = make_baseline(decoders)
+        runner = build_runner(spec, [*decoders, baseline], progress)
         whole = runner.place(base)
         if spec.budget.budget:
             if not spec.budget.budget.isdigit():
@@ -70,6 +72,9 @@ class Ablate(Study):
                 raise IqaZooError(f"--budget: {matched}")
             whole = matched[0]
         rows, refused = match_variants(name, whole, runner, spec)
+        if name != BASELINE:
+            placed = runner.place(baseline)
+            rows.append(make_row(BASELINE, BASELINE, "", "baseline", placed, measure_budget(placed)))
         data = load_data(spec.data, progress)
         splits = make_study_splits(spec, data)
         trained = {row["model"]: row.pop("placed") for row in rows}
@@ -83,6 +88,7 @@ class Ablate(Study):
             **describe_conditions(spec, data, splits, left_out),
             **describe_cache_use(records, runner),
             "base": name,
+            **describe_baseline(baseline, runner.features),
             "match": spec.budget.match,
             "sensitivity": list(spec.options.sensitivity),
             "rows": rows,

@@ -12,13 +12,14 @@ from iqa_zoo.reports.shared import (
     describe_intervals,
     format_number,
     format_spread,
-    leak_warnings,
     tabulate_differences,
     tabulate_distortions,
 )
 from iqa_zoo.reports.table import Table, count, tabulate
 from iqa_zoo.reports.verdicts import describe_pairs
+from iqa_zoo.reports.warnings import leak_warnings
 from iqa_zoo.stats.summary import is_defined, summarize_values
+from iqa_zoo.studies.tuning.report import make_tuning_sentences, make_tuning_tables
 from iqa_zoo.training.selection import RULES
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def make_tables(results: Results) -> list[Table]:
         tables += [_quality(results), *_by_distortion(results)]
     if results.get("differences"):
         tables.append(_differences(results))
+    tables += make_tuning_tables(results)
     if results.get("rules"):
         tables.append(_rules(results))
     return tables + _test_sets(results)
@@ -46,7 +48,8 @@ def make_tables(results: Results) -> list[Table]:
 
 def make_sentences(results: Results) -> list[str]:
     """Return one sentence per pair of compared models, and per compared model and the baseline."""
-    return describe_pairs(results.get("differences", []), results["baseline"], results.get("compared", []))
+    pairs = describe_pairs(results.get("differences", []), results["baseline"], results.get("compared", []))
+    return [*pairs, *make_tuning_sentences(results)]
 
 
 def _published(results: Results) -> Table:

@@ -19,6 +19,7 @@ from iqa_zoo.data.splits import Split
 from iqa_zoo.errors import InputError
 from iqa_zoo.progress import Reporter
 from iqa_zoo.registry import register_study
+from iqa_zoo.studies.baseline import describe_baseline
 from iqa_zoo.studies.compare import report
 from iqa_zoo.studies.matching import match_models
 from iqa_zoo.studies.models import load_with_baseline
@@ -30,12 +31,15 @@ from iqa_zoo.studies.protocol import (
     load_data,
     make_study_splits,
 )
-from iqa_zoo.studies.runner import Record, describe_cache_use, select_succeeded
+from iqa_zoo.studies.runner import FrozenRunner, Record, describe_cache_use, select_succeeded
 from iqa_zoo.studies.runners import build_runner, fit_to_protocol
 from iqa_zoo.studies.settings import setting
 from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
 from iqa_zoo.studies.summaries import compute_differences, summarize_records, summarize_rules
+from iqa_zoo.studies.tuning.plan import check_tuning, plan_tuning
+from iqa_zoo.studies.tuning.results import summarize_tuning
+from iqa_zoo.studies.tuning.search import tune
 from iqa_zoo.studies.weights import describe_weights
 
 
@@ -56,6 +60,7 @@ class Compare(Study):
     title = "a comparison"
     report: ClassVar[Report] = report
     options: ClassVar[type] = Options
+    tunes: ClassVar[bool] = True
 
     def prepare(self, spec: StudySpec) -> StudySpec:
         options: Options = spec.options
@@ -63,6 +68,7 @@ class Compare(Study):
             raise InputError(
                 f"{len(options.test)} --test and {len(options.test_root)} --test-root; give one root to each"
             )
+        check_tuning(spec, trains_frozen=not spec.protocol.end_to_end and not options.no_train)
         return spec
 
     def run(self, spec: StudySpec, progress: Reporter) -> Results | None:
@@ -74,13 +80,17 @@ class Compare(Study):
         data = None if options.no_train and not spec.resources.dry_run else load_data(spec.data, progress)
         splits = make_study_splits(spec, data) if data is not None else []
         matched = match_models(placed, compared, spec.budget, progress)
+        frozen = runner if isinstance(runner, FrozenRunner) else None  # what is tuned
+        plan = plan_tuning(frozen, matched.configs, data, splits) if frozen and data is not None else None
         if data is not None:
             runner.log_cost(matched.configs, data, len(splits), every_rule=True)
+            if plan is not None:
+                plan.log_cost()
         if spec.resources.dry_run:
             return None
         results = {
             **describe_training(spec),
-            "baseline": BASELINE,
+            **describe_baseline(trained[BASELINE], runner.features),
             "compared": compared,
             "backbone": spec.backbone.backbone,
             "weights": describe_weights(spec.backbone, spec.training.seed),
@@ -93,12 +103,12 @@ class Compare(Study):
         others = load_test_sets(options, spec, data, progress)
         trainings = runner.make_trainings(matched.configs, splits, every_rule=True)
         records = runner.train(trainings, data, test_sets=others)
-        return {
-            **results,
-            **summarize_comparison(spec, data, splits, left_out, records, others),
-            **describe_cache_use(records, runner),
-            "features": runner.identify_features(data),
-        }
+        used = {**describe_cache_use(records, runner), "features": runner.identify_features(data)}
+        if plan is not None:
+            tuned = tune(plan, trainings, records, others)
+            used["tuning"] = summarize_tuning(plan, records, tuned)
+            records = tuned.records
+        return {**results, **summarize_comparison(spec, data, splits, left_out, records, others), **used}
 
 
 def load_test_sets(options: Options, spec: StudySpec, data: RatedImages, progress: Reporter) -> dict[str, RatedImages]:

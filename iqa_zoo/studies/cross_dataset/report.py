@@ -9,17 +9,15 @@ from iqa_zoo.reports.decoders import make_decoders_table
 from iqa_zoo.reports.notes import describe_frozen_training, list_cache_notes, list_left_out_notes
 from iqa_zoo.reports.shared import (
     describe_intervals,
-    failed_notes,
     format_spread,
     label_differences,
-    leak_warnings,
     read_difference,
     select_defined,
     tabulate_differences,
-    undefined_notes,
 )
 from iqa_zoo.reports.table import Table, tabulate, tabulate_keys
 from iqa_zoo.reports.verdicts import summarize_baseline, summarize_verdicts
+from iqa_zoo.reports.warnings import failed_notes, leak_warnings, undefined_notes
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.training.selection import RULES
 

@@ -17,6 +17,7 @@ from iqa_zoo.data.shared_images import find_shared_images
 from iqa_zoo.errors import InputError
 from iqa_zoo.progress import Reporter
 from iqa_zoo.registry import register_study
+from iqa_zoo.studies.baseline import describe_baseline
 from iqa_zoo.studies.cross_dataset import report
 from iqa_zoo.studies.cross_dataset.cells import compare_models, make_cells, summarize_cells
 from iqa_zoo.studies.matching import match_models
@@ -128,7 +129,7 @@ class CrossDataset(Study):
             ],
             "skipped": skipped,
             "leaks": find_shared_images(sets),
-            "baseline": BASELINE,
+            **describe_baseline(configs[BASELINE], runner.features),
             "compared": compared,
             "match": spec.budget.match,
             **matched.describe(),

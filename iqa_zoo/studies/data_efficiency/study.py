@@ -18,6 +18,7 @@ from iqa_zoo.errors import InputError
 from iqa_zoo.progress import Reporter
 from iqa_zoo.registry import register_study
 from iqa_zoo.stats.summary import summarize_values
+from iqa_zoo.studies.baseline import describe_baseline
 from iqa_zoo.studies.data_efficiency import report
 from iqa_zoo.studies.matching import match_models
 from iqa_zoo.studies.models import load_with_baseline
@@ -85,7 +86,7 @@ class DataEfficiency(Study):
         return {
             **describe_conditions(spec, data, splits, left_out),
             **describe_cache_use(records, runner),
-            "baseline": BASELINE,
+            **describe_baseline(configs[BASELINE], runner.features),
             "compared": compared,
             "match": spec.budget.match,
             **matched.describe(),

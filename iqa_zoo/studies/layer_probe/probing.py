@@ -1,9 +1,8 @@
-"""Probes: a linear head or a ridge on one level of one backbone."""
+"""Probes: a linear head or a ridge on one level of one backbone, and the baseline on all of its levels."""
 
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,21 +11,21 @@ import numpy as np
 from torch import nn
 
 from iqa_zoo.build import build_backbone, build_model
-from iqa_zoo.config import Config
+from iqa_zoo.config import Config, load_config
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
 from iqa_zoo.errors import CheckpointError, InputError, IqaZooError
-from iqa_zoo.inference.evaluation import evaluate_scores, flatten_metrics
 from iqa_zoo.packaged_weights import PACKAGED
 from iqa_zoo.randomness import seeded
-from iqa_zoo.studies.pooled_stages import LevelVectors, full_config, probe_carrier, probe_config, ridge_scores
-from iqa_zoo.studies.protocol import BASELINE_RATE, compute_parts_ratio
+from iqa_zoo.studies.pooled_stages import LevelVectors, full_config, probe_carrier
+from iqa_zoo.studies.protocol import compute_parts_ratio
 from iqa_zoo.studies.runner import FrozenRunner, Record
-from iqa_zoo.studies.spec import StudySpec
+from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.studies.summaries import compute_differences, summarize_records
 from iqa_zoo.studies.weights import describe_pretrained, needs_weights
 
 HEADS = ("linear", "ridge")
+LINEAR_RATE = 10  # times the learning rate: one linear layer is far from its optimum after the same steps otherwise
 
 
 @dataclass(frozen=True)
@@ -47,10 +46,27 @@ class Probed:
         """Return the name of one probe in the records."""
         return f"{self.label}, {self.levels.names[level]}, {head}"
 
-    def describe(self, level: int, head: str) -> Record:
-        """Return what identifies a record."""
-        name = self.levels.names[level]
+    @property
+    def baseline(self) -> str:
+        """The name of the ridge on all levels together in the records."""
+        return f"{self.label}, {BASELINE}"
+
+    def describe(self, level: int | None, head: str) -> Record:
+        """Return what identifies a record; ``level`` is None for all levels together."""
+        name = "all levels" if level is None else self.levels.names[level]
         return {"backbone": self.name, "control": self.control, "number": level, "level": name, "head": head}
+
+    def make_probe(self, level: int, head: str) -> Config:
+        """Return one linear layer on the mean of a level, trained (linear) or in closed form (ridge)."""
+        if head == "ridge":
+            return self.make_ridge([level])
+        channels = self.levels.spec.stages[level].channels
+        return {**probe_carrier(self.config), "dim": channels, "queries": dict(type="global_vector", stage=level)}
+
+    def make_ridge(self, levels: Sequence[int]) -> Config:
+        """Return the baseline on the means of some levels."""
+        queries = dict(type="stage_means", stages=list(levels))
+        return {**load_config(BASELINE), "backbone": self.config, "queries": queries}
 
 
 def build_probed(spec: StudySpec) -> tuple[list[Probed], list[dict[str, Any]]]:
@@ -94,38 +110,20 @@ def build_probed(spec: StudySpec) -> tuple[list[Probed], list[dict[str, Any]]]:
 
 
 def run_probe(each: Probed, runner: FrozenRunner, data: RatedImages, splits: Sequence[Split]) -> list[Record]:
-    """Return a record for every level, head and split."""
-    levels, heads = each.levels.spec.stages, runner.spec.options.heads
-    records = []
-    if "linear" in heads:
-        by_model = {each.name_probe(level, "linear"): level for level in levels}
-        configs = {model: probe_config(each.config, level, levels[level].channels) for model, level in by_model.items()}
-        trainings = [
-            runner.make_training(model, cfg, split, number, rate=BASELINE_RATE)
-            for number, split in enumerate(splits)
-            for model, cfg in configs.items()
-        ]
-        for record in runner.train(trainings, data, stage=f"linear heads on {each.label}"):
-            records.append({**record, **each.describe(by_model[record["model"]], "linear")})
-    if "ridge" in heads:
-        bank = runner.load_bank(data)
-        tick = runner.progress.start(f"ridges on {each.label}")
-        for number, split in enumerate(splits):
-            for level in levels:
-                started = time.perf_counter()
-                scores = ridge_scores(bank, level, data.mos, split)
-                records.append(
-                    {
-                        "model": each.name_probe(level, "ridge"),
-                        "split": split.id,
-                        "seed": runner.spec.training.seed + number,
-                        **flatten_metrics(evaluate_scores(scores, data, split.test)),
-                        "seconds": time.perf_counter() - started,
-                        **each.describe(level, "ridge"),
-                    }
-                )
-            tick(number + 1, len(splits))
-    return records
+    """Return a record for every level and head, and for the baseline on all levels, on every split."""
+    levels = each.levels.spec.stages
+    probes = {each.name_probe(level, head): (level, head) for head in runner.spec.options.heads for level in levels}
+    configs = {model: each.make_probe(*probe) for model, probe in probes.items()}
+    configs[each.baseline] = each.make_ridge(list(levels))
+    about = {model: each.describe(*probe) for model, probe in probes.items()}
+    about[each.baseline] = each.describe(None, BASELINE)
+    trainings = [
+        runner.make_training(model, cfg, split, number, rate=LINEAR_RATE if about[model]["head"] == "linear" else 1)
+        for number, split in enumerate(splits)
+        for model, cfg in configs.items()
+    ]
+    records = runner.train(trainings, data, stage=f"heads on {each.label}")
+    return [{**record, **about[record["model"]]} for record in records]
 
 
 def make_rows(probed: Sequence[Probed], done: Sequence[Record], heads: Sequence[str]) -> list[Record]:
@@ -133,17 +131,38 @@ def make_rows(probed: Sequence[Probed], done: Sequence[Record], heads: Sequence[
     summary = summarize_records(done)
     return [
         {
-            "model": model,
             **each.describe(level, head),
             "channels": info.channels,
-            **{metric: summary[model][metric] for metric in ("srocc", "plcc")},
-            "srocc_by_distortion": summary[model].get("srocc_by_distortion", {}),
+            **_summarize(model, summary),
         }
         for each in probed
         for level, info in each.levels.spec.stages.items()
         for head in heads
         if (model := each.name_probe(level, head)) in summary
     ]
+
+
+def make_baseline_rows(probed: Sequence[Probed], done: Sequence[Record]) -> list[Record]:
+    """Return medians and quartiles of the baseline on every backbone."""
+    summary = summarize_records(done)
+    return [
+        {
+            **each.describe(None, BASELINE),
+            "channels": sum(info.channels for info in each.levels.spec.stages.values()),
+            **_summarize(each.baseline, summary),
+        }
+        for each in probed
+        if each.baseline in summary
+    ]
+
+
+def _summarize(model: str, summary: Mapping[str, Any]) -> Record:
+    by_distortion = summary[model].get("srocc_by_distortion", {})
+    return {
+        "model": model,
+        **{metric: summary[model][metric] for metric in ("srocc", "plcc")},
+        "srocc_by_distortion": by_distortion,
+    }
 
 
 def compare_probes(
@@ -154,7 +173,10 @@ def compare_probes(
     splits: Sequence[Split],
     margin: float,
 ) -> list[Record]:
-    """Return, for each backbone and head: every level against the best, each against the one before, trained against random."""
+    """Return, for each backbone and head: every level against the best, each against the one before, trained against random.
+
+    The best level is compared with the baseline on all levels as well.
+    """
     done = [record for record in records if "error" not in record]
     medians: Mapping[str, float] = {name: row["srocc"]["median"] for name, row in summarize_records(done).items()}
     wanted: dict[tuple[str, str], str] = {}
@@ -170,6 +192,8 @@ def compare_probes(
             for model in models:
                 if model != best and not {(best, model), (model, best)} & wanted.keys():
                     wanted[best, model] = "best"
+            if each.baseline in medians:
+                wanted[each.baseline, best] = "baseline"
             for control in probed:
                 if control.control and control.name == each.name:
                     for level in each.levels.spec.stages:

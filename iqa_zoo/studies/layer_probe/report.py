@@ -17,7 +17,7 @@ from iqa_zoo.reports.shared import (
     tabulate_distortions,
 )
 from iqa_zoo.reports.table import Table, tabulate_keys
-from iqa_zoo.reports.verdicts import count_verdicts, group_by_verdict, orient_pair
+from iqa_zoo.reports.verdicts import count_verdicts, explain_needed, group_by_verdict, orient_pair
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.summary import is_defined
 
@@ -29,6 +29,7 @@ TITLES = {
     "deeper": "Each level against the one before it",
     "best": "The best level against the others",
     "trained": "Trained against random weights",
+    "baseline": "All levels together (the baseline) against the best level",
 }
 
 
@@ -55,10 +56,16 @@ def _levels(results: Results) -> Table:
     for row in results["rows"]:
         line = rows.setdefault((_name(row), row["level"]), [_name(row), row["level"], str(row["channels"])])
         line += ["-"] * (3 + heads.index(row["head"]) - len(line)) + [format_spread(row["srocc"])]
+    together = [
+        [_name(row), row["level"], str(row["channels"]), *("-" for _ in heads), format_spread(row["srocc"])]
+        for row in results.get("baseline_rows", ())  # earlier versions had none
+    ]
+    lines = [[*line, *["-"] * (len(heads) + 3 - len(line) + bool(together))] for line in rows.values()]
+    columns = [f"SROCC, {head}" for head in heads] + (["SROCC, baseline"] if together else [])
     return Table(
         f"Quality in each level, read from its mean over the image: {format_data_name(results['data'])}",
-        ["backbone", "level", "channels", *(f"SROCC, {head}" for head in heads)],
-        list(rows.values()),
+        ["backbone", "level", "channels", *columns],
+        [*lines, *together],
         notes(results),
         left=["backbone", "level"],
     )
@@ -66,8 +73,9 @@ def _levels(results: Results) -> Table:
 
 def notes(results: Results) -> list[str]:
     """The protocol, and a description of each head."""
+    rate = results.get("linear_lr", results.get("baseline_lr"))  # the name in earlier versions
     heads = {
-        "linear": f"one linear layer, trained as decoders are, with learning rate {results['baseline_lr']:g}.",
+        "linear": f"one linear layer, trained as decoders are, with learning rate {rate:g}.",
         "ridge": "ridge regression in closed form on standardised channels, its strength by leave-one-out on all images that "
         "are not test.",
     }
@@ -113,9 +121,9 @@ def _describe_backbone(results: Results, rows: Sequence[Results], control: Seque
         if trained:
             text += f"; trained against random, level by level: {count_verdicts(trained)}"
     needed = [
-        f"{name}: {best['level']} against {level}: undecided; {pair['needed']} would decide, if mean and spread stay as they are."
+        f"{name}: {best['level']} against {level}: undecided{explain_needed(pair)}."
         for level, pair in others.items()
-        if pair and pair["verdict"] == "undecided" and pair.get("needed")
+        if pair and pair["verdict"] == "undecided" and pair["needed"]
     ]
     return [f"{text}.", *needed]
 

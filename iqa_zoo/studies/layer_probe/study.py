@@ -1,4 +1,4 @@
-"""Which stages of a backbone carry quality? A linear head and a ridge on each one's mean, beside random weights."""
+"""Which stages of a backbone carry quality? A linear head and a ridge on each one's mean, beside random weights and all stages."""
 
 from __future__ import annotations
 
@@ -12,11 +12,19 @@ from iqa_zoo.errors import InputError
 from iqa_zoo.progress import Reporter
 from iqa_zoo.registry import register_study
 from iqa_zoo.studies.layer_probe import report
-from iqa_zoo.studies.layer_probe.probing import HEADS, build_probed, compare_probes, make_rows, run_probe
-from iqa_zoo.studies.protocol import BASELINE_RATE, describe_conditions, load_data, make_study_splits
+from iqa_zoo.studies.layer_probe.probing import (
+    HEADS,
+    LINEAR_RATE,
+    build_probed,
+    compare_probes,
+    make_baseline_rows,
+    make_rows,
+    run_probe,
+)
+from iqa_zoo.studies.protocol import describe_conditions, load_data, make_study_splits
 from iqa_zoo.studies.runner import FrozenRunner, Record, describe_cache_use, select_succeeded
 from iqa_zoo.studies.settings import setting
-from iqa_zoo.studies.spec import StudySpec
+from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
 from iqa_zoo.studies.weights import check_named_weights, parse_named_file
 
@@ -95,11 +103,14 @@ class LayerProbe(Study):
         records: list[Record] = []
         for each in probed:
             records += run_probe(each, runners[each.label], data, splits)
+        done = select_succeeded(records)
         return {
             **describe_conditions(spec, data, splits),
             **describe_cache_use(records, *runners.values()),
             "weights": "; ".join(f"{each.label}: {each.weights}" for each in probed),
-            "baseline_lr": BASELINE_RATE * spec.training.lr,
+            "baseline": BASELINE,
+            "baseline_reads": ["every level"],
+            "linear_lr": LINEAR_RATE * spec.training.lr,
             "heads": list(options.heads),
             "every_block": options.every_block,
             "probed": [
@@ -117,7 +128,8 @@ class LayerProbe(Study):
                 for each in probed
             ],
             "refused": refused,
-            "rows": make_rows(probed, select_succeeded(records), options.heads),
+            "rows": make_rows(probed, done, options.heads),
+            "baseline_rows": make_baseline_rows(probed, done),
             "differences": compare_probes(probed, records, options.heads, data, splits, spec.statistics.margin),
             "runs": records,
         }

@@ -14,6 +14,7 @@ from iqa_zoo.config import Config
 from iqa_zoo.errors import ConfigError, InputError, IqaZooError
 from iqa_zoo.progress import Reporter
 from iqa_zoo.registry import register_study
+from iqa_zoo.studies.baseline import describe_baseline
 from iqa_zoo.studies.matching import choose_owner, try_match
 from iqa_zoo.studies.models import load_with_baseline
 from iqa_zoo.studies.protocol import describe_conditions, load_data, make_study_splits
@@ -97,7 +98,7 @@ class Scaling(Study):
                 for name, runner in runners.items()
             ],
             "compared": compared,
-            "baseline": BASELINE,
+            **describe_baseline(configs[BASELINE]),
             "match": spec.budget.match,
             "target": target,
             "target_of": owner,

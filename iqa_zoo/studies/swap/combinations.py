@@ -49,13 +49,16 @@ def choose_dim(target: int, spec: StudySpec) -> int:
 
 
 def find_usable(
-    named: Mapping[str, list[str]], spec: StudySpec, baseline: Config
+    named: Mapping[str, list[str]], spec: StudySpec, carrier: Config
 ) -> tuple[dict[str, list[str]], list[dict[str, Any]]]:
-    """Return the levels of each factor that can be combined at all, and the rest with the reason."""
+    """Return the levels of each factor that can be combined at all, and the rest with the reason.
+
+    ``carrier`` is a model whose backbone is replaced by that of the spec, to find its stages.
+    """
     stages = (
         spec.data.boxed_stages
         or find_backbone_spec(
-            {**baseline, "backbone": make_backbone_config(spec.backbone.backbone or "nss", [baseline])}
+            {**carrier, "backbone": make_backbone_config(spec.backbone.backbone or "nss", [carrier])}
         ).available_stages
     )
     reasons = {

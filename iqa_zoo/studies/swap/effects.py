@@ -7,7 +7,7 @@ from typing import Any
 
 from iqa_zoo.reports.shared import CORRECTED_T, describe_rule, format_interval, format_number
 from iqa_zoo.reports.table import Table, tabulate
-from iqa_zoo.reports.verdicts import count_verdicts, group_by_verdict
+from iqa_zoo.reports.verdicts import count_verdicts, explain_needed, group_by_verdict
 from iqa_zoo.stats.summary import is_defined
 from iqa_zoo.studies.swap.levels import FACTORS
 
@@ -20,7 +20,7 @@ CELLS: dict[str, Callable[[Results], str]] = {
     "95 % interval": format_interval,
     "p": lambda row: format_number(row["p"]),
     "verdict": lambda row: row["verdict"],
-    "would decide": lambda row: row["needed"].strip(",") or "-",
+    "would decide": lambda row: row["needed"] or "-",
 }
 LEFT = ("verdict", "would decide")
 
@@ -53,13 +53,17 @@ def _describe_estimates(analysis: Results, rows: Sequence[Results]) -> list[str]
     margin = rows[0]["margin"]
     if not is_defined(margin):
         return [
-            f"Results of an earlier version: intervals by {CORRECTED_T}, p is Holm-adjusted, a decided effect has an interval "
-            "without 0 and p below 0.05; nothing was tested for equivalence, and the error of the choice of test images is not counted."
+            "Results of an earlier version: the interval is not adjusted for the number of contrasts and lacks the error of sampling "
+            "the test images, p is Holm-adjusted, a decided effect has p below 0.05 too, and nothing was tested for equivalence."
         ]
     why = analysis["why_no_sampling"]
+    sampling = (
+        f"without the error of sampling the test images ({why})"
+        if why
+        else "with the error of sampling the test images (jackknife)"
+    )
     return [
-        f"Interval and p: {CORRECTED_T}; adjusted for {rows[0]['pairs']} contrasts (Bonferroni).",
-        *([f"The intervals lack the error of the choice of test images: {why}."] if why else []),
+        f"Interval and p: {CORRECTED_T}, {sampling}; adjusted for {rows[0]['pairs']} contrasts (Bonferroni).",
         *describe_rule(rows),
         f"Ahead is better than the mean of all; two levels that are equivalent to it may be up to {2 * margin:g} apart.",
     ]
@@ -107,11 +111,20 @@ def tabulate_interactions(results: Results) -> Table:
 
 
 def select_distinct(found: Sequence[Results]) -> list[Results]:
-    """Return the interactions, the largest first, without mirror images, which factors of two levels have."""
+    """Return the interactions, the largest first, without mirror images: of a factor's two levels the one that does better.
+
+    >>> rows = [dict(factors=["head", "memory"], levels=[head, "x"], mean=mean) for head, mean in (("a", 0.1), ("b", -0.1))]
+    >>> [row["levels"] for row in select_distinct(rows)]
+    [['a', 'x']]
+    """
+    levels_of: dict[str, set[str]] = {}
+    for row in found:
+        for factor, level in zip(row["factors"], row["levels"], strict=True):
+            levels_of.setdefault(factor, set()).add(level)
     kept: dict[tuple[Any, ...], Results] = {}
-    for row in sorted(found, key=lambda row: -row["mean"]):  # of the two the one that does better
-        width = f"{row['high'] - row['low']:.9f}"
-        kept.setdefault((*row["factors"], f"{abs(row['mean']):.9f}", width), row)
+    for row in sorted(found, key=lambda row: -row["mean"]):
+        named = zip(row["factors"], row["levels"], strict=True)
+        kept.setdefault(tuple((factor, level if len(levels_of[factor]) > 2 else "") for factor, level in named), row)
     return sorted(kept.values(), key=lambda row: -abs(row["mean"]))
 
 
@@ -151,15 +164,15 @@ def _format_verdict(verdict: str, margin: float | None) -> str:
 
 def _list_undecided(rows: Sequence[Results]) -> list[str]:
     """Say what would decide the undecided parts; parts that need the same share a line."""
-    named: dict[str, list[str]] = {}
+    grouped: dict[str, dict[str, list[str]]] = {}
     for row in rows:
-        if row["verdict"] == "undecided" and row["needed"]:
-            named.setdefault(row["needed"], []).append(f"{FACTORS[row['factor']]} {row['level']}")
-    return [f"{', '.join(names)}: undecided; {_format_needed(needed)}." for needed, names in named.items()]
-
-
-def _format_needed(needed: str) -> str:
-    return f"{needed} would decide, if effect and spread stay as they are"
+        if row["verdict"] == "undecided" and (needed := explain_needed(row)):
+            grouped.setdefault(needed, {}).setdefault(row["factor"], []).append(row["level"])
+    lines = []
+    for needed, named in grouped.items():
+        parts = "; ".join(f"{FACTORS[factor]} {', '.join(levels)}" for factor, levels in named.items())
+        lines.append(f"{parts}: undecided{needed}.")
+    return lines
 
 
 def _describe_interactions(distinct: Sequence[Results]) -> list[str]:
@@ -170,7 +183,8 @@ def _describe_interactions(distinct: Sequence[Results]) -> list[str]:
         shown = ", ".join(f"{' with '.join(row['levels'])} {row['mean']:+.3f}" for row in some[:NAMED])
         if verdict in ("ahead", "behind"):
             lines.append(f"{verdict.capitalize()} of what their parts add alone: {shown}.")
-        elif verdict == "undecided" and some[0]["needed"]:
-            largest = " with ".join(some[0]["levels"])
-            lines.append(f"The largest that is undecided, {largest}: {_format_needed(some[0]['needed'])}.")
+        elif verdict == "undecided" and (needed := explain_needed(some[0])):
+            lines.append(
+                f"The largest that is undecided: {' with '.join(some[0]['levels'])} {some[0]['mean']:+.3f}{needed}."
+            )
     return lines

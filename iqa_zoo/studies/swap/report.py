@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.budgets.budget import format_moved
 from iqa_zoo.reports.notes import list_protocol_notes
-from iqa_zoo.reports.shared import describe_intervals, format_interval, format_spread, select_defined
+from iqa_zoo.reports.shared import (
+    describe_intervals,
+    format_interval,
+    format_spread,
+    label_differences,
+    read_difference,
+    select_defined,
+)
 from iqa_zoo.reports.table import Table, count, tabulate_keys
 from iqa_zoo.reports.verdicts import count_verdicts, describe_pairs, orient_pair
 from iqa_zoo.stats.estimate import Estimate
@@ -113,9 +120,9 @@ def make_figures(results: Results) -> dict[str, Figure]:
     groups: dict[str, dict[str, Estimate]] = {}
     for row in results["analysis"]["main"]:
         name = FACTORS[row["factor"]]
-        groups.setdefault(name, {})[f"{name}: {row['level']}"] = Estimate(row["mean"], row["low"], row["high"])
+        groups.setdefault(name, {})[f"{name}: {row['level']}"] = read_difference(row)
     if groups:
-        label = "SROCC minus the mean of all combinations, 95 % interval"
+        label = f"To the mean of all combinations: {label_differences(results['analysis']['main'])}"
         figures["main_effects"] = plot_forest(groups, title=f"What each part adds: {where}", label=label)
     mean = {model: sum(scores) / len(scores) for model, scores in _scores(results["runs"]).items()}
     if results["rows"]:

@@ -18,6 +18,7 @@ from iqa_zoo.registry import register_study
 from iqa_zoo.stats.effects import analyze_factors
 from iqa_zoo.stats.factorial import draw_evenly
 from iqa_zoo.stats.summary import is_defined
+from iqa_zoo.studies.baseline import describe_baseline, make_baseline
 from iqa_zoo.studies.protocol import compute_parts_ratio, describe_conditions, load_data, make_study_splits
 from iqa_zoo.studies.runner import Record, describe_cache_use, select_succeeded
 from iqa_zoo.studies.runners import build_runner
@@ -70,14 +71,15 @@ class Swap(Study):
 
     def run(self, spec: StudySpec, progress: Reporter) -> Results | None:
         options: Options = spec.options
-        baseline = load_config(BASELINE)
+        carrier = load_config(BASELINE)
         named = {factor: list_levels(factor, chosen) for factor, chosen in options.chosen().items()}
         owner = load_owner(spec.budget.budget)
-        levels, refused = find_usable(named, spec, baseline)
+        levels, refused = find_usable(named, spec, carrier)
         grid = [dict(zip(FACTORS, row, strict=True)) for row in itertools.product(*levels.values())]
         if not grid:
             raise IqaZooError("nothing to combine: " + "; ".join(f"{row['what']}: {row['reason']}" for row in refused))
-        readers = [{**baseline, **cfg} for cfg in list_plain_configs(levels)]
+        readers = [{**carrier, **cfg} for cfg in list_plain_configs(levels)]
+        baseline = make_baseline(readers)
         runner = build_runner(spec, [baseline, *readers, *([owner] if owner else [])], progress)
         target = choose_target(spec.budget, owner, runner)
         dim = options.dim or choose_dim(target, spec)
@@ -119,7 +121,7 @@ class Swap(Study):
             "drawn_of": None if options.draw is None else len(grid),
             "rows": rows,
             "refused": refused,
-            "baseline": BASELINE,
+            **describe_baseline(baseline, runner.features),
             "baseline_budget": measure_budget(models[BASELINE]).to_dict(),
             "runs": [{**levels_by_model.get(record["model"], {}), **record} for record in records],
             "summary": summarize_records([record for record in done if record["model"] in trained]),

@@ -5,21 +5,10 @@ import pytest
 from iqa_zoo.studies.compare.report import make_sentences, make_tables
 
 
-def pair(first, second, mean, low, high, wins):
-    tie = low <= 0 <= high
-    return dict(
-        first=first,
-        second=second,
-        mean=mean,
-        low=low,
-        high=high,
-        wins=wins,
-        splits=10,
-        count=10,
-        p=0.01,
-        p_holm=0.02,
-        tie=tie,
-    )
+def pair(first, second, mean, low, high, wins, verdict, **more):
+    """A row as ``compute_differences`` makes it, over ten splits."""
+    row = dict(first=first, second=second, mean=mean, low=low, high=high, wins=wins, verdict=verdict)
+    return dict(splits=10, count=10, p=0.01, margin=0.01, pairs=3, needed="", why="") | row | more
 
 
 def row(srocc):
@@ -38,7 +27,12 @@ def results():
         selection="validation",
         parts=dict(train=70, validation=10, test=20),
         summary=dict(a=row(0.8), b=row(0.7), probe=row(0.6)),
-        differences=[pair("a", "b", 0.1, 0.05, 0.15, 10), pair("a", "probe", 0.2, 0.1, 0.3, 10)],
+        compared=["a", "b"],
+        differences=[
+            pair("a", "b", 0.1, 0.05, 0.15, 10, "ahead"),
+            pair("a", "probe", 0.2, 0.1, 0.3, 10, "ahead"),
+            pair("b", "probe", -0.002, -0.008, 0.004, 4, "equivalent"),
+        ],
         data=dict(name="demo", label="proxy: not human opinion", images=100, contents=5),
         recipe=dict(epochs=8, batch_size=16, lr=3e-4),
         baseline_lr=9e-3,
@@ -61,17 +55,58 @@ def test_a_proxy_is_called_a_proxy(results):
     assert "PROXY" not in text(results)
 
 
+def test_a_sentence_for_every_pair_and_for_every_decoder_and_the_baseline(results):
+    assert make_sentences(results) == [
+        "a is ahead of b by 0.100 SROCC [0.050, 0.150], in 10 of 10 splits.",
+        "a is ahead of probe by 0.200 SROCC [0.100, 0.300], in 10 of 10 splits.",
+        "b has not earned its parameters. b and probe are equivalent within 0.01: mean SROCC difference -0.002 "
+        "[-0.008, +0.004], b ahead in 4 of 10 splits.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (
+            pair("probe", "b", 0.1, 0.05, 0.15, 9, "ahead"),
+            "probe is ahead of b by 0.100 SROCC [0.050, 0.150], in 9 of 10 splits.",
+        ),
+        (
+            pair("b", "probe", 0.01, -0.02, 0.04, 7, "undecided", needed="about 40 splits or 3 times the rated images"),
+            "b and probe: undecided, mean SROCC difference +0.010 [-0.020, +0.040], b ahead in 7 of 10 splits; about 40 splits "
+            "or 3 times the rated images would decide, if mean and spread stay as they are.",
+        ),
+    ],
+)
+def test_a_decoder_that_is_not_ahead_of_the_baseline_has_not_earned_its_parameters(results, given, sentence):
+    results["differences"][2] = given
+    assert make_sentences(results)[2] == f"b has not earned its parameters. {sentence}"
+    assert text(results).count("; b has not earned its parameters |") == 1
+    assert "a has not earned" not in text(results)
+
+
 def test_the_verdict_names_the_leader_whatever_the_order(results):
-    assert verdict(results) == "a leads b by 0.100 SROCC [0.050, 0.150], ahead in 10 of 10 splits."
-    results["differences"] = [pair("b", "a", -0.1, -0.15, -0.05, 1)]
-    assert verdict(results) == "a leads b by 0.100 SROCC [0.050, 0.150], ahead in 9 of 10 splits."
+    results["differences"] = [pair("b", "a", -0.1, -0.15, -0.05, 1, "behind")]
+    assert verdict(results) == "a is ahead of b by 0.100 SROCC [0.050, 0.150], in 9 of 10 splits."
+    assert "| a ahead |" in text(results)
 
 
-def test_a_tie_is_called_a_tie(results):
-    results["differences"] = [pair("a", "b", 0.01, -0.02, 0.04, 6)]
-    assert verdict(results).startswith("a and b: undecided")
-    assert "undecided" in text(results)
+def test_an_undecided_pair_is_shown_with_what_would_decide(results):
+    results["differences"] = [pair("a", "b", 0.01, -0.02, 0.04, 6, "undecided", needed="about 23 splits")]
+    assert verdict(results) == (
+        "a and b: undecided, mean SROCC difference +0.010 [-0.020, +0.040], a ahead in 6 of 10 splits; about 23 splits would "
+        "decide, if mean and spread stay as they are."
+    )
+    assert "| undecided | about 23 splits |" in text(results)
     assert "ahead |" not in text(results)
+
+
+def test_an_equivalent_pair_names_the_margin(results):
+    results["differences"] = [pair("a", "b", 0.001, -0.01, 0.012, 5, "equivalent", margin=0.02)]
+    assert verdict(results).startswith("a and b are equivalent within 0.02: mean SROCC difference +0.001")
+    assert "| equivalent within 0.02 | - |" in text(results)
+    assert "the 90 % interval lies within 0.02 of 0" in text(results)
+    assert "adjusted for 3 comparisons (Bonferroni)" in text(results)
 
 
 def test_there_is_a_table_only_for_what_there_are_numbers_for(results):
@@ -92,8 +127,13 @@ def test_peeking_has_its_price_in_a_column(results):
 
 def test_one_split_is_called_one_split(results):
     results["splits"] = ["x"]
-    results["differences"] = [{**pair("a", "b", 0.1, 0.05, 0.15, 1), "splits": 1, "count": 232}]
-    assert verdict(results) == "On this one split, a and b: a ahead by 0.100 [0.050, 0.150]."
+    one = pair("a", "b", 0.1, 0.05, 0.15, 1, "undecided", splits=1, count=1, needed="at least 5 splits")
+    results["differences"] = [one]
+    assert verdict(results) == (
+        "a and b: undecided, mean SROCC difference +0.100 [+0.050, +0.150], a ahead in 1 of 1 splits; a verdict needs at least "
+        "5 splits."
+    )
+    assert "| undecided | at least 5 splits |" in text(results)
     assert "One random split" in text(results)
     assert "bootstrap" in text(results)
 

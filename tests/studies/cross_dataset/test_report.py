@@ -25,7 +25,9 @@ def results():
         ],
         rows=[dict(model=m, train=a, test=b, srocc=srocc) for m in ("a", "b") for a, b in cells if (m, a, b) != ("b", "y", "x")],
         differences=[
-            dict(first="a", second="b", mean=0.1, low=0.01, high=0.2, wins=2, splits=2, p_holm=0.1, tie=a == b, train=a, test=b)
+            dict(first=first, second=second, mean=0.1, low=0.01, high=0.2, wins=2, splits=6, p=0.1, train=a, test=b, margin=0.01,
+                 pairs=8, why="", needed="about 9 splits" if a == b else "", verdict="undecided" if a == b else "ahead")
+            for first, second in (("a", "b"), ("b", "probe"))
             for a, b in cells
         ],
         matched=[dict(model=m, budget=budget) for m in ("a", "b")],
@@ -54,14 +56,21 @@ def test_tables(results):
         "it is not there",
     ):
         assert words in text
+    assert text.count("undecided; b has not earned its parameters | about 9 splits |") == 2
+    assert text.count("| a ahead | - |") == 2
+    assert "adjusted for 8 comparisons" in text
     assert text.count("a: median SROCC") == text.count("b: median SROCC") == 1
 
 
-def test_sentences_tell_home_from_elsewhere(results):
-    leak, home, away = make_sentences(results)
+def test_sentences_keep_the_own_test_parts_apart_from_other_datasets(results):
+    leak, home, away, earned = make_sentences(results)
     assert leak.startswith("LEAK")
     assert home == "a and b at 2 own test parts: undecided at 2."
     assert away == "a and b at 2 pairs of datasets: a ahead at 2."
+    assert earned == (
+        "b has not earned its parameters at 2 of 4 training and test sets, against probe: within x (undecided), within y "
+        "(undecided)."
+    )
 
 
 def test_figures(results, tmp_path):
@@ -69,6 +78,15 @@ def test_figures(results, tmp_path):
     assert set(figures) == {"matrix_a", "matrix_b", "differences"}
     figures["matrix_b"].savefig(tmp_path / "f.svg")
     assert "<!-- trained on y -->" in (tmp_path / "f.svg").read_text()
+    figures["differences"].savefig(tmp_path / "d.svg")
+    drawn = (tmp_path / "d.svg").read_text()
+    for words in (
+        "b - probe",
+        "within x",
+        "y to x",
+        "(filled: ahead; half: equivalent within 0.01; hollow: undecided)",
+    ):
+        assert f"<!-- {words} -->" in drawn
 
 
 def test_a_dataset_on_which_every_training_failed_leaves_the_others_standing(results):

@@ -25,9 +25,13 @@ def results():
             rows.append(dict(model=model, fraction=fraction, images=images, srocc=srocc, splits=2))
             runs += [dict(model=model, fraction=fraction, whole=s, srocc=values[i], images=images) for s in ("s", "t")]
         differences.append(
-            dict(first="a", second="b", mean=SROCC["a"][i] - SROCC["b"][i], low=0.05, high=0.2, wins=2, splits=2, p=0.5, p_holm=0.5,
-                 tie=False, fraction=fraction, images=images)
+            dict(first="a", second="b", mean=SROCC["a"][i] - SROCC["b"][i], low=0.05, high=0.2, wins=6, splits=6, p=0.5,
+                 verdict="ahead", needed="", margin=0.01, pairs=6, why="", fraction=fraction, images=images)
         )  # fmt: skip
+        shown = dict(verdict="equivalent") if fraction == 1 else dict(verdict="undecided", needed="about 12 splits")
+        differences.append(
+            {**differences[-1], "first": "probe", "second": "b", "mean": 0.0, "low": -0.01, "high": 0.01, **shown}
+        )
     budget = dict(decoder=dict(params=10, active_params=10, macs=5), moved={})
     return dict(
         rows=rows,
@@ -70,10 +74,14 @@ def test_what_is_reached_lies_on_the_curve(values, target):
 
 def test_tables_and_sentences(results):
     text = "\n".join(table.markdown() for table in make_tables(results))
+    assert text.count("undecided; b has not earned its parameters | about 12 splits |") == 2
+    assert text.count("equivalent within 0.01; b has not earned its parameters | - |") == 1
     for words in ("not reached", "150 (50%)", "drawn by content", "Steps are held equal", "60 % (200)"):
         assert words in text
     assert make_sentences(results) == [
         "a and b at 3 shares: a ahead at 3.",
+        "b has not earned its parameters at 3 of 3 shares, against probe: 30 % (undecided), 60 % (undecided), 100 % "
+        "(equivalent within 0.01).",
         "a reaches what b has with all of the data with 150 (50%) images (interpolated).",
     ]
     results["equal"] = "epochs"
@@ -84,4 +92,11 @@ def test_figures(results, tmp_path):
     for name, figure in make_figures(results).items():
         figure.savefig(tmp_path / f"{name}.svg")
     assert "<!-- images to train on -->" in (tmp_path / "data_efficiency.svg").read_text()
-    assert "<!-- a - b: toy, nss, 2 splits -->" in (tmp_path / "differences.svg").read_text()
+    drawn = (tmp_path / "differences.svg").read_text()
+    for words in (
+        "Differences: toy, nss, 2 splits",
+        "a - b",
+        "probe - b",
+        "(filled: ahead; half: equivalent within 0.01; hollow: undecided)",
+    ):
+        assert f"<!-- {words} -->" in drawn

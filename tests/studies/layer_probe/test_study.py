@@ -55,33 +55,56 @@ def test_no_weights_at_all_stops_and_says_what_to_give():
         build_probed(spec)
 
 
-def results_of(medians, ties, control=()):
+def make_results(medians, others=None, control=()):
+    """Levels 1, 2, ... of one backbone with these medians. Deeper is ahead or behind by them, but for ``others``."""
+
     def row(level, median, random):
         name = f"b{', random weights' if random else ''}, stage {level}, ridge"
         return dict(model=name, backbone="b", control=random, level=f"stage {level}", head="ridge",
                     srocc=dict(median=median, q1=median, q3=median))  # fmt: skip
 
-    rows = [row(i, m, False) for i, m in enumerate(medians, 1)] + [row(i, m, True) for i, m in enumerate(control, 1)]
+    def pair(first, second, mean, verdict, what):
+        needed = "about 12 splits" if verdict == "undecided" else ""
+        return dict(first=first["model"], second=second["model"], mean=mean, low=mean - 0.01, high=mean + 0.01, wins=5, splits=10,
+                    margin=0.01, verdict=verdict, needed=needed, what=what)  # fmt: skip
+
+    trained = [row(i, m, False) for i, m in enumerate(medians, 1)]
+    random = [row(i, m, True) for i, m in enumerate(control, 1)]
     pairs = []
-    for i in range(1, len(medians) + 1):
-        for j in range(i + 1, len(medians) + 1):
-            mean = medians[j - 1] - medians[i - 1]
-            name = f"b, stage {j}, ridge", f"b, stage {i}, ridge"
-            pairs.append(dict(first=name[0], second=name[1], mean=mean, tie=(i, j) in ties))
-    return dict(probed=[dict(backbone="b", control=False)], heads=["ridge"], rows=rows, differences=pairs)
+    for i, shallow in enumerate(trained, 1):
+        for j, deep in enumerate(trained[i:], i + 1):
+            mean = deep["srocc"]["median"] - shallow["srocc"]["median"]
+            verdict = (others or {}).get((i, j), "ahead" if mean > 0 else "behind")
+            pairs.append(pair(deep, shallow, mean, verdict, "deeper"))
+    pairs += [pair(a, b, 0.1, "ahead", "trained") for a, b in zip(trained, random, strict=False)]
+    return dict(probed=[dict(backbone="b", control=False)], heads=["ridge"], rows=trained + random, differences=pairs)
 
 
-def test_the_sentence_says_what_the_intervals_support():
-    rising = make_sentences(results_of([0.3, 0.5, 0.7], set(), [0.2, 0.4, 0.3]))[0]
+def test_the_sentence_says_what_the_verdicts_support():
+    rising = make_sentences(make_results([0.3, 0.5, 0.7], control=[0.2, 0.4, 0.3]))[0]
     assert "best at stage 3 (0.700), ahead of every other level; every level is better than the one before it" in rising
-    assert "should read stage 3. With random weights the best is 0.400, at stage 2." in rising
-    tied = make_sentences(results_of([0.3, 0.69, 0.7], {(2, 3)}))[0]
-    assert (
-        "best at stage 3 (0.700), undecided against stage 2; deeper is better or undecided (1 of 2 steps undecided)"
-        in tied
+    assert "should read stage 3. With random weights the best is 0.400, at stage 2; " in rising
+    assert rising.endswith("trained against random, level by level: 3 ahead.")
+    close, needed, _ = make_sentences(make_results([0.3, 0.69, 0.7], {(2, 3): "undecided"}))
+    assert "best at stage 3 (0.700), ahead of stage 1, undecided against stage 2; " in close
+    assert "each level against the one before it: 1 ahead, 1 undecided" in close
+    assert "should read stage 3 or stage 2" in close
+    assert needed == (
+        "b, ridge: stage 3 against stage 2: undecided; about 12 splits would decide, if mean and spread stay as they are."
     )
-    assert "should read stage 3 or stage 2" in tied
-    falling = make_sentences(results_of([0.3, 0.7, 0.5], set()))[0]
+    level = make_sentences(make_results([0.3, 0.699, 0.7], {(2, 3): "equivalent"}))
+    assert "ahead of stage 1, equivalent to stage 2" in level[0]
+    assert "should read stage 3 or stage 2" in level[0]
+    assert len(level) == 2
+    falling = make_sentences(make_results([0.3, 0.7, 0.5]))[0]
     assert "depth does not always help: stage 3 below stage 2" in falling
-    fading = make_sentences(results_of([0.7, 0.69, 0.6], {(1, 2), (2, 3)}))[0]  # no step alone, but the whole way
-    assert "depth does not always help: stage 3 below stage 1" in fading
+    fading = make_sentences(make_results([0.7, 0.69, 0.6], {(1, 2): "undecided", (2, 3): "undecided"}))[0]
+    assert "depth does not always help: stage 3 below stage 1" in fading  # no step alone, but the whole way
+
+
+def test_a_level_alone_and_a_level_without_a_difference_are_described():
+    assert make_sentences(make_results([0.5]))[0] == "b, ridge: best at stage 1 (0.500)."
+    failed = make_results([0.3, 0.5])
+    failed["differences"][0] |= dict(mean=None, low=None, high=None, verdict="undecided")
+    [line, _] = make_sentences(failed)
+    assert "not compared to stage 1; some steps of depth cannot be judged, as an SROCC is undefined" in line

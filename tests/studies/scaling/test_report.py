@@ -17,25 +17,19 @@ def results():
             )
     rows[0]["srocc"] = None
 
-    def pair(first, second, mean, tie, decoders):
-        return dict(
-            first=first,
-            second=second,
-            mean=mean,
-            low=-1.0,
-            high=1.0,
-            wins=1,
-            splits=2,
-            p_holm=0.5,
-            tie=tie,
-            decoders=decoders,
-        )
+    def pair(first, second, mean, verdict, decoders):
+        row = dict(first=first, second=second, mean=mean, verdict=verdict, decoders=decoders)
+        needed = "about 30 splits" if verdict == "undecided" else ""
+        return dict(low=-1.0, high=1.0, wins=1, splits=6, p=0.5, margin=0.01, pairs=5, why="", needed=needed) | row
 
     return dict(
         rows=rows,
         differences=[
-            pair("b on large", "a on large", 0.1, False, ["b", "a"]),
-            pair("b on large", "b on small", 0.1, True, []),
+            pair("b on large", "a on large", 0.1, "ahead", ["b", "a"]),
+            pair("b on large", "b on small", 0.1, "undecided", []),
+            pair("b on large", "a on small", 0.001, "equivalent", []),
+            pair("b on large", "probe on large", 0.1, "ahead", ["b", "probe"]),
+            pair("probe on small", "b on small", 0.1, "ahead", ["probe", "b"]),
         ],
         best="b on large",
         front=dict(macs=["b on small"], params=[]),
@@ -69,6 +63,8 @@ def test_tables(results):
         "it has no stage 3",
         "LABELS ARE A PROXY",
         "1.00 k parameters",
+        "probe on small ahead; b has not earned its parameters | - |",
+        "| undecided | about 30 splits |",
     ):
         assert words in text
 
@@ -76,8 +72,10 @@ def test_tables(results):
 def test_sentences_whichever_way_a_pair_stands(results):
     assert make_sentences(results) == [
         "The best median SROCC: b on large.",
+        "Equivalent to it within 0.01 at fewer MACs: a on small.",
         "Undecided against it at fewer MACs: b on small.",
         "b and a at 1 backbones: b ahead at 1.",
+        "b has not earned its parameters at 1 of 2 backbones, against probe: small (probe ahead).",
         "RANDOM WEIGHTS in small: a control, not a result.",
     ]
 

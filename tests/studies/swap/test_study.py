@@ -95,7 +95,7 @@ def test_a_budget_out_of_reach_is_said_with_its_reason(folder, capfd):
         (["--heads", "linaer"], "did you mean 'linear'"),
         (["--interactions", "cross_attention"], "unknown interaction 'cross_attention'"),
         (["--budget", "lifeiqua"], "did you mean 'lifeiqa'"),
-        (["--splits", "1"], "at least 2"),
+        (["--margin", "0"], "--margin is 0; give an SROCC difference above 0"),
         (["--depth", "0"], "--depth is a positive number"),
         (["--backbone", "resnet81"], "did you mean 'resnet18'"),
         (["--from", "nowhere"], "nowhere is not a run"),
@@ -129,4 +129,4 @@ def test_combinations_that_share_a_reason_stand_in_one_row():
 
 def test_a_combination_that_failed_on_a_split_is_left_out():
     done = [dict(model=model, srocc=0.5) for model in "aab"]
-    assert select_complete(done, ["a", "b"], 2) == {"a": [0.5, 0.5]}
+    assert select_complete(done, ["a", "b"], 2) == {"a": done[:2]}

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from iqa_zoo.errors import InputError
 from iqa_zoo.progress import Reporter
 from iqa_zoo.stats.summary import is_defined, summarize_values
+from iqa_zoo.studies.baseline import describe_baseline
 from iqa_zoo.studies.matching import match_models
 from iqa_zoo.studies.models import fit_to_frozen_features, load_with_baseline
 from iqa_zoo.studies.protocol import describe_conditions, load_data, make_study_splits
@@ -69,7 +70,7 @@ class SeedNoise(Study):
             **describe_cache_use(records, runner),
             **matched.describe(),
             "compared": compared,
-            "baseline": BASELINE,
+            **describe_baseline(configs[BASELINE], runner.features),
             "match": spec.budget.match,
             "seeds": len(seeds),
             "by_seed": rows,

@@ -1,0 +1,289 @@
+"""Every study that trains decoders trains whole models as well, by one recipe, and is taken up where it stopped."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import yaml
+from PIL import Image
+from safetensors.torch import save_file
+
+from iqa_zoo.errors import InputError, IqaZooError
+from iqa_zoo.progress import Silent
+from iqa_zoo.studies.end_to_end import EndToEndRunner
+from iqa_zoo.studies.runner import FrozenRunner
+from iqa_zoo.studies.runners import build_runner
+from iqa_zoo.studies.spec import BASELINE
+from iqa_zoo.studies.study import plan_study, run_study
+
+TINY = dict(
+    dim=24,
+    backbone=dict(type="timm_features", name="test_efficientnet", stages=[3, 4], image_size=32),
+    queries=dict(type="guided"),
+    memory=dict(type="grid_pool", grid=2),
+    interactions=[dict(type="query_gcn", hidden=[8]), dict(type="cross_attention", num_heads=2)],
+    head=dict(type="ffn", hidden=16),
+    losses=[dict(type="l1")],
+)
+QUICK = dict(epochs=1, batch_size=8, test_crops=1)
+BACKBONE = "test_efficientnet"
+
+
+class Lines(Silent):
+    """Keeps the lines that a study logs."""
+
+    def __init__(self):
+        self.lines = []
+
+    def log(self, line, style=""):
+        self.lines.append(line)
+
+    @property
+    def text(self):
+        return "\n".join(self.lines)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two datasets of 30 small images, noisier where the score is lower."""
+    root, rng = tmp_path_factory.mktemp("end"), np.random.default_rng(0)
+    for name in ("photos", "others"):
+        (root / name).mkdir()
+        lines = ["image,mos"]
+        for i in range(30):
+            noise = rng.normal(128, 3 * (i + 1), (40, 40, 3)).clip(0, 255).astype(np.uint8)
+            Image.fromarray(noise).save(root / name / f"{name}{i}.png")
+            lines.append(f"{name}{i}.png,{100 - 3 * i}")
+        (root / name / "labels.csv").write_text("\n".join(lines) + "\n")
+    (root / "gcn.yaml").write_text(yaml.safe_dump(TINY))
+    plain = {
+        **TINY,
+        "interactions": TINY["interactions"][1:],
+        "losses": [*TINY["losses"], dict(type="mirror_consistency")],
+    }
+    (root / "plain.yaml").write_text(yaml.safe_dump(plain))
+    return root
+
+
+@pytest.fixture
+def plan(folder, monkeypatch):
+    """Return the spec of a study end to end on the photos, with its run folder in the folder of the test's data."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("IQA_ZOO_CACHE", str(folder / "cache"))
+
+    def make(study, models=(), **settings):
+        usual = dict(
+            protocol="end-to-end",
+            recipe_set=QUICK,
+            validation_fraction=0.25,
+            ignore_look_alikes=True,
+            jobs=1,
+            device="cpu",
+            crops=1,
+        )
+        if study != "cross_dataset":
+            usual |= dict(data="table", root="photos", splits=2)
+        return plan_study(study, models, **{**usual, **settings})
+
+    return make
+
+
+@pytest.fixture
+def train(plan):
+    """Run a study; return its values and the lines that it logged."""
+
+    def run(study, models=(), **settings):
+        spec, lines = plan(study, models, **settings), Lines()
+        result = run_study(spec, lines)
+        assert result is not None
+        assert all("error" not in record for record in result.runs), result.runs
+        assert result.tables()
+        assert result.sentences() is not None
+        values = json.loads(json.dumps(result.values))
+        assert values["protocol"] == "end-to-end"
+        assert (values["recipe"]["epochs"], values["recipe_name"]) == (1, "quick")
+        return values, lines
+
+    return run
+
+
+def is_whole(record):
+    """Whether a record is of a training end to end, and not of a closed form on frozen features."""
+    return not record["model"].startswith(BASELINE)
+
+
+@pytest.mark.slow
+def test_compare_fits_the_baseline_on_the_first_models_backbone_and_gives_the_records_of_frozen_decoders(train, plan):
+    values, lines = train("compare", ["gcn.yaml", "plain.yaml", "ridge_baseline"], no_latency=True)
+    assert "reads frozen features of test_efficientnet" in lines.text
+    assert values["backbone"] == "own"
+    rows = {row["model"]: row for row in values["matched"]}
+    assert rows["ridge_baseline"]["config"]["backbone"] == rows["gcn"]["config"]["backbone"]
+    assert values["features"]
+    assert values["losses_left_out"] == {}
+    frozen = run_study(
+        plan("compare", ["gcn.yaml"], protocol="frozen", recipe_set=(), epochs=1, backbone=BACKBONE, no_latency=True),
+        Silent(),
+    )
+    assert {frozenset(record) for record in values["runs"]} == {frozenset(frozen.runs[0])}
+
+
+@pytest.mark.slow
+def test_an_ablation_is_taken_up_where_it_stopped(train, monkeypatch):
+    from iqa_zoo.training.end_to_end import trainings
+
+    real, calls = trainings.train_model, []
+
+    def stop(*given, **named):
+        calls.append(given)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(*given, **named)
+
+    monkeypatch.setattr(trainings, "train_model", stop)
+    sizes = dict(sensitivity=("queries",))
+    with pytest.raises(KeyboardInterrupt, match="4 of 14 trainings are kept; the same command goes on from there"):
+        train("ablate", ["gcn.yaml"], **sizes)
+    first, lines = train("ablate", ["gcn.yaml"], **sizes)
+    assert [record["resumed"] for record in first["runs"]] == [True] * 2 + [False] * 4 + [True] + [False] * 6 + [True]
+    assert {row["config"]["backbone"]["name"] for row in first["rows"]} == {BACKBONE}
+    assert "end to end: 6 models x 2 splits x 1 epochs of 18 crops" in lines.text
+    again, _ = train("ablate", ["gcn.yaml"], **sizes)
+    assert again["runs"] == [{**record, "resumed": True} for record in first["runs"]]
+
+
+@pytest.mark.slow
+def test_shares_of_the_data_have_as_many_steps_as_the_whole(train):
+    values, _ = train(
+        "data_efficiency", ["gcn.yaml"], fractions=(0.5, 1), backbone=BACKBONE, recipe_set={**QUICK, "batch_size": 4}
+    )
+    assert [(share["images"], share["epochs"], share["steps"]) for share in values["shares"]] == [(9, 2, 4), (18, 1, 4)]
+    assert {(run["fraction"], run["epochs"]) for run in values["runs"] if is_whole(run)} == {(0.5, 2), (1.0, 1)}
+    assert not any(run["resumed"] for run in values["runs"])
+    assert len({json.dumps(run["predictions"]) for run in values["runs"] if is_whole(run)}) == 4
+
+
+@pytest.mark.slow
+def test_scaling_trains_from_the_weights_of_each_backbone(train, folder):
+    save_file(timm.create_model(BACKBONE).state_dict(), folder / "named.safetensors")
+    values, _ = train(
+        "scaling",
+        ["gcn.yaml"],
+        backbones=(BACKBONE, "test_resnet"),
+        weights={BACKBONE: Path("named.safetensors")},
+        no_latency=True,
+        out="s",
+    )
+    assert len([run for run in values["runs"] if is_whole(run)]) == 4
+    assert "named.safetensors" in values["backbones"][0]["weights"]
+    kept = [json.loads(file.read_text()) for file in (folder / "s").glob("*/gcn/*/run.json")]
+    assert {run["model"]["backbone"]["name"] for run in kept} == {BACKBONE, "test_resnet"}
+    assert list(values["features"]) == [BACKBONE, "test_resnet"]
+
+
+@pytest.mark.slow
+def test_swap_trains_every_combination(train):
+    parts = dict(
+        queries=("guided",), interactions=("none", "query_gcn"), memories=("grid_pool",), heads=("linear", "ffn")
+    )
+    values, lines = train("swap", splits=2, depth=1, backbone=BACKBONE, budget=20000, **parts)
+    assert len([run for run in values["runs"] if is_whole(run)]) == 2 * len(values["rows"]) >= 4
+    assert "end to end: " in lines.text
+
+
+@pytest.mark.slow
+def test_cross_dataset_tests_whole_models_on_every_dataset(train):
+    sources = ("table=photos", "table=others")
+    values, _ = train("cross_dataset", ["gcn.yaml"], data=sources, splits=2, backbone=BACKBONE)
+    cells = {(run["train"], run["test"]) for run in values["runs"] if is_whole(run)}
+    assert cells == {(a, b) for a in ("photos", "others") for b in ("photos", "others")}
+    assert {run["split"] for run in values["runs"] if is_whole(run)} == {
+        id for each in values["datasets"] for id in each["splits"]
+    }
+    assert all(abs(run["srocc"]) <= 1 for run in values["runs"])
+
+
+MODELS = {"ablate": ["gcn.yaml"], "swap": ()}
+
+
+@pytest.mark.parametrize("study", ["compare", "ablate", "data_efficiency", "scaling", "swap", "cross_dataset"])
+def test_a_box_of_features_has_no_pixels(plan, study):
+    settings = dict(data="livec", root=None)
+    if study == "cross_dataset":
+        settings = dict(data=("livec", "table=photos"))
+    if study == "scaling":
+        settings["backbones"] = (BACKBONE,)
+    with pytest.raises(InputError, match="livec without --root has no pixels"):
+        plan(study, MODELS.get(study, ["gcn.yaml", "plain.yaml"]), **settings)
+
+
+@pytest.mark.parametrize(
+    ("study", "settings", "message"),
+    [
+        ("compare", dict(epochs=3), "--epochs is of frozen decoders; end to end give --recipe-set epochs=..."),
+        ("ablate", dict(recipe="quik"), "did you mean 'quick'"),
+        ("swap", {}, "swap: name the --backbone to train end to end"),
+        ("layer_probe", {}, "layer_probe: unknown setting 'protocol'"),
+        (
+            "compare",
+            dict(protocol="frozen", backbone="own", recipe_set=()),
+            "--backbone own needs --protocol end-to-end",
+        ),
+    ],
+)
+def test_settings_that_do_not_go_together(plan, study, settings, message):
+    with pytest.raises(IqaZooError, match=message):
+        plan(study, () if study in ("swap", "layer_probe") else ["gcn.yaml"], **settings)
+
+
+def test_a_share_that_fills_no_batch_is_refused_before_any_training(plan):
+    spec = plan("data_efficiency", ["gcn.yaml"], fractions=(0.2, 1), backbone=BACKBONE)
+    with pytest.raises(InputError, match="a share of 4 training images does not fill a batch of 8 crops"):
+        run_study(spec, Silent())
+
+
+def test_the_spec_chooses_the_runner_and_frozen_studies_keep_their_identity(plan):
+    whole = plan("compare", ["gcn.yaml"], backbone=BACKBONE)
+    frozen = plan(
+        "compare", ["gcn.yaml"], backbone=BACKBONE, protocol="frozen", recipe="deiqt", recipe_set=(("epochs", 3),)
+    )
+    assert (
+        frozen.identity()
+        == plan("compare", ["gcn.yaml"], backbone=BACKBONE, protocol="frozen", recipe_set=()).identity()
+    )
+    assert whole.identity() != frozen.identity()
+    assert (
+        whole.identity()
+        != plan("compare", ["gcn.yaml"], backbone=BACKBONE, recipe_set={**QUICK, "epochs": 2}).identity()
+    )
+    configs = list(whole.load_models().values())
+    runner = build_runner(whole, configs, Silent())
+    assert isinstance(runner, EndToEndRunner)
+    assert isinstance(build_runner(frozen, configs, Silent()), FrozenRunner)
+    with pytest.raises(InputError, match="compare trains on frozen features only"):
+        FrozenRunner.build(whole, configs, Silent())
+    assert runner.place(configs[0])["backbone"] == runner.frozen.config
+
+
+def test_own_backbones_stay_and_closed_forms_read_the_first_ones_features(plan):
+    spec = plan("compare", ["gcn.yaml", "plain.yaml"])
+    first = spec.load_models()["gcn"]
+    other = {**TINY, "backbone": {**TINY["backbone"], "name": "test_resnet"}}
+    fitted = dict(plan("compare", ["ridge_baseline"]).load_models()["ridge_baseline"])
+    runner = build_runner(spec, [first, other, fitted], Silent())
+    assert runner.place(other) == other
+    assert runner.place(first)["backbone"] == runner.place(fitted)["backbone"] == runner.frozen.config
+    assert runner.frozen.config["image_size"] == 32
+    assert (spec.budget.match, plan("ablate", ["gcn.yaml"]).budget.match) == ("none", "params")
+
+
+def test_a_training_has_a_folder_that_its_name_cannot_leave(plan):
+    spec = plan("ablate", ["gcn.yaml"], out="runs/mine")
+    runner = build_runner(spec, list(spec.load_models().values()), Silent())
+    training = runner.make_training("none / GCN -> ../x", TINY, None, 3, epochs=5)
+    assert training.folder == Path("runs/mine/none-GCN-x")
+    assert (training.recipe.epochs, training.seed) == (5, 3)
+    assert training.recipe == replace(runner.recipe, epochs=5, warmup_epochs=2.5, step_epochs=50)
