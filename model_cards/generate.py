@@ -19,10 +19,12 @@ import yaml
 
 from iqa_zoo.budgets import measure_budget
 from iqa_zoo.cards import FOLDER, find_plugin_card_files
+from iqa_zoo.cards.claims import read_claims
 from iqa_zoo.config import model_config
 from iqa_zoo.config_hash import config_hash
 from iqa_zoo.reports.notes import list_protocol_notes
 from iqa_zoo.reports.table import Table, count
+from iqa_zoo.studies.claims.report import MATCHES
 from iqa_zoo.studies.results import load_result
 from iqa_zoo.trained.card import draw_battery, format_card
 from iqa_zoo.trained.entry import read_trained
@@ -78,6 +80,8 @@ def render(card: dict[str, Any], source: str) -> str:
     else:
         sections += ["## Budget", budgets(card["models"]).markdown(), "## Published", published(card)]
         sections += ["## Measured here", measured(card["models"]), "## Parity", card["parity"].strip()]
+        if card.get("claims"):
+            sections += ["## Claims", claims(card)]
     if card["decisions"]:
         sections += ["## Decisions", "\n".join(f"- {decision}" for decision in card["decisions"])]
     sections += ["## Licence", "\n".join(f"- {what}: {terms}" for what, terms in card["licence"].items())]
@@ -114,6 +118,24 @@ def published(card: dict[str, Any]) -> str:
         "As published, not measured here", ["model", "dataset", "SROCC", "PLCC"], rows, left=["model", "dataset"]
     )
     return f"{table.markdown()}\n\n{card['published_note'].strip()}"
+
+
+def claims(card: dict[str, Any]) -> str:
+    """The claims of the paper, and the command that tests them."""
+    rows = [
+        [
+            f"`{claim.id}`",
+            claim.sentence,
+            f"{claim.ahead.name} over {claim.behind.name}",
+            claim.source,
+            MATCHES[claim.match],
+            claim.note or "-",
+        ]
+        for claim in read_claims(card)
+    ]
+    columns = ["id", "claim", "sides", "source", "decoder sizes", "note"]
+    command = f"`iqa-zoo claims {card['models'][0]}` tests each on one backbone, on the same splits and seeds; `--claims ID` some."
+    return Table("One by one", columns, rows, [command], left=columns).markdown()
 
 
 def measured(models: list[str]) -> str:

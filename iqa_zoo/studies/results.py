@@ -153,6 +153,7 @@ _KEYS = {
     "data_efficiency": {"shares", "rows"},
     "tsne": {"levels", "by"},
     "ablate": {"base", "rows", "sensitivity"},
+    "claims": {"claims", "of_claims", "rows"},
     "compare": {"compared", "matched"},
 }
 _RENAMED = {

@@ -1,0 +1,112 @@
+"""iqa-zoo claims as a user runs it, small, and what it refuses before it trains."""
+
+import csv
+import json
+
+import pytest
+
+from iqa_zoo.studies.claims.command import spell_command
+from iqa_zoo.studies.study import plan_study
+
+DEMO = ["--data", "demo", "--images", 60, "--splits", 2, "--epochs", 1, "--batch-size", 8, "--jobs", 1]
+
+
+def test_the_claims_on_the_demo_set(run_study, tmp_path):
+    chosen = ["deep_stages", "guided_queries", "share_20", "share_20_against_all"]
+    done = run_study(
+        "claims",
+        tmp_path,
+        "lifeiqa",
+        "--claims",
+        *chosen,
+        *DEMO,
+        "--out",
+        "claims",
+        "--csv",
+        "c.csv",
+        "--html",
+        "c.html",
+        small=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "4 of 4 claims to test, with 7 distinct decoders" in done.stderr
+    results = json.loads((tmp_path / "claims" / "results.json").read_text())
+    assert [row["model"] for row in results["rows"]] == [
+        "ridge_baseline", "stages 1 and 2", "lifeiqa", "plain queries", "lifeiqa, 20 %", "deiqt, 20 %", "deiqt",
+    ]  # fmt: skip
+    assert len(results["runs"]) == 2 * 7
+    assert {run["split"] for run in results["runs"]} == set(results["splits"])
+    images = {run["model"]: run["images"] for run in results["runs"]}
+    assert images["lifeiqa, 20 %"] == images["deiqt, 20 %"] < images["lifeiqa"] / 3
+    claims = {claim["id"]: claim for claim in results["claims"]}
+    assert list(claims) == chosen
+    assert (claims["deep_stages"]["first"], claims["deep_stages"]["second"]) == ("ridge_baseline", "stages 1 and 2")
+    assert {claim["verdict"] for claim in claims.values()} == {"undecided"}  # two splits
+    assert {pair["pairs"] for pair in results["differences"]} == {8}
+    assert claims["share_20"]["command"] == (
+        "iqa-zoo claims lifeiqa --claims share_20 --data demo --images 60 --splits 2 --epochs 1 --batch-size 8"
+    )
+    with (tmp_path / "c.csv").open() as file:
+        assert {row["share"] for row in csv.DictReader(file)} == {"0.2", "1.0"}
+    assert {file.name for file in (tmp_path / "claims").iterdir()} == {
+        "results.json", "tables.md", "runs.csv", "claims.png", "claims.svg",
+    }  # fmt: skip
+    again = run_study("claims", tmp_path, "--from", "claims", small=False)
+    assert again.stdout == done.stdout
+    alone = run_study(
+        "claims", tmp_path, "lifeiqa", "--claims", "guided_queries", *DEMO, "--json", "one.json", small=False
+    )
+    assert "6 of 6 trained before" in alone.stderr
+    kept = json.loads((tmp_path / "one.json").read_text())["differences"]
+    assert kept == [pair for pair in results["differences"] if pair["second"] == "plain queries"]
+
+
+def test_the_box_cannot_test_shallow_stages_and_says_so(run_study, tmp_path):
+    words = ["--claims", "deep_stages", "--images", 60, "--splits", 2, "--jobs", 1, "--validation-fraction", 0.2]
+    done = run_study("claims", tmp_path, *words, "--json", "r.json", small=False)
+    assert done.returncode == 0, done.stderr
+    [claim] = json.loads((tmp_path / "r.json").read_text())["claims"]
+    assert claim["verdict"] == "not testable"
+    assert claim["why"].startswith("the box holds stages 3 and 4 of timm_cells tf_efficientnet_lite0")
+    assert "deep_stages: not testable on these data, as the box holds stages 3 and 4" in " ".join(done.stdout.split())
+
+
+def test_a_dry_run_says_the_cost_and_trains_nothing(run_study, tmp_path):
+    done = run_study("claims", tmp_path, "--claims", "guided_queries", "--splits", 2, "--dry-run", small=False)
+    assert done.returncode == 0
+    assert "3 decoders x 2 splits" in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["lifeiqa", "--claims", "gcn_over_atention"], "unknown claim 'gcn_over_atention'; did you mean 'gcn_over_attention'?"),
+        (["deiqt"], "no card holds claims about 'deiqt'; models with claims: lifeiqa"),
+        (["lifeiqa_tiny"], "no card holds claims about 'lifeiqa_tiny'; models with claims: lifeiqa"),
+        (["lifeiqa", "deiqt"], "1 are needed, 2 given"),
+        (["lifeiqa", "--match", "paprams"], "invalid choice: 'paprams'"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_clear_message(run_study, tmp_path, arguments, says):
+    done = run_study("claims", tmp_path, *arguments, small=False)
+    assert done.returncode == 2
+    assert says in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({}, ""),
+        ({"splits": 5, "match": "params", "equal": "epochs"}, " --match params --equal epochs --splits 5"),
+        ({"data": "koniq10k", "root": "data/Koni Q", "backbone": "resnet18", "pretrained": True},
+         " --data koniq10k --root 'Koni Q' --backbone resnet18 --pretrained"),
+        ({"data": "table", "root": "photos", "option": {"mos": "score"}, "jobs": 1}, " --data table --root photos --option mos=score"),
+        ({"seed": 3, "margin": 0.02, "jobs": 1}, " --seed 3 --margin 0.02"),
+    ],
+)  # fmt: skip
+def test_the_command_of_a_claim_has_what_differs_from_the_defaults(settings, words, plan_command):
+    spec = plan_study("claims", ["lifeiqa"], **settings)
+    command = spell_command(spec, "share_20")
+    assert command == f"iqa-zoo claims lifeiqa --claims share_20{words}"
+    assert plan_command(*command.split()[1:]).options.claims == ("share_20",) if "'" not in command else True
