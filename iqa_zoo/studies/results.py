@@ -205,6 +205,7 @@ def _judge(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **kept,
         "p": row.get("p_holm", row.get("p")),
+        "why": row.get("why", ""),
         "margin": None,
         "pairs": 1,
         "verdict": "undecided" if few else Estimate(mean, low, high).verdict,

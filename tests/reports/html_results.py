@@ -40,7 +40,7 @@ def made_up(names, *, label="MOS", models=("lifeiqa", "deiqt"), seed=0, splits=(
     ]
     return {
         "study": "compare",
-        "schema": 2,
+        "schema": 3,
         "command": ["iqa-zoo compare", *models, "--data", "table"],
         "versions": {"iqa_zoo": "0.1.0", "torch": "2.9.0"},
         "source": "0123456789ab",
@@ -48,6 +48,7 @@ def made_up(names, *, label="MOS", models=("lifeiqa", "deiqt"), seed=0, splits=(
         "protocol": "frozen",
         "baseline": "linear_probe",
         "baseline_lr": 0.01,
+        "margin": 0.01,
         "compared": list(models),
         "backbone": "nss",
         "weights": "no weights to load",
@@ -70,8 +71,8 @@ def made_up(names, *, label="MOS", models=("lifeiqa", "deiqt"), seed=0, splits=(
             for model in trained
         },
         "differences": [
-            dict(first=models[0], second=models[-1], mean=0.01, low=-0.02, high=0.04, p=0.3, p_holm=0.3, wins=1,
-                 splits=2, count=2, tie=True)
+            dict(first=models[0], second=models[-1], mean=0.01, low=-0.02, high=0.04, p=0.3, wins=1, splits=6, count=6,
+                 margin=0.01, pairs=1, verdict="undecided", needed="about 12 splits", why="")
         ],
         "seconds": 12.0,
     }  # fmt: skip

@@ -189,6 +189,10 @@ def test_the_cells_of_a_notebook(noise_folder, tmp_path):
         words, cwd=noise_folder, env={**os.environ, **changes}, capture_output=True, text=True, timeout=300
     )
     assert (done.returncode, done.stderr) == (0, "")
-    verdict, records = done.stdout.splitlines()
-    assert re.fullmatch(r"lifeiqa and deiqt: .* lifeiqa ahead in [012] of 2 splits\.", verdict)
+    verdict, *against_baseline, records = done.stdout.splitlines()
+    few = "a verdict needs at least 5 splits"
+    assert re.fullmatch(rf"lifeiqa and deiqt: undecided, .* lifeiqa ahead in [012] of 2 splits; {few}\.", verdict)
+    assert [line.split(".")[0] for line in against_baseline] == [
+        f"{model} has not earned its parameters" for model in ("lifeiqa", "deiqt")
+    ]
     assert ast.literal_eval(records) == [("own", False), ("linear_probe", False)] * 2

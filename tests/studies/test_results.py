@@ -7,6 +7,7 @@ import pytest
 
 import iqa_zoo
 from iqa_zoo.errors import InputError
+from iqa_zoo.stats.estimate import VERDICTS
 from iqa_zoo.studies.results import SCHEMA, StudyResult, load_result
 from iqa_zoo.studies.study import find_study
 from iqa_zoo.studies.views import format_csv, format_markdown, print_result
@@ -23,6 +24,10 @@ def test_every_kept_result_prints(file, capsys):
     assert all(table.rows for table in result.tables())
     assert result.verdict() == "\n".join(result.sentences())
     assert result.sentences() or len(result.values["compared"]) == 1  # one model has no pair
+    for row in (*result.differences, *result.values.get("behind_first", [])):
+        assert row["verdict"] in VERDICTS
+        assert not {"tie", "p_holm"} & row.keys()
+    assert not any("elsewhere" in run for run in result.runs)
     print_result(result)
     assert result.tables()[0].title.split()[0] in capsys.readouterr().out
     assert "nan" not in format_markdown(result).replace("nanometre", "")
@@ -99,6 +104,29 @@ def test_the_words_of_schema_1_are_those_of_today():
     values = load_result(COMPARISON).values
     assert values["baseline"] == "linear_probe"
     assert not [key for key in values if key.startswith("yardstick")]
+
+
+def test_differences_of_schema_2_get_the_verdict_of_their_interval(tmp_path):
+    old = dict(first="a", second="b", wins=9, splits=10, p=0.002, p_holm=0.012, test="wilcoxon", count=10)
+    rows = [
+        {**old, "mean": 0.03, "low": 0.01, "high": 0.05, "tie": False},
+        {**old, "mean": -0.03, "low": -0.05, "high": -0.01, "tie": False},
+        {**old, "mean": 0.001, "low": -0.001, "high": 0.003, "tie": True},
+        {**old, "mean": 0.03, "low": 0.01, "high": 0.05, "tie": False, "splits": 2},
+        {**old, "mean": None, "low": None, "high": None, "tie": False, "splits": 0, "p": None, "p_holm": None},
+    ]
+    values = json.loads(COMPARISON.read_text())
+    values = {**values, "study": "compare", "schema": 2, "baseline": None, "differences": rows}
+    tested = dict(koniq10k=dict(srocc=0.7, plcc=0.7, krocc=0.5, predictions={"x.png": 1.0}))
+    values["runs"] = [{**run, "elsewhere": tested} for run in values["runs"]]
+    result = load_result(write(tmp_path, values))
+    assert [row["verdict"] for row in result.differences] == ["ahead", "behind", "undecided", "undecided", "undecided"]
+    assert [row["p"] for row in result.differences] == [0.012] * 4 + [None]
+    assert [row["needed"] for row in result.differences[2:4]] == ["", "at least 5 splits"]
+    assert result.differences[3]["reason"] == "2 splits; a verdict needs at least 5"
+    assert all(row["margin"] is None for row in result.differences)
+    assert all(run["test_sets"] == tested and "elsewhere" not in run for run in result.runs)
+    assert load_result(result.save(tmp_path / "again")).differences == result.differences
 
 
 def test_saving_writes_all_and_loading_gives_the_same(tmp_path):

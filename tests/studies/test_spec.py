@@ -16,11 +16,10 @@ OTHER = {
     "data": "livec", "root": Path("r"), "option": (("image", "a"),), "skip_unreadable": True, "images": 40, "splits": 3,
     "split_file": Path("s.json"), "validation_fraction": 0.3, "ignore_look_alikes": True, "backbone": "resnet18",
     "weights": Path("w.safetensors"), "pretrained": True, "match": "macs", "budget": "1000", "selection": "validation",
-    "view": "whole", "crops": 2, "epochs": 7, "batch_size": 3, "lr": 0.5, "precision": "float32", "seed": 9, "margin": 0.02,
-    "device": "cpu", "jobs": 77, "tune": 4, "tune_once": True,
-    "ray": "auto", "fresh": True, "max_cache_gb": 3.0, "out": Path("run"), "dry_run": True, "protocol": "end-to-end",
+    "view": "whole", "crops": 2, "epochs": 7, "batch_size": 3, "lr": 0.5, "precision": "float32", "seed": 9, "device": "cpu", "jobs": 77,
+    "margin": 0.02, "ray": "auto", "fresh": True, "max_cache_gb": 3.0, "out": Path("run"), "dry_run": True, "protocol": "end-to-end",
     "test": ("livec",), "test_root": (Path("r"),), "recipe": "other", "recipe_set": (("epochs", 3),), "no_train": True,
-    "no_latency": True,
+    "no_latency": True, "tune": 4, "tune_once": True,
 }  # fmt: skip
 COMPARE = find_study("compare")
 SETTINGS = {each.name: (group, each) for group, each, _ in list_settings(COMPARE.options, COMPARE.refused)}

@@ -54,6 +54,7 @@ def list_conditions(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     add("Recipe values", "recipe", format_values)
     add("Learning rate of the baseline", "baseline_lr", lambda rate: f"{rate:g}")
     conditions += list_versions(results)
+    add("Margin of equivalence", "margin", lambda margin: f"SROCC {margin:g}")
     add("Threads", "threads")
     add("Total time", "seconds", lambda seconds: f"{seconds:.0f} s")
     return conditions

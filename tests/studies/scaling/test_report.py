@@ -9,7 +9,7 @@ from iqa_zoo.studies.scaling.report import make_figures, make_sentences, make_ta
 def results():
     rows = []
     for backbone, macs in (("small", 10**8), ("large", 10**9)):
-        for decoder in ("a", "b"):
+        for decoder in ("a", "b", "probe"):
             budget = dict(params=macs // 10, macs=macs, decoder=dict(params=1000), moved={"dim": [8, 6]})
             srocc = dict(median=0.7, q1=0.6, q3=0.8)
             rows.append(
