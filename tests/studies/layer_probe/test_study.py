@@ -116,3 +116,13 @@ def test_a_level_alone_and_a_level_without_a_difference_are_described():
     failed["differences"][0] |= dict(mean=None, low=None, high=None, verdict="undecided")
     [line, _] = make_sentences(failed)
     assert "not compared to stage 1; some steps of depth cannot be judged, as an SROCC is undefined" in line
+
+
+def test_all_levels_together_are_compared_with_the_best():
+    results = make_results([0.3, 0.5])
+    results["differences"].append({**results["differences"][0], "first": "b, ridge_baseline", "second": "b, stage 2, ridge",
+                                   "mean": 0.05, "low": 0.02, "high": 0.08, "what": "baseline"})  # fmt: skip
+    assert (
+        "b, ridge_baseline is ahead of b, stage 2, ridge by 0.050 SROCC [0.020, 0.080], in 5 of 10 splits."
+        in make_sentences(results)
+    )
