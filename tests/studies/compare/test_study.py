@@ -114,8 +114,8 @@ def test_end_to_end_and_on_another_dataset(run, folder, tmp_path):
     first = run(folder, *arguments)
     assert first.returncode == 0, first.stderr
     results = json.loads((tmp_path / "r.json").read_text())
-    assert [record["model"] for record in results["runs"]] == ["gcn", "attention"]
-    assert results["baseline"] is None
+    assert [record["model"] for record in results["runs"]] == ["gcn", "attention", "ridge_baseline"]
+    assert results["baseline"] == "ridge_baseline"
     assert results["losses_left_out"] == {}
     assert [loss["type"] for loss in results["matched"][1]["config"]["losses"]] == ["l1", "mirror_consistency"]
     assert results["runs"][0]["epochs"] == 2
@@ -129,8 +129,8 @@ def test_end_to_end_and_on_another_dataset(run, folder, tmp_path):
     again = run(folder, *arguments)
     finished = json.loads((tmp_path / "r.json").read_text())
     assert finished["runs"] == [{**record, "resumed": True} for record in results["runs"]], again.stderr
-    assert finished["from_cache"]["trainings"] == 2
-    assert "2 of 2 trained before." in (tmp_path / "run" / "tables.md").read_text()
+    assert finished["from_cache"]["trainings"] == 3
+    assert "3 of 3 trained before." in (tmp_path / "run" / "tables.md").read_text()
 
 
 @pytest.mark.parametrize(
