@@ -60,7 +60,9 @@ def compute_for_few_queries(model: nn.Module) -> None:
     memory = getattr(model, "memory", None)
     proj = getattr(memory, "proj", None)
     if hasattr(memory, "projects") and isinstance(proj, nn.Linear) and proj.in_features <= proj.out_features:
-        memory.projects = not all(getattr(block, "takes_projected", False) and not block.attn.dropout for block in readers)
+        memory.projects = not all(
+            getattr(block, "takes_projected", False) and not block.attn.dropout for block in readers
+        )
     for module in model.modules():
         if isinstance(module, ResidualAttention):
             module.few_queries = True
