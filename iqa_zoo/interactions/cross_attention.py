@@ -20,6 +20,7 @@ class CrossAttention(ResidualAttention):
     """
 
     needs_memory = True
+    takes_projected = True
 
     @checked
     def __init__(self, *, dim: int, num_heads: Count = 6, dropout: Share = 0.0, norm: bool = True):

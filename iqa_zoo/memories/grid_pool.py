@@ -3,6 +3,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from iqa_zoo.contracts import Features, FeatureSpec, TokenGrid
+from iqa_zoo.layers.attention import Projected
 from iqa_zoo.layers.stages import stage_channels
 from iqa_zoo.registry import register_memory
 from iqa_zoo.values import Grid, checked
@@ -27,6 +28,8 @@ class GridPool(nn.Module):
     torch.Size([2, 36, 8])
     """
 
+    projects = True  # False: the tokens as they are, for blocks that project them themselves
+
     @checked
     def __init__(self, *, dim: int, features: FeatureSpec, stage: int = 3, grid: Grid = 6):
         super().__init__()
@@ -37,7 +40,10 @@ class GridPool(nn.Module):
         """The grid is the same for an image of any size."""
         return TokenGrid(self.grid, self.grid, f"stage {self.stage}, pooled")
 
-    def forward(self, features: Features) -> Tensor:
-        pooled_BCHW = F.adaptive_avg_pool2d(features.maps[self.stage], self.grid)
+    def forward(self, features: Features) -> Tensor | Projected:
+        pooled_BCHW = features.maps[self.stage]
+        if pooled_BCHW.shape[-2:] != (self.grid, self.grid):
+            pooled_BCHW = F.adaptive_avg_pool2d(pooled_BCHW, self.grid)
         # A linear layer of strided tokens would copy its weights for every image.
-        return self.proj(rearrange(pooled_BCHW, "b c h w -> b (h w) c").contiguous())
+        memory = Projected(rearrange(pooled_BCHW, "b c h w -> b (h w) c").contiguous(), self.proj)
+        return memory.project() if self.projects else memory

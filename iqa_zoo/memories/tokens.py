@@ -3,6 +3,7 @@ from math import ceil, floor
 from torch import Tensor, nn
 
 from iqa_zoo.contracts import Features, FeatureSpec, TokenGrid
+from iqa_zoo.layers.attention import Projected
 from iqa_zoo.registry import register_memory
 
 
@@ -19,6 +20,8 @@ class Tokens(nn.Module):
     torch.Size([2, 196, 8])
     """
 
+    projects = True  # False: the tokens as they are, for blocks that project them themselves
+
     def __init__(self, *, dim: int, features: FeatureSpec):
         super().__init__()
         width = features.token_channels
@@ -34,5 +37,6 @@ class Tokens(nn.Module):
                 return TokenGrid(rows, columns, f"stage {self.stage}" if self.stage else "the backbone's tokens")
         return None
 
-    def forward(self, features: Features) -> Tensor:
-        return self.proj(features.tokens_BLC.contiguous())  # a linear layer of strided tokens would copy its weights
+    def forward(self, features: Features) -> Tensor | Projected:
+        tokens_BLC = features.tokens_BLC.contiguous()  # a linear layer of strided tokens would copy its weights
+        return self.proj(tokens_BLC) if self.projects else Projected(tokens_BLC, self.proj)

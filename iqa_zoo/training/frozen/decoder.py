@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from iqa_zoo.build import build_decoder
 from iqa_zoo.config import Config
@@ -118,12 +119,11 @@ def train_frozen(
     if not len(split.train):
         raise InputError(f"the training part of split {split.id} is empty")
     learned = split.train
-    fit = _train_epochs
     if is_in_closed_form(cfg, bank.spec):
-        learned, fit, rule = np.concatenate([split.train, split.validation]), _fit_in_closed_form, "last"
+        learned, rule = np.concatenate([split.train, split.validation]), "last"
         split = replace(split, validation=split.validation[:0])
     labels = fit_label_scale(mos[learned], f"split {split.id}")
-    for fitted in fit(cfg, bank, mos[learned], learned, labels, recipe.on(device), seed, device):
+    for fitted in _fit(cfg, bank, mos, learned, labels, recipe.on(device), seed, device):
         parts = {
             "validation": split.validation,
             "test": split.test if every_rule or rule == "test-oracle" else split.test[:0],
@@ -178,12 +178,11 @@ def fit_decoder(
     """
     labels = fit_label_scale(mos[images], "the training part")
     recipe = replace(recipe, measurements=1).on(device)
-    fit = _fit_in_closed_form if is_in_closed_form(cfg, bank.spec) else _train_epochs
-    *_, fitted = fit(cfg, bank, mos[images], images, labels, recipe, seed, device)
+    *_, fitted = _fit(cfg, bank, mos, images, labels, recipe, seed, device)
     return fitted
 
 
-def _train_epochs(
+def _fit(
     cfg: Mapping[str, Any],
     bank: FeatureBank,
     mos: NDArray[np.float64],
@@ -193,67 +192,95 @@ def _train_epochs(
     seed: int,
     device: str,
 ) -> Iterator[FittedDecoder]:
-    """Train a decoder on some images and their labels; yield it at each epoch to measure."""
+    """Train a decoder on some images, or fit it in closed form; yield it at each epoch to measure."""
     bank = bank.standardise(images)
-    target_of = dict(zip(images.tolist(), ((mos - labels.center) / labels.spread).tolist(), strict=True))
+    target_I = np.full(len(mos), np.nan)
+    target_I[images] = (mos[images] - labels.center) / labels.spread
+    learn = _fit_in_closed_form if is_in_closed_form(cfg, bank.spec) else _train_epochs
+    for model, epoch, loss in learn(cfg, bank, images, target_I, recipe, seed, device):
+        yield FittedDecoder(model, epoch, loss, bank.scales, labels, recipe.precision)
+
+
+def _train_epochs(
+    cfg: Mapping[str, Any],
+    bank: FeatureBank,
+    images: NDArray[np.int64],
+    target_I: NDArray[np.float64],
+    recipe: FrozenRecipe,
+    seed: int,
+    device: str,
+) -> Iterator[tuple[nn.Module, int, float]]:
+    """Train a decoder; yield it at each epoch to measure, with the epoch and the mean loss since the previous one.
+
+    No step waits for a number from the device. A loss that is not finite is found at the end of its epoch.
+    """
     rng = np.random.default_rng(seed)
     batch = min(recipe.batch_size, len(images))
     steps_an_epoch = len(images) // batch
-    total = recipe.epochs * steps_an_epoch
+    measured = {-(-recipe.epochs * (i + 1) // recipe.measurements) for i in range(recipe.measurements)}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = build_decoder(cfg, bank.spec).to(device)
         compute_for_few_queries(model)
+        parameters = list(model.parameters())
         optimizer = make_optimizer(model, recipe, fused=True)
         average = None if recipe.ema is None else MovingAverage(model, recipe.ema, recipe.ema_every)
-        measured = {-(-recipe.epochs * (i + 1) // recipe.measurements) for i in range(recipe.measurements)}
-        losses: list[float] = []
+        losses: list[Tensor] = []
+        since: list[float] = []
         for epoch in range(recipe.epochs):
             model.train()
             order = rng.permutation(images)
             for i in range(steps_an_epoch):
                 image_B = order[i * batch : (i + 1) * batch]
                 crop_B = rng.integers(bank.crops, size=batch)
-                target_B = torch.tensor([target_of[image] for image in image_B.tolist()], device=device)
+                target_B = torch.from_numpy(target_I[image_B]).float().to(device)
                 with use_precision(recipe.precision, device):
                     loss = model.loss(bank.take(image_B, crop_B, device), target_B)["total"]
-                step = epoch * steps_an_epoch + i + 1
-                if not torch.isfinite(loss):
-                    raise IqaZooError(
-                        f"the loss is {loss.item()} at step {step} of {total}; lower the learning rate ({recipe.lr})"
-                    )
                 optimizer.zero_grad()
                 loss.backward()
                 if recipe.clip is not None:
-                    nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
-                set_rates(optimizer, compute_rate_factor(recipe, step - 1, steps_an_epoch))
+                    nn.utils.clip_grad_norm_(parameters, recipe.clip)
+                set_rates(optimizer, compute_rate_factor(recipe, epoch * steps_an_epoch + i, steps_an_epoch))
                 optimizer.step()
                 if average is not None:
                     average.step(model, i + 1, of=steps_an_epoch)
-                losses.append(loss.item())
+                losses.append(loss.detach())
+            since += _check_losses(losses, epoch * steps_an_epoch, recipe, steps_an_epoch)
+            losses.clear()
             if epoch + 1 in measured:
-                loss_since = sum(losses) / len(losses)
-                decoder = _fit_head(_copy_averaged(model, average), bank, images, target_of)
-                yield FittedDecoder(decoder, epoch + 1, loss_since, bank.scales, labels, recipe.precision)
-                losses.clear()
+                decoder = _fit_head(_copy_averaged(model, average), bank, images, target_I)
+                yield decoder, epoch + 1, sum(since) / len(since)
+                since.clear()
+
+
+def _check_losses(losses: list[Tensor], before: int, recipe: FrozenRecipe, steps_an_epoch: int) -> list[float]:
+    """Return the losses of an epoch as numbers.
+
+    Raises:
+        IqaZooError: one is not finite; names its step.
+    """
+    values: list[float] = torch.stack(losses).tolist()
+    for step, value in enumerate(values, start=before + 1):
+        if not math.isfinite(value):
+            raise IqaZooError(
+                f"the loss is {value} at step {step} of {recipe.epochs * steps_an_epoch}; lower the learning rate ({recipe.lr})"
+            )
+    return values
 
 
 def _fit_in_closed_form(
     cfg: Mapping[str, Any],
     bank: FeatureBank,
-    mos: NDArray[np.float64],
     images: NDArray[np.int64],
-    labels: LabelScale,
+    target_I: NDArray[np.float64],
     recipe: FrozenRecipe,
     seed: int,
     device: str,
-) -> Iterator[FittedDecoder]:
+) -> Iterator[tuple[nn.Module, int, float]]:
     """Fit the head of a decoder that has nothing else to learn; yield it once, with its mean squared error as the loss."""
-    bank = bank.standardise(images)
-    target_of = dict(zip(images.tolist(), ((mos - labels.center) / labels.spread).tolist(), strict=True))
-    fitted = _fit_head(build_decoder(cfg, bank.spec).to(device), bank, images, target_of)
-    errors = predict_frozen(fitted, bank, images) - [target_of[image] for image in images.tolist()]
-    yield FittedDecoder(fitted, 1, float(np.square(errors).mean()), bank.scales, labels, recipe.precision)
+    fitted = _fit_head(build_decoder(cfg, bank.spec).to(device), bank, images, target_I)
+    errors = predict_frozen(fitted, bank, images) - target_I[images]
+    yield fitted, 1, float(np.square(errors).mean())
 
 
 def _copy_averaged(model: nn.Module, average: MovingAverage | None) -> nn.Module:
@@ -266,7 +293,7 @@ def _copy_averaged(model: nn.Module, average: MovingAverage | None) -> nn.Module
 
 
 def _fit_head(
-    model: nn.Module, bank: FeatureBank, images: NDArray[np.int64], target_of: Mapping[int, float]
+    model: nn.Module, bank: FeatureBank, images: NDArray[np.int64], target_I: NDArray[np.float64]
 ) -> nn.Module:
     """Return the decoder, or for a head in closed form a copy whose head is fitted to all crops of some images."""
     if not isinstance(model.head, Fits):
@@ -275,6 +302,6 @@ def _fit_head(
     device = next(fitted.parameters()).device
     with torch.no_grad():
         queries = [fitted.output(features).queries_BND for features in iterate_crops(bank, images, device)]
-    target_B = torch.tensor([target_of[image] for image in images.tolist()]).repeat_interleave(bank.crops)
+    target_B = torch.from_numpy(target_I[images]).float().repeat_interleave(bank.crops)
     fitted.head.fit(torch.cat(queries), target_B)
     return fitted

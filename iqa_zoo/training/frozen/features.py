@@ -6,7 +6,7 @@ import json
 import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from iqa_zoo.contracts import Features, FeatureSpec
+
+HELD = 2**28  # bytes of standardised features that stay in memory; larger banks are standardised batch by batch
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class FeatureBank:
         path: the folder.
         scales: mean and deviation of each channel, by array; set by :meth:`standardise`.
         known: scales that were computed before, by images.
+        held: the standardised arrays of the last scales and device, by name; empty where they are larger than ``HELD``.
         from_cache: whether the features were in the cache before this study.
     """
 
@@ -38,6 +41,7 @@ class FeatureBank:
     scales: dict[str, tuple[Tensor, Tensor]] | None = None
     known: dict[bytes, _Scales] = field(default_factory=dict, repr=False, compare=False)
     from_cache: bool = field(default=False, compare=False)
+    held: dict[str, _Held] = field(default_factory=dict, repr=False, compare=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the path only: another process opens the files itself."""
@@ -66,19 +70,40 @@ class FeatureBank:
         """Return the features of one crop each of some images, in single precision, on a device."""
         maps = _MapsOnDemand(self, image_B, crop_B, device)
         if "tokens" in self.arrays:
-            tokens_BLC = self._read("tokens", image_B, crop_B).to(device)
+            tokens_BLC = self._read("tokens", image_B, crop_B, device)
         else:
             assert self.spec.token_stage is not None
             tokens_BLC = maps[self.spec.token_stage].permute(0, 2, 3, 1).flatten(1, 2)
-        return Features(maps, tokens_BLC, self._read("global", image_B, crop_B).to(device))
+        return Features(maps, tokens_BLC, self._read("global", image_B, crop_B, device))
 
-    def _read(self, name: str, image_B: NDArray[np.int64], crop_B: NDArray[np.int64]) -> Tensor:
-        tensor = torch.from_numpy(self.arrays[name][image_B, crop_B]).float()
+    def _read(
+        self, name: str, image_B: NDArray[np.int64], crop_B: NDArray[np.int64], device: torch.device | str
+    ) -> Tensor:
+        array = self.arrays[name]
+        if self.scales is None or 4 * sum(each.size for each in self.arrays.values()) > HELD:
+            return self._standardise(name, array[image_B, crop_B]).to(device)
+        held = self.held.get(name)
+        if held is None or held.scales is not self.scales or held.device != torch.device(device):
+            rows = self._standardise(name, array.reshape(-1, *array.shape[2:])).to(device)
+            held = self.held[name] = _Held(rows, self.scales, torch.device(device))
+        return held.rows.index_select(0, torch.from_numpy(image_B * self.crops + crop_B).to(device))
+
+    def _standardise(self, name: str, values: NDArray[np.float16]) -> Tensor:
+        """Return values of an array in single precision, with the scales where there are some."""
+        tensor = torch.from_numpy(values.astype(np.float32))
         if self.scales is not None:
             mean, deviation = self.scales[name]
             factor = 1 / deviation
             torch.addcmul(-mean * factor, tensor, factor, out=tensor)  # one pass over the features
         return tensor
+
+
+class _Held(NamedTuple):
+    """A standardised array on a device: one row for each crop of each image."""
+
+    rows: Tensor
+    scales: dict[str, tuple[Tensor, Tensor]]
+    device: torch.device
 
 
 class _Scales(dict[str, tuple[Tensor, Tensor]]):
@@ -109,7 +134,7 @@ class _MapsOnDemand(dict[int, Tensor]):
         self, bank: FeatureBank, image_B: NDArray[np.int64], crop_B: NDArray[np.int64], device: torch.device | str
     ):
         super().__init__()
-        self._read = lambda stage: bank._read(f"map{stage}", image_B, crop_B).to(device).permute(0, 3, 1, 2)
+        self._read = lambda stage: bank._read(f"map{stage}", image_B, crop_B, device).permute(0, 3, 1, 2)
 
     def __missing__(self, stage: int) -> Tensor:
         self[stage] = self._read(stage)
