@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from iqa_zoo.studies.make_spec import GROUPS, list_settings
-from iqa_zoo.studies.spec import DataSpec, ResourceSpec, StudySpec
+from iqa_zoo.studies.spec import DataSpec, StudySpec
 
 
 def spell_command(spec: StudySpec, claim: str) -> str:
@@ -33,12 +33,13 @@ def spell_command(spec: StudySpec, claim: str) -> str:
 
 
 def _make_usual(spec: StudySpec) -> StudySpec:
-    """Return the spec of these models on these data with every other setting left out."""
+    """Return the spec of the same models, data and backbone with every other setting left out, and then these as well."""
     groups: dict[str, Any] = {name: kind() for name, kind in GROUPS.items()}
-    named = replace(groups["data"], data=spec.data.data, root=spec.data.root)
-    completed = StudySpec(spec.study, spec.models, **{**groups, "data": named}, options=type(spec.options)()).complete()
+    groups["data"] = DataSpec(data=spec.data.data, root=spec.data.root)
+    usual = StudySpec(spec.study, spec.models, **groups, options=type(spec.options)())
+    completed = replace(usual, backbone=spec.backbone).complete()  # views depend on the backbone
     data = replace(completed.data, data=DataSpec.data, root=None)
-    return replace(completed, data=data, resources=ResourceSpec())
+    return replace(completed, data=data, backbone=usual.complete().backbone)
 
 
 def _spell_value(value: Any) -> list[str]:

@@ -101,6 +101,7 @@ class Plan:
     """The distinct variants of all claims, each once, and the tests that they serve."""
 
     place: Callable[[Mapping[str, object]], Config]
+    baseline: Config
     variants: dict[tuple[str, float], Variant] = field(default_factory=dict)
     tests: list[ClaimTest] = field(default_factory=list)
 

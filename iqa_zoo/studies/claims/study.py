@@ -14,6 +14,7 @@ from iqa_zoo.data.subsets import draw_nested_subsets
 from iqa_zoo.progress import Reporter
 from iqa_zoo.registry import register_study
 from iqa_zoo.stats.summary import is_defined
+from iqa_zoo.studies.baseline import describe_baseline, make_baseline
 from iqa_zoo.studies.claims import report
 from iqa_zoo.studies.claims.command import spell_command
 from iqa_zoo.studies.claims.sides import ClaimTest, Plan, Variant, collect_configs, find_obstacle
@@ -22,11 +23,10 @@ from iqa_zoo.studies.protocol import compute_parts_ratio, describe_conditions, l
 from iqa_zoo.studies.runner import Record, describe_cache_use, select_succeeded
 from iqa_zoo.studies.runners import Runner, build_runner, fit_to_protocol
 from iqa_zoo.studies.settings import setting
-from iqa_zoo.studies.spec import StudySpec
+from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
 from iqa_zoo.studies.summaries import compute_differences, summarize_records
 
-BASELINE = "ridge_baseline"
 HOLDS = {"ahead": "holds", "behind": "does not hold"}  # else the verdict on the difference
 
 
@@ -84,7 +84,7 @@ class Claims(Study):
             **describe_conditions(spec, data, splits, left_out),
             **describe_cache_use(runs, runner),
             "about": find_name(spec),
-            "baseline": BASELINE,
+            **describe_baseline(plan.baseline, runner.features),
             "equal": spec.options.equal,
             "claims": [describe_test(test, differences, spec) for test in plan.tests],
             "of_claims": len(claims),
@@ -111,9 +111,9 @@ def plan_trainings(
     obstacles = {name: next(filter(None, (found[label] for label in labels)), "") for name, labels in sides.items()}
     needed = {label for name, labels in sides.items() if not obstacles[name] for label in labels}
     fitted, left_out = fit_to_protocol({label: configs[label] for label in configs if label in needed}, spec, progress)
-    baseline = load_config(BASELINE)
+    baseline = make_baseline([load_config(find_name(spec))])
     runner = build_runner(spec, [*fitted.values(), baseline], progress)
-    plan = Plan(runner.place)
+    plan = Plan(runner.place, baseline)
     plan.add_variant(BASELINE, runner.place(baseline))
     tick = progress.start("matching the sides of claims")
     for i, claim in enumerate(claims):

@@ -70,12 +70,12 @@ def results():
     spread = dict(srocc=dict(median=0.8, q1=0.7, q3=0.9), seconds=2.0)
     failed = dict(model="crashed", split="x", error="InputError: the loss is nan")
     return dict(
-        study="claims", schema=2, about="lifeiqa", baseline="ridge_baseline", equal="steps", of_claims=7, protocol="frozen",
+        study="claims", schema=3, about="lifeiqa", baseline="ridge_baseline", baseline_reads=["stage 3"], equal="steps", of_claims=7,
         claims=[describe_test(test, pairs, plan_study("claims", ["lifeiqa"], splits=10, epochs=3)) for test in tests],
         rows=[*(make_row(name, 1000) for name in names[:-1]), make_row("crashed", 500, share=0.2)],
         runs=[failed], summary=dict.fromkeys(names[:-1], spread), differences=pairs,
-        data=dict(name="livec", images=1162, contents=1162, label="MOS"), backbone="resnet18", weights="ImageNet weights",
-        splits=["x"] * 10, parts=dict(train=8, validation=1, test=2), crops=4, baseline_lr=0.1, selection="last",
+        protocol="frozen", data=dict(name="livec", images=1162, contents=1162, label="MOS"), backbone="resnet18", weights="ImageNet weights",
+        splits=["x"] * 10, parts=dict(train=8, validation=1, test=2), crops=4, selection="last",
         recipe=dict(epochs=3, batch_size=2, lr=0.1, precision="float32"), seconds=1.0,
     )  # fmt: skip
 

@@ -132,7 +132,7 @@ def test_stages_that_the_box_or_the_backbone_lacks():
 def plan():
     """Every claim about a small decoder on a small backbone."""
     backbone = dict(type="timm_features", name="test_resnet", stages=[1, 2, 3, 4])
-    made = Plan(lambda cfg: {**cfg, "backbone": backbone})
+    made = Plan(lambda cfg: {**cfg, "backbone": backbone}, {})
     for claim in CLAIMS.values():
         made.add_claim(claim, [make_config(side) for side in (claim.ahead, claim.behind)], claim.match)
     return made
@@ -166,7 +166,7 @@ def test_a_variant_of_several_claims_is_trained_once(plan):
 
 
 def test_sides_that_cannot_be_built_or_matched_are_kept_with_the_reason(tiny):
-    plan = Plan(lambda cfg: {**cfg, "backbone": tiny["backbone"]})
+    plan = Plan(lambda cfg: {**cfg, "backbone": tiny["backbone"]}, {})
     claim = Claim("c", "", "", Side("a", "x"), Side("b", "x"))
     plan.add_claim(claim, [tiny, {**tiny, "memory": {"type": "grid_pool", "stage": 2}}], "none")
     nothing_to_turn = {**model_config("ridge_baseline"), "queries": dict(type="stage_means", stages=[4])}
