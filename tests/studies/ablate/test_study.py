@@ -36,6 +36,13 @@ def test_the_whole_ablation(noise_folder, run_study):
             assert abs(row["budget"]["decoder"]["params"] - target) <= 0.01 * target
     assert {row["variant"] for row in results["rows"]} >= {"gcn", "GCN -> attention", "MoE -> FFN", "without MoE"}
     assert len(results["runs"]) == 2 * len(results["rows"])
+    baseline = results["rows"][-1]
+    assert (baseline["model"], baseline["kind"], results["baseline"]) == (
+        "ridge_baseline",
+        "baseline",
+        "ridge_baseline",
+    )
+    assert baseline["config"]["queries"]["stages"] == [3, 4]
     assert [pair["second"] for pair in results["differences"]] == ["gcn"] * (len(results["rows"]) - 1)
     assert {file.name for file in (noise_folder / "ablation").iterdir()} == {
         "results.json", "tables.md", "runs.csv", "ablation.png", "ablation.svg",
@@ -104,7 +111,7 @@ def made_up():
         ],
         summary={name: dict(srocc=spread) for name in names},
         data=dict(name="livec", images=1162, contents=1162, label="MOS"), backbone="resnet18", weights="ImageNet weights", protocol="frozen",
-        splits=["x"] * 10, parts=dict(train=8, validation=1, test=2), crops=4, baseline_lr=0.1, selection="last",
+        splits=["x"] * 10, parts=dict(train=8, validation=1, test=2), crops=4, baseline="probe", selection="last",
         recipe=dict(epochs=1, batch_size=2, lr=0.1, precision="float32"), runs=[], seconds=1.0,
     )  # fmt: skip
 

@@ -59,7 +59,7 @@ def test_the_whole_comparison(run, folder):
     assert abs(decoders["gcn"] - decoders["attention"]) <= 0.01 * min(decoders["gcn"], decoders["attention"])
     assert [row["model"] for row in results["matched"] if row["budget"]["moved"]]
     assert len(results["runs"]) == 2 * 3
-    assert {run["model"] for run in results["runs"]} == {"gcn", "attention", "linear_probe"}
+    assert {run["model"] for run in results["runs"]} == {"gcn", "attention", "ridge_baseline"}
     assert all(len(run["predictions"]) == 6 for run in results["runs"])
     assert set(results["runs"][0]["predictions"]) <= set(results["data"]["mos"])
     assert len(results["differences"]) == 3

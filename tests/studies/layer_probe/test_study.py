@@ -31,12 +31,20 @@ def test_the_whole_study(noise_folder, run_study, weights, monkeypatch):
         ("test_resnet", False),
         ("test_resnet", True),
     ]
-    assert len(results["runs"]) == 2 * 4 * 2 * 2  # trained and random, levels, heads, splits
-    for row in results["rows"]:
+    assert len(results["runs"]) == 2 * (4 * 2 + 1) * 2  # trained and random, levels, heads and the baseline, splits
+    assert results["baseline"] == "ridge_baseline"
+    assert [row["model"] for row in results["baseline_rows"]] == [
+        "test_resnet, ridge_baseline",
+        "test_resnet, random weights, ridge_baseline",
+    ]
+    for row in results["rows"] + results["baseline_rows"]:
         mine = [run["srocc"] for run in results["runs"] if run["model"] == row["model"]]
         assert row["srocc"]["median"] == pytest.approx(sum(mine) / 2)
+    assert {row["channels"] for row in results["baseline_rows"]} == {
+        sum(row["channels"] for row in results["rows"] if row["head"] == "ridge" and not row["control"])
+    }
     kinds = [pair["what"] for pair in results["differences"]]
-    assert (kinds.count("deeper"), kinds.count("trained")) == (2 * 3, 2 * 4)
+    assert (kinds.count("deeper"), kinds.count("trained"), kinds.count("baseline")) == (2 * 3, 2 * 4, 2)
     assert len({frozenset((pair["first"], pair["second"])) for pair in results["differences"]}) == len(kinds)
     assert "Left out" in (noise_folder / "p.md").read_text()
     assert (noise_folder / "p.csv").read_text().startswith("backbone,control,level,head,")
