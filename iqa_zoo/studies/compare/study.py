@@ -39,6 +39,7 @@ from iqa_zoo.studies.study import Report, Results, Study
 from iqa_zoo.studies.summaries import compute_differences, summarize_records, summarize_rules
 from iqa_zoo.studies.weights import describe_weights
 from iqa_zoo.training.recipe import load_recipe
+from iqa_zoo.training.workers import warm_up
 
 OWN = "own"  # each model on its own backbone
 
@@ -113,6 +114,8 @@ class Compare(Study):
         if data is not None and not frozen:
             require_pixels(data)
         splits = make_study_splits(spec, data, None if frozen else 1) if data is not None else []
+        if frozen and data is not None and not spec.resources.dry_run and not spec.resources.ray:
+            warm_up(spec.resources.jobs)  # before models are timed, while they are built
         matched = match_models(placed, compared, spec.budget, progress)
         if data is not None:
             if recipe is None:
