@@ -27,7 +27,7 @@ class Speed:
 
 
 def measure_speed(
-    models: Mapping[str, QualityModel], *, batch: int = 4, rounds: int = 5, progress: Progress | None = None
+    models: Mapping[str, QualityModel], *, batch: int = 4, rounds: int = 3, progress: Progress | None = None
 ) -> dict[str, Speed]:
     """Time the models on random images, one after the other in each round, after one warm-up round.
 

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from iqa_zoo.interactions.cross_attention import CrossAttention
+from iqa_zoo.layers.attention import Projected
 
 
 def by_heads(block, queries, memory):
@@ -63,6 +64,22 @@ def test_gradients_for_few_queries_are_torchs(count, length):
         found.append(torch.autograd.grad(answer_BND, [queries_BND, memory_BLD, *block.parameters()], weigh_BND))
     for usual, few in zip(*found, strict=True):
         assert torch.allclose(usual, few, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_tokens_before_their_projection_give_the_same_answer_gradients_and_attention(bias):
+    torch.manual_seed(0)
+    block, proj = CrossAttention(dim=24, num_heads=6).double(), torch.nn.Linear(10, 24, bias=bias).double()
+    queries_BND = torch.randn(2, 6, 24, dtype=torch.float64, requires_grad=True)
+    tokens_BLC, weigh_BND = torch.randn(2, 9, 10).double(), torch.randn(2, 6, 24).double()
+    learned = [queries_BND, *block.parameters(), *proj.parameters()]
+    memories = [proj(tokens_BLC), Projected(tokens_BLC, proj)]
+    answers = [block(queries_BND, memory) for memory in memories]
+    torch.testing.assert_close(*answers, rtol=1e-10, atol=1e-12)
+    gradients = [torch.autograd.grad(answer_BND, learned, weigh_BND, allow_unused=True) for answer_BND in answers]
+    for usual, few in zip(*gradients, strict=True):
+        torch.testing.assert_close(few, usual, rtol=1e-9, atol=1e-11)
+    torch.testing.assert_close(*(block.attention(queries_BND, memory) for memory in memories))
 
 
 def test_order_of_the_memory_does_not_matter(block):

@@ -42,6 +42,7 @@ from iqa_zoo.studies.tuning.plan import check_tuning, plan_tuning
 from iqa_zoo.studies.tuning.results import summarize_tuning
 from iqa_zoo.studies.tuning.search import tune
 from iqa_zoo.studies.weights import describe_weights
+from iqa_zoo.training.workers import warm_up
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,10 @@ class Compare(Study):
         placed = {name: runner.place(cfg) for name, cfg in trained.items()}
         data = None if options.no_train and not spec.resources.dry_run else load_data(spec.data, progress)
         splits = make_study_splits(spec, data) if data is not None else []
-        matched = match_models(placed, compared, spec.budget, progress)
         frozen = runner if isinstance(runner, FrozenRunner) else None  # what is tuned
+        if frozen and data is not None and not spec.resources.dry_run and not spec.resources.ray:
+            warm_up(spec.resources.jobs)  # while models are built and timed
+        matched = match_models(placed, compared, spec.budget, progress)
         plan = plan_tuning(frozen, matched.configs, data, splits) if frozen and data is not None else None
         if data is not None:
             runner.log_cost(matched.configs, data, len(splits), every_rule=True)

@@ -25,7 +25,7 @@ from iqa_zoo.registry import HEADS, LOSSES
 from iqa_zoo.training.averaging import MovingAverage
 from iqa_zoo.training.devices import use_precision
 from iqa_zoo.training.frozen.features import FeatureBank
-from iqa_zoo.training.frozen.fitted import FittedDecoder, iterate_crops, predict_frozen
+from iqa_zoo.training.frozen.fitted import FittedDecoder, fit_head, predict_frozen
 from iqa_zoo.training.label_scale import LabelScale, fit_label_scale
 from iqa_zoo.training.optimizer import make_optimizer
 from iqa_zoo.training.recipe import FrozenRecipe
@@ -248,7 +248,7 @@ def _train_epochs(
             since += _check_losses(losses, epoch * steps_an_epoch, recipe, steps_an_epoch)
             losses.clear()
             if epoch + 1 in measured:
-                decoder = _fit_head(_copy_averaged(model, average), bank, images, target_I)
+                decoder = fit_head(_copy_averaged(model, average), bank, images, target_I)
                 yield decoder, epoch + 1, sum(since) / len(since)
                 since.clear()
 
@@ -278,7 +278,7 @@ def _fit_in_closed_form(
     device: str,
 ) -> Iterator[tuple[nn.Module, int, float]]:
     """Fit the head of a decoder that has nothing else to learn; yield it once, with its mean squared error as the loss."""
-    fitted = _fit_head(build_decoder(cfg, bank.spec).to(device), bank, images, target_I)
+    fitted = fit_head(build_decoder(cfg, bank.spec).to(device), bank, images, target_I)
     errors = predict_frozen(fitted, bank, images) - target_I[images]
     yield fitted, 1, float(np.square(errors).mean())
 
@@ -290,18 +290,3 @@ def _copy_averaged(model: nn.Module, average: MovingAverage | None) -> nn.Module
     averaged = copy.deepcopy(model)
     averaged.load_state_dict(average.tensors)
     return averaged
-
-
-def _fit_head(
-    model: nn.Module, bank: FeatureBank, images: NDArray[np.int64], target_I: NDArray[np.float64]
-) -> nn.Module:
-    """Return the decoder, or for a head in closed form a copy whose head is fitted to all crops of some images."""
-    if not isinstance(model.head, Fits):
-        return model
-    fitted: Any = copy.deepcopy(model).eval()
-    device = next(fitted.parameters()).device
-    with torch.no_grad():
-        queries = [fitted.output(features).queries_BND for features in iterate_crops(bank, images, device)]
-    target_B = torch.from_numpy(target_I[images]).float().repeat_interleave(bank.crops)
-    fitted.head.fit(torch.cat(queries), target_B)
-    return fitted

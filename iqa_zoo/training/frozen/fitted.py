@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from iqa_zoo.contracts import Features
+from iqa_zoo.contracts import Features, Fits
 from iqa_zoo.training.devices import use_precision
 from iqa_zoo.training.frozen.features import FeatureBank
 from iqa_zoo.training.label_scale import LabelScale
@@ -66,3 +67,18 @@ def iterate_crops(bank: FeatureBank, images: NDArray[np.int64], device: torch.de
     for start in range(0, len(images), per_batch):
         chosen = images[start : start + per_batch]
         yield bank.take(np.repeat(chosen, bank.crops), np.tile(np.arange(bank.crops), len(chosen)), device)
+
+
+def fit_head(
+    model: nn.Module, bank: FeatureBank, images: NDArray[np.int64], target_I: NDArray[np.float64]
+) -> nn.Module:
+    """Return the decoder, or for a head in closed form a copy whose head is fitted to all crops of some images."""
+    if not isinstance(model.head, Fits):
+        return model
+    fitted: Any = copy.deepcopy(model).eval()
+    device = next(fitted.parameters()).device
+    with torch.no_grad():
+        queries = [fitted.output(features).queries_BND for features in iterate_crops(bank, images, device)]
+    target_B = torch.from_numpy(target_I[images]).float().repeat_interleave(bank.crops)
+    fitted.head.fit(torch.cat(queries), target_B)
+    return fitted

@@ -8,13 +8,16 @@ import pytest
 import torch
 from sklearn.linear_model import Ridge
 
-from iqa_zoo.contracts import FeatureSpec, StageInfo
+from iqa_zoo.build import build_decoder
+from iqa_zoo.contracts import Features, FeatureSpec, StageInfo
 from iqa_zoo.data.splits import Split
 from iqa_zoo.errors import InputError, IqaZooError
 from iqa_zoo.stats.metrics import srocc
 from iqa_zoo.training.frozen.decoder import drop_mirrored_losses, train_frozen
 from iqa_zoo.training.frozen.features import FeatureBank
+from iqa_zoo.training.optimizer import find_decayed_parameters
 from iqa_zoo.training.recipe import FrozenRecipe
+from iqa_zoo.training.schedule import compute_rate_factor
 from iqa_zoo.training.selection import RULES, choose_epoch
 
 SPEC = FeatureSpec({3: StageInfo(6, 16), 4: StageInfo(8, 32)}, 8, 8, 128, token_stage=4)
@@ -78,6 +81,58 @@ def test_a_seed_repeats_itself_and_leaves_the_global_generator_alone(decoder):
     np.testing.assert_array_equal(first.predictions, again.predictions)
     assert np.abs(first.predictions - other.predictions).max() > 1e-3
     torch.testing.assert_close(torch.get_rng_state(), before)
+
+
+@pytest.mark.slow
+def test_it_computes_what_a_plain_loop_computes(decoder):
+    """Batches read and standardised one by one, attention in torch's order, one optimizer update after the other."""
+    bank, mos = planted(noise=0.5)
+    recipe = replace(RECIPE, epochs=3, ema=None, precision="float32", measurements=1)
+    run = train_frozen(decoder, bank, mos, SPLIT, recipe=recipe, seed=5, rule="last")
+
+    train, rng = SPLIT.train, np.random.default_rng(5)
+    target = (mos - mos[train].mean()) / mos[train].std()
+    scaled = {}
+    for name, array in bank.arrays.items():
+        values = array.astype(np.float64)
+        seen = values[train, train % 2].reshape(-1, values.shape[-1])
+        scaled[name] = torch.from_numpy((values - seen.mean(0)) / seen.std(0)).float()
+
+    def take(images, crops):
+        maps = {stage: scaled[f"map{stage}"][images, crops].permute(0, 3, 1, 2).contiguous() for stage in (3, 4)}
+        return Features(maps, maps[4].flatten(2).mT.contiguous(), scaled["global"][images, crops])
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        model = build_decoder(decoder, SPEC)
+        decayed = set(find_decayed_parameters(model))
+        named = dict(model.named_parameters())
+        groups = [[p for n, p in named.items() if (n in decayed) is decays] for decays in (True, False)]
+        optimizer = torch.optim.AdamW(
+            [{"params": group, "weight_decay": w} for group, w in zip(groups, (0.05, 0.0), strict=True)], lr=1.0
+        )
+        for epoch in range(3):
+            order = rng.permutation(train)
+            for i in range(5):
+                images, crops = order[16 * i : 16 * i + 16], rng.integers(2, size=16)
+                loss = model.loss(take(images, crops), torch.from_numpy(target[images]).float())["total"]
+                optimizer.zero_grad()
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                for group in optimizer.param_groups:
+                    group["lr"] = 3e-3 * compute_rate_factor(recipe, 5 * epoch + i, 5)
+                optimizer.step()
+    model.eval()
+    with torch.inference_mode():
+        scores = torch.stack([model(take(SPLIT.test, np.full(len(SPLIT.test), crop))) for crop in (0, 1)]).mean(0)
+    expected = scores.double().numpy() * mos[train].std() + mos[train].mean()
+    np.testing.assert_allclose(run.predictions, expected, atol=0.02 * mos.std())
+
+
+def test_a_loss_that_is_not_finite_later_stops_at_the_end_of_its_epoch_and_says_the_step(decoder):
+    bank, mos = planted()
+    with pytest.raises(IqaZooError, match=r"at step [23] of 40; lower the learning rate \(1e\+30\)"):
+        train_frozen(decoder, bank, mos, SPLIT, recipe=replace(RECIPE, lr=1e30, warmup_share=0.0, precision="float32"))
 
 
 def test_a_loss_that_is_not_finite_stops_and_says_the_step(decoder):
