@@ -123,7 +123,7 @@ def test_end_to_end_and_on_another_dataset(run, folder, tmp_path):
     finished = json.loads((tmp_path / "r.json").read_text())
     assert finished["runs"] == [{**record, "resumed": True} for record in results["runs"]], again.stderr
     assert finished["from_cache"]["trainings"] == 3
-    assert "3 of 3 trained before." in (tmp_path / "run" / "tables.md").read_text()
+    assert "3 of 3 trained before; features from the cache" in (tmp_path / "run" / "tables.md").read_text()
 
 
 @pytest.mark.parametrize(
