@@ -179,4 +179,5 @@ def judge_claim(test: ClaimTest, pair: Record | None) -> str:
         return "failed"
     if not is_defined(pair["mean"]):
         return "undefined"
-    return HOLDS.get(pair["verdict"], pair["verdict"])
+    verdict = str(pair["verdict"])
+    return HOLDS.get(verdict, verdict)
