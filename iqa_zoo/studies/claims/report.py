@@ -20,7 +20,6 @@ from iqa_zoo.reports.shared import (
     read_difference,
 )
 from iqa_zoo.reports.table import Table, count, tabulate
-from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.summary import is_defined
 
 if TYPE_CHECKING:
