@@ -19,7 +19,7 @@ OTHER = {
     "view": "whole", "crops": 2, "epochs": 7, "batch_size": 3, "lr": 0.5, "precision": "float32", "seed": 9, "device": "cpu", "jobs": 77,
     "margin": 0.02, "ray": "auto", "fresh": True, "max_cache_gb": 3.0, "out": Path("run"), "dry_run": True, "protocol": "end-to-end",
     "test": ("livec",), "test_root": (Path("r"),), "recipe": "other", "recipe_set": (("epochs", 3),), "no_train": True,
-    "no_latency": True,
+    "no_latency": True, "tune": 4, "tune_once": True,
 }  # fmt: skip
 COMPARE = find_study("compare")
 SETTINGS = {each.name: (group, each) for group, each, _ in list_settings(COMPARE.options, COMPARE.refused)}

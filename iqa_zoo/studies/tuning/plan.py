@@ -12,7 +12,7 @@ from iqa_zoo.config import Config
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
 from iqa_zoo.errors import InputError
-from iqa_zoo.studies.protocol import find_look_alikes, make_frozen_recipe
+from iqa_zoo.studies.protocol import find_look_alikes
 from iqa_zoo.studies.runner import FrozenRunner
 from iqa_zoo.studies.spec import StudySpec
 from iqa_zoo.studies.tuning.design import Point, find_dropout_keys, make_design
@@ -95,18 +95,18 @@ class TuningPlan:
         """Log how many trainings the tuning adds and about how long they take, extrapolated from a few training steps."""
         short, full = self.count_trainings()
         final = len(self.splits) * len(self.models)
-        of_short = f"{short} of a third of their epochs and " if short else ""
+        of_short = f"{short} trainings of a third of their epochs, " if short else ""
         seconds = self._estimate_seconds()
         self.runner.progress.log(
-            f"tuning: {len(self.points)} trials x {len(self.models)} decoders x {len(self.inner)} splits, {of_short}{full} of all "
-            f"their epochs, then up to {final} trainings with the chosen recipes: {short + full + final} more trainings, about "
-            f"{seconds:.0f} s unless they were trained before"
+            f"tuning, trials x decoders x splits: {len(self.points)} x {len(self.models)} x {len(self.inner)}; {of_short}{full} "
+            f"trainings of all their epochs, then up to {final} with the chosen recipes: {short + full + final} more trainings, "
+            f"about {seconds:.0f} s unless they were trained before"
         )
 
     def _estimate_seconds(self) -> float:
         if not self.models:
             return 0.0
-        recipe = make_frozen_recipe(self.runner.spec)
+        recipe = self.runner.recipe
         macs = [measure_budget(dict(cfg)).decoder.macs for cfg in self.models.values()]
         step = estimate_step_seconds(list(self.models.values()), macs, recipe, str(self.runner.device))
         tried = [point.change_recipe(recipe).epochs for point in self.points]
@@ -125,7 +125,7 @@ class TuningPlan:
 
     def describe(self) -> dict[str, Any]:
         """Return the design, as JSON takes it, with what every point is on this recipe."""
-        recipe = make_frozen_recipe(self.runner.spec)
+        recipe = self.runner.recipe
         tried = [point.change_recipe(recipe) for point in self.points]
         design = [
             {"trial": i + 1, "lr": each.lr, "weight_decay": each.weight_decay, "dropout": point.dropout, "epochs": each.epochs}

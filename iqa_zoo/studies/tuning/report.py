@@ -17,8 +17,10 @@ from iqa_zoo.reports.table import Table, tabulate
 from iqa_zoo.reports.verdicts import describe_pair
 from iqa_zoo.stats.summary import is_defined
 from iqa_zoo.studies.tuning.design import AXES
+from iqa_zoo.training.selection import TIE
 
 Results = dict[str, Any]
+TITLES = {"lr": "learning rate", "weight_decay": "weight decay", "dropout": "dropout", "epochs": "epochs"}
 
 
 def make_tuning_tables(results: Results) -> list[Table]:
@@ -56,7 +58,7 @@ def _name_default(pair: Results) -> Results:
 def describe_tuning(tuning: Results) -> list[str]:
     """Return how the trials were drawn, trained and judged."""
     ranges = ", ".join(
-        f"{name.replace('_', ' ')} {low:g} to {high:g}" + ("" if name == "dropout" else " times the default")
+        f"{TITLES[name]} {low:g} to {high:g}" + ("" if name == "dropout" else " times the default")
         for name, (low, high) in AXES.items()
     )
     parts, trials, survivors = tuning["parts"], tuning["trials"], tuning["survivors"]
@@ -64,7 +66,8 @@ def describe_tuning(tuning: Results) -> list[str]:
     notes = [
         f"{trials} trials for every decoder, the same points of one Sobol sequence ({ranges}); trial 1 is the default recipe. Trained on "
         f"{parts['train']} images and judged by the SROCC of {parts['validation']} validation images inside the training part"
-        f"{f' ({made})' if made else ''}; the test part is not read. The best trial is chosen, the first of equals."
+        f"{f' ({made})' if made else ''}; the test part is not read. The best trial is chosen; SROCCs within {TIE:g} "
+        "count as equal, and the first of equals is taken."
     ]
     if trials > survivors:
         notes.append(
@@ -136,12 +139,10 @@ def _format_range(values: Sequence[float | None], spec: str) -> str:
 def _tabulate_worth(results: Results) -> Table:
     tuning = results["tuning"]
     default, summary = tuning["default_summary"], results["summary"]
-    pairs = [_name_default(pair) for pair in tuning["worth"]]
-    models = [pair["second"] for pair in tuning["worth"]]
-    of = {pair["second"]: model for pair, model in zip(pairs, models, strict=True)}
+    pairs = [{**pair, "second": "default", "model": pair["second"]} for pair in tuning["worth"]]
     more = {
-        "default": lambda pair: format_spread(default[of[pair["second"]]]),
-        "tuned": lambda pair: format_spread(summary[of[pair["second"]]]["srocc"]),
+        "default": lambda pair: format_spread(default[pair["model"]]),
+        "tuned": lambda pair: format_spread(summary[pair["model"]]["srocc"]),
     }
     notes = [
         "Both on the test parts of the same splits; median SROCC [quartiles].",
@@ -165,8 +166,8 @@ def _tabulate_trials(tuning: Results) -> Table:
         **{model: reach(model) for model in tuning["models"]},
     }
     notes = [
-        "Median validation SROCC of the splits on which the trial got all its epochs, their number where it stopped on others, and on "
-        "how many it was chosen."
+        "Median validation SROCC over the splits on which the trial got all its epochs (those on which it stopped are left out), and "
+        "on how many it was chosen."
     ]
     return tabulate("The trials", tuning["design"], cells, notes, left=[])
 

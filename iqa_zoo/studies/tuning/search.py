@@ -10,6 +10,7 @@ from iqa_zoo.stats.summary import is_defined
 from iqa_zoo.studies.runner import Record
 from iqa_zoo.studies.tuning.plan import SHORT, TuningPlan
 from iqa_zoo.training.frozen.trainings import Training
+from iqa_zoo.training.selection import TIE
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,9 @@ def tune(
     """Tune every decoder and train it with what was chosen.
 
     A trial is trained and judged inside the training part of a split: its loss, its epoch and its score read nothing of the test
-    part. Each gets a third of its epochs, then the worse half stops; the default recipe always goes on. The best validation
-    SROCC is chosen, the first of equals. A trial that fails, or that gives one score to all images, is lost; where all are, the
-    default recipe stays.
+    part. Each gets a third of its epochs, then the worse half stops; the default recipe always goes on. The best is
+    chosen (:func:`choose_trial`). A trial that fails, or that gives one score to all images, is lost; where all are, the default
+    recipe stays.
 
     Args:
         plan: the trials.
@@ -88,12 +89,17 @@ def tune(
 
 
 def choose_trial(scores: Mapping[Trial, Record]) -> int:
-    """Return the number of the trial of the best SROCC, the first of equals; 1, the default recipe, where none has one.
+    """Return the number of the first trial whose SROCC is within ``TIE`` of the best; 1, the default recipe, where none has one.
 
-    >>> choose_trial({Trial("a", 0, 1): {"srocc": 0.8}, Trial("a", 0, 2): {"srocc": None}, Trial("a", 0, 3): {"srocc": 0.8}})
-    1
+    Closer SROCCs count as equal, as in the selection of an epoch: a part of a hundred images cannot tell them apart, and the
+    best of noisy values is chosen by noise. So the default recipe stays unless another is clearly better.
+
+    >>> [choose_trial({Trial("a", 0, i + 1): {"srocc": srocc} for i, srocc in enumerate(sroccs)})
+    ...  for sroccs in ((0.8, 0.805, None), (0.8, 0.83, 0.835), (None, None, None))]
+    [1, 2, 1]
     """
-    return min(_rank(scores), default=(0.0, 1))[1]
+    ranked = sorted(_rank(scores))
+    return min((number for loss, number in ranked if loss - ranked[0][0] <= TIE), default=1)
 
 
 def select_survivors(scores: Mapping[Trial, Record], count: int) -> list[int]:
