@@ -51,6 +51,7 @@ examples:
   iqa-zoo data check livec --root LIVEC             what is there, missing, unreadable and duplicated
   iqa-zoo splits livec --root LIVEC -o splits.json  ten splits, by content, in a file for others
   iqa-zoo power --data livec --data koniq10k        what SROCC gap can be detected, before training
+  iqa-zoo claims lifeiqa                            the claims of its paper, which hold on these data and which do not
   iqa-zoo train deiqt --data demo --out run         end to end, resumable; with --dry-run, what it would cost
   iqa-zoo evaluate run --data livec --root LIVEC    on its own test part, or on another dataset
   iqa-zoo score photo.jpg                           any images of any size, by a model that comes with the package

@@ -20,7 +20,6 @@ from iqa_zoo.reports.shared import (
     read_difference,
 )
 from iqa_zoo.reports.table import Table, count, tabulate
-from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.summary import is_defined
 
 if TYPE_CHECKING:
@@ -89,9 +88,8 @@ def make_figures(results: Results) -> dict[str, Figure]:
     if not rows:
         return {}
     where = f"{format_data_name(results['data'])}, {len(results['splits'])} splits, {describe_place(results)}"
-    groups: dict[str, dict[str, Estimate]] = {"claims": rows}
-    label = f"{label_differences(results['differences'])}: the side that the paper says is ahead minus the other"
-    return {"claims": plot_forest(groups, title=f"Claims about {results['about']}: {where}", label=label)}
+    title = f"Claims about {results['about']}, the side that the paper says is ahead minus the other\n{where}"
+    return {"claims": plot_forest({"claims": rows}, title=title, label=label_differences(results["differences"]))}
 
 
 def _read_pairs(results: Results) -> dict[tuple[str, str], Results]:

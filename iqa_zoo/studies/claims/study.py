@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
 
-from iqa_zoo.cards.claims import Claim, find_claims, select_claims
+from iqa_zoo.cards.claims import Claim, find_claims, list_claim_cards, select_claims
 from iqa_zoo.config import load_config
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
 from iqa_zoo.data.subsets import draw_nested_subsets
+from iqa_zoo.errors import InputError
 from iqa_zoo.progress import Reporter
 from iqa_zoo.registry import register_study
 from iqa_zoo.stats.summary import is_defined
@@ -97,9 +98,16 @@ class Claims(Study):
 
 
 def find_name(spec: StudySpec) -> str:
-    """Return the name of the model whose claims a spec is about."""
-    [(label, source)] = spec.models.items()
-    return source if isinstance(source, str) else label
+    """Return the name of the model whose claims a spec is about.
+
+    Raises:
+        InputError: a config in place of a name, which has no card.
+    """
+    [source] = spec.models.values()
+    if not isinstance(source, str):
+        known = ", ".join(list_claim_cards())
+        raise InputError(f"claims: a config has no card; name a model with claims ({known})")
+    return source
 
 
 def plan_trainings(
@@ -179,4 +187,5 @@ def judge_claim(test: ClaimTest, pair: Record | None) -> str:
         return "failed"
     if not is_defined(pair["mean"]):
         return "undefined"
-    return HOLDS.get(pair["verdict"], pair["verdict"])
+    verdict = str(pair["verdict"])
+    return HOLDS.get(verdict, verdict)

@@ -5,6 +5,8 @@ import json
 
 import pytest
 
+from iqa_zoo.config import model_config
+from iqa_zoo.errors import InputError
 from iqa_zoo.studies.claims.command import spell_command
 from iqa_zoo.studies.study import plan_study
 
@@ -90,6 +92,11 @@ def test_bad_input_is_one_clear_message(run_study, tmp_path, arguments, says):
     done = run_study("claims", tmp_path, *arguments, small=False)
     assert done.returncode == 2
     assert says in " ".join(done.stderr.split())
+
+
+def test_a_config_has_no_claims():
+    with pytest.raises(InputError, match=r"a config has no card; name a model with claims \(lifeiqa\)"):
+        plan_study("claims", {"lifeiqa": model_config("lifeiqa")})
 
 
 @pytest.mark.parametrize(
