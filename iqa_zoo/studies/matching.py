@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from iqa_zoo.budgets import Budget, match_budget, measure_budget
+from iqa_zoo.budgets.knobs import KnobBoard
 from iqa_zoo.config import Config, resolve_config
 from iqa_zoo.config_hash import config_hash
 from iqa_zoo.errors import BudgetError
@@ -72,7 +74,7 @@ def match_models(placed: dict[str, Config], compared: Sequence[str], spec: Budge
     if spec.budget is not None and spec.budget.isdigit():
         owner, target, description = "", int(spec.budget), f"{int(spec.budget):,} {spec.match}"
     else:
-        owner = choose_owner(spec.budget, sizes)
+        owner = choose_owner(spec.budget, sizes, find_movable(placed))
         target, description = placed[owner], f"{owner}'s decoder"
     matched, unmatched = dict(placed), {}
     for i, name in enumerate(sizes):
@@ -88,14 +90,27 @@ def match_models(placed: dict[str, Config], compared: Sequence[str], spec: Budge
     return Matched(matched, budgets, description, unmatched)
 
 
-def choose_owner(budget: str | None, sizes: Mapping[str, int]) -> str:
+def find_movable(placed: Mapping[str, Config]) -> set[str]:
+    """Return the models that have a size to change: only such a one can set or meet a budget of others."""
+    found = set()
+    for name, cfg in placed.items():
+        with suppress(BudgetError):  # a part declares knobs that it does not have; matching reports it
+            if KnobBoard(cfg).knobs:
+                found.add(name)
+    return found
+
+
+def choose_owner(budget: str | None, sizes: Mapping[str, int], movable: Container[str]) -> str:
     """Return the model whose decoder sets the budget: the one that is named, or the smallest.
+
+    The smallest is that of the ``movable`` models, where there are any.
 
     Raises:
         BudgetError: none of the models is called so.
     """
     if budget in (None, "smallest"):
-        return min(sizes, key=sizes.__getitem__) if sizes else BASELINE
+        candidates = [name for name in sizes if name in movable] or list(sizes)
+        return min(candidates, key=sizes.__getitem__, default=BASELINE)
     if budget in sizes:
         return budget
     raise BudgetError(f"--budget {budget!r} is not a number or one of the models: {', '.join(sizes)}, or smallest")

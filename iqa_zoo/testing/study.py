@@ -48,9 +48,7 @@ class StudyContract(Suite):
         known = {each.name for _, each, _ in list_settings(study.options, study.without)}
         small: dict[str, Any] = {"data": "table", "root": make_images(tmp_path / "images"), **SMALL}
         given = {key: value for key, value in small.items() if key in known} | dict(arguments)
-        models: Any = given.pop(
-            "models", study.models or ("lifeiqa_tiny", "linear_probe")[: int(study.takes_models[0])]
-        )
+        models: Any = given.pop("models", study.models or ("lifeiqa_tiny", "deiqt")[: int(study.takes_models[0])])
         result = run_study(plan_study(name, models, **given), Silent())
         assert result is not None
         assert result.tables(), "it has no table"

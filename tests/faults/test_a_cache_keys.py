@@ -414,8 +414,8 @@ def resumed(results: dict) -> list[bool]:
 @pytest.mark.slow
 def test_shuffled_labels_give_other_numbers_those_of_fresh(compare, tmp_path):
     table = make_table(tmp_path / "d") / "s.csv"
-    first, _ = compare("linear_probe")
-    again, told = compare("linear_probe")
+    first, _ = compare("ridge_baseline")
+    again, told = compare("ridge_baseline")
     assert resumed(again) == [True, True]
     assert sroccs(again) == sroccs(first)
     assert "2 of 2 trained before" in told
@@ -425,9 +425,9 @@ def test_shuffled_labels_give_other_numbers_those_of_fresh(compare, tmp_path):
     labels = np.random.default_rng(0).permutation([row[1] for row in rows])
     with table.open("w", newline="") as file:
         csv.writer(file).writerows([header, *([row[0], label] for row, label in zip(rows, labels, strict=True))])
-    shuffled, _ = compare("linear_probe")
+    shuffled, _ = compare("ridge_baseline")
     assert resumed(shuffled) == [False, False]
-    fresh, _ = compare("linear_probe", "--fresh")
+    fresh, _ = compare("ridge_baseline", "--fresh")
     assert sroccs(shuffled) == sroccs(fresh) != sroccs(first)
 
 
@@ -466,5 +466,5 @@ def test_an_edited_plugin_gives_other_numbers_those_of_fresh(compare, install, t
     edited, fresh = (json.loads((tmp_path / name / "results.json").read_text()) for name in ("edited", "fresh"))
     mine = [run for run in edited["runs"] if run["model"] == "mine"]
     assert [run["resumed"] for run in mine] == [False, False]
-    assert [run["resumed"] for run in edited["runs"] if run["model"] == "linear_probe"] == [True, True]
+    assert [run["resumed"] for run in edited["runs"] if run["model"] == "ridge_baseline"] == [True, True]
     assert sroccs(edited) == sroccs(fresh) != sroccs(first)

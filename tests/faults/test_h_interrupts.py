@@ -135,7 +135,7 @@ def test_ctrl_c_in_a_study(folder: Path, jobs: str) -> None:
     assert process.returncode == 130
     assert "Traceback" not in err
     assert (
-        err.splitlines()[-1] == "iqa-zoo: interrupted; 0 of 4 trainings are kept; the same command goes on from there"
+        err.splitlines()[-1] == "iqa-zoo: interrupted; 0 of 8 trainings are kept; the same command goes on from there"
     )
     assert out == ""
     wait_until(lambda: not members(process.pid))
@@ -148,22 +148,22 @@ def test_ctrl_c_in_a_study(folder: Path, jobs: str) -> None:
 def test_what_was_trained_before_an_interrupt_is_not_trained_again(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SIGTERM as the third of four trainings begins; then the same command again."""
+    """SIGTERM as the third of eight trainings begins; then the same command again."""
     study = ["compare", *STUDY, "--jobs", "1", "--epochs", "6"]
     process = begin(folder, "-c", TRAININGS, "3", *study)
     _, err = process.communicate(timeout=300)
     assert process.returncode == 143
     assert "Traceback" not in err
     assert (
-        err.splitlines()[-1] == "iqa-zoo: interrupted; 2 of 4 trainings are kept; the same command goes on from there"
+        err.splitlines()[-1] == "iqa-zoo: interrupted; 2 of 8 trainings are kept; the same command goes on from there"
     )
     assert not (folder / "run").exists()
     monkeypatch.chdir(folder)
     monkeypatch.setenv("IQA_ZOO_CACHE", str(folder / "cache"))
     assert main(study) == 0
     results = json.loads((folder / "run" / "results.json").read_text())
-    assert [run["resumed"] for run in results["runs"]] == [True, True, False, False]
-    assert len(list((folder / "cache" / "runs").glob("*.json"))) == 4
+    assert [run["resumed"] for run in results["runs"]] == [True, True, *[False] * 6]
+    assert len(list((folder / "cache" / "runs").glob("*.json"))) == 8
 
 
 @pytest.mark.slow

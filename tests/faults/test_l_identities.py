@@ -195,7 +195,7 @@ def test_compare_reads_every_test_set(tmp_path):
     [
         (["a/mine.yaml", "b/mine.yaml"], "a/mine.yaml and b/mine.yaml are both called 'mine'"),
         (["lifeiqa", "mine/lifeiqa.json"], "lifeiqa and mine/lifeiqa.json are both called 'lifeiqa'"),
-        (["a/linear_probe.yaml"], "a/linear_probe.yaml has the name of the baseline"),
+        (["a/ridge_baseline.yaml"], "a/ridge_baseline.yaml has the name of the baseline"),
         (["deiqt", "deiqt"], "a model is named twice: deiqt"),
     ],
 )

@@ -114,7 +114,7 @@ def test_compare(run: Run, photos: Path) -> None:
     assert summary["gcn"]["srocc"]["undefined"] == 0
     pairs = {(pair["first"], pair["second"]): pair for pair in results["differences"]}
     assert pairs["gcn", "constant"]["mean"] is None
-    assert pairs["gcn", "linear_probe"]["pairs"] == 1
+    assert pairs["gcn", "ridge_baseline"]["pairs"] == 1
     assert (
         f"gcn and constant: the difference is undefined, as constant: all scores are equal on split {results['splits'][0]}."
         in results["printed"]
@@ -151,7 +151,7 @@ def test_data_efficiency(run: Run) -> None:
 def test_scaling(run: Run) -> None:
     study = ("scaling", "--backbones", "test_resnet", "--data", "table", "--root", "labels.csv", "--no-latency")
     results = run(*study, "gcn.yaml", "constant.yaml")
-    assert results["best"] in ("gcn on test_resnet", "linear_probe on test_resnet")
+    assert results["best"] in ("gcn on test_resnet", "ridge_baseline on test_resnet")
     assert not any("constant" in model for models in results["front"].values() for model in models)
 
 

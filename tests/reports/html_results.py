@@ -25,7 +25,7 @@ def made_up(names, *, label="MOS", models=("lifeiqa", "deiqt"), seed=0, splits=(
     budget = dict(params=3_000_000, active_params=2_500_000, macs=4_000_000_000, moved={"head.hidden": [64, 32]})
     budget["decoder"] = dict(params=2_760_000, active_params=2_250_000, macs=33_500_000)
     config = {"dim": 24, "head": {"type": "moe"}}
-    trained = [*models, "linear_probe"]
+    trained = [*models, "ridge_baseline"]
     runs = [
         {
             "model": model,
@@ -46,8 +46,8 @@ def made_up(names, *, label="MOS", models=("lifeiqa", "deiqt"), seed=0, splits=(
         "source": "0123456789ab",
         "threads": 1,
         "protocol": "frozen",
-        "baseline": "linear_probe",
-        "baseline_lr": 0.01,
+        "baseline": "ridge_baseline",
+        "baseline_reads": ["stage 3", "stage 4"],
         "margin": 0.01,
         "compared": list(models),
         "backbone": "nss",

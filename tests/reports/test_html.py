@@ -78,13 +78,13 @@ def test_an_images_prediction_is_that_of_its_first_split(results):
     [found] = collect_predictions(results)
     first = results["runs"][0]["predictions"]
     assert found.scores["lifeiqa"].tolist() == [first[name] for name in NAMES]
-    assert list(found.scores) == ["lifeiqa", "deiqt", "linear_probe"]
+    assert list(found.scores) == ["lifeiqa", "deiqt", "ridge_baseline"]
 
 
 def test_of_shares_all_images_are_shown_and_the_baseline_is_in_no_pair(results):
     results["runs"] = [{**run, "fraction": share} for share in (0.2, 1.0) for run in results["runs"]]
     [found] = collect_predictions(results)
-    assert list(found.scores) == [f"{model}, 100% of the images" for model in ("lifeiqa", "deiqt", "linear_probe")]
+    assert list(found.scores) == [f"{model}, 100% of the images" for model in ("lifeiqa", "deiqt", "ridge_baseline")]
     [pair] = make_gallery(found, Pictures({})).apart
     assert pair.title.startswith("lifeiqa, 100% of the images and deiqt")
 

@@ -59,7 +59,7 @@ def test_the_call_the_command_and_the_script_give_the_same_numbers(noise_folder,
     assert list_numbers(kept[0]) == list_numbers(values) == list_numbers(kept[1])
     assert load_result(tmp_path / "run").verdict() == result.verdict()
     assert result.verdict() in command.stdout
-    assert [record["model"] for record in result.to_records()] == ["gcn", "attention", "linear_probe"] * 2
+    assert [record["model"] for record in result.to_records()] == ["gcn", "attention", "ridge_baseline"] * 2
     assert result.study == "compare"
 
 
@@ -195,4 +195,4 @@ def test_the_cells_of_a_notebook(noise_folder, tmp_path):
     assert [line.split(".")[0] for line in against_baseline] == [
         f"{model} has not earned its parameters" for model in ("lifeiqa", "deiqt")
     ]
-    assert ast.literal_eval(records) == [("own", False), ("linear_probe", False)] * 2
+    assert ast.literal_eval(records) == [("own", False), ("ridge_baseline", False)] * 2

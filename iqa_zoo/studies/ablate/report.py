@@ -20,7 +20,7 @@ from iqa_zoo.reports.shared import (
     select_defined,
 )
 from iqa_zoo.reports.table import Table, tabulate, tabulate_keys
-from iqa_zoo.reports.verdicts import explain_needed
+from iqa_zoo.reports.verdicts import describe_pairs, explain_needed
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.summary import is_defined
 
@@ -28,8 +28,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Results = dict[str, Any]
-KINDS = {"whole": "whole", "both": "as it is (within the budget)", "as it is": "as it is", "matched": "matched",
-         "baseline": "baseline, not matched"}  # fmt: skip
+KINDS = {
+    "whole": "whole",
+    "both": "as it is (within the budget)",
+    "as it is": "as it is",
+    "matched": "matched",
+    "baseline": "baseline, not matched",
+}
 
 
 def make_tables(results: Results) -> list[Table]:
@@ -77,9 +82,15 @@ def make_tables(results: Results) -> list[Table]:
 
 
 def make_sentences(results: Results) -> list[str]:
-    """The verdict on every change: whether a part earned its parameters, and what would decide where it is undecided."""
+    """The verdict on every change: whether a part earned its parameters; then that on the whole model and the baseline."""
     rows = {row["model"]: row for row in results["rows"]}
-    return [describe_change(pair, rows[pair["first"]]) for pair in results["differences"]]
+    lines, against = [], []
+    for pair in results["differences"]:
+        if rows[pair["first"]]["kind"] == "baseline":
+            against += describe_pairs([pair], pair["first"], [pair["second"]])
+        else:
+            lines.append(describe_change(pair, rows[pair["first"]]))
+    return lines + against
 
 
 def describe_change(pair: Results, row: Results) -> str:
@@ -129,10 +140,11 @@ def make_figures(results: Results) -> dict[str, Figure]:
         )
     kind_of = {row["model"]: (row["kind"], row["variant"]) for row in results["rows"]}
     groups: dict[str, dict[str, Estimate]] = {"as it is": {}, f"at the budget ({results['match']})": {}}
+    kinds = ("as it is", "both", "baseline"), ("matched", "both")
     for pair in select_defined(results["differences"]):
         kind, variant = kind_of[pair["first"]]
-        for name, group in zip(("as it is", "matched"), groups.values(), strict=True):
-            if kind in (name, "both"):
+        for shown, group in zip(kinds, groups.values(), strict=True):
+            if kind in shown:
                 group[variant] = read_difference(pair)
     groups = {name: group for name, group in groups.items() if group}
     if not groups:

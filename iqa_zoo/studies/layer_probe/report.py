@@ -17,7 +17,7 @@ from iqa_zoo.reports.shared import (
     tabulate_distortions,
 )
 from iqa_zoo.reports.table import Table, tabulate_keys
-from iqa_zoo.reports.verdicts import count_verdicts, explain_needed, group_by_verdict, orient_pair
+from iqa_zoo.reports.verdicts import count_verdicts, describe_pair, explain_needed, group_by_verdict, orient_pair
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.summary import is_defined
 
@@ -120,12 +120,13 @@ def _describe_backbone(results: Results, rows: Sequence[Results], control: Seque
         trained = [pair for pair in select_defined(pairs) if pair["what"] == "trained" and pair["first"] in names]
         if trained:
             text += f"; trained against random, level by level: {count_verdicts(trained)}"
+    together = [pair for pair in pairs if pair["what"] == "baseline" and pair["second"] == best["model"]]
     needed = [
         f"{name}: {best['level']} against {level}: undecided{explain_needed(pair)}."
         for level, pair in others.items()
         if pair and pair["verdict"] == "undecided" and pair["needed"]
     ]
-    return [f"{text}.", *needed]
+    return [f"{text}.", *needed, *map(describe_pair, together)]
 
 
 def _find(pairs: Sequence[Results], first: str, second: str) -> Results | None:

@@ -15,7 +15,7 @@ from iqa_zoo.errors import ConfigError, InputError, IqaZooError
 from iqa_zoo.progress import Reporter
 from iqa_zoo.registry import register_study
 from iqa_zoo.studies.baseline import describe_baseline
-from iqa_zoo.studies.matching import choose_owner, try_match
+from iqa_zoo.studies.matching import choose_owner, find_movable, try_match
 from iqa_zoo.studies.models import load_with_baseline
 from iqa_zoo.studies.protocol import describe_conditions, load_data, make_study_splits
 from iqa_zoo.studies.runner import Record, describe_cache_use, select_succeeded
@@ -151,7 +151,7 @@ def match_on_all(
         if by != "none" and target is None:
             sizes = {name: getattr(measure_budget(cfg).decoder, by) for name, cfg in here.items()}
             compared = {name: size for name, size in sizes.items() if name != BASELINE}
-            model = choose_owner(spec.budget.budget, compared)
+            model = choose_owner(spec.budget.budget, compared, find_movable(here))
             target, owner = sizes[model], f"{model}'s on {backbone}"
         for name, cfg in here.items():
             fixed = name == BASELINE or by == "none"

@@ -39,6 +39,7 @@ def tabulate_effects(results: Results, where: str) -> Table:
         f"Effect: the mean over the combinations with the level minus the mean of all ({analysis['grand']:.3f}), on each of "
         f"{len(results['splits'])} splits, then their mean.",
         *_describe_estimates(analysis, analysis["main"]),
+        *_describe_reference(analysis["main"][0]["margin"]),
         *_describe_completeness(analysis, results.get("drawn_of")),
         "Variance between combinations (means over splits, chance included): "
         + ", ".join(f"{_format_factors(name)} {share:.0%}" for name, share in analysis["shares"].items())
@@ -50,8 +51,7 @@ def tabulate_effects(results: Results, where: str) -> Table:
 
 def _describe_estimates(analysis: Results, rows: Sequence[Results]) -> list[str]:
     """Describe how intervals and verdicts of effects are made."""
-    margin = rows[0]["margin"]
-    if not is_defined(margin):
+    if not is_defined(rows[0]["margin"]):
         return [
             "Results of an earlier version: the interval is not adjusted for the number of contrasts and lacks the error of sampling "
             "the test images, p is Holm-adjusted, a decided effect has p below 0.05 too, and nothing was tested for equivalence."
@@ -65,7 +65,15 @@ def _describe_estimates(analysis: Results, rows: Sequence[Results]) -> list[str]
     return [
         f"Interval and p: {CORRECTED_T}, {sampling}; adjusted for {rows[0]['pairs']} contrasts (Bonferroni).",
         *describe_rule(rows),
-        f"Ahead is better than the mean of all; two levels that are equivalent to it may be up to {2 * margin:g} apart.",
+    ]
+
+
+def _describe_reference(margin: float | None) -> list[str]:
+    """Describe what levels are compared to; nothing for results of earlier versions, which have no margin."""
+    if margin is None:
+        return []
+    return [
+        f"Ahead is better than the mean of all; two levels that are equivalent to it may be up to {2 * margin:g} apart."
     ]
 
 
@@ -93,7 +101,7 @@ def tabulate_interactions(results: Results) -> Table:
     notes = [
         "Effect: what two parts do together beyond what each adds alone (mean of the cell - of its row - of its column + of all). "
         f"Of {len(found)}: {count_verdicts(found)}. An interaction that is the mirror image of another, as with factors of two "
-        "levels, counts once.",
+        "levels, counts once. Ahead: the two do more together than each adds alone.",
         *_describe_estimates(results["analysis"], found),
         *(
             f"{FACTORS[a]} x {FACTORS[b]}: not known, as some of its pairs are not there or too few combinations are."
@@ -136,11 +144,9 @@ def describe_effects(results: Results) -> list[str]:
     if not analysis["main"]:
         return ["Nothing was swapped: every factor has one level."]
     decided = {row["factor"] for row in analysis["main"] if row["verdict"] in ("ahead", "behind")}
-    matter = " and the ".join(FACTORS[factor] for factor in FACTORS if factor in decided)
+    matter = ", ".join(FACTORS[factor] for factor in FACTORS if factor in decided)
     lines = [
-        f"{'A part that matters is' if len(decided) == 1 else 'Parts that matter are'} the {matter}."
-        if matter
-        else "No part is shown to be better or worse than the mean of its kind."
+        f"What matters: {matter}." if matter else "No part is shown to be better or worse than the mean of its kind."
     ]
     for factor in sorted({row["factor"] for row in analysis["main"]}, key=lambda factor: -analysis["shares"][factor]):
         lines.append(_describe_factor(factor, analysis))

@@ -36,6 +36,13 @@ def test_the_whole_ablation(noise_folder, run_study):
             assert abs(row["budget"]["decoder"]["params"] - target) <= 0.01 * target
     assert {row["variant"] for row in results["rows"]} >= {"gcn", "GCN -> attention", "MoE -> FFN", "without MoE"}
     assert len(results["runs"]) == 2 * len(results["rows"])
+    baseline = results["rows"][-1]
+    assert (baseline["model"], baseline["kind"], results["baseline"]) == (
+        "ridge_baseline",
+        "baseline",
+        "ridge_baseline",
+    )
+    assert baseline["config"]["queries"]["stages"] == [3, 4]
     assert [pair["second"] for pair in results["differences"]] == ["gcn"] * (len(results["rows"]) - 1)
     assert {file.name for file in (noise_folder / "ablation").iterdir()} == {
         "results.json", "tables.md", "runs.csv", "ablation.png", "ablation.svg",
@@ -85,7 +92,7 @@ def made_up():
             **dict(zip(("verdict", "needed"), verdict, strict=True)),
         )
 
-    names = ("lifeiqa", "A", "without B", "without B, matched", "D", "D, matched", "without E")
+    names = ("lifeiqa", "A", "without B", "without B, matched", "D", "D, matched", "without E", "ridge_baseline")
     spread = dict(median=0.8, q1=0.7, q3=0.9)
     return dict(
         base="lifeiqa", match="params", sensitivity=[], refused=[dict(variant="C", change="-", reason="no stage 3")],
@@ -93,16 +100,18 @@ def made_up():
             row("lifeiqa", "lifeiqa", "whole", 100), row("A", "A", "both", 100), row("without B", "without B", "as it is", 50),
             row("without B, matched", "without B", "matched", 100), row("D", "D", "as it is", 80),
             row("D, matched", "D", "matched", 100), row("without E", "without E", "both", 100),
+            row("ridge_baseline", "ridge_baseline", "baseline", 1),
         ],
         differences=[
             pair("A", -0.02, -0.03, -0.01, "behind", ""), pair("without B", 0.001, -0.004, 0.006, "equivalent", ""),
             pair("without B, matched", -0.02, -0.03, -0.01, "behind", ""), pair("D", 0.02, 0.01, 0.03, "ahead", ""),
             pair("D, matched", 0.01, -0.01, 0.03, "undecided", "about 21 splits or 1.8 times the rated images"),
             {**pair("without E", None, None, None, "undecided", ""), "why": "without E: all scores are equal on split x"},
+            pair("ridge_baseline", -0.004, -0.02, 0.012, "undecided", "about 30 splits"),
         ],
         summary={name: dict(srocc=spread) for name in names},
         data=dict(name="livec", images=1162, contents=1162, label="MOS"), backbone="resnet18", weights="ImageNet weights", protocol="frozen",
-        splits=["x"] * 10, parts=dict(train=8, validation=1, test=2), crops=4, baseline_lr=0.1, selection="last",
+        splits=["x"] * 10, parts=dict(train=8, validation=1, test=2), crops=4, baseline="probe", selection="last",
         recipe=dict(epochs=1, batch_size=2, lr=0.1, precision="float32"), runs=[], seconds=1.0,
     )  # fmt: skip
 
@@ -117,10 +126,13 @@ def test_every_change_has_its_verdict():
         "D, matched: changes SROCC by +0.010 [-0.010, +0.030]; undecided; about 21 splits or 1.8 times the rated images would "
         "decide, if mean and spread stay as they are.",
         "without E, as it is (within the budget): undefined, as without E: all scores are equal on split x.",
+        "lifeiqa has not earned its parameters. lifeiqa and ridge_baseline: undecided, mean SROCC difference +0.004 [-0.012, "
+        "+0.020], lifeiqa ahead in 9 of 10 splits; about 30 splits would decide, if mean and spread stay as they are.",
     ]
     variants, refused = make_tables(made_up())
     assert [row[-2] for row in variants.rows] == [
         "-", "worse", "equivalent within 0.01", "worse", "better", "undecided", "undefined: without E: all scores are equal on split x",
+        "undecided",
     ]  # fmt: skip
     assert variants.rows[5][-1] == "about 21 splits or 1.8 times the rated images"
     assert any("adjusted for 3 comparisons" in note for note in variants.notes)

@@ -31,12 +31,12 @@ def test_the_whole_study(noise_folder, run_study, monkeypatch):
     assert len(results["differences"]) == 4 * 3
     assert all(("predictions" in run) == (run["train"] == run["test"]) for run in results["runs"])
     # Noise is worse in one and rated higher in the other: the probe learns it, so that a wrong sign would show.
-    probe = {(r["train"], r["test"]): r["srocc"]["median"] for r in results["rows"] if r["model"] == "linear_probe"}
+    probe = {(r["train"], r["test"]): r["srocc"]["median"] for r in results["rows"] if r["model"] == "ridge_baseline"}
     assert all((probe[train, "photos"] > 0) == (probe[train, "others"] > 0) for train in ("photos", "others"))
     text = (noise_folder / "c.md").read_text()
     assert "LEAK: photos and others share images (1" in text
     assert "there is no nowhere" in text
-    for name in ("matrix_gcn.png", "matrix_linear_probe.svg", "differences.png"):
+    for name in ("matrix_gcn.png", "matrix_ridge_baseline.svg", "differences.png"):
         assert (noise_folder / "cross" / name).is_file()
     monkeypatch.chdir(noise_folder)
     assert main(["cross-dataset", "--from", "cross", "--markdown", "again.md"]) == 0

@@ -31,12 +31,20 @@ def test_the_whole_study(noise_folder, run_study, weights, monkeypatch):
         ("test_resnet", False),
         ("test_resnet", True),
     ]
-    assert len(results["runs"]) == 2 * 4 * 2 * 2  # trained and random, levels, heads, splits
-    for row in results["rows"]:
+    assert len(results["runs"]) == 2 * (4 * 2 + 1) * 2  # trained and random, levels, heads and the baseline, splits
+    assert results["baseline"] == "ridge_baseline"
+    assert [row["model"] for row in results["baseline_rows"]] == [
+        "test_resnet, ridge_baseline",
+        "test_resnet, random weights, ridge_baseline",
+    ]
+    for row in results["rows"] + results["baseline_rows"]:
         mine = [run["srocc"] for run in results["runs"] if run["model"] == row["model"]]
         assert row["srocc"]["median"] == pytest.approx(sum(mine) / 2)
+    assert {row["channels"] for row in results["baseline_rows"]} == {
+        sum(row["channels"] for row in results["rows"] if row["head"] == "ridge" and not row["control"])
+    }
     kinds = [pair["what"] for pair in results["differences"]]
-    assert (kinds.count("deeper"), kinds.count("trained")) == (2 * 3, 2 * 4)
+    assert (kinds.count("deeper"), kinds.count("trained"), kinds.count("baseline")) == (2 * 3, 2 * 4, 2)
     assert len({frozenset((pair["first"], pair["second"])) for pair in results["differences"]}) == len(kinds)
     assert "Left out" in (noise_folder / "p.md").read_text()
     assert (noise_folder / "p.csv").read_text().startswith("backbone,control,level,head,")
@@ -108,3 +116,13 @@ def test_a_level_alone_and_a_level_without_a_difference_are_described():
     failed["differences"][0] |= dict(mean=None, low=None, high=None, verdict="undecided")
     [line, _] = make_sentences(failed)
     assert "not compared to stage 1; some steps of depth cannot be judged, as an SROCC is undefined" in line
+
+
+def test_all_levels_together_are_compared_with_the_best():
+    results = make_results([0.3, 0.5])
+    results["differences"].append({**results["differences"][0], "first": "b, ridge_baseline", "second": "b, stage 2, ridge",
+                                   "mean": 0.05, "low": 0.02, "high": 0.08, "what": "baseline"})  # fmt: skip
+    assert (
+        "b, ridge_baseline is ahead of b, stage 2, ridge by 0.050 SROCC [0.020, 0.080], in 5 of 10 splits."
+        in make_sentences(results)
+    )

@@ -27,7 +27,7 @@ def test_the_whole_study(noise_folder, run_study, monkeypatch):
         "no weights to load",
         "random weights (seed 0)",
     ]
-    matched = [row for row in results["rows"] if row["decoder"] != "linear_probe"]
+    matched = [row for row in results["rows"] if row["decoder"] != "ridge_baseline"]
     assert len(matched) == 4
     for row in matched:
         assert abs(row["budget"]["decoder"]["params"] - results["target"]) <= 0.01 * results["target"]

@@ -76,7 +76,7 @@ def results():
 
 def test_every_part_has_its_verdict(results):
     lines = make_sentences(results)
-    assert lines[0] == "A part that matters is the head."
+    assert lines[0] == "What matters: head."
     assert re.fullmatch(
         r"head \(100% of the variance\), against the mean of all: ahead: moe \+0\.02\d \[\S+, \S+\]; "
         r"behind: linear -0\.02\d \[\S+, \S+\]\.",

@@ -29,6 +29,8 @@ def test_a_training_that_fails_has_a_record_with_the_error(
             raise IqaZooError("the loss is nan at step 3\nlower the rate")
         if folder.name == "s-b":
             raise ZeroDivisionError("a bug")
+        folder.mkdir(parents=True)
+        (folder / "history.json").write_text('[{"loss": 2.0}, {"loss": 0.25}]')
         return {"metrics": {"srocc": 0.5}, "predictions": {}, "epoch": 1, "epochs": 1, "every_rule": {}, "seconds": 1.0}
 
     monkeypatch.setattr(end_to_end, "train_model", train)
@@ -39,7 +41,7 @@ def test_a_training_that_fails_has_a_record_with_the_error(
     records = dict(end_to_end.train_all_end_to_end(trainings, None, TrainingOptions()))  # type: ignore[arg-type]
     assert records[0] == {"model": "a", "split": "s", "error": "IqaZooError: the loss is nan at step 3", "trace": ""}
     assert "ZeroDivisionError: a bug" in records[1]["trace"]
-    assert records[2]["srocc"] == 0.5
+    assert (records[2]["srocc"], records[2]["last_loss"]) == (0.5, 0.25)
 
 
 def test_an_interrupt_is_no_failure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny) -> None:
