@@ -35,12 +35,18 @@ def make_tuning_sentences(results: Results) -> list[str]:
     tuning = results.get("tuning")
     if not tuning:
         return []
-    lines = [describe_pair(_name_default(pair)) for pair in tuning["worth"]]
+    lines = [_describe_worth(pair, tuning["models"][pair["second"]]) for pair in tuning["worth"]]
     default = {(pair["first"], pair["second"]): pair for pair in tuning["default_differences"]}
     for pair in results.get("differences", []):
         if before := default.get((pair["first"], pair["second"])):
             lines.append(_compare_verdicts(before, pair))
     return lines
+
+
+def _describe_worth(pair: Results, model: Results) -> str:
+    if all(choice["trial"] == 1 for choice in model["chosen"]):
+        return f"{pair['second']}: the default recipe was chosen on every split, so tuning changed nothing."
+    return describe_pair(_name_default(pair))
 
 
 def _compare_verdicts(default: Results, tuned: Results) -> str:

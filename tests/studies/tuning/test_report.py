@@ -107,11 +107,17 @@ def test_the_notes_name_what_is_special(results):
 def test_the_sentences_say_whether_a_verdict_changed(results):
     lines = make_tuning_sentences(results)
     assert lines[0].startswith("a tuned is ahead of a with the default recipe by 0.020 SROCC")
-    assert lines[1].startswith("b tuned and b with the default recipe are equivalent within 0.01")
+    assert lines[1] == "b: the default recipe was chosen on every split, so tuning changed nothing."
     assert lines[2:] == [
         "a and b: tuning changed the verdict, from undecided with the default recipe to a ahead.",
         "a and ridge: tuning did not change the verdict, a ahead.",
     ]
+
+
+def test_a_worth_below_the_margin_is_equivalent(results):
+    results["tuning"]["models"]["b"]["chosen"] = [choice(2, 1e-3, 0.05, None, 12, 0.8)]
+    line = make_tuning_sentences(results)[1]
+    assert line.startswith("b tuned and b with the default recipe are equivalent within 0.01")
 
 
 def test_a_study_without_tuning_has_nothing_to_say():
