@@ -57,7 +57,7 @@ def compute_for_few_queries(model: nn.Module) -> None:
     wider than the model, and every block that reads the memory takes them.
     """
     readers = [block for block in getattr(model, "interactions", ()) if has_flag(block, "needs_memory")]
-    memory = getattr(model, "memory", None)
+    memory: Any = getattr(model, "memory", None)
     proj = getattr(memory, "proj", None)
     if hasattr(memory, "projects") and isinstance(proj, nn.Linear) and proj.in_features <= proj.out_features:
         memory.projects = not all(

@@ -39,4 +39,6 @@ class Tokens(nn.Module):
 
     def forward(self, features: Features) -> Tensor | Projected:
         tokens_BLC = features.tokens_BLC.contiguous()  # a linear layer of strided tokens would copy its weights
-        return self.proj(tokens_BLC) if self.projects else Projected(tokens_BLC, self.proj)
+        if self.projects or not isinstance(self.proj, nn.Linear):
+            return self.proj(tokens_BLC)
+        return Projected(tokens_BLC, self.proj)
