@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self, get_type_hints
 
@@ -113,12 +113,13 @@ class TrainedModel:
 
 
 def _read(kind: Any, content: Any, where: str) -> Any:
-    """Make a dataclass of a mapping with the same keys, and of those inside it."""
+    """Make a dataclass of a mapping with the same keys, and of those inside it. Fields with a default may be missing."""
     known = {each.name for each in fields(kind)}
-    if not isinstance(content, Mapping) or set(content) != known:
-        given = set(content) if isinstance(content, Mapping) else set()
+    needed = {each.name for each in fields(kind) if each.default is MISSING and each.default_factory is MISSING}
+    given = set(content) if isinstance(content, Mapping) else set()
+    if not needed <= given <= known or not isinstance(content, Mapping):
         raise CheckpointError(
-            f"{where}: damaged or of another version of iqa_zoo: {kind.__name__} lacks {sorted(known - given)} and has "
+            f"{where}: damaged or of another version of iqa_zoo: {kind.__name__} lacks {sorted(needed - given)} and has "
             f"unknown {sorted(given - known)}"
         )
     hints = get_type_hints(kind)

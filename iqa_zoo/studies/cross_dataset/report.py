@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.reports.decoders import make_decoders_table
@@ -121,7 +122,7 @@ def make_sentences(results: Results) -> list[str]:
     return lines
 
 
-def _place(pair: Results) -> str:
+def _place(pair: Mapping[str, Any]) -> str:
     return f"{pair['train']} to {pair['test']}" if pair["train"] != pair["test"] else f"within {pair['train']}"
 
 
