@@ -45,8 +45,9 @@ def estimate_effect(
     ('ahead', 0.0266, 0.0187, 0.0345)
     """
     half_S = np.clip(np.asarray(effect_S, dtype=np.float64) / 2, -1, 1)
-    settings = {"margin": margin, "sampling_se": sampling_se, "pairs": contrasts}
-    return paired(half_S, -half_S, test_train_ratio=test_train_ratio, **settings)
+    return paired(
+        half_S, -half_S, test_train_ratio=test_train_ratio, margin=margin, sampling_se=sampling_se, pairs=contrasts
+    )
 
 
 def analyze_factors(

@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 def draw_evenly(grid: Sequence[Levels], seed: int = 0) -> Iterator[Levels]:
     """Order all combinations so that any first few hold every level of a factor about equally often.
 
-    The next combination is the one whose levels occurred least often so far. Its pairs of levels break ties, then chance.
+    The next combination is the one whose levels occurred least often so far. Among equals, its pairs of levels decide, then chance.
 
     >>> grid = [dict(head=head, memory=memory) for head in "abc" for memory in "xyz"]
     >>> first = list(draw_evenly(grid))[:3]
@@ -81,7 +81,7 @@ def fit_main_effects(srocc_SC: ArrayLike, levels: Sequence[Mapping[str, str]]) -
     fitted = _fit(list(table.coded.values()), scores_CS)
     if fitted is None:
         raise InputError(
-            f"the levels of {', '.join(table.factors)} cannot be told apart: some only come together in the combinations "
+            f"the levels of {', '.join(table.factors)} cannot be separated: some only come together in the combinations "
             "that there are; leave one of them out"
         )
     return {

@@ -146,7 +146,7 @@ def _compare(
         if images is None:  # as one of the models cannot be judged so; perhaps this pair can
             images, why = delete_test_images(by_model, data)
         weights = dict(zip(by_model, (1, -1), strict=True))
-        sampling = images and images.estimate([weights.get(model, 0) for model in images.models])
+        sampling = None if images is None else images.estimate([weights.get(model, 0) for model in images.models])
         estimate = paired(
             a, b, test_train_ratio=test_train_ratio, margin=margin, sampling_se=sampling, pairs=comparisons
         )

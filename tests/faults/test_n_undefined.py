@@ -19,6 +19,7 @@ from iqa_zoo.cli import main
 from iqa_zoo.progress import Terminal
 from iqa_zoo.stats.effects import analyze_factors
 from iqa_zoo.studies.gathering import gather_records
+from iqa_zoo.studies.runner import FrozenRunner
 from iqa_zoo.training.selection import choose_epoch, compare_rules
 
 CONSTANT_HEAD = '''
@@ -191,12 +192,14 @@ def test_cross_dataset(run: Run, photos: Path) -> None:
 
 @pytest.mark.slow
 def test_layer_probe(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from iqa_zoo.studies.layer_probe import probing
+    train = FrozenRunner.train
 
-    ridge_scores = probing.ridge_scores
-    monkeypatch.setattr(
-        probing, "ridge_scores", lambda bank, level, *rest: ridge_scores(bank, level, *rest) * (level != 2)
-    )
+    def flatten(record: dict[str, Any]) -> dict[str, Any]:
+        if "stage 2, ridge" not in record["model"]:
+            return record
+        return {**record, "srocc": math.nan, "predictions": dict.fromkeys(record["predictions"], 0.0)}
+
+    monkeypatch.setattr(FrozenRunner, "train", lambda *args, **settings: list(map(flatten, train(*args, **settings))))
     results = run("layer_probe", "--backbones", "nss", *TABLE[:4], "--heads", "ridge")
     medians = {row["number"]: row["srocc"]["median"] for row in results["rows"]}
     assert medians.pop(2) is None

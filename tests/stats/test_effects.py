@@ -195,7 +195,7 @@ def test_without_interactions_the_main_effects_are_the_same():
 def test_levels_that_only_come_together_are_not_separated():
     levels = [row for row in LEVELS if (row["head"] == "moe") == (row["memory"] == "both")]
     found = analyze_factors(add_up(levels), levels, 0.25)
-    assert "cannot be told apart" in found["why"]
+    assert "cannot be separated" in found["why"]
     assert found["main"] == found["interactions"] == []
 
 

@@ -76,5 +76,5 @@ def test_refuses():
     with pytest.raises(InputError, match="not finite"):
         factorial.fit_main_effects(additive(LEVELS) * np.nan, LEVELS)
     levels = [row for row in LEVELS if (row["head"] == "moe") == (row["memory"] == "both")]
-    with pytest.raises(InputError, match="cannot be told apart"):
+    with pytest.raises(InputError, match="cannot be separated"):
         factorial.fit_main_effects(additive(levels), levels)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.reports.notes import list_protocol_notes
 from iqa_zoo.reports.shared import (
+    Pair,
     describe_intervals,
     format_data_name,
     format_spread,
@@ -129,13 +130,13 @@ def _describe_backbone(results: Results, rows: Sequence[Results], control: Seque
     return [f"{text}.", *needed, *map(describe_pair, together)]
 
 
-def _find(pairs: Sequence[Results], first: str, second: str) -> Results | None:
+def _find(pairs: Sequence[Results], first: str, second: str) -> Pair | None:
     """Find the difference of two levels, as first minus second; None where they were not compared or it is undefined."""
     found = next((pair for pair in pairs if {pair["first"], pair["second"]} == {first, second}), None)
     return orient_pair(found, first) if found is not None and is_defined(found["mean"]) else None
 
 
-def _describe_others(others: Mapping[str, Results | None]) -> str:
+def _describe_others(others: Mapping[str, Pair | None]) -> str:
     """Describe the verdicts on the best level against the others."""
     if all(pair and pair["verdict"] == "ahead" for pair in others.values()):
         return "ahead of every other level"

@@ -175,8 +175,10 @@ def analyze_combinations(
     """
     images, why = delete_test_images(measured, data) if measured else (None, "")
     srocc_SC = np.array([[record["srocc"] for record in records] for records in measured.values()]).T
-    settings = {"margin": margin, "sampling": images, "interactions": interactions}
-    found = analyze_factors(srocc_SC, [levels[model] for model in measured], test_train_ratio, **settings)
+    named = [levels[model] for model in measured]
+    found = analyze_factors(
+        srocc_SC, named, test_train_ratio, margin=margin, sampling=images, interactions=interactions
+    )
     return {**found, "why_no_sampling": why}
 
 

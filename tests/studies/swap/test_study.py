@@ -1,17 +1,21 @@
 """iqa-zoo swap as a user runs it, on a folder of noise with a table of scores."""
 
 import csv
+import itertools
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.stats import spearmanr
 from torch import nn
 
 from iqa_zoo import registry
 from iqa_zoo.cli import main
+from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.studies.swap.levels import group_refused
-from iqa_zoo.studies.swap.study import select_complete
+from iqa_zoo.studies.swap.study import analyze_combinations, select_complete
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +53,10 @@ def test_a_whole_matrix(folder, run_study):
         ("interactions", "none"),
         ("interactions", "query_gcn"),
     }
+    assert {row["verdict"] for row in results["analysis"]["main"]} == {"undecided"}  # two splits
+    assert results["analysis"]["why_no_sampling"] == ""
     assert "What each part adds" in ran.stdout
+    assert "undecided; a verdict needs at least 5 splits." in " ".join(ran.stdout.split())
     with (folder / "r.csv").open() as file:
         assert next(csv.DictReader(file))["interactions"] == "none"
     assert {path.name for path in (folder / "run").iterdir()} == {
@@ -130,3 +137,70 @@ def test_combinations_that_share_a_reason_stand_in_one_row():
 def test_a_combination_that_failed_on_a_split_is_left_out():
     done = [dict(model=model, srocc=0.5) for model in "aab"]
     assert select_complete(done, ["a", "b"], 2) == {"a": done[:2]}
+
+
+def make_records(models, splits, failed=()):
+    """Records on test parts of 12 of 40 images, and the images."""
+    rng = np.random.default_rng(0)
+    paths = tuple(Path(f"{i}.png") for i in range(40))
+    data = RatedImages("forty", paths, rng.normal(size=40), score_range=(-9, 9), licence="", source="")
+    records = []
+    for j in range(splits):
+        tested = rng.permutation(40)[:12]
+        for model in models:
+            if (model, j) not in failed:
+                scores = data.mos[tested] + 0.3 * rng.normal(size=12)
+                predictions = dict(zip([data.names[i] for i in tested], scores.tolist(), strict=True))
+                srocc = float(spearmanr(scores, data.mos[tested]).statistic)
+                records.append(dict(model=model, split=str(j), srocc=srocc, predictions=predictions))
+    return records, data
+
+
+LEVELS = {
+    f"{query} {head}": dict(queries=query, interactions="none", memory="tokens", head=head)
+    for query, head in itertools.product("ab", "xyz")
+}
+
+
+@pytest.mark.parametrize("splits", [1, 2, 6])
+def test_combinations_are_analyzed_with_the_error_of_sampling(splits):
+    records, data = make_records(LEVELS, splits)
+    measured = select_complete(records, list(LEVELS), splits)
+    found = analyze_combinations(measured, LEVELS, data, 0.3, margin=0.02, interactions=True)
+    assert found["why_no_sampling"] == ""
+    assert len(found["main"]) == 2 + 3
+    assert len(found["interactions"]) == 2 * 3
+    for row in (*found["main"], *found["interactions"]):
+        assert row["method"] == "corrected t + jackknife"
+        assert (row["margin"], row["splits"]) == (0.02, splits)
+        assert -2 < row["low"] < row["mean"] < row["high"] < 2
+        if splits < 5:
+            assert (row["verdict"], row["needed"]) == ("undecided", "at least 5 splits")
+
+
+def test_a_failed_cell_is_missing_and_the_rest_is_analyzed():
+    records, data = make_records(LEVELS, 6, failed=[("a x", 3)])
+    measured = select_complete(records, list(LEVELS), 6)
+    assert "a x" not in measured
+    found = analyze_combinations(measured, LEVELS, data, 0.3, margin=0.01, interactions=True)
+    assert (found["complete"], found["combinations"]) == (False, 5)
+    assert {(row["factor"], row["level"], row["combinations"]) for row in found["main"]} >= {
+        ("head", "x", 1),
+        ("queries", "a", 2),
+    }
+    assert found["unknown"] == [["queries", "head"]]
+
+
+def test_without_predictions_the_error_of_sampling_is_left_out_with_the_reason():
+    records, data = make_records(LEVELS, 6)
+    measured = select_complete([{**record, "predictions": {}} for record in records], list(LEVELS), 6)
+    found = analyze_combinations(measured, LEVELS, data, 0.3, margin=0.01, interactions=False)
+    assert found["why_no_sampling"] == "the records hold no predictions"
+    assert {row["method"] for row in found["main"]} == {"corrected t"}
+
+
+def test_nothing_measured_is_nothing_to_analyze():
+    _, data = make_records(LEVELS, 1)
+    found = analyze_combinations({}, LEVELS, data, 0.3, margin=0.01, interactions=True)
+    assert found["main"] == []
+    assert "fewer than two combinations" in found["why"]
