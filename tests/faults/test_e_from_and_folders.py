@@ -39,7 +39,7 @@ def test_the_run_of_another_study_is_refused_by_name(holds, wanted, tmp_path):
     for named in ({}, {"study": holds}):
         (tmp_path / "results.json").write_text(json.dumps(results | named))
         if holds == wanted:
-            assert load_result(tmp_path, wanted).values == results | {"study": holds, "schema": 2}
+            assert load_result(tmp_path, wanted).values == results | {"study": holds, "schema": 3}
             continue
         with pytest.raises(IqaZooError) as error:
             load_result(tmp_path, wanted)
