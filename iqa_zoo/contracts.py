@@ -192,8 +192,7 @@ FLAGS: dict[Flag, str] = {
     "needs_mirrored": "a loss is called with (output, mos_B, mirrored), the output for the images flipped left to right; "
     "a training step then runs the model twice, and training on cached features is refused",
     "needs_routing": "a loss: it reads the routing, and a model without a mixture of experts is refused",
-    "keeps_precision": "a head: it is called under autocast and computes its scores in single precision itself; any other "
-    "head is computed in single precision as a whole",
+    "keeps_precision": "a head is called under autocast and computes its scores in single precision itself",
 }
 
 
