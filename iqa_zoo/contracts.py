@@ -184,7 +184,7 @@ class Loss(Protocol):
 CONTRACTS = dict(zip(HANDED_DOWN, (Backbone, Queries, Memory, Interaction, Head, Loss), strict=True))
 
 # What a part may offer beyond the contract of its slot.
-Flag = Literal["routes", "needs_memory", "needs_features", "needs_mirrored", "needs_routing", "keeps_precision"]
+Flag = Literal["routes", "needs_memory", "needs_features", "needs_mirrored", "needs_routing"]
 FLAGS: dict[Flag, str] = {
     "routes": "an interaction or a head: it has a mixture of experts and returns its Routing",
     "needs_memory": "an interaction: it reads the memory, and a model without one is refused",
@@ -192,7 +192,6 @@ FLAGS: dict[Flag, str] = {
     "needs_mirrored": "a loss is called with (output, mos_B, mirrored), the output for the images flipped left to right; "
     "a training step then runs the model twice, and training on cached features is refused",
     "needs_routing": "a loss: it reads the routing, and a model without a mixture of experts is refused",
-    "keeps_precision": "a head is called under autocast and computes its scores in single precision itself",
 }
 
 

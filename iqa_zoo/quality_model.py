@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -145,7 +144,7 @@ class QualityModel(nn.Module):
         kind = queries_BND.device.type
         if not torch.is_autocast_enabled(kind):
             return self.head(queries_BND, features) if needs_features else self.head(queries_BND)
-        with nullcontext() if has_flag(self.head, "keeps_precision") else torch.autocast(kind, enabled=False):
+        with torch.autocast(kind, enabled=False):
             if needs_features:
                 return self.head(queries_BND.float(), _single_precision(features))
             return self.head(queries_BND.float())

@@ -46,7 +46,7 @@ def test_a_flag_is_read_from_a_part_and_from_its_class():
 @pytest.mark.parametrize(
     ("registry", "name", "flags"),
     [
-        (HEADS, "moe", {"routes", "keeps_precision"}),
+        (HEADS, "moe", {"routes"}),
         (INTERACTIONS, "moe_feed_forward", {"routes"}),
         (INTERACTIONS, "cross_attention", {"needs_memory"}),
         (INTERACTIONS, "self_attention", set()),

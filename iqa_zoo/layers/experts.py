@@ -7,7 +7,6 @@ from iqa_zoo.contracts import Routing
 from iqa_zoo.errors import PartError
 from iqa_zoo.layers.activations import perceptron
 from iqa_zoo.layers.graphs import is_recorded
-from iqa_zoo.layers.precision import without_autocast
 
 
 class Mixture:
@@ -38,8 +37,7 @@ class Mixture:
         return (len(self.experts) - self.top_k) * an_expert
 
     def _mix(self, tokens_TD: Tensor) -> tuple[Tensor, Routing]:
-        with without_autocast(tokens_TD):  # the choice of experts needs its digits
-            logits_TE = self.router(tokens_TD.to(self.router.weight.dtype))
+        logits_TE = self.router(tokens_TD)
         top_TK, choice_TK = logits_TE.topk(self.top_k, dim=-1)
         gate_TK = top_TK.softmax(-1)
         weights_TE = torch.zeros_like(logits_TE, dtype=gate_TK.dtype).scatter(-1, choice_TK, gate_TK)
@@ -53,12 +51,11 @@ class Mixture:
         """Each expert on its own tokens: the S = T * K pairs of a token and its expert, sorted by expert and split."""
         expert_S = choice_TK.flatten()
         pair_S = expert_S.argsort(stable=True)
-        tokens_SD = tokens_TD.index_select(0, pair_S // self.top_k)
-        parts = tokens_SD.split(expert_S.bincount(minlength=len(self.experts)).tolist())
+        token_S = pair_S // self.top_k
+        parts = tokens_TD.index_select(0, token_S).split(expert_S.bincount(minlength=len(self.experts)).tolist())
         answer_SD = torch.cat([expert(part) for expert, part in zip(self.experts, parts, strict=True)])
-        place_S = torch.empty_like(pair_S).scatter_(0, pair_S, torch.arange(len(pair_S), device=pair_S.device))
-        answer_TKD = answer_SD.index_select(0, place_S).unflatten(0, choice_TK.shape)
-        return (answer_TKD * gate_TK[..., None]).sum(1).to(tokens_TD.dtype)
+        weighed_SD = answer_SD * gate_TK.flatten().index_select(0, pair_S)[:, None]
+        return torch.zeros_like(tokens_TD).index_add(0, token_S, weighed_SD.to(tokens_TD.dtype))
 
     def _mix_all(self, tokens_TD: Tensor, weights_TE: Tensor) -> Tensor:
         """The same sum with every expert on every token: no operator depends on the values of this input."""

@@ -5,19 +5,14 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from iqa_zoo.layers.precision import without_autocast
-
 Residual = Literal["paper", "released"]
 
 
 class PostPosed(nn.Module):
     """LN, then a block F after the whole decoder, then dropout and one linear score per query.
 
-    The block is computed in the precision of autocast, the sum and the score in single precision.
     ``residual="paper"`` is Y = F(X) + gamma X, ``"released"`` is Y = X + gamma F(X), with X = LN(queries) in both.
     """
-
-    keeps_precision = True
 
     def __init__(self, *, dim: int, residual: Residual, gamma: float, dropout: float):
         super().__init__()
@@ -32,5 +27,4 @@ class PostPosed(nn.Module):
             mixed_BND = block_BND + self.gamma * normed_BND
         else:
             mixed_BND = normed_BND + self.gamma * block_BND
-        with without_autocast(mixed_BND):
-            return self.fc(self.drop(mixed_BND)).squeeze(-1)
+        return self.fc(self.drop(mixed_BND)).squeeze(-1)

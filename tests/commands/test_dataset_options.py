@@ -51,7 +51,10 @@ def test_options_reach_the_dataset_as_it_takes_them(root):
     ("option", "message"),
     [
         ("label=x.csv", r"--option label: unknown option 'label'; did you mean 'labels'\? Known: .*\(of the dataset"),
-        ("root=x", r"--option root: unknown option 'root'. Known: deviation, distortion, higher_is_better, image, labels, mos,"),
+        (
+            "root=x",
+            r"--option root: unknown option 'root'. Known: deviation, distortion, higher_is_better, image, labels, mos,",
+        ),
         ("subset=yess", "--option subset: expected bool, got 'yess'"),
         ("score_range=[1]", r"--option score_range: expected .*, got \[1\]"),
         ("subset=[1", "--option subset: not valid YAML or JSON"),

@@ -63,15 +63,3 @@ def test_parameters_that_a_token_does_not_meet(top_k, inactive):
 def test_a_choice_that_cannot_be_is_refused(top_k):
     with pytest.raises(PartError, match=f"top_k={top_k} is not between 1 and num_experts=4"):
         Mixed(top_k=top_k)
-
-
-def test_under_autocast_experts_are_chosen_in_single_precision():
-    torch.manual_seed(0)
-    mixed, tokens_TD = Mixed(), torch.randn(50, 3)
-    usual_TD, usual = mixed._mix(tokens_TD)
-    with torch.autocast("cpu", torch.bfloat16):
-        mixed_TD, routing = mixed._mix(tokens_TD)
-    assert torch.equal(routing.logits_TE, usual.logits_TE)
-    assert torch.equal(routing.choice_TK, usual.choice_TK)
-    assert not torch.equal(mixed_TD, usual_TD)
-    torch.testing.assert_close(mixed_TD, usual_TD, atol=2e-2, rtol=2e-2)

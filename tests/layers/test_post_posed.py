@@ -34,11 +34,3 @@ def test_an_expert_is_two_layers_with_the_activation_between():
     first, _, _, second = expert
     expected = (x @ first.weight.T + first.bias).clamp(min=0) @ second.weight.T + second.bias
     torch.testing.assert_close(expert(x), expected)
-
-
-def test_under_autocast_scores_have_the_digits_of_single_precision():
-    block = PostPosed(dim=16, residual="paper", gamma=1.0, dropout=0.0)
-    normed_BND, answer_BND = torch.randn(4, 6, 16), torch.randn(4, 6, 16)
-    with torch.autocast("cpu", torch.bfloat16):
-        score_BN = block._score(normed_BND, answer_BND)
-    assert torch.equal(score_BN, block._score(normed_BND, answer_BND))
