@@ -165,16 +165,11 @@ def measured(models: list[str]) -> str:
                 rows,
                 [
                     " ".join(list_protocol_notes(results)),
-                    f"Record: benchmarks/results/{path.name}{weights_note(results)}",
+                    f"Record: benchmarks/results/{path.name}",
                 ],
             )
         )
     return "\n\n".join(part.markdown() for part in parts) or "Nothing yet."
-
-
-def weights_note(results: dict[str, Any]) -> str:
-    """Where a reader finds what a file of weights is; nothing where no file was read."""
-    return "; its weights: benchmarks/results/README.md" if "safetensors" in results["weights"] else ""
 
 
 if __name__ == "__main__":

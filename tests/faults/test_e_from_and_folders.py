@@ -11,17 +11,17 @@ from iqa_zoo.registry import STUDIES
 from iqa_zoo.studies.results import _KEYS, load_result, migrate_values
 from iqa_zoo.studies.study import find_study
 
-RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
+RESULTS = Path(__file__).resolve().parents[1] / "data" / "kept_results"
 KEPT = {
-    "livec_resnet18.json": "compare",
-    "livec_resnet18_end_to_end.json": "compare",
-    "livec_resnet18_ablation.json": "ablate",
-    "livec_resnet18_sensitivity.json": "ablate",
-    "livec_resnet18_swap.json": "swap",
-    "livec_resnet18_data_efficiency.json": "data_efficiency",
-    "livec_resnet18_tsne.json": "tsne",
-    "livec_scaling.json": "scaling",
-    "livec_layer_probe.json": "layer_probe",
+    "compare_1.json": "compare",
+    "compare_end_to_end_1.json": "compare",
+    "ablate_1.json": "ablate",
+    "sensitivity_1.json": "ablate",
+    "swap_1.json": "swap",
+    "data_efficiency_1.json": "data_efficiency",
+    "tsne_1.json": "tsne",
+    "scaling_1.json": "scaling",
+    "layer_probe_1.json": "layer_probe",
 }
 
 
@@ -50,7 +50,7 @@ def test_the_run_of_another_study_is_refused_by_name(holds, wanted, tmp_path):
 
 
 def test_a_comparison_is_not_printed_from_an_ablation(tmp_path, capsys):
-    (tmp_path / "results.json").write_text((RESULTS / "livec_resnet18_ablation.json").read_text())
+    (tmp_path / "results.json").write_text((RESULTS / "ablate_1.json").read_text())
     assert main(["compare", "--from", str(tmp_path)]) == 2
     message = " ".join(capsys.readouterr().err.split())
     assert "holds an ablation (ablate), not compare; print it with iqa-zoo ablate --from" in message

@@ -1,4 +1,4 @@
-"""Results: every kept one is read and printed, others are refused by name; what a result gives."""
+"""Results: every record, and kept results of earlier schemas, are read and printed; others are refused by name."""
 
 import json
 from pathlib import Path
@@ -12,8 +12,16 @@ from iqa_zoo.studies.results import SCHEMA, StudyResult, load_result
 from iqa_zoo.studies.study import find_study
 from iqa_zoo.studies.views import format_csv, format_markdown, print_result
 
-KEPT = sorted((Path(__file__).resolve().parents[2] / "benchmarks" / "results").glob("*.json"))
-COMPARISON = next(file for file in KEPT if file.stem == "livec_resnet18")
+TESTS = Path(__file__).resolve().parents[1]
+OLD = sorted((TESTS / "data" / "kept_results").glob("*.json"))  # of earlier schemas, few images; STUDY_SCHEMA.json
+KEPT = [*OLD, *sorted((TESTS.parent / "benchmarks" / "results").glob("*.json"))]
+COMPARISON = next(file for file in OLD if file.stem == "compare_1")
+
+
+def test_kept_results_are_of_each_earlier_schema():
+    schemas = {file.stem: json.loads(file.read_text()).get("schema", 1) for file in OLD}
+    assert {stem: int(stem[-1]) for stem in schemas} == schemas
+    assert set(schemas.values()) == set(range(1, SCHEMA))
 
 
 @pytest.mark.parametrize("file", KEPT, ids=lambda file: file.stem)
