@@ -37,10 +37,10 @@ def test_deep_against_shallow_differs_by_the_stages():
     assert deep == shallow
 
 
-def test_stage_3_as_memory_differs_by_the_stage_of_the_memory():
-    assert find_changes(CLAIMS["stage_3_memory"]) == {
-        "memory": (dict(type="grid_pool", stage=3, grid=6), dict(type="grid_pool", stage=4, grid=6))
-    }
+def test_stage_3_as_memory_against_the_cells_of_stage_4_without_pooling():
+    claim = CLAIMS["stage_3_memory"]
+    assert find_changes(claim) == {"memory": (dict(type="grid_pool", stage=3, grid=6), dict(type="tokens"))}
+    assert find_obstacle(make_config(claim.behind), plan_study("claims", ["lifeiqa"])) == ""  # the box has stage 4
 
 
 def test_gcn_against_attention_differs_by_every_other_block():
@@ -82,7 +82,10 @@ def test_experts_in_every_layer_are_the_head_s_and_leave_it():
         **{key: mixture[key] for key in ("num_experts", "top_k", "hidden", "activation", "dropout")},
     )
     assert changes["interactions"] == ([GCN, READ] * 4, [GCN, READ, experts] * 4)
-    assert changes["head"][1]["type"] == "linear"
+    plain = resolve_config(
+        {**model_config("lifeiqa"), "head": dict(type="linear", norm=True, dropout=mixture["dropout"])}
+    )
+    assert changes["head"][1] == plain["head"]
 
 
 def test_shares_differ_by_the_model_or_by_the_data():
