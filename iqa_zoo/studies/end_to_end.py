@@ -14,14 +14,14 @@ from iqa_zoo.budgets import measure_budget
 from iqa_zoo.budgets.measure import find_backbone_spec
 from iqa_zoo.budgets.throughput import measure_speed
 from iqa_zoo.build import build_model
-from iqa_zoo.config import Config, resolve_config
-from iqa_zoo.contracts import FeatureSpec, Fits
+from iqa_zoo.config import Config
+from iqa_zoo.contracts import FeatureSpec
 from iqa_zoo.data.decoded import DecodedImages
 from iqa_zoo.data.preflight import check_images
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
 from iqa_zoo.progress import Progress, Reporter
-from iqa_zoo.registry import HEADS
+from iqa_zoo.studies.baseline import describe_backbone, find_carrier, has_fitted_head, select_carried
 from iqa_zoo.studies.gathering import MOST_IN_A_LINE, Record, gather_records
 from iqa_zoo.studies.protocol_spec import OWN, ProtocolSpec
 from iqa_zoo.studies.runner import FrozenRunner
@@ -39,7 +39,8 @@ class EndToEndRunner:
     """Trains whole models by one recipe, each in a folder of its own below the study's, with the methods of ``FrozenRunner``.
 
     A head that is fitted in closed form (:class:`iqa_zoo.contracts.Fits`), as that of the baseline, is fitted on frozen
-    features of the same backbone and weights; where each model has its own backbone, of the first model's.
+    features of the same backbone and weights; where each model has its own backbone, of the first model's, and it is then
+    compared with the models on that backbone only (:func:`iqa_zoo.studies.baseline.list_judged_pairs`).
     """
 
     spec: StudySpec
@@ -57,13 +58,14 @@ class EndToEndRunner:
         """
         frozen, options = replace(spec, protocol=ProtocolSpec()), None
         if spec.backbone.backbone == OWN:
-            first = next((cfg for cfg in configs if not has_fitted_head(cfg)), configs[0])
-            options = describe_backbone(first)
-            configs = [cfg for cfg in configs if has_fitted_head(cfg) or describe_backbone(cfg) == options]
+            options = describe_backbone(find_carrier(configs))
+            carried = select_carried(configs)
+            others = " and is compared with the models on it only" if len(carried) < len(configs) else ""
+            configs = carried
             name = str(options.get("name", options["type"]))
             frozen = replace(frozen, backbone=replace(spec.backbone, backbone=name))
             if any(map(has_fitted_head, configs)):
-                progress.log(f"what is fitted in closed form, as the baseline, reads frozen features of {name}")
+                progress.log(f"what is fitted in closed form, as the baseline, reads frozen features of {name}{others}")
         return cls(spec, progress, spec.protocol.load_recipe(), FrozenRunner.build(frozen, configs, progress, options))
 
     @property
@@ -221,16 +223,6 @@ class EndToEndRunner:
             f"end to end: {len(whole)} models x {what}, {disk / 1e9:.2f} GB, about {minutes:.0f} min in float32 on this "
             "machine, one training after the other, less what was trained before"
         )
-
-
-def has_fitted_head(cfg: Mapping[str, Any]) -> bool:
-    """Return whether a model has a head that is fitted in closed form, which training end to end does not take."""
-    return isinstance(HEADS.get(cfg["head"]["type"]), Fits)
-
-
-def describe_backbone(cfg: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the backbone of a config with its defaults, whichever stages are read."""
-    return {key: value for key, value in resolve_config(cfg)["backbone"].items() if key != "stages"}
 
 
 def stretch(recipe: Recipe, epochs: int) -> Recipe:

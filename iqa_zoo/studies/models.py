@@ -9,7 +9,8 @@ from typing import Any
 from iqa_zoo.config import Config, resolve_config
 from iqa_zoo.errors import InputError
 from iqa_zoo.progress import Reporter
-from iqa_zoo.studies.baseline import make_baseline
+from iqa_zoo.studies.baseline import make_baseline, select_carried
+from iqa_zoo.studies.protocol_spec import OWN
 from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.training.frozen.decoder import drop_mirrored_losses
 
@@ -43,7 +44,8 @@ def label_models(models: Sequence[str | Path] | Mapping[str, Any]) -> dict[str, 
 def load_with_baseline(spec: StudySpec) -> tuple[dict[str, Config], list[str]]:
     """Return the configs of the models and of the baseline, checked, and the labels of the compared models.
 
-    The baseline reads what the other models read, also where it is one of the compared models.
+    The baseline reads what the other models read, also where it is one of the compared models; where each model has its
+    own backbone, what those on the backbone of the first read.
 
     Raises:
         UnknownName, ConfigError: a model that does not exist, or a config with problems.
@@ -54,7 +56,8 @@ def load_with_baseline(spec: StudySpec) -> tuple[dict[str, Config], list[str]]:
         resolve_config(cfg)
     decoders = [cfg for name, cfg in configs.items() if name != BASELINE]
     if decoders and spec.models.get(BASELINE, BASELINE) == BASELINE:
-        configs[BASELINE] = make_baseline(decoders)
+        own = spec.backbone.backbone == OWN
+        configs[BASELINE] = make_baseline(select_carried(decoders) if own else decoders)
     return configs, compared
 
 

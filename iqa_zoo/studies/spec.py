@@ -12,7 +12,7 @@ from iqa_zoo.config import Config, load_config
 from iqa_zoo.config_hash import config_hash
 from iqa_zoo.errors import InputError
 from iqa_zoo.identity import digest
-from iqa_zoo.studies.protocol_spec import ProtocolSpec
+from iqa_zoo.studies.protocol_spec import OWN, ProtocolSpec
 from iqa_zoo.studies.settings import collect_numbers, parse_pair, setting
 from iqa_zoo.training.recipe import FrozenRecipe
 
@@ -266,7 +266,9 @@ class StudySpec:
         spec = self.complete()
         models = {label: config_hash(cfg) for label, cfg in spec.load_models().items()}
         read = (group for group in _groups(spec) if group != ProtocolSpec())  # as before there were two protocols
-        groups = [collect_numbers(group) for group in read]
+        groups: list[Any] = [collect_numbers(group) for group in read]
+        if spec.backbone.backbone == OWN and len(models) > 1:
+            groups.append(list(models))  # the baseline is fitted on the backbone of the first
         return digest(spec.study, models, groups, select_device(spec.resources.device).type)
 
     def folder(self) -> Path:

@@ -13,7 +13,9 @@ from safetensors.torch import save_file
 
 from iqa_zoo.errors import InputError, IqaZooError
 from iqa_zoo.progress import Silent
+from iqa_zoo.studies.baseline import list_judged_pairs
 from iqa_zoo.studies.end_to_end import EndToEndRunner
+from iqa_zoo.studies.models import load_with_baseline
 from iqa_zoo.studies.runner import FrozenRunner
 from iqa_zoo.studies.runners import build_runner
 from iqa_zoo.studies.spec import BASELINE
@@ -278,6 +280,30 @@ def test_own_backbones_stay_and_closed_forms_read_the_first_ones_features(plan):
     assert runner.place(first)["backbone"] == runner.place(fitted)["backbone"] == runner.frozen.config
     assert runner.frozen.config["image_size"] == 32
     assert (spec.budget.match, plan("ablate", ["gcn.yaml"]).budget.match) == ("none", "params")
+
+
+def test_the_baseline_of_own_backbones_is_that_of_the_first_and_is_compared_with_models_on_it(plan, folder):
+    other = {
+        **TINY, "backbone": {**TINY["backbone"], "name": "test_resnet"}, "memory": dict(type="grid_pool", stage=2, grid=2),
+    }  # fmt: skip
+    spec = plan("compare", {"gcn": TINY, "resnet": other})
+    turned = plan("compare", {"resnet": other, "gcn": TINY})
+    lines = Lines()
+    for each, stages, pairs in (
+        (spec, [3, 4], [("gcn", "resnet"), ("gcn", BASELINE)]),
+        (turned, [2, 4], [("resnet", "gcn"), ("resnet", BASELINE)]),
+    ):
+        configs, _ = load_with_baseline(each)
+        assert configs[BASELINE]["queries"]["stages"] == stages  # not what is read of another backbone
+        runner = build_runner(each, list(configs.values()), lines)
+        assert list_judged_pairs({name: runner.place(cfg) for name, cfg in configs.items()}) == pairs
+    assert "reads frozen features of test_resnet and is compared with the models on it only" in lines.text
+    assert spec.identity() != turned.identity()
+    named = [
+        plan("compare", some, backbone=BACKBONE).identity()
+        for some in (["gcn.yaml", "plain.yaml"], ["plain.yaml", "gcn.yaml"])
+    ]
+    assert named[0] == named[1]
 
 
 def test_a_training_has_a_folder_that_its_name_cannot_leave(plan):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,7 +21,7 @@ from iqa_zoo.errors import InputError
 from iqa_zoo.inference.raters import ScoredPart, summarize_raters
 from iqa_zoo.progress import Reporter
 from iqa_zoo.registry import register_study
-from iqa_zoo.studies.baseline import describe_baseline
+from iqa_zoo.studies.baseline import describe_baseline, list_judged_pairs
 from iqa_zoo.studies.compare import report
 from iqa_zoo.studies.matching import match_models
 from iqa_zoo.studies.models import load_with_baseline
@@ -112,7 +113,8 @@ class Compare(Study):
             tuned = tune(plan, trainings, records, others)
             used["tuning"] = summarize_tuning(plan, records, tuned)
             records = tuned.records
-        return {**results, **summarize_comparison(spec, data, splits, left_out, records, others), **used}
+        pairs = list_judged_pairs(matched.configs)
+        return {**results, **summarize_comparison(spec, data, splits, left_out, records, others, pairs), **used}
 
 
 def load_test_sets(options: Options, spec: StudySpec, data: RatedImages, progress: Reporter) -> dict[str, RatedImages]:
@@ -158,8 +160,9 @@ def summarize_comparison(
     left_out: dict[str, list[str]],
     records: list[Record],
     others: dict[str, RatedImages],
+    pairs: Sequence[tuple[str, str]] | None = None,
 ) -> dict[str, Any]:
-    """Return the results of the records; ``others`` are the test sets."""
+    """Return the results of the records; ``others`` are the test sets, ``pairs`` the models that are compared (all)."""
     done = select_succeeded(records)
     return {
         **describe_conditions(spec, data, splits, left_out),
@@ -172,5 +175,7 @@ def summarize_comparison(
         ),
         "summary": summarize_records(done),
         "rules": summarize_rules(done),
-        "differences": compute_differences(done, compute_parts_ratio(splits[0]), data, margin=spec.statistics.margin),
+        "differences": compute_differences(
+            done, compute_parts_ratio(splits[0]), data, pairs, margin=spec.statistics.margin
+        ),
     }

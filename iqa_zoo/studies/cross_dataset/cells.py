@@ -53,18 +53,19 @@ def compare_models(
     sets: Mapping[str, RatedImages],
     test_train_ratio: float,
     margin: float,
-    comparisons: int,
+    pairs: Sequence[tuple[str, str]],
 ) -> list[Record]:
-    """Return the differences of every two models that were trained on one dataset, on its test part and on every other set.
+    """Return the differences of ``pairs`` of models that were trained on one dataset, on its test part and on every other set.
 
-    Trainings that failed do not count. ``comparisons`` are those of the whole study, which the verdicts are adjusted for.
+    Trainings that failed do not count. The verdicts are adjusted for the comparisons of the whole study.
     """
+    comparisons = max(1, len(sets) ** 2 * len(pairs))
     done = [record for record in records if "error" not in record]
     found = []
     for test, data in {train: sets[train], **sets}.items():
         sign = 1 if data.higher_is_better == sets[train].higher_is_better else -1
         tested = done if test == train else [_read_test_set(record, test, sign) for record in done]
-        rows = compute_differences(tested, test_train_ratio, data, margin=margin, comparisons=comparisons)
+        rows = compute_differences(tested, test_train_ratio, data, pairs, margin=margin, comparisons=comparisons)
         found += [{**row, "train": train, "test": test} for row in rows]
     return found
 

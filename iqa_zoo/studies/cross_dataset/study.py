@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from iqa_zoo.data.shared_images import find_shared_images
 from iqa_zoo.errors import InputError
 from iqa_zoo.progress import Reporter
 from iqa_zoo.registry import register_study
-from iqa_zoo.studies.baseline import describe_baseline
+from iqa_zoo.studies.baseline import describe_baseline, list_judged_pairs
 from iqa_zoo.studies.cross_dataset import report
 from iqa_zoo.studies.cross_dataset.cells import compare_models, make_cells, summarize_cells
 from iqa_zoo.studies.matching import match_models
@@ -110,13 +109,14 @@ class CrossDataset(Study):
             return None
         records: list[Record] = []
         found: list[Record] = []
+        pairs = list_judged_pairs(matched.configs)
         for name, data in sets.items():
             others = {other: sets[other] for other in sets if other != name}
             trainings = runner.make_trainings(matched.configs, splits[name])
             mine = runner.train(trainings, data, test_sets=others, stage=f"training on {name}")
             records += mine
-            ratio, comparisons = compute_parts_ratio(splits[name][0]), len(sets) ** 2 * math.comb(len(configs), 2)
-            found += compare_models(name, mine, sets, ratio, spec.statistics.margin, max(1, comparisons))
+            ratio = compute_parts_ratio(splits[name][0])
+            found += compare_models(name, mine, sets, ratio, spec.statistics.margin, pairs)
         select_succeeded(records)  # an error where none did; where all of one dataset failed, the others stand
         runs = make_cells(records, {split.id: name for name, some in splits.items() for split in some})
         first = next(iter(sets))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Literal
@@ -18,7 +17,7 @@ from iqa_zoo.errors import InputError
 from iqa_zoo.progress import Reporter
 from iqa_zoo.registry import register_study
 from iqa_zoo.stats.summary import summarize_values
-from iqa_zoo.studies.baseline import describe_baseline
+from iqa_zoo.studies.baseline import describe_baseline, list_judged_pairs
 from iqa_zoo.studies.data_efficiency import report
 from iqa_zoo.studies.matching import match_models
 from iqa_zoo.studies.models import load_with_baseline
@@ -92,7 +91,9 @@ class DataEfficiency(Study):
             **matched.describe(),
             "equal": spec.options.equal,
             "shares": shares,
-            **summarize_shares(records, splits, parts, data, shares, spec.statistics.margin),
+            **summarize_shares(
+                records, splits, parts, data, shares, spec.statistics.margin, list_judged_pairs(matched.configs)
+            ),
             "features": runner.identify_features(data),
         }
 
@@ -128,8 +129,9 @@ def summarize_shares(
     data: RatedImages,
     shares: Sequence[Record],
     margin: float,
+    pairs: Sequence[tuple[str, str]],
 ) -> dict[str, Any]:
-    """Return the records with their shares, medians for each model and share, and differences at each share."""
+    """Return the records with their shares, medians for each model and share, and the differences of ``pairs`` at each share."""
     where = {
         subset.split.id: {"fraction": subset.fraction, "whole": split.id, "images": len(subset.split.train)}
         for split, subsets in zip(splits, parts, strict=True)
@@ -138,7 +140,8 @@ def summarize_shares(
     runs = [{**record, **where[record["split"]]} for record in records]
     done = select_succeeded(runs)
     rows, found = [], []
-    comparisons = len(shares) * math.comb(len({run["model"] for run in done}), 2)
+    trained = {run["model"] for run in done}
+    comparisons = len(shares) * sum(trained.issuperset(pair) for pair in pairs)
     for share in shares:
         here = [run for run in done if run["fraction"] == share["fraction"]]
         for model in dict.fromkeys(run["model"] for run in here):
@@ -155,7 +158,7 @@ def summarize_shares(
         found += [
             {**pair, "fraction": share["fraction"], "images": share["images"]}
             for pair in compute_differences(
-                here, compute_parts_ratio(splits[0]), data, margin=margin, comparisons=max(1, comparisons)
+                here, compute_parts_ratio(splits[0]), data, pairs, margin=margin, comparisons=max(1, comparisons)
             )
         ]
     found.sort(key=lambda pair: (pair["first"], pair["second"]))  # stable: by share within a pair

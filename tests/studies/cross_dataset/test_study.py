@@ -82,4 +82,4 @@ def data():
 
 def test_trainings_that_failed_have_no_differences(data):
     failed = [dict(model=model, split="s", error="ValueError: the loss is nan", trace="") for model in ("a", "b")]
-    assert compare_models("x", failed, {"x": data, "y": data}, 0.25, 0.01, 1) == []
+    assert compare_models("x", failed, {"x": data, "y": data}, 0.25, 0.01, [("a", "b")]) == []
