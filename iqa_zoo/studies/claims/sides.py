@@ -102,7 +102,7 @@ class Plan:
 
     place: Callable[[Mapping[str, object]], Config]
     baseline: Config
-    variants: dict[tuple[str, float], Variant] = field(default_factory=dict)
+    variants: dict[tuple[str, float], Variant] = field(default_factory=dict)  # by the hash of the config, and share
     tests: list[ClaimTest] = field(default_factory=list)
 
     def add_variant(self, name: str, config: Config, share: float = 1.0, budget: Budget | None = None) -> str:
@@ -112,6 +112,10 @@ class Plan:
             label = choose_distinct_name(name, [variant.label for variant in self.variants.values()])
             self.variants[key] = Variant(label, config, share, budget or measure_budget(config))
         return self.variants[key].label
+
+    def add_baseline(self, name: str, config: Config) -> None:
+        """Add the placed baseline. It is no side of a claim, also where a side has its config: names do not depend on the claims."""
+        self.variants[name, 1.0] = Variant(name, config, 1.0, measure_budget(config))
 
     def add_claim(self, claim: Claim, sides: Sequence[Config], match: Match) -> None:
         """Add a claim with the configs of its sides: ``behind`` is brought to the size of ``ahead`` where sizes are matched.

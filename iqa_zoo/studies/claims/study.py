@@ -15,12 +15,13 @@ from iqa_zoo.errors import InputError
 from iqa_zoo.progress import Reporter
 from iqa_zoo.registry import register_study
 from iqa_zoo.stats.summary import is_defined
-from iqa_zoo.studies.baseline import describe_baseline, make_baseline
+from iqa_zoo.studies.baseline import describe_baseline, has_fitted_head, make_baseline, select_carried
 from iqa_zoo.studies.claims import report
 from iqa_zoo.studies.claims.command import spell_command
 from iqa_zoo.studies.claims.sides import ClaimTest, Plan, Variant, collect_configs, find_obstacle
 from iqa_zoo.studies.data_efficiency.study import count_epochs
 from iqa_zoo.studies.protocol import compute_parts_ratio, describe_conditions, load_data, make_study_splits
+from iqa_zoo.studies.protocol_spec import OWN
 from iqa_zoo.studies.runner import Record, describe_cache_use, select_succeeded
 from iqa_zoo.studies.runners import Runner, build_runner, fit_to_protocol
 from iqa_zoo.studies.settings import setting
@@ -119,10 +120,14 @@ def plan_trainings(
     obstacles = {name: next(filter(None, (found[label] for label in labels)), "") for name, labels in sides.items()}
     needed = {label for name, labels in sides.items() if not obstacles[name] for label in labels}
     fitted, left_out = fit_to_protocol({label: configs[label] for label in configs if label in needed}, spec, progress)
-    baseline = make_baseline([load_config(find_name(spec))])
-    runner = build_runner(spec, [*fitted.values(), baseline], progress)
+    about = load_config(
+        find_name(spec)
+    )  # first: where each model has its own backbone, closed forms are fitted on this one
+    trained = [about, *(cfg for cfg in fitted.values() if not has_fitted_head(cfg))]
+    baseline = make_baseline(select_carried(trained) if spec.backbone.backbone == OWN else trained)
+    runner = build_runner(spec, [about, *fitted.values(), baseline], progress)
     plan = Plan(runner.place, baseline)
-    plan.add_variant(BASELINE, runner.place(baseline))
+    plan.add_baseline(BASELINE, runner.place(baseline))
     tick = progress.start("matching the sides of claims")
     for i, claim in enumerate(claims):
         tick(i, len(claims))

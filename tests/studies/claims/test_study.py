@@ -5,9 +5,13 @@ import json
 
 import pytest
 
+from iqa_zoo.cards.claims import find_claims, select_claims
 from iqa_zoo.config import model_config
 from iqa_zoo.errors import InputError
+from iqa_zoo.progress import Silent
+from iqa_zoo.studies.baseline import describe_baseline, find_carrier
 from iqa_zoo.studies.claims.command import spell_command
+from iqa_zoo.studies.claims.study import plan_trainings
 from iqa_zoo.studies.study import plan_study
 
 DEMO = ["--data", "demo", "--images", 60, "--splits", 2, "--epochs", 1, "--batch-size", 8, "--jobs", 1]
@@ -31,18 +35,19 @@ def test_the_claims_on_the_demo_set(run_study, tmp_path):
         small=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "4 of 4 claims to test, with 7 distinct decoders" in done.stderr
+    assert "4 of 4 claims to test, with 8 distinct decoders" in done.stderr
     results = json.loads((tmp_path / "claims" / "results.json").read_text())
     assert [row["model"] for row in results["rows"]] == [
-        "ridge_baseline", "stages 1 and 2", "lifeiqa", "plain queries", "lifeiqa, 20 %", "deiqt, 20 %", "deiqt",
+        "ridge_baseline", "stages 3 and 4", "stages 1 and 2", "lifeiqa", "plain queries", "lifeiqa, 20 %", "deiqt, 20 %", "deiqt",
     ]  # fmt: skip
-    assert len(results["runs"]) == 2 * 7
+    assert len(results["runs"]) == 2 * 8
+    assert results["baseline_reads"] == ["stage 3", "stage 4", "final tokens"]  # those of deiqt too
     assert {run["split"] for run in results["runs"]} == set(results["splits"])
     images = {run["model"]: run["images"] for run in results["runs"]}
     assert images["lifeiqa, 20 %"] == images["deiqt, 20 %"] < images["lifeiqa"] / 3
     claims = {claim["id"]: claim for claim in results["claims"]}
     assert list(claims) == chosen
-    assert (claims["deep_stages"]["first"], claims["deep_stages"]["second"]) == ("ridge_baseline", "stages 1 and 2")
+    assert (claims["deep_stages"]["first"], claims["deep_stages"]["second"]) == ("stages 3 and 4", "stages 1 and 2")
     assert {claim["verdict"] for claim in claims.values()} == {"undecided"}  # two splits
     assert {pair["pairs"] for pair in results["differences"]} == {8}
     assert claims["share_20"]["command"] == (
@@ -57,7 +62,7 @@ def test_the_claims_on_the_demo_set(run_study, tmp_path):
     assert done.stdout == again.stdout + "written to c.csv\n"
     words = ["--claims", *chosen[:2], *DEMO, "--json", "two.json"]
     fewer = run_study("claims", tmp_path, "lifeiqa", *words, small=False)
-    assert "8 of 8 trained before" in fewer.stderr
+    assert "10 of 10 trained before" in fewer.stderr
     assert json.loads((tmp_path / "two.json").read_text())["differences"] == results["differences"][:2]
 
 
@@ -92,6 +97,33 @@ def test_bad_input_is_one_clear_message(run_study, tmp_path, arguments, says):
     done = run_study("claims", tmp_path, *arguments, small=False)
     assert done.returncode == 2
     assert says in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("backbone", "claims", "reads"),
+    [
+        ("own", (), ["stage 3", "stage 4", "final tokens"]),
+        ("own", ("deep_stages",), ["stage 3", "stage 4"]),
+        ("own", ("share_20",), ["stage 3", "stage 4"]),  # deiqt, which reads tokens, is on a backbone of its own
+        ("resnet18", ("share_20",), ["stage 3", "stage 4", "final tokens"]),
+        ("resnet18", ("deep_stages",), ["stage 3", "stage 4"]),
+    ],
+)
+def test_end_to_end_closed_forms_are_on_the_backbone_of_the_model_whichever_claims_are_chosen(
+    backbone, claims, reads, monkeypatch
+):
+    given = []
+
+    def keep(spec, configs, progress):
+        given.extend(configs)
+        raise InterruptedError
+
+    monkeypatch.setattr("iqa_zoo.studies.claims.study.build_runner", keep)
+    spec = plan_study("claims", ["lifeiqa"], protocol="end-to-end", root="photos", claims=claims, backbone=backbone)
+    with pytest.raises(InterruptedError):
+        plan_trainings(select_claims(find_claims("lifeiqa"), claims), spec, Silent())
+    assert find_carrier(given) == model_config("lifeiqa")
+    assert describe_baseline(given[-1])["baseline_reads"] == reads
 
 
 def test_a_config_has_no_claims():
