@@ -20,7 +20,9 @@ from iqa_zoo.data.decoded import DecodedImages
 from iqa_zoo.data.preflight import check_images
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
+from iqa_zoo.errors import InputError
 from iqa_zoo.progress import Progress, Reporter
+from iqa_zoo.stats.estimate import FEWEST_SPLITS
 from iqa_zoo.studies.baseline import describe_backbone, find_carrier, has_fitted_head, select_carried
 from iqa_zoo.studies.gathering import MOST_IN_A_LINE, Record, gather_records
 from iqa_zoo.studies.protocol_spec import OWN, ProtocolSpec
@@ -29,6 +31,7 @@ from iqa_zoo.studies.spec import StudySpec
 from iqa_zoo.training.end_to_end.checks import check_options, check_parts, count_passes
 from iqa_zoo.training.end_to_end.options import TrainingOptions
 from iqa_zoo.training.end_to_end.trainings import EndToEnd, train_all_end_to_end
+from iqa_zoo.training.frozen.decoder import is_in_closed_form
 from iqa_zoo.training.frozen.features import FeatureBank
 from iqa_zoo.training.frozen.trainings import Training
 from iqa_zoo.training.recipe import Recipe
@@ -55,6 +58,7 @@ class EndToEndRunner:
 
         Raises:
             ConfigError, CheckpointError, UnknownName: a backbone, weights or a recipe that do not exist.
+            InputError: a model with a fitted head and other parts that are learned.
         """
         frozen, options = replace(spec, protocol=ProtocolSpec()), None
         if spec.backbone.backbone == OWN:
@@ -66,7 +70,12 @@ class EndToEndRunner:
             frozen = replace(frozen, backbone=replace(spec.backbone, backbone=name))
             if any(map(has_fitted_head, configs)):
                 progress.log(f"what is fitted in closed form, as the baseline, reads frozen features of {name}{others}")
-        return cls(spec, progress, spec.protocol.load_recipe(), FrozenRunner.build(frozen, configs, progress, options))
+        runner = cls(
+            spec, progress, spec.protocol.load_recipe(), FrozenRunner.build(frozen, configs, progress, options)
+        )
+        for cfg in configs:
+            runner.is_fitted(cfg)
+        return runner
 
     @property
     def backbone(self) -> nn.Module:
@@ -87,6 +96,21 @@ class EndToEndRunner:
     def identify_features(self, data: RatedImages) -> str | None:
         """Return the key of the features of a dataset that closed forms were fitted on; None where there are none."""
         return self.frozen.identify_features(data)
+
+    def is_fitted(self, cfg: Mapping[str, Any]) -> bool:
+        """Return whether a model is fitted in closed form on frozen features; else it is trained end to end.
+
+        Raises:
+            InputError: its head is fitted in closed form and its other parts are learned, which end to end does not train.
+        """
+        if not has_fitted_head(cfg):
+            return False
+        if not is_in_closed_form(cfg, self.features):
+            raise InputError(
+                f"the head {cfg['head']['type']!r} is fitted in closed form on frozen features, and the rest of the decoder is "
+                "learned; choose the head 'linear', or leave --protocol end-to-end out"
+            )
+        return True
 
     def place(self, cfg: Mapping[str, Any]) -> Config:
         """Return a config on the study's backbone, or as it is where each model has its own."""
@@ -123,7 +147,7 @@ class EndToEndRunner:
             every_rule: also measure the test part after each epoch, to report what every rule would select.
             epochs: in place of the recipe's; whatever the recipe counts in epochs is stretched as much.
         """
-        if has_fitted_head(cfg):
+        if self.is_fitted(cfg):
             return self.frozen.make_training(model, cfg, split, number, every_rule=every_rule)
         folder = (self.spec.resources.out or self.spec.folder()) / re.sub(r"\W+", "-", model)
         recipe = stretch(self.recipe, epochs or self.recipe.epochs)
@@ -191,12 +215,25 @@ class EndToEndRunner:
                     yield i, record
 
     def log_cost(
-        self, models: Mapping[str, Mapping[str, Any]], data: RatedImages, count: int, every_rule: bool = False
+        self,
+        models: Mapping[str, Mapping[str, Any]],
+        data: RatedImages,
+        count: int,
+        every_rule: bool = False,
+        shares: float = 1,
     ) -> None:
-        """Log what the trainings compute and keep; the time is extrapolated from a timed forward pass on each backbone."""
-        if any(map(has_fitted_head, models.values())):
+        """Log what the trainings compute and keep; the time is extrapolated from a timed forward pass on each backbone.
+
+        The arguments are those of ``FrozenRunner``.
+        """
+        if count < FEWEST_SPLITS:
+            self.progress.log(
+                f"fewer than {FEWEST_SPLITS} splits: no verdict; give --splits {FEWEST_SPLITS} or more", "yellow"
+            )
+        count = max(1, round(shares * count))
+        if any(map(self.is_fitted, models.values())):
             self.frozen.log_feature_cost(data)
-        whole = {name: dict(cfg) for name, cfg in models.items() if not has_fitted_head(cfg)}
+        whole = {name: dict(cfg) for name, cfg in models.items() if not self.is_fitted(cfg)}
         recipe, train = self.recipe, 0.8 * len(data) * (1 - (self.spec.data.validation_fraction or 0))
         validation, test = 0.8 * len(data) - train, 0.2 * len(data) * (recipe.epochs if every_rule else 1)
         # A backward pass costs two forward ones.

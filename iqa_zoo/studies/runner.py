@@ -235,9 +235,22 @@ class FrozenRunner:
         self.progress.log(describe_feature_cost(self.backbone, data, self.crops, self._count_values(data)))
 
     def log_cost(
-        self, models: Mapping[str, Mapping[str, Any]], data: RatedImages, count: int, every_rule: bool = False
+        self,
+        models: Mapping[str, Mapping[str, Any]],
+        data: RatedImages,
+        count: int,
+        every_rule: bool = False,
+        shares: float = 1,
     ) -> None:
-        """Log the cost of features and of trainings that take steps, extrapolated from one batch and a few steps."""
+        """Log the cost of features and of trainings that take steps, extrapolated from one batch and a few steps.
+
+        Args:
+            models, data: what is trained, on which images.
+            count: of splits.
+            every_rule: whether the test part is measured after each epoch.
+            shares: of the steps of a whole split that each split takes.
+        """
+        count = max(1, round(shares * count))
         self.log_feature_cost(data)
         recipe = self.recipe
         if closed := [name for name, cfg in models.items() if is_in_closed_form(cfg, self.features)]:

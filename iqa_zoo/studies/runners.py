@@ -67,7 +67,12 @@ class Runner(Protocol):
         stage: str = "training",
     ) -> list[Record]: ...
     def log_cost(
-        self, models: Mapping[str, Mapping[str, Any]], data: RatedImages, count: int, every_rule: bool = False
+        self,
+        models: Mapping[str, Mapping[str, Any]],
+        data: RatedImages,
+        count: int,
+        every_rule: bool = False,
+        shares: float = 1,
     ) -> None: ...
     def identify_features(self, data: RatedImages) -> str | None: ...
 

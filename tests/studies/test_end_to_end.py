@@ -11,6 +11,7 @@ import yaml
 from PIL import Image
 from safetensors.torch import save_file
 
+from iqa_zoo.config import load_config
 from iqa_zoo.errors import InputError, IqaZooError
 from iqa_zoo.progress import Silent
 from iqa_zoo.studies.baseline import list_judged_pairs
@@ -20,6 +21,7 @@ from iqa_zoo.studies.runner import FrozenRunner
 from iqa_zoo.studies.runners import build_runner
 from iqa_zoo.studies.spec import BASELINE
 from iqa_zoo.studies.study import plan_study, run_study
+from iqa_zoo.studies.swap.combinations import find_usable
 
 TINY = dict(
     dim=24,
@@ -241,9 +243,33 @@ def test_settings_that_do_not_go_together(plan, study, settings, message):
         plan(study, () if study in ("swap", "layer_probe") else ["gcn.yaml"], **settings)
 
 
+def test_fewer_than_five_splits_have_no_verdict_and_the_cost_says_so(plan):
+    for count, said in ((4, True), (5, False)):
+        spec, lines = plan("compare", ["gcn.yaml"], splits=count, dry_run=True, no_latency=True), Lines()
+        assert run_study(spec, lines) is None
+        assert ("fewer than 5 splits: no verdict; give --splits 5 or more" in lines.text) == said
+
+
+def test_a_learned_decoder_with_a_fitted_head_is_refused(plan):
+    for backbone in (BACKBONE, "own"):
+        spec = plan("compare", {"gcn": TINY, "mixed": {**TINY, "head": dict(type="ridge")}}, backbone=backbone)
+        with pytest.raises(InputError, match="head 'ridge' is fitted in closed form on frozen features, and the rest"):
+            run_study(spec, Silent())
+
+
+def test_swap_refuses_a_fitted_head_as_a_level(plan):
+    parts = dict(queries=["guided"], interactions=["none"], memory=["grid_pool"], head=["linear", "ridge"])
+    for protocol, heads in (("end-to-end", ["linear"]), ("frozen", ["linear", "ridge"])):
+        recipe = QUICK if protocol == "end-to-end" else ()
+        spec = plan("swap", backbone=BACKBONE, protocol=protocol, recipe_set=recipe)
+        levels, refused = find_usable(parts, spec, load_config(BASELINE))
+        assert levels["head"] == heads
+        assert [row["what"] for row in refused] == ([] if len(heads) == 2 else ["head ridge"])
+
+
 def test_a_share_that_fills_no_batch_is_refused_before_any_training(plan):
     spec = plan("data_efficiency", ["gcn.yaml"], fractions=(0.2, 1), backbone=BACKBONE)
-    with pytest.raises(InputError, match="a share of 4 training images does not fill a batch of 8 crops"):
+    with pytest.raises(InputError, match="a share of 4 training images does not fill a batch of 8 crops; train on larger shares or more images, or give"):
         run_study(spec, Silent())
 
 

@@ -106,8 +106,8 @@ def count_epochs(images: int, whole: int, recipe: TrainingRecipe, equal: str) ->
     """
     if not recipe.count_steps(images):
         raise InputError(
-            f"a share of {images} training images does not fill a batch of {recipe.batch_size} crops; give larger "
-            f"--fractions, or --recipe-set batch_size={images}"
+            f"a share of {images} training images does not fill a batch of {recipe.batch_size} crops; train on "
+            f"larger shares or more images, or give --recipe-set batch_size={images}"
         )
     if equal == "epochs":
         return recipe.epochs
@@ -172,4 +172,4 @@ def log_cost(runner: Runner, models: Mapping[str, Config], data: RatedImages, sp
     runner.progress.log(
         f"{len(fractions)} shares of {splits} splits, as much training as {whole * splits:.0f} whole splits:"
     )
-    runner.log_cost(models, data, max(1, round(whole * splits)))
+    runner.log_cost(models, data, splits, shares=whole)

@@ -62,7 +62,9 @@ def find_usable(
         ).available_stages
     )
     reasons = {
-        (factor, name): explain_refusal(factor, name, stages, boxed=spec.data.boxed)
+        (factor, name): explain_refusal(
+            factor, name, stages, boxed=spec.data.boxed, end_to_end=spec.protocol.end_to_end
+        )
         for factor, names in named.items()
         for name in names
     }

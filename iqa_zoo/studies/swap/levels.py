@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from iqa_zoo.config import Config, part_parameters
+from iqa_zoo.contracts import Fits
 from iqa_zoo.errors import ConfigError, UnknownName, not_one_of
 from iqa_zoo.registry import SLOTS
 
@@ -40,10 +41,13 @@ def list_levels(slot: str, chosen: Sequence[str] | None = None) -> list[str]:
     return names if chosen is None else list(dict.fromkeys(chosen))
 
 
-def explain_refusal(slot: str, name: str, available_stages: Sequence[int], *, boxed: bool = False) -> str | None:
+def explain_refusal(
+    slot: str, name: str, available_stages: Sequence[int], *, boxed: bool = False, end_to_end: bool = False
+) -> str | None:
     """Why a part cannot be a level at all, or None: it cannot be imported, needs arguments, or reads a stage the backbone lacks.
 
     With ``boxed``, there are features of these stages only, and a part that reads all stages of a backbone is refused.
+    With ``end_to_end``, a head that is fitted in closed form is refused.
 
     >>> explain_refusal("memory", "grid_pool", [1, 2])
     'reads stage 3, and the backbone has 1, 2'
@@ -54,6 +58,8 @@ def explain_refusal(slot: str, name: str, available_stages: Sequence[int], *, bo
         parameters = part_parameters(slot, name)
     except Exception as error:  # whatever a plugin does wrong costs its own levels only
         return format_error(error)
+    if end_to_end and slot == "head" and isinstance(SLOTS[slot].get(name), Fits):
+        return "is fitted in closed form on frozen features, and the rest of the decoder is learned"
     needed = [key for key, parameter in parameters.items() if parameter.default is parameter.empty]
     if needed:
         return f"has no default for {', '.join(needed)}"
