@@ -152,9 +152,8 @@ class EndToEndRunner:
         folder = (self.spec.resources.out or self.spec.folder()) / re.sub(r"\W+", "-", model)
         recipe = stretch(self.recipe, epochs or self.recipe.epochs)
         given, seed, name = self.spec.backbone, self.spec.training.seed + number, Path(self.spec.protocol.recipe).name
-        return EndToEnd(
-            model, dict(cfg), split, recipe, seed, folder, given.weights, given.pretrained, name, every_rule
-        )
+        weights, fresh = (given.weights, given.pretrained), self.spec.resources.fresh
+        return EndToEnd(model, dict(cfg), split, recipe, seed, folder, *weights, name, every_rule, fresh)
 
     def train(
         self,
@@ -177,8 +176,10 @@ class EndToEndRunner:
         """
         others = dict(test_sets or {})
         self._check(trainings, data, others)
-        records = self._run(trainings, data, others)
-        return gather_records(records, trainings, self.progress.start(f"{stage}, one at a time"), self.progress)
+        records, fresh = self._run(trainings, data, others), self.spec.resources.fresh
+        return gather_records(
+            records, trainings, self.progress.start(f"{stage}, one at a time"), self.progress, fresh=fresh
+        )
 
     def _check(
         self, trainings: Sequence[EndToEnd | Training], data: RatedImages, test_sets: Mapping[str, RatedImages]

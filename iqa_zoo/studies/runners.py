@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, Protocol
 
 from torch import nn
@@ -18,9 +18,9 @@ from iqa_zoo.errors import InputError
 from iqa_zoo.progress import Reporter
 from iqa_zoo.studies.gathering import Record
 from iqa_zoo.studies.models import fit_to_frozen_features
-from iqa_zoo.studies.protocol_spec import OWN
+from iqa_zoo.studies.protocol_spec import OWN, ProtocolSpec
 from iqa_zoo.studies.runner import FrozenRunner
-from iqa_zoo.studies.spec import StudySpec, TrainingSpec
+from iqa_zoo.studies.spec import BudgetSpec, ResourceSpec, StudySpec, TrainingSpec
 from iqa_zoo.training.frozen.features import FeatureBank
 from iqa_zoo.training.recipe import TrainingRecipe
 
@@ -88,8 +88,15 @@ def prepare_protocol(spec: StudySpec) -> StudySpec:
     if not spec.protocol.end_to_end:
         if backbone.backbone == OWN:
             raise InputError("--backbone own needs --protocol end-to-end: frozen decoders are compared on one backbone")
+        for name in ("recipe", "recipe_set"):
+            if getattr(spec.protocol, name) != getattr(ProtocolSpec, name):
+                given, flags = name.replace("_", "-"), ", ".join("--" + each.replace("_", "-") for each in FROZEN_ONLY)
+                raise InputError(
+                    f"--{given} is of whole models; add --protocol end-to-end, or give frozen decoders {flags}"
+                )
         return spec
     spec.protocol.load_recipe()
+    refuse_workers(spec.resources)
     for name in FROZEN_ONLY:
         if getattr(training, name) != getattr(TrainingSpec, name):
             flag = name.replace("_", "-")
@@ -103,8 +110,38 @@ def prepare_protocol(spec: StudySpec) -> StudySpec:
     if backbone.backbone is None:
         backbone = replace(backbone, backbone=OWN)
     matches = backbone.backbone != OWN or len(spec.models) == 1  # decoders on several backbones are of no one budget
-    budget = spec.budget if matches else replace(spec.budget, match="none")
+    budget = spec.budget if matches else refuse_budget(spec.budget)
     return replace(spec, backbone=backbone, training=training, budget=budget)
+
+
+def refuse_workers(resources: ResourceSpec) -> None:
+    """Refuse several trainings at a time, which end to end does not have.
+
+    Raises:
+        InputError: names the option.
+    """
+    several = resources.jobs not in (
+        1,
+        ResourceSpec.jobs,
+    )  # the default, as many as there are cores, is not known to be given
+    if several or resources.ray is not None:
+        name = "ray" if resources.ray is not None else "jobs"
+        raise InputError(f"--{name} is of frozen decoders; whole models are trained one after the other; leave it out")
+
+
+def refuse_budget(given: BudgetSpec) -> BudgetSpec:
+    """Return the budget of models on backbones of their own: none, as their decoders are not matched.
+
+    Raises:
+        InputError: a budget was given.
+    """
+    names = [each.name for each in fields(given) if getattr(given, each.name) not in (each.default, "none")]
+    if names:
+        raise InputError(
+            f"--{names[0]} matches decoders on one backbone, and each model has its own; name one with --backbone, or leave "
+            f"--{names[0]} out"
+        )
+    return replace(given, match="none")
 
 
 def refuse_box(name: str) -> None:

@@ -164,7 +164,7 @@ class ResourceSpec:
         numbers=False,
         metavar="ADDRESS",
     )
-    fresh: bool = setting(False, "frozen: train again what was trained before, and keep the new results", numbers=False)
+    fresh: bool = setting(False, "train again what was trained before, and keep the new results", numbers=False)
     max_cache_gb: float = setting(50.0, "do not start where the features need more disk", numbers=False, metavar="GB")
     out: Path | None = setting(
         None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,6 +55,7 @@ class EndToEnd:
     pretrained: bool = False
     recipe_name: str | None = None
     every_rule: bool = True  # measure the test part after every epoch, so that the rules can be compared
+    fresh: bool = False  # train anew, whatever its folder holds
 
 
 def train_all_end_to_end(
@@ -63,7 +65,8 @@ def train_all_end_to_end(
     test_sets: Mapping[str, RatedImages] | None = None,
     progress: StepProgress | None = None,
 ) -> Iterator[tuple[int, Record]]:
-    """Yield (position in ``trainings``, record), in order; trainings that were begun before are resumed.
+    """Yield (position in ``trainings``, record), in order; trainings that were begun before are resumed unless
+    they are ``fresh``.
 
     Args:
         trainings: what to train.
@@ -90,6 +93,8 @@ def _train(
 ) -> Record:
     folder = training.folder / f"{training.split.id}-{identify_run(training, data, options)}"
     with hold_run(folder, wait=True):  # another study may train it right now
+        if training.fresh and RunFolder(folder).exists():
+            shutil.rmtree(folder)
         finished = (folder / "result.json").is_file()
         result = train_model(
             training.cfg,
