@@ -285,6 +285,14 @@ def test_a_budget_is_refused_where_each_model_has_its_own_backbone(plan, name, v
 
 
 @pytest.mark.slow
+def test_no_verdict_on_the_baseline_and_a_model_on_another_backbone(train):
+    other = {**TINY, "backbone": {**TINY["backbone"], "name": "test_resnet"}}
+    values, _ = train("data_efficiency", {"gcn": TINY, "resnet": other}, fractions=(1,), splits=1)
+    assert [(pair["first"], pair["second"]) for pair in values["differences"]] == [("gcn", "resnet"), ("gcn", BASELINE)]
+    assert {pair["pairs"] for pair in values["differences"]} == {2}
+
+
+@pytest.mark.slow
 def test_fresh_trains_anew_what_was_trained_before(train):
     given = dict(splits=1, no_latency=True, out="anew", backbone=BACKBONE)
     train("compare", ["gcn.yaml"], **given)
