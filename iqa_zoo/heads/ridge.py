@@ -15,15 +15,14 @@ class RidgeHead(nn.Module):
 
     ARNIQA (Agnolucci et al., WACV 2024, https://arxiv.org/abs/2310.14918) and Re-IQA (Saha et al., CVPR 2023,
     https://arxiv.org/abs/2304.00451) read frozen features with it. On frozen features (``iqa-zoo compare``) it is
-    fitted to all crops of the training part, each with the label of its image, wherever a decoder is measured. A decoder
-    that has other things to learn learns them with this head as a linear layer. Training end to end refuses it, as it fits
-    no head: there it is the ``linear`` head.
+    fitted to the images of the training part, each the mean of its crops, wherever a decoder is measured. A decoder that has
+    other things to learn learns them with this head as a linear layer. Training end to end refuses it, as it fits no head:
+    there it is the ``linear`` head.
 
     Differs from the released code of ARNIQA in how the strength is chosen: by the least leave-one-out error over the
-    crops of the training part, where they take the best median SROCC over the validation parts of all splits; and in that
-    the frozen protocol standardises every channel first. Crops of one image and images of one content vouch for each other
-    when one is left out, so that the strength chosen is too weak for new contents; where there are few of them, as in the
-    demo set, give one strength.
+    images of the training part, where they take the best median SROCC over the validation parts of all splits; and in that
+    the frozen protocol standardises every channel first. Images of one content vouch for each other when one is left out, so
+    that the strength chosen is too weak for new contents; where there are few of them, as in the demo set, give one strength.
 
     Args:
         alphas: strengths of the ridge to choose from, the weight of the squared weights beside the sum of squared errors.

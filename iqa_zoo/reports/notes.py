@@ -82,7 +82,8 @@ def describe_baseline(results: Mapping[str, Any]) -> str:
     """
     if read := results.get("baseline_reads"):
         means = ", ".join(read[:-1]) + (" and " if read[1:] else "") + read[-1]
-        return f" The baseline is ridge regression in closed form on the means of {means}, fitted to all images that are not test."
+        images = results.get("baseline_fitted_to", "all images that are not test")
+        return f" The baseline is ridge regression in closed form on the means of {means}, fitted to {images}."
     if "baseline_lr" in results:  # of earlier versions
         return f" The baseline, one linear layer, learns at {results['baseline_lr']:g}."
     return ""

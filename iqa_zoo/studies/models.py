@@ -19,12 +19,17 @@ def label_models(models: Sequence[str | Path] | Mapping[str, Any]) -> dict[str, 
     """Return models by the label that tables give them: a zoo name, or the stem of a config file.
 
     Raises:
-        InputError: two models have one label, or a file has the name of the baseline.
+        InputError: two models have one label, or a model that is not the baseline has its name.
 
     >>> label_models(["lifeiqa", "mine/gcn.yaml"])
     {'lifeiqa': 'lifeiqa', 'gcn': 'mine/gcn.yaml'}
     """
     if isinstance(models, Mapping):
+        given = models.get(BASELINE, BASELINE)
+        if given != BASELINE and not (isinstance(given, Mapping) and given["queries"]["type"] == "stage_means"):
+            raise InputError(
+                f"a model is called {BASELINE}, as the baseline that every study adds; give it another name"
+            )
         return dict(models)
     found: dict[str, str] = {}
     for name in map(str, models):

@@ -48,3 +48,16 @@ def test_the_memory_is_projected_where_a_reader_needs_it_or_it_is_cheaper(tiny, 
     model = build_decoder({**tiny, **change}, SPEC)
     compute_for_few_queries(model)
     assert isinstance(model.memory(make_features()), torch.Tensor)
+
+
+def test_a_subclass_of_a_block_gets_the_projected_memory(tiny):
+    class Shifted(CrossAttention):
+        def forward(self, queries_BND, memory_BLD):
+            return super().forward(queries_BND, memory_BLD + 1)
+
+    model, features = build_decoder(tiny, SPEC).eval(), make_features()
+    block = Shifted(dim=32, num_heads=4).eval()
+    model.interactions[1] = block
+    usual_B = model(features)
+    compute_for_few_queries(model)
+    torch.testing.assert_close(model(features), usual_B)

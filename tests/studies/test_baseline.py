@@ -13,9 +13,10 @@ import iqa_zoo
 from iqa_zoo.config import model_config
 from iqa_zoo.contracts import FeatureSpec
 from iqa_zoo.data.splits import Split
+from iqa_zoo.errors import InputError
 from iqa_zoo.placing import Reading, find_reading, make_backbone_config
 from iqa_zoo.studies.baseline import describe_baseline, make_baseline
-from iqa_zoo.studies.models import load_with_baseline
+from iqa_zoo.studies.models import label_models, load_with_baseline
 from iqa_zoo.studies.study import plan_study
 from iqa_zoo.training.frozen.decoder import train_frozen
 from iqa_zoo.training.frozen.features import FeatureBank
@@ -80,7 +81,7 @@ def test_its_coefficients_and_their_products_are_counted() -> None:
         assert model(torch.zeros(1, 3, spec.image_size, spec.image_size)).shape == (1,)
 
 
-def test_on_tokens_it_is_the_ridge_of_their_mean_fitted_to_all_crops_and_averaged_over_the_crops_of_an_image() -> None:
+def test_on_tokens_it_is_the_ridge_of_their_mean_fitted_to_the_mean_of_the_crops_of_an_image() -> None:
     rng = np.random.default_rng(0)
     tokens_ICLC = rng.standard_normal((50, 3, 7, 6)).astype(np.float16)  # images, crops, tokens, channels
     means_ICC = tokens_ICLC.astype(float).mean(2)
@@ -94,8 +95,7 @@ def test_on_tokens_it_is_the_ridge_of_their_mean_fitted_to_all_crops_and_average
     cells = np.concatenate([tokens_ICLC[i, i % 3] for i in learned]).astype(float)  # the scale is that of single tokens
     scaled_ICC = (means_ICC - cells.mean(0)) / cells.std(0)
     targets = (mos[learned] - mos[learned].mean()) / mos[learned].std()
-    ridge = Ridge(0.5).fit(scaled_ICC[learned].reshape(-1, 6), targets.repeat(3))
-    scores = ridge.predict(scaled_ICC[split.test].reshape(-1, 6)).reshape(-1, 3).mean(1)
+    scores = Ridge(0.5).fit(scaled_ICC[learned].mean(1), targets).predict(scaled_ICC[split.test].mean(1))
     np.testing.assert_allclose(run.predictions, scores * mos[learned].std() + mos[learned].mean(), atol=0.05)
     assert len(run.history) == 1
 
@@ -123,3 +123,9 @@ def test_a_study_on_a_vit_reads_tokens_and_the_stages_of_its_decoders(noise_fold
     assert budget["params"] == 64 * (len(stages) + 1) + 1
     assert [run["model"] for run in results["runs"]] == ["vit", "ridge_baseline"] * 2
     assert all(run["srocc"] > 0.5 for run in results["runs"] if run["model"] == "ridge_baseline")
+
+
+def test_no_other_model_has_the_name_of_the_baseline() -> None:
+    with pytest.raises(InputError, match="a model is called ridge_baseline, as the baseline that every study adds"):
+        label_models({"ridge_baseline": {**DEIQT}, "lifeiqa": "lifeiqa"})
+    assert label_models({"ridge_baseline": "ridge_baseline"}) == {"ridge_baseline": "ridge_baseline"}

@@ -28,6 +28,7 @@ from iqa_zoo.studies.settings import setting
 from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
 from iqa_zoo.studies.summaries import compute_differences
+from iqa_zoo.training.frozen.decoder import is_in_closed_form
 from iqa_zoo.training.recipe import TrainingRecipe
 
 
@@ -72,6 +73,7 @@ class DataEfficiency(Study):
         log_cost(runner, matched.configs, data, len(splits))
         if spec.resources.dry_run:
             return None
+        fitted = {name for name, cfg in matched.configs.items() if is_in_closed_form(cfg, runner.features)}
         count = functools.partial(count_epochs, recipe=runner.recipe, equal=spec.options.equal)
         trainings = [
             runner.make_training(
@@ -81,11 +83,18 @@ class DataEfficiency(Study):
             for subset in subsets
             for name, cfg in matched.configs.items()
         ]
+        trainings = [  # a share of the training part and all of the validation part would be more than the share
+            replace(training, split=replace(training.split, validation=training.split.validation[:0]))
+            if training.model in fitted
+            else training
+            for training in trainings
+        ]
         records = runner.train(trainings, data)
         return {
             **describe_conditions(spec, data, splits, left_out),
             **describe_cache_use(records, runner),
             **describe_baseline(configs[BASELINE], runner.features),
+            "baseline_fitted_to": "the training images of each share",
             "compared": compared,
             "match": spec.budget.match,
             **matched.describe(),

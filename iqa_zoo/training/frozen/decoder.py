@@ -111,8 +111,6 @@ def train_frozen(
             equal; a loss reads mirrored images (:func:`drop_mirrored_losses` removes it).
     """
     started = time.perf_counter()
-    if rule == "validation" and not len(split.validation):
-        raise InputError("the rule 'validation' needs a validation part, and this split has none")
     history: list[dict[str, Any]] = []
     best: FittedDecoder | None = None
     tested: NDArray[np.float64] | None = None
@@ -122,6 +120,8 @@ def train_frozen(
     if is_in_closed_form(cfg, bank.spec):
         learned, rule = np.concatenate([split.train, split.validation]), "last"
         split = replace(split, validation=split.validation[:0])
+    elif rule == "validation" and not len(split.validation):
+        raise InputError("the rule 'validation' needs a validation part, and this split has none")
     labels = fit_label_scale(mos[learned], f"split {split.id}")
     for fitted in _fit(cfg, bank, mos, learned, labels, recipe.on(device), seed, device):
         parts = {

@@ -84,6 +84,7 @@ class FeatureBank:
             return self._standardise(name, array[image_B, crop_B]).to(device)
         held = self.held.get(name)
         if held is None or held.scales is not self.scales or held.device != torch.device(device):
+            self.held.pop(name, None)  # before the other is made
             rows = self._standardise(name, array.reshape(-1, *array.shape[2:])).to(device)
             held = self.held[name] = _Held(rows, self.scales, torch.device(device))
         return held.rows.index_select(0, torch.from_numpy(image_B * self.crops + crop_B).to(device))

@@ -72,13 +72,13 @@ def iterate_crops(bank: FeatureBank, images: NDArray[np.int64], device: torch.de
 def fit_head(
     model: nn.Module, bank: FeatureBank, images: NDArray[np.int64], target_I: NDArray[np.float64]
 ) -> nn.Module:
-    """Return the decoder, or for a head in closed form a copy whose head is fitted to all crops of some images."""
+    """Return the decoder, or for a head in closed form a copy whose head is fitted to some images, each the mean of its crops."""
     if not isinstance(model.head, Fits):
         return model
     fitted: Any = copy.deepcopy(model).eval()
     device = next(fitted.parameters()).device
     with torch.no_grad():
-        queries = [fitted.output(features).queries_BND for features in iterate_crops(bank, images, device)]
-    target_B = torch.from_numpy(target_I[images]).float().repeat_interleave(bank.crops)
-    fitted.head.fit(torch.cat(queries), target_B)
+        queries = torch.cat([fitted.output(features).queries_BND for features in iterate_crops(bank, images, device)])
+    queries_BND = queries.unflatten(0, (len(images), bank.crops)).mean(1)
+    fitted.head.fit(queries_BND, torch.from_numpy(target_I[images]).float())
     return fitted

@@ -7,7 +7,10 @@ import pytest
 
 from iqa_zoo.cli import main
 from iqa_zoo.errors import InputError
+from iqa_zoo.progress import Silent
 from iqa_zoo.studies.data_efficiency.study import count_epochs
+from iqa_zoo.studies.runner import FrozenRunner
+from iqa_zoo.studies.study import find_study, plan_study
 from iqa_zoo.training.recipe import FrozenRecipe, Recipe
 
 
@@ -40,6 +43,25 @@ def test_the_whole_study(noise_folder, run_study, monkeypatch, capsys):
     assert main(["data-efficiency", "--from", "efficiency", "--markdown", "again.md"]) == 0
     assert (noise_folder / "again.md").read_text() == text
     assert "gcn and attention at 2 shares" in capsys.readouterr().out
+
+
+def test_the_baseline_learns_from_the_images_of_a_share_and_not_from_the_validation_part(noise_folder, monkeypatch):
+    learned = []
+
+    def train(self, trainings, data, **_):
+        learned.extend((each.model, len(each.split.train), len(each.split.validation)) for each in trainings)
+        raise InputError("enough")
+
+    monkeypatch.setattr(FrozenRunner, "train", train)
+    monkeypatch.chdir(noise_folder)
+    settings = {"data": "table", "root": "photos", "backbone": "nss", "splits": 1, "validation_fraction": 0.3}
+    spec = plan_study("data_efficiency", ["gcn.yaml"], fractions=(0.5, 1.0), batch_size=4, **settings)
+    with pytest.raises(InputError, match="enough"):
+        find_study("data_efficiency").run(spec, Silent())
+    of = {model: [each[1:] for each in learned if each[0] == model] for model in ("gcn", "ridge_baseline")}
+    assert [train for train, _ in of["gcn"]] == [train for train, _ in of["ridge_baseline"]]
+    assert all(validation for _, validation in of["gcn"])
+    assert not any(validation for _, validation in of["ridge_baseline"])
 
 
 def test_equal_steps_and_equal_epochs():

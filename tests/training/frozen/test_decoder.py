@@ -13,7 +13,7 @@ from iqa_zoo.contracts import Features, FeatureSpec, StageInfo
 from iqa_zoo.data.splits import Split
 from iqa_zoo.errors import InputError, IqaZooError
 from iqa_zoo.stats.metrics import srocc
-from iqa_zoo.training.frozen.decoder import drop_mirrored_losses, train_frozen
+from iqa_zoo.training.frozen.decoder import drop_mirrored_losses, fit_decoder, train_frozen
 from iqa_zoo.training.frozen.features import FeatureBank
 from iqa_zoo.training.optimizer import find_decayed_parameters
 from iqa_zoo.training.recipe import FrozenRecipe
@@ -207,8 +207,8 @@ def test_what_predicts_is_the_average_of_the_weights(decoder):
     assert first.history[0]["test"] == pytest.approx(first.history[-1]["test"], abs=1e-2)
 
 
-def test_a_decoder_in_closed_form_is_fitted_once_to_all_crops_that_are_not_tested_on(decoder):
-    """scikit-learn's ridge on the same vectors, standardised by one crop of each image."""
+def test_a_decoder_in_closed_form_is_fitted_once_to_the_mean_crop_of_every_image_that_is_not_tested_on(decoder):
+    """scikit-learn's ridge on the means of the crops of an image, standardised by one crop of each."""
     bank, mos = planted(noise=0.3)
     cfg = {"dim": None, "backbone": decoder["backbone"], "queries": {"type": "global_vector"}, "memory": None}
     cfg |= {"interactions": [], "head": {"type": "ridge", "alphas": [3.0]}, "losses": [{"type": "mse"}]}
@@ -217,8 +217,8 @@ def test_a_decoder_in_closed_form_is_fitted_once_to_all_crops_that_are_not_teste
     learned = np.concatenate([SPLIT.train, SPLIT.validation])
     one_each = vectors[learned, learned % 2]
     vectors = (vectors - one_each.mean(0)) / one_each.std(0)
-    ridge = Ridge(alpha=3.0).fit(vectors[learned].reshape(-1, 8), np.repeat(mos[learned], 2))
-    expected = ridge.predict(vectors[SPLIT.test].reshape(-1, 8)).reshape(-1, 2).mean(1)
+    ridge = Ridge(alpha=3.0).fit(vectors[learned].mean(1), mos[learned])
+    expected = ridge.predict(vectors[SPLIT.test].mean(1))
     np.testing.assert_allclose(run.predictions, expected, atol=1e-3)
     assert [measured["epoch"] for measured in run.history] == [1]
     assert run.history[0]["test"]["srocc"] == srocc(expected, mos[SPLIT.test])
@@ -232,6 +232,19 @@ def test_what_else_a_decoder_learns_it_learns_before_its_head_is_fitted(decoder)
     run = train_frozen(decoder, bank, mos, SPLIT, recipe=RECIPE)
     assert srocc(run.predictions, mos[SPLIT.test]) > 0.9
     assert len({measured["test"]["rmse"] for measured in run.history}) == len(run.history) > 1
+
+
+def test_the_strength_is_chosen_by_images_and_not_by_crops_that_vouch_for_each_other(decoder):
+    """Forty images with more features than that: leave-one-out over crops would take the weakest ridge."""
+    rng = np.random.default_rng(0)
+    shared_IC = rng.standard_normal((40, 60))
+    crops_ICC = (shared_IC[:, None] + 0.01 * rng.standard_normal((40, 4, 60))).astype(np.float16)
+    mos = 50 + 5 * rng.standard_normal(40)  # nothing to learn
+    bank = FeatureBank(FeatureSpec({}, 60, 60, 64), {"tokens": crops_ICC[:, :, None], "global": crops_ICC}, "", Path())
+    cfg = {"dim": None, "backbone": decoder["backbone"], "queries": {"type": "global_vector"}, "memory": None}
+    cfg |= {"interactions": [], "head": {"type": "ridge"}, "losses": [{"type": "mse"}]}
+    fitted = fit_decoder(cfg, bank, mos, np.arange(30), recipe=RECIPE)
+    assert fitted.model.head.fc.weight.norm() < 0.1  # the strongest ridges
 
 
 def test_losses_that_read_mirrored_images_are_left_out_by_name_or_refused(decoder):
