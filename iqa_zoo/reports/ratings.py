@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from iqa_zoo.reports.shared import format_number
+from iqa_zoo.reports.shared import format_number, format_p
 from iqa_zoo.reports.table import Table, tabulate
 from iqa_zoo.stats.summary import is_defined
 
@@ -85,7 +85,7 @@ def _tabulate_spreads(raters: Values) -> list[Table]:
         "errors of": lambda row: f"{row['first']} - {row['second']}",
         "deviations": lambda row: f"{row['variance_a'] ** 0.5:.4g}, {row['variance_b'] ** 0.5:.4g}",
         "t": lambda row: format(row["t"], ".2f") if is_defined(row["t"]) else "-",
-        "p (Holm)": lambda row: f"{row['p_holm']:.3f}",
+        "p (Holm)": lambda row: format_p(row["p_holm"]),
         "verdict": _judge_spread,
     }
     notes = [

@@ -35,6 +35,15 @@ def format_number(value: float | None, spec: str = ".3f") -> str:
     return format(value, spec) if value is not None and is_defined(value) else UNDEFINED
 
 
+def format_p(value: float | None) -> str:
+    """Format a p value, or ``undefined``.
+
+    >>> format_p(0.04), format_p(2e-6), format_p(None)
+    ('0.040', '< 0.001', 'undefined')
+    """
+    return "< 0.001" if value is not None and value < 0.001 else format_number(value)
+
+
 def format_spread(values: Mapping[str, Any]) -> str:
     """Format median and quartiles, and the number of splits on which the metric is undefined, if any.
 
@@ -104,7 +113,7 @@ def format_difference(pair: Pair, ahead: str = "{} ahead", behind: str = "{} ahe
         f"{pair['mean']:+.3f}",
         format_interval(pair),
         f"{pair['wins']} of {pair['splits']}",
-        format_number(pair["p"]),
+        format_p(pair["p"]),
         format_verdict(pair, ahead, behind),
         pair.get("needed", "") or "-",
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from iqa_zoo.reports.shared import CORRECTED_T, describe_rule, format_interval, format_number
+from iqa_zoo.reports.shared import CORRECTED_T, describe_rule, format_interval, format_p
 from iqa_zoo.reports.table import Table, tabulate
 from iqa_zoo.reports.verdicts import count_verdicts, explain_needed, group_by_verdict
 from iqa_zoo.stats.summary import is_defined
@@ -18,7 +18,7 @@ NAMED = 5  # interactions of a verdict in a sentence
 CELLS: dict[str, Callable[[Results], str]] = {
     "effect": lambda row: f"{row['mean']:+.3f}",
     "95 % interval": format_interval,
-    "p": lambda row: format_number(row["p"]),
+    "p": lambda row: format_p(row["p"]),
     "verdict": lambda row: row["verdict"],
     "would decide": lambda row: row["needed"] or "-",
 }
