@@ -1,4 +1,4 @@
-"""The tables of a comparison, made from its results alone."""
+"""The tables, sentences and figure of a comparison, made from its results alone."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ from iqa_zoo.reports.notes import list_protocol_notes
 from iqa_zoo.reports.ratings import make_rater_tables
 from iqa_zoo.reports.shared import (
     describe_intervals,
+    format_data_name,
     format_number,
     format_spread,
+    label_differences,
+    read_difference,
+    select_defined,
     tabulate_differences,
     tabulate_distortions,
 )
@@ -164,5 +168,13 @@ def _test_sets(results: Results) -> list[Table]:
 
 
 def make_figures(results: Results) -> dict[str, Figure]:
-    """Return no figure."""
-    return {}
+    """The paired differences with their intervals and verdicts, the baseline's among them; none without two models."""
+    from iqa_zoo.reports.plots import plot_forest
+
+    pairs = select_defined(results.get("differences", []))
+    if not pairs:
+        return {}
+    rows = {f"{pair['first']} - {pair['second']}": read_difference(pair) for pair in pairs}
+    splits = f"{len(results['splits'])} split{'s' if len(results['splits']) > 1 else ''}"
+    title = f"Differences on {format_data_name(results['data'])}, {splits}, {describe_place(results)}"
+    return {"differences": plot_forest({"differences": rows}, title=title, label=label_differences(pairs))}

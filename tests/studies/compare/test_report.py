@@ -2,7 +2,7 @@
 
 import pytest
 
-from iqa_zoo.studies.compare.report import make_sentences, make_tables
+from iqa_zoo.studies.compare.report import make_figures, make_sentences, make_tables
 
 
 def pair(first, second, mean, low, high, wins, verdict, **more):
@@ -172,3 +172,12 @@ def test_a_system_without_a_model_stands_in_the_published_table_with_nothing_cou
     (line,) = [line for line in text(results).splitlines() if "FsPN" in line]
     assert {cell.strip() for cell in line.strip("|").split("|")} == {"FsPN (no model)", "-"}
     assert "its card says what is known" in text(results)
+
+
+def test_the_figure_has_every_defined_difference_the_baseline_s_too(results):
+    (axes,) = make_figures(results)["differences"].axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a - b", "a - probe", "b - probe"]
+    assert axes.get_title(loc="left") == "Differences on demo, PROXY LABELS, 10 splits, on nss"
+    results["differences"] = [{**pair, "mean": None, "low": None, "high": None} for pair in results["differences"]]
+    assert make_figures(results) == {}
+    assert make_figures({"published": []}) == {}
