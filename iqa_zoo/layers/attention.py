@@ -54,12 +54,13 @@ def compute_for_few_queries(model: nn.Module) -> None:
     """Let every cross-attention of a model compute in the order of :func:`attend_few` from now on.
 
     The memory hands on its tokens before their projection (:class:`Projected`) where that is less to compute: the tokens are not
-    wider than the model, and the class of every block that reads the memory says that it takes them: a subclass may not.
+    wider than the model, and the classes of the memory and of every block that reads it say that they do so. A subclass does not
+    inherit that: its forward pass may touch the memory.
     """
     readers = [block for block in getattr(model, "interactions", ()) if has_flag(block, "needs_memory")]
     memory: Any = getattr(model, "memory", None)
     proj = getattr(memory, "proj", None)
-    if hasattr(memory, "projects") and isinstance(proj, nn.Linear) and proj.in_features <= proj.out_features:
+    if "projects" in vars(type(memory)) and isinstance(proj, nn.Linear) and proj.in_features <= proj.out_features:
         memory.projects = not all(
             vars(type(block)).get("takes_projected") and not block.attn.dropout for block in readers
         )

@@ -61,3 +61,15 @@ def test_a_subclass_of_a_block_gets_the_projected_memory(tiny):
     usual_B = model(features)
     compute_for_few_queries(model)
     torch.testing.assert_close(model(features), usual_B)
+
+
+def test_a_subclass_of_a_memory_projects_it(tiny):
+    class Doubled(type(build_decoder(tiny, SPEC).memory)):
+        def forward(self, features):
+            return 2 * super().forward(features)
+
+    model, features = build_decoder(tiny, SPEC).eval(), make_features()
+    model.memory.__class__ = Doubled
+    usual_B = model(features)
+    compute_for_few_queries(model)
+    torch.testing.assert_close(model(features), usual_B)
