@@ -23,8 +23,8 @@ def orient_pair(pair: Pair, first: str) -> Pair:
     verdict = {"ahead": "behind", "behind": "ahead"}.get(pair["verdict"], pair["verdict"])
     flipped = {**pair, "first": b, "second": a, "decoders": [b, a], "verdict": verdict}
     if is_defined(pair["mean"]):
-        flipped |= {"mean": -pair["mean"], "low": -pair["high"], "high": -pair["low"]}
-        flipped["wins"] = pair["splits"] - pair["wins"]
+        flipped |= {"mean": 0.0 - pair["mean"], "low": 0.0 - pair["high"], "high": 0.0 - pair["low"]}
+        flipped["wins"] = pair.get("losses", pair["splits"] - pair["wins"])  # earlier results do not count equal splits
     return flipped
 
 

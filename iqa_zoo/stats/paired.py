@@ -19,6 +19,7 @@ from iqa_zoo.stats.sampling import SamplingError
 Array = NDArray[np.float64]
 
 LIMIT = 2.0  # of a difference of two correlations
+ROUNDING = 1e-9  # a standard error below it is that of rounded numbers
 
 
 def paired(
@@ -73,12 +74,17 @@ def paired(
         raise InputError(f"margin is {margin}; give a difference above 0, at most 1, such as 0.01")
     if pairs < 1 or not 0 < confidence < 1:
         raise InputError(f"pairs is {pairs} and confidence {confidence}; give 1 or more, and a level between 0 and 1")
-    sampling = SamplingError(sampling_se) if isinstance(sampling_se, float | int) else sampling_se
+    if sampling_se is None or isinstance(sampling_se, SamplingError):
+        sampling = sampling_se
+    else:
+        sampling = SamplingError(float(sampling_se))
 
     difference = np.round(a - b, 12)
-    mean, count = float(difference.mean()), len(a)
+    mean, count = round(float(difference.mean()), 12), len(a)
     seen = SplitSpread(float(difference.var(ddof=1)) if count > 1 else math.nan, count, test_train_ratio, sampling)
     se, freedom = seen.compute_se(count)
+    if se < ROUNDING:
+        se = 0.0
     level = (1 - confidence) / pairs
     # Differences that are all alike, but not 0, show no spread to judge them by.
     unknown = not math.isfinite(se) or (se == 0 and mean != 0)
@@ -102,7 +108,7 @@ def paired(
         method="corrected t" if sampling is None else "corrected t + jackknife",
         margin=margin,
         p_ahead=p_ahead,
-        p_within=1 - p_ahead - p_behind,
+        p_within=max(0.0, 1 - p_ahead - p_behind),
         p_behind=p_behind,
         pairs=pairs,
     )

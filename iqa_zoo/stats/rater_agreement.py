@@ -12,7 +12,7 @@ from scipy import stats
 
 from iqa_zoo.errors import InputError
 from iqa_zoo.stats.estimate import Estimate
-from iqa_zoo.stats.metrics import check_scores, explain_undefined, fit_logistic4, logistic4, mae
+from iqa_zoo.stats.metrics import check_scores, explain_undefined, fit_logistic4, logistic4, mae, plcc
 from iqa_zoo.stats.pair_order import Pairs, compute_order_within_groups, distinguish_pairs, measure_pair_agreement
 from iqa_zoo.stats.ratings import (
     Ratings,
@@ -117,7 +117,12 @@ def measure_rater_agreement(
     """
     predicted, labels = check_scores(scores, mos)
     constant = explain_undefined(predicted, labels) is not None
-    mapped = logistic4(predicted, fit_logistic4(predicted, labels)) if fit and not constant else predicted
+    rises = not constant and plcc(predicted, labels) > 0
+    mapped = predicted
+    if fit and not constant:  # the best rising curve of scores that fall with the labels is their mean
+        mapped = (
+            logistic4(predicted, fit_logistic4(predicted, labels)) if rises else np.full_like(labels, labels.mean())
+        )
     within = _compute(lambda: compute_order_within_groups(predicted, labels, groups or ()))
     if fit and constant:
         return RaterAgreement(ordered_within_groups=within)
@@ -135,7 +140,7 @@ def measure_rater_agreement(
         outlier_ratio=compute_outlier_ratio(mapped, ratings),
         rmse_star=_compute(lambda: compute_rmse_star(mapped, ratings, freedom=freedom)),
         mae=error,
-        equal_raters=_compute(lambda: count_equal_raters(mapped, ratings)),
+        equal_raters=_compute(lambda: count_equal_raters(mapped, ratings)) if rises or constant else 0.0,
         ordered_within_groups=within,
     )
 

@@ -154,6 +154,7 @@ def _compare(
         **asdict(estimate),
         "verdict": estimate.verdict,
         "wins": sum(x > y for x, y in zip(a, b, strict=True)),
+        "losses": sum(x < y for x, y in zip(a, b, strict=True)),
         "splits": len(both),
         "undefined": len(shared) - len(both),
         "why": why,
@@ -187,13 +188,15 @@ def delete_test_images(
 def _bootstrap_one_split(
     first: Record, second: Record, data: RatedImages, margin: float, comparisons: int
 ) -> tuple[Estimate, str]:
+    undefined = replace(UNDEFINED, margin=margin, pairs=comparisons)
+    if not (first.get("predictions") and second.get("predictions")):
+        return undefined, "the records of the one split hold no predictions"
     index_of = {name: i for i, name in enumerate(data.names)}
     names = list(first["predictions"])
     chosen = [index_of[name] for name in names]
     scores_a, scores_b = ([record["predictions"][name] for name in names] for record in (first, second))
     groups = [data.contents[i] for i in chosen] if data.references is not None else None
     if groups is not None and len(set(groups)) < 2:
-        undefined = replace(UNDEFINED, margin=margin, pairs=comparisons)
         return undefined, "the images of the one split show a single content"
     confidence = Estimate.confidence
     found = bootstrap_difference(

@@ -66,3 +66,9 @@ def test_a_count_of_verdicts_and_what_is_not_earned_at_several_places():
         "0.01), place 3 (undecided), place 4 (undecided)."
     ]
     assert summarize_baseline(pairs[:1], "ridge", ["a"], "1 shares", str) == ["a is ahead of ridge at 1 of 1 shares."]
+
+
+def test_equal_splits_are_wins_of_neither():
+    pair = dict(first="a", second="b", mean=0.0, low=0.0, high=0.0, wins=0, losses=0, splits=10, verdict="equivalent")
+    flipped = orient_pair(pair, "b")
+    assert (flipped["wins"], str(flipped["mean"]), str(flipped["low"])) == (0, "0.0", "0.0")

@@ -139,3 +139,12 @@ def test_refuses():
     ratings, scores = draw()
     with pytest.raises(InputError, match="scores of shape"):
         measure_rater_agreement(scores[:5], ratings.mos, ratings=ratings)
+
+
+def test_scores_that_fall_with_the_labels_are_worth_no_rater():
+    mos = np.linspace(1, 5, 30)
+    ratings = Ratings(mos, np.full(30, 0.5), 16)
+    fallen = measure_rater_agreement(-mos, mos, ratings=ratings, fit=True)
+    assert fallen.equal_raters == 0
+    assert fallen.mae == pytest.approx(np.abs(mos - mos.mean()).mean())
+    assert measure_rater_agreement(mos, mos, ratings=ratings, fit=True).mae < 0.1

@@ -248,3 +248,18 @@ def test_refuses(a, arguments, message):
         paired(a, [0.7, 0.7], **{"test_train_ratio": 0.25, **arguments})
     with pytest.raises(InputError, match="no split; give at least one"):
         paired([], [], test_train_ratio=0.25)
+
+
+@pytest.mark.parametrize("splits", range(5, 11))
+@pytest.mark.parametrize("gap", [0.001, 0.03, 0.1, 0.17])
+def test_a_gap_that_is_the_same_on_every_split_is_undecided_whatever_its_rounding(gap, splits):
+    found = paired([0.7 + gap] * splits, [0.7] * splits, test_train_ratio=0.25)
+    assert found.verdict == "undecided"
+    assert "spread is unknown" in found.reason
+
+
+def test_a_sampling_error_may_be_a_number_of_any_kind():
+    a, b = [0.83, 0.85, 0.84, 0.86, 0.84], [0.80, 0.81, 0.82, 0.82, 0.80]
+    expected = paired(a, b, test_train_ratio=0.25, sampling_se=0.01)
+    assert paired(a, b, test_train_ratio=0.25, sampling_se=np.float64(0.01)) == expected
+    assert paired(a, b, test_train_ratio=0.25, sampling_se=np.float32(0.01)).se == pytest.approx(expected.se)

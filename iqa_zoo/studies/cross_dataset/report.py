@@ -95,7 +95,7 @@ def _notes(results: Results) -> list[str]:
 
 
 def _differences(results: Results) -> Table:
-    several = all(pair["splits"] > 1 for pair in select_defined(results["differences"]))
+    several = any(pair["splits"] > 1 for pair in select_defined(results["differences"]))
     notes = [
         *describe_intervals(2 if several else 1, results["differences"]),
         "On another dataset the test images are the same in every split: more splits do not reduce the error of their choice.",

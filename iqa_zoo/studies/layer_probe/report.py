@@ -111,7 +111,7 @@ def _describe_backbone(results: Results, rows: Sequence[Results], control: Seque
     name = f"{best['backbone']}, {best['head']}"
     text = f"{name}: best at {best['level']} ({best['srocc']['median']:.3f})"
     if others:
-        rivals = [level for level, pair in others.items() if pair and pair["verdict"] in ("equivalent", "undecided")]
+        rivals = [level for level, pair in others.items() if pair is None or pair["verdict"] != "ahead"]
         text += f", {_describe_others(others)}; {_describe_depth(rows, pairs)}"
         text += f"; a decoder on it should read {' or '.join([best['level'], *rivals])}"
     if control:
