@@ -27,7 +27,8 @@ def find_changes(claim):
 @pytest.mark.parametrize("claim", CLAIMS.values(), ids=list(CLAIMS))
 def test_both_sides_build(claim):
     for side in (claim.ahead, claim.behind):
-        build_decoder(make_config(side), SPEC)
+        config = make_config(side)
+        assert build_decoder(config, SPEC).config["head"]["type"] == config["head"]["type"]
 
 
 def test_deep_against_shallow_differs_by_the_stages():
