@@ -25,9 +25,8 @@ LABELS = "MOS and Image attribute scores"
 def spaq(root: str | Path, *, folder: str | None = None, subset: bool = False) -> RatedImages:
     """SPAQ: 11125 photographs from smartphones, MOS 0..100, higher is better.
 
-    Y. Fang, H. Zhu, Y. Zeng, K. Ma and Z. Wang, CVPR 2020. The release has neither the deviation nor the number of the ratings
-    of an image; the authors published deviations later, in a separate file;
-    ``--data table`` reads one.
+    Y. Fang, H. Zhu, Y. Zeng, K. Ma and Z. Wang, CVPR 2020. The release gives no deviation and no number of ratings for an
+    image. The authors later published the deviations in a separate file, which ``--data table`` reads.
 
     Args:
         root: the folder with ``TestImage/`` (or images resized before, in ``512x384/``), and ``MOS and Image

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from iqa_zoo.reports.shared import format_moved
+from iqa_zoo.budgets.budget import format_moved
 from iqa_zoo.reports.table import Table, count, tabulate
 
 Results = dict[str, Any]
@@ -28,7 +28,7 @@ def make_decoders_table(results: Results) -> Table:
     def describe_change(row: Results) -> str:
         if row["model"] == results.get("baseline"):
             return "baseline, not matched"
-        return "as it is, not matched" if row.get("unmatched") else format_moved(row["budget"]) or "as it is"
+        return "as it is, not matched" if row.get("unmatched") else format_moved(row["budget"]["moved"]) or "as it is"
 
     cells = {"model": lambda row: row["model"], **SIZE_CELLS, "moved": describe_change}
     notes = [note, *list_unmatched_notes(results)]

@@ -80,15 +80,6 @@ def label_differences(pairs: Sequence[Pair]) -> str:
     return f"SROCC difference, 95 % interval\n(filled: ahead; {half}hollow: undecided)"
 
 
-def format_moved(budget: Mapping[str, Any]) -> str:
-    """Format the settings that matching changed in a decoder; empty where there are none.
-
-    >>> format_moved(dict(moved={"dim": (96, 72)}))
-    'dim 96 → 72'
-    """
-    return ", ".join(f"{path} {old} → {new}" for path, (old, new) in budget["moved"].items())
-
-
 def format_data_name(data: Mapping[str, Any]) -> str:
     """Format the name of a dataset for a title, with a warning where its labels are no ratings of people.
 

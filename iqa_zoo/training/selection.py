@@ -8,9 +8,9 @@ from typing import Any
 
 from iqa_zoo.errors import InputError, not_one_of
 
-TIE = 0.01  # far below the standard error of an SROCC of a hundred validation images
+CLOSE = 0.01  # SROCCs that differ by less count as equal; far below the standard error on a hundred validation images
 RULES = {
-    "validation": f"the last epoch whose validation SROCC is within {TIE} of the best; the test part has no say in it",
+    "validation": f"the last epoch whose validation SROCC is within {CLOSE} of the best; the test part has no say in it",
     "last": "the last epoch",
     "test-oracle": "the epoch of the best test SROCC: peeks at the test part, as the released codes of both papers do",
 }
@@ -30,7 +30,7 @@ def check_rule(rule: str) -> str:
 def choose_epoch(history: Sequence[Mapping[str, Any]], rule: str) -> int:
     """Return the position in the history of the epoch that a rule reports.
 
-    Validation SROCCs closer than ``TIE`` count as equal, and the last of equals is taken: the schedule ends with small steps,
+    Validation SROCCs closer than ``CLOSE`` count as equal, and the last of equals is taken: the schedule ends with small steps,
     and the best of noisy values is chosen by noise. The test oracle takes the first of the best.
 
     Args:
@@ -53,7 +53,7 @@ def choose_epoch(history: Sequence[Mapping[str, Any]], rule: str) -> int:
         raise InputError(f"the rule {rule!r} needs the {part} part measured each time, and it was not")
     # A constant prediction has no SROCC; any number is better.
     sroccs = [replace_undefined(epoch[part]["srocc"]) for epoch in history]
-    enough = max(sroccs) - (TIE if rule == "validation" else 0)
+    enough = max(sroccs) - (CLOSE if rule == "validation" else 0)
     good = [i for i, srocc in enumerate(sroccs) if srocc >= enough]
     return good[-1] if rule == "validation" else good[0]
 

@@ -131,7 +131,7 @@ def test_widths_of_a_stack_keep_their_ratio():
 def test_out_of_reach_says_how_near_it_came():
     with pytest.raises(BudgetError, match=r"within 1\.00% of 1,000 params.*closest is [\d,]+ \(\+[\d.]+%\) with .*dim"):
         match_budget(LIFEIQA, 1000)
-    with pytest.raises(BudgetError, match=r"depth comes within .* with depth 1 -> 2"):
+    with pytest.raises(BudgetError, match=r"depth comes within .* with depth 1 → 2"):
         match_budget(DEIQT, int(1.6 * decoder_params(DEIQT)), knobs=["depth"])
 
 

@@ -40,7 +40,7 @@ def test_the_printed_report_says_what_was_counted_and_what_was_not():
     assert "convolution" in text
     assert "kernel area" in text
     assert "not counted as MACs: batch_norm" in text
-    assert f"moved interactions.*.hidden 48 -> {matched['interactions'][1]['hidden']}" in text
+    assert f"moved interactions.*.hidden 48 → {matched['interactions'][1]['hidden']}" in text
 
 
 def test_to_dict_is_json_and_complete():

@@ -1,4 +1,4 @@
-"""Which epoch is reported: ties, missing correlations, parts that were not measured."""
+"""Which epoch is reported: equal SROCCs, missing correlations, parts that were not measured."""
 
 import math
 

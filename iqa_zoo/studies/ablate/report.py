@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from iqa_zoo.budgets.budget import format_moved
 from iqa_zoo.reports.decoders import SIZE_CELLS
 from iqa_zoo.reports.notes import list_protocol_notes
 from iqa_zoo.reports.shared import (
@@ -12,7 +13,6 @@ from iqa_zoo.reports.shared import (
     describe_intervals,
     format_difference,
     format_interval,
-    format_moved,
     format_spread,
     format_verdict,
     label_differences,
@@ -42,7 +42,7 @@ def make_tables(results: Results) -> list[Table]:
     pairs = {pair["first"]: pair for pair in results["differences"]}
 
     def describe_change(row: Results) -> str:
-        return "; ".join(filter(None, [row["change"], format_moved(row["budget"])])) or "-"
+        return "; ".join(filter(None, [row["change"], format_moved(row["budget"]["moved"])])) or "-"
 
     def format_quality(row: Results) -> str:
         summary = results["summary"].get(row["model"])

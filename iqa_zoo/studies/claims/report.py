@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from iqa_zoo.budgets.budget import format_moved
 from iqa_zoo.reports.decoders import SIZE_CELLS, describe_place
 from iqa_zoo.reports.notes import list_protocol_notes
 from iqa_zoo.reports.shared import (
@@ -13,7 +14,6 @@ from iqa_zoo.reports.shared import (
     format_data_name,
     format_difference,
     format_interval,
-    format_moved,
     format_number,
     format_spread,
     label_differences,
@@ -160,7 +160,7 @@ def _make_trained(results: Results) -> Table:
         return form(summary) if summary else "failed"
 
     def describe_change(row: Results) -> str:
-        return "baseline" if row["model"] == results["baseline"] else format_moved(row["budget"]) or "as it is"
+        return "baseline" if row["model"] == results["baseline"] else format_moved(row["budget"]["moved"]) or "as it is"
 
     cells: dict[str, Callable[[Results], str]] = {
         "trained": lambda row: row["model"],

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
+from iqa_zoo.budgets.budget import format_moved
 from iqa_zoo.reports.notes import list_protocol_notes
 from iqa_zoo.reports.shared import (
     describe_intervals,
     format_data_name,
-    format_moved,
     format_spread,
     read_spread,
     select_defined,
@@ -54,7 +54,7 @@ def _models(results: Results) -> Table:
 
     def describe_change(row: Results) -> str:
         is_baseline = row["decoder"] == results["baseline"]
-        return "baseline, not matched" if is_baseline else format_moved(row["budget"]) or "as it is"
+        return "baseline, not matched" if is_baseline else format_moved(row["budget"]["moved"]) or "as it is"
 
     cells = {
         "backbone": lambda row: row["backbone"],

@@ -52,7 +52,7 @@ def _combinations(results: Results) -> Table:
     for rank, row in enumerate(ranked, 1):
         quality, difference = _quality(results, behind, row["model"])
         decoder = row["budget"]["decoder"]
-        moved = format_moved({path: (old, new) for path, (old, new) in row["budget"]["moved"].items()}) or "-"
+        moved = format_moved(row["budget"]["moved"]) or "-"
         levels = [row["levels"][factor] for factor in FACTORS]
         sizes = [count(decoder["params"]), count(decoder["macs"])]
         rows.append([str(rank), *levels, quality, difference, *sizes, moved])

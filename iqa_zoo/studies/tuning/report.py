@@ -17,7 +17,7 @@ from iqa_zoo.reports.table import Table, tabulate
 from iqa_zoo.reports.verdicts import describe_pair
 from iqa_zoo.stats.summary import is_defined
 from iqa_zoo.studies.tuning.design import AXES
-from iqa_zoo.training.selection import TIE
+from iqa_zoo.training.selection import CLOSE
 
 Results = dict[str, Any]
 TITLES = {"lr": "learning rate", "weight_decay": "weight decay", "dropout": "dropout", "epochs": "epochs"}
@@ -72,7 +72,7 @@ def describe_tuning(tuning: Results) -> list[str]:
     notes = [
         f"{trials} trials for every decoder, the same points of one Sobol sequence ({ranges}); trial 1 is the default recipe. Trained on "
         f"{parts['train']} images and judged by the SROCC of {parts['validation']} validation images inside the training part"
-        f"{f' ({made})' if made else ''}; the test part is not read. The best trial is chosen; SROCCs within {TIE:g} "
+        f"{f' ({made})' if made else ''}; the test part is not read. The best trial is chosen; SROCCs within {CLOSE:g} "
         "count as equal, and the first of equals is taken."
     ]
     if trials > survivors:

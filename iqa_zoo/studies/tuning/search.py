@@ -10,7 +10,7 @@ from iqa_zoo.stats.summary import is_defined
 from iqa_zoo.studies.runner import Record
 from iqa_zoo.studies.tuning.plan import SHORT, TuningPlan
 from iqa_zoo.training.frozen.trainings import Training
-from iqa_zoo.training.selection import TIE
+from iqa_zoo.training.selection import CLOSE
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def tune(
 
 
 def choose_trial(scores: Mapping[Trial, Record]) -> int:
-    """Return the number of the first trial whose SROCC is within ``TIE`` of the best; 1, the default recipe, where none has one.
+    """Return the number of the first trial whose SROCC is within ``CLOSE`` of the best; 1, the default recipe, where none has one.
 
     Closer SROCCs count as equal, as in the selection of an epoch: a part of a hundred images cannot tell them apart, and the
     best of noisy values is chosen by noise. So the default recipe stays unless another is clearly better.
@@ -99,7 +99,7 @@ def choose_trial(scores: Mapping[Trial, Record]) -> int:
     [1, 2, 1]
     """
     ranked = sorted(_rank(scores))
-    return min((number for loss, number in ranked if loss - ranked[0][0] <= TIE), default=1)
+    return min((number for loss, number in ranked if loss - ranked[0][0] <= CLOSE), default=1)
 
 
 def select_survivors(scores: Mapping[Trial, Record], count: int) -> list[int]:

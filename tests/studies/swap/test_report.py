@@ -137,7 +137,7 @@ def test_the_tables_hold_every_level_and_combination(results):
     assert combinations.rows[0][6] == "-"
     assert combinations.rows[-2][6].endswith(", behind")
     assert combinations.rows[-1][1] == "linear_probe"
-    assert {row[-1] for row in combinations.rows[:6]} == {"head.hidden 1536 -> 320"}
+    assert {row[-1] for row in combinations.rows[:6]} == {"head.hidden 1536 → 320"}
     notes = " ".join(combinations.notes)
     assert "within 0.4%" in notes
     assert re.search(r"To the first, of the other 11: \d behind, \d equivalent", notes)
