@@ -230,6 +230,25 @@ def describe_intervals(splits: int, pairs: Sequence[Pair] = ()) -> list[str]:
     return notes
 
 
+def describe_choice(chosen: str, possible_pairs: int | None) -> str:
+    """Describe how intervals allow for ``chosen``, a model that was chosen by the results that they are of.
+
+    ``possible_pairs`` is what they are adjusted for: all pairs that could have been compared, had another model been
+    chosen. All of their intervals hold at once, so those of the pairs that were compared do, whatever the choice. None is
+    for results of earlier versions, which counted the compared pairs only.
+
+    >>> describe_choice("The best level", 15)[-93:]
+    'are adjusted for all 15 pairs that the choice could have led to, not only for those compared.'
+    """
+    favour = f"{chosen} is chosen by its median SROCC on these test parts, so that its median and its differences are on average too high."
+    if possible_pairs is None:
+        return f"{favour} Intervals and verdicts of this earlier version do not allow for the choice."
+    return (
+        f"{favour} Interval, verdict and p are adjusted for all {possible_pairs} pairs that the choice could have led to, not only for "
+        "those compared."
+    )
+
+
 def describe_rule(pairs: Sequence[Pair] = ()) -> list[str]:
     """Describe when two models are equivalent, ahead or undecided; an empty list without pairs.
 

@@ -175,11 +175,13 @@ def compare_probes(
 ) -> list[Record]:
     """Return, for each backbone and head: every level against the best, each against the one before, trained against random.
 
-    The best level is compared with the baseline on all levels as well.
+    The best level is compared with the baseline on all levels as well. As it is chosen by its result, the verdicts are
+    adjusted for all pairs that the choice could have led to: any two levels, and any level with the baseline.
     """
     done = [record for record in records if "error" not in record]
     medians: Mapping[str, float] = {name: row["srocc"]["median"] for name, row in summarize_records(done).items()}
     wanted: dict[tuple[str, str], str] = {}
+    possible: set[frozenset[str]] = set()
     for head in heads:
         for each in probed:
             models = [each.name_probe(level, head) for level in each.levels.spec.stages]
@@ -187,6 +189,8 @@ def compare_probes(
             if not models or each.control:
                 continue
             best = max(models, key=lambda model: medians[model] if np.isfinite(medians[model]) else -1)
+            rivals = [model for model in (*models, each.baseline) if np.isfinite(medians.get(model, np.nan))]
+            possible |= set(map(frozenset, itertools.combinations(rivals, 2)))
             for shallow, deep in itertools.pairwise(models):
                 wanted[deep, shallow] = "deeper"
             for model in models:
@@ -198,5 +202,8 @@ def compare_probes(
                 if control.control and control.name == each.name:
                     for level in each.levels.spec.stages:
                         wanted[each.name_probe(level, head), control.name_probe(level, head)] = "trained"
-    found = compute_differences(done, compute_parts_ratio(splits[0]), data, list(wanted), margin=margin)
+    possible |= {frozenset(pair) for pair in wanted if all(np.isfinite(medians.get(model, np.nan)) for model in pair)}
+    found = compute_differences(
+        done, compute_parts_ratio(splits[0]), data, list(wanted), margin=margin, comparisons=max(1, len(possible))
+    )
     return [{**pair, "what": wanted[pair["first"], pair["second"]]} for pair in found]

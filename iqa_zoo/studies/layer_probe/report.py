@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from iqa_zoo.reports.notes import list_protocol_notes
 from iqa_zoo.reports.shared import (
     Pair,
+    describe_choice,
     describe_intervals,
     format_data_name,
     format_spread,
@@ -84,6 +85,11 @@ def notes(results: Results) -> list[str]:
         *list_protocol_notes(results),
         *(f"{head}: {text}" for head, text in heads.items() if head in results["heads"]),
         "Median over the splits and quartiles. Levels stand from the shallowest to the deepest.",
+        *(
+            [describe_choice("The best level of a backbone", results.get("possible_pairs"))]
+            if results["differences"]
+            else []
+        ),
     ]
 
 
@@ -99,7 +105,7 @@ def make_sentences(results: Results) -> list[str]:
                 if trained:
                     lines += _describe_backbone(results, trained, [row for row in mine if row["control"]])
     lines.append(
-        "A mean over the image and a linear head show what a level holds in that form; a decoder that reads its cells may find more."
+        "A mean over the image and a linear head show what a level holds in that form; a decoder that reads its cells may get more from it."
     )
     return lines
 
@@ -137,7 +143,7 @@ def _find(pairs: Sequence[Results], first: str, second: str) -> Pair | None:
 
 
 def _describe_others(others: Mapping[str, Pair | None]) -> str:
-    """Describe the verdicts on the best level against the others."""
+    """Return the verdicts on the best level against the others in a phrase."""
     if all(pair and pair["verdict"] == "ahead" for pair in others.values()):
         return "ahead of every other level"
     said = {"ahead": "ahead of", "equivalent": "equivalent to", "undecided": "undecided against", "behind": "behind"}

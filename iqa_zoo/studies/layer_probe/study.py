@@ -104,6 +104,7 @@ class LayerProbe(Study):
         for each in probed:
             records += run_probe(each, runners[each.label], data, splits)
         done = select_succeeded(records)
+        differences = compare_probes(probed, records, options.heads, data, splits, spec.statistics.margin)
         return {
             **describe_conditions(spec, data, splits),
             **describe_cache_use(records, *runners.values()),
@@ -130,6 +131,7 @@ class LayerProbe(Study):
             "refused": refused,
             "rows": make_rows(probed, done, options.heads),
             "baseline_rows": make_baseline_rows(probed, done),
-            "differences": compare_probes(probed, records, options.heads, data, splits, spec.statistics.margin),
+            "differences": differences,
+            "possible_pairs": max((pair["pairs"] for pair in differences), default=0),
             "runs": records,
         }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from iqa_zoo.budgets.budget import format_moved
 from iqa_zoo.reports.notes import list_protocol_notes
 from iqa_zoo.reports.shared import (
+    describe_choice,
     describe_intervals,
     format_data_name,
     format_spread,
@@ -35,7 +36,7 @@ def make_tables(results: Results) -> list[Table]:
     intervals = describe_intervals(len(results["splits"]), results["differences"])
     baseline = results["baseline"]
     if best:
-        note = f"The best, {results['best']}, has the highest median of {len(results['rows'])} here, which flatters it a little."
+        note = describe_choice(f"The best, {results['best']},", results.get("possible_pairs"))
         tables.append(
             tabulate_differences("Paired differences to the best", best, [*intervals, note], baseline=baseline)
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -79,7 +80,10 @@ def compare_models(
     splits: Sequence[Split],
     margin: float,
 ) -> list[Record]:
-    """Return the differences of the best to all others and of the decoders on each backbone, adjusted for all of them."""
+    """Return the differences of the best to all others and of the decoders on each backbone.
+
+    As the best is chosen by its result, they are adjusted for every two models whose SROCC is defined.
+    """
     decoders: dict[tuple[str, str], list[str]] = {}
     ordered = sorted(rows, key=lambda row: row["model"] != best)  # the best comes first in every pair
     for first, second in itertools.combinations(ordered, 2):
@@ -87,5 +91,8 @@ def compare_models(
         if same or first["model"] == best:
             decoders[first["model"], second["model"]] = [first["decoder"], second["decoder"]] if same else []
     done = [record for record in records if "error" not in record]
-    found = compute_differences(done, compute_parts_ratio(splits[0]), data, list(decoders), margin=margin)
+    possible = math.comb(len(select_measured(rows)), 2)
+    found = compute_differences(
+        done, compute_parts_ratio(splits[0]), data, list(decoders), margin=margin, comparisons=max(1, possible)
+    )
     return [{**pair, "decoders": decoders[pair["first"], pair["second"]]} for pair in found]

@@ -87,6 +87,7 @@ class Scaling(Study):
                 records.append({**record, "model": f"{decoder} on {name}", "decoder": decoder, "backbone": name})
         rows = make_rows(placed, select_succeeded(records), speeds)
         best = choose_best(rows)
+        differences = compare_models(records, rows, best, data, splits, spec.statistics.margin)
         seed = spec.training.seed
         return {
             **describe_conditions(spec, data, splits, left_out),
@@ -107,7 +108,8 @@ class Scaling(Study):
             "best": best,
             "front": find_fronts(rows),
             "runs": records,
-            "differences": compare_models(records, rows, best, data, splits, spec.statistics.margin),
+            "differences": differences,
+            "possible_pairs": max((pair["pairs"] for pair in differences), default=0),
             "features": {name: runner.identify_features(data) for name, runner in runners.items()},
         }
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.budgets.budget import format_moved
 from iqa_zoo.reports.notes import list_protocol_notes
 from iqa_zoo.reports.shared import (
+    describe_choice,
     describe_intervals,
     format_interval,
     format_spread,
@@ -47,20 +48,23 @@ def _where(results: Results) -> str:
 
 def _combinations(results: Results) -> Table:
     behind = {row["second"]: row for row in results["behind_first"]}
-    ranked = sorted(results["rows"], key=lambda row: -_median(results, row["model"]))
+    # A median over fewer splits than the others' has no rank, as the first is one that is defined on every split.
+    unranked = {row["model"] for row in results["rows"] if not _is_ranked(results, row["model"])}
+    ordered = sorted(results["rows"], key=lambda row: (row["model"] in unranked, -_median(results, row["model"])))
     rows = []
-    for rank, row in enumerate(ranked, 1):
+    for i, row in enumerate(ordered, 1):
+        rank = "-" if row["model"] in unranked else str(i)
         quality, difference = _quality(results, behind, row["model"])
         decoder = row["budget"]["decoder"]
         moved = format_moved(row["budget"]["moved"]) or "-"
         levels = [row["levels"][factor] for factor in FACTORS]
         sizes = [count(decoder["params"]), count(decoder["macs"])]
-        rows.append([str(rank), *levels, quality, difference, *sizes, moved])
+        rows.append([rank, *levels, quality, difference, *sizes, moved])
     rows.append(_baseline(results, behind))
     parts = list(FACTORS.values())
     columns = ["", *parts, "SROCC, median [quartiles]", "to the first, mean", "params", "MACs", "moved"]
     defined = select_defined(results["behind_first"])
-    others = [orient_pair(pair, pair["second"]) for pair in defined if pair["second"] != results["baseline"]]
+    to_first = [orient_pair(pair, pair["second"]) for pair in defined if pair["second"] != results["baseline"]]
     sizes_of = [row["budget"]["decoder"][results["match"]] for row in results["rows"]]
     furthest = max(abs(size / results["target"] - 1) for size in sizes_of)
     notes = [
@@ -68,12 +72,28 @@ def _combinations(results: Results) -> Table:
         f"{results['depth']} layers of the mixing block and cross-attention, parts with their default settings, as wide "
         f"as suits a model width of {results['dim']}; moved: the widths that match_budget changed for the budget ({count(results['target'])} "
         f"{UNITS[results['match']]}, all within {furthest:.1%}). Depth and the number of experts stay.",
-        f"To the first, of the other {len(others)}: {count_verdicts(others)} (the first was chosen by its result, so its lead is "
-        "flattered).",
-        *describe_intervals(len(results["splits"]), results["behind_first"]),
+        *(["-: a training failed, or the SROCC is undefined on a split; no rank."] if unranked else []),
+        *_describe_first(results, to_first),
     ]
     left = [*columns[1:5], "moved"]
     return Table(f"All combinations: {_where(results)}", columns, rows, notes, left=left)
+
+
+def _describe_first(results: Results, to_first: Sequence[Results]) -> list[str]:
+    """Describe the differences to the first; nothing where there is none."""
+    pairs = results["behind_first"]
+    if not pairs:
+        return []
+    return [
+        f"To the first, of the other {len(to_first)}: {count_verdicts(to_first)}.",
+        describe_choice("The first", results.get("possible_pairs")),
+        *describe_intervals(len(results["splits"]), pairs),
+    ]
+
+
+def _is_ranked(results: Results, model: str) -> bool:
+    summary = results["summary"].get(model)
+    return summary is not None and not summary["srocc"].get("undefined")
 
 
 def _quality(results: Results, behind: dict[str, Results], model: str) -> tuple[str, str]:

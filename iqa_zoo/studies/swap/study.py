@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -111,6 +112,8 @@ class Swap(Study):
         sroccs = {model: [record["srocc"] for record in records] for model, records in measured.items()}
         first = max(sroccs, key=lambda model: float(np.median(sroccs[model])), default=None)
         margin = spec.statistics.margin
+        compared = {record["model"] for record in done if is_defined(record["srocc"])}
+        possible = math.comb(len(compared), 2)  # the first is chosen by its result
         return {
             **describe_conditions(spec, data, splits),
             **describe_cache_use(records, runner),
@@ -139,7 +142,9 @@ class Swap(Study):
                 data,
                 [(first, model) for model in models if model != first] if first else [],
                 margin=margin,
+                comparisons=possible,
             ),
+            "possible_pairs": possible,
             "features": runner.identify_features(data),
         }
 

@@ -9,8 +9,8 @@ import pytest
 from iqa_zoo.build import build_decoder
 from iqa_zoo.contracts import FeatureSpec, StageInfo
 from iqa_zoo.data.splits import Split
-from iqa_zoo.stats.metrics import srocc
-from iqa_zoo.studies.layer_probe.probing import Probed
+from iqa_zoo.stats.metrics import METRICS, srocc
+from iqa_zoo.studies.layer_probe.probing import Probed, compare_probes
 from iqa_zoo.studies.pooled_stages import full_config
 from iqa_zoo.training.frozen.decoder import train_frozen
 from iqa_zoo.training.frozen.features import FeatureBank
@@ -56,3 +56,33 @@ def test_a_probe_is_one_linear_layer_on_its_level(head: str) -> None:
     decoder = build_decoder(PROBED.make_probe(1, head), SPEC)
     assert sum(parameter.numel() for parameter in decoder.parameters()) == 5 + 1
     assert decoder(bank.take(np.arange(3), np.zeros(3, int))).shape == (3,)
+
+
+def make_records(medians: dict[str, float]) -> list[dict]:
+    """Records of models on five splits, all of them with the same SROCC."""
+    return [
+        dict(model=model, split=str(i), seconds=1.0, **{**dict.fromkeys(METRICS, 0.5), "srocc": value})
+        for model, value in medians.items()
+        for i in range(5)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("undefined", "possible"),
+    [
+        ([], 3 + 3 + 3),  # any two of three levels, any level with the baseline, trained against random
+        (["nss, stage 2, ridge"], 1 + 2 + 2),
+        (["nss, ridge_baseline"], 3 + 3),
+    ],
+)
+def test_the_choice_of_the_best_level_is_adjusted_for(undefined: list[str], possible: int) -> None:
+    names = {1: "stage 1", 2: "stage 2", 3: "stage 3"}
+    levels = SimpleNamespace(spec=SimpleNamespace(stages=names), names=names)
+    probed = [Probed("nss", control, {}, levels, "none") for control in (False, True)]
+    medians = {each.name_probe(level, "ridge"): 0.5 + level / 10 for each in probed for level in names}
+    medians["nss, ridge_baseline"] = 0.7
+    records = make_records(medians | dict.fromkeys(undefined, float("nan")))
+    pairs = compare_probes(probed, records, ["ridge"], None, [SPLIT], 0.01)  # type: ignore[arg-type]
+    assert {pair["pairs"] for pair in pairs} == {possible}
+    against = [(pair["first"], pair["second"]) for pair in pairs if pair["what"] == "baseline"]
+    assert against == [("nss, ridge_baseline", "nss, stage 3, ridge")]

@@ -46,7 +46,15 @@ def test_the_whole_study(noise_folder, run_study, weights, monkeypatch):
     kinds = [pair["what"] for pair in results["differences"]]
     assert (kinds.count("deeper"), kinds.count("trained"), kinds.count("baseline")) == (2 * 3, 2 * 4, 2)
     assert len({frozenset((pair["first"], pair["second"])) for pair in results["differences"]}) == len(kinds)
-    assert "Left out" in (noise_folder / "p.md").read_text()
+    possible = 2 * (
+        4 * 3 // 2 + 4 + 4
+    )  # each head: any two of four levels, any with the baseline, trained against random
+    assert results["possible_pairs"] == possible > len(kinds)
+    assert {pair["pairs"] for pair in results["differences"]} == {possible}
+    page = (noise_folder / "p.md").read_text()
+    assert "The best level of a backbone is chosen by its median SROCC on these test parts" in page
+    assert f"adjusted for all {possible} pairs that the choice could have led to" in page
+    assert "Left out" in page
     assert (noise_folder / "p.csv").read_text().startswith("backbone,control,level,head,")
     for name in ("probe_linear.png", "probe_ridge.svg"):
         assert (noise_folder / "probe" / name).is_file()

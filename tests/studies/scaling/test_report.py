@@ -69,6 +69,12 @@ def test_tables(results):
         assert words in text
 
 
+def test_a_note_says_that_the_best_was_chosen_by_its_result(results):
+    note = next(note for note in make_tables({**results, "possible_pairs": 15})[1].notes if "chosen" in note)
+    assert note.startswith("The best, b on large, is chosen by its median SROCC on these test parts")
+    assert "adjusted for all 15 pairs" in note
+
+
 def test_sentences_whichever_way_a_pair_stands(results):
     assert make_sentences(results) == [
         "The best median SROCC: b on large.",

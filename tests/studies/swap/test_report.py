@@ -1,5 +1,6 @@
 """What the tables, sentences and plots of a swap matrix say of results."""
 
+import copy
 import itertools
 import json
 import re
@@ -157,6 +158,29 @@ def test_a_failed_combination_stands_last_among_them():
     del results["summary"][lost]
     rows = make_tables(results)[-2].rows
     assert rows[-2][5] == "failed"
+
+
+def test_a_combination_that_is_undefined_on_a_split_has_no_rank(results):
+    """The first is one that is defined on every split, though the median of another over fewer splits is higher."""
+    results = copy.deepcopy(results)
+    first = results["behind_first"][0]["first"]
+    other = next(row["model"] for row in results["rows"] if row["model"] != first)
+    results["summary"][other]["srocc"] |= dict(median=0.9, q1=0.9, q3=0.9, undefined=1)
+    combinations = make_tables(results)[-2]
+    assert " / ".join(combinations.rows[0][1:5]) == first
+    assert combinations.rows[0][0] == "1"
+    assert combinations.rows[-2][0] == "-"
+    assert " / ".join(combinations.rows[-2][1:5]) == other
+    assert "-: a training failed, or the SROCC is undefined on a split; no rank." in combinations.notes
+
+
+def test_a_note_says_that_the_first_was_chosen_by_its_result(results):
+    chosen = "The first is chosen by its median SROCC on these test parts"
+    new, old = (make_tables({**results, **more})[-2].notes for more in ({"possible_pairs": 78}, {}))
+    assert any(note.startswith(chosen) and "adjusted for all 78 pairs" in note for note in new)
+    assert any(note.startswith(chosen) and "do not allow for the choice" in note for note in old)
+    without = make_tables({**results, "behind_first": []})[-2].notes
+    assert not any(note.startswith(("The first", "To the first")) for note in without)
 
 
 def test_results_survive_json_and_are_drawn(results, tmp_path):

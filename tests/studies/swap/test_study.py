@@ -55,6 +55,8 @@ def test_a_whole_matrix(folder, run_study):
     }
     assert {row["verdict"] for row in results["analysis"]["main"]} == {"undecided"}  # two splits
     assert results["analysis"]["why_no_sampling"] == ""
+    assert results["possible_pairs"] == 5 * 4 // 2  # four combinations and the baseline
+    assert {pair["pairs"] for pair in results["behind_first"]} == {10}
     assert "What each part adds" in ran.stdout
     assert "undecided; a verdict needs at least 5 splits." in " ".join(ran.stdout.split())
     with (folder / "r.csv").open() as file:
