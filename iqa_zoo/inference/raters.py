@@ -53,8 +53,8 @@ def summarize_raters(
 
     Returns:
         ``unknown``, why what depends on the noise of ratings is not computed ("" where it is), ``counts`` of the ratings,
-        ``ratings`` (numbers that depend on no model), ``models`` (each number with its interval), ``spreads`` (of pairs of
-        models), ``splits`` and ``fit``.
+        ``ratings`` (numbers that depend on no model), ``models`` (each number with its interval, and the ``splits`` that the
+        model was tested on), ``spreads`` (of pairs of models), ``splits`` and ``fit``.
     """
     unknown = _explain_unknown(data)
     position = {name: i for i, name in enumerate(data.names)}
@@ -84,7 +84,8 @@ def summarize_raters(
     def average(name: str, values: Sequence[float]) -> dict[str, Any]:
         if name == "equal_raters":
             q1, median, q3 = find_middle(values)
-            return {"median": median, "q1": q1, "q3": q3, "at_ceiling": sum(math.isinf(value) for value in values)}
+            at_ceiling, undefined = (sum(map(test, values)) for test in (math.isinf, math.isnan))
+            return {"median": median, "q1": q1, "q3": q3, "at_ceiling": at_ceiling, "undefined": undefined}
         highest = math.inf if name in ("images", "pairs", "rmse_star", "mae") else 1.0
         return asdict(average_over_splits(values, test_train_ratio, limits=(0.0, highest)))
 
@@ -96,8 +97,11 @@ def summarize_raters(
         "ratings": {name: average(name, [each[name] for each in of_data]) for name in (of_data[0] if of_data else ())},
         "models": {
             model: {
-                each.name: average(each.name, [getattr(one, each.name) for one in found])
-                for each in fields(RaterAgreement)
+                "splits": len(found),
+                **{
+                    each.name: average(each.name, [getattr(one, each.name) for one in found])
+                    for each in fields(RaterAgreement)
+                },
             }
             for model, found in of_models.items()
         },

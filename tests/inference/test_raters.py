@@ -157,7 +157,10 @@ def test_a_constant_model_and_json():
         "q1": math.inf,
         "q3": math.inf,
         "at_ceiling": 1,
+        "undefined": 0,
     }
+    assert found["models"]["one"]["equal_raters"]["undefined"] == 1
+    assert {model: row["splits"] for model, row in found["models"].items()} == {"one": 1, "true": 1}
     assert '"at_ceiling": 1' in to_json(found)
 
 

@@ -143,5 +143,81 @@ def test_an_undefined_number_and_an_undecided_spread(raters):
     assert spreads.rows[0][2:] == ["-", "0.200", "undecided"]
 
 
+def test_splits_have_a_column_where_a_training_failed(raters):
+    raters["models"] = {"gcn": agreement(splits=10), "ffn": agreement(splits=9)}
+    pairs, errors, _ = make_rater_tables(raters)
+    assert pairs.columns[:2] == errors.columns[:2] == ["model", "splits"]
+    assert [row[:2] for row in pairs.rows] == [row[:2] for row in errors.rows] == [["gcn", "10"], ["ffn", "9"]]
+    assert any(
+        note.startswith("Means over the splits on which a model was trained (column splits)") for note in pairs.notes
+    )
+    raters["models"] = {"gcn": agreement(splits=9), "ffn": agreement(splits=9)}
+    pairs = make_rater_tables(raters)[0]
+    assert "splits" not in pairs.columns
+    assert any(note.startswith("Means over 9 splits") for note in pairs.notes)
+
+
+def test_images_have_a_column_where_pairs_share_different_ones(raters):
+    [row] = raters["spreads"]
+    raters["spreads"] = [row, {**row, "second": "mlp", "images": 900}]
+    spreads = make_rater_tables(raters)[-1]
+    assert spreads.columns[-1] == "images"
+    assert [row[-1] for row in spreads.rows] == ["1037", "900"]
+    assert "on the images that both were tested on, each with" in spreads.notes[0]
+
+
+def test_a_number_that_is_undefined_on_a_split_says_so(raters):
+    worth = dict(median=2.0, q1=2.0, q3=2.0, at_ceiling=0, undefined=3)
+    partly = {**spread(0.9, 0.8, 1.0), "count": 7}
+    raters["models"] = {"gcn": agreement(splits=10, ordered=partly, equal_raters=worth)}
+    pairs, errors, _ = make_rater_tables(raters)
+    assert pairs.rows[0][1] == "0.900 [0.800, 1.000], 3 undefined"
+    assert errors.rows[0][-1] == "2.0 raters [2.0, 2.0], 3 undefined"
+
+
+def test_where_people_distinguish_no_pair_a_line_says_so_and_no_table(raters):
+    undefined = dict.fromkeys(("ordered", "auc_different", "auc_better"), spread(None))
+    raters["models"] = {"gcn": agreement(**undefined)}
+    raters["ratings"]["distinguished"] = spread(0.0, 0.0, 0.0)
+    errors, _ = make_rater_tables(raters)
+    assert errors.title == "What the raters knew: errors"
+    said = [note for note in errors.notes if "pairs of test images" in note]
+    assert said == [
+        "People distinguish none of 26,873 pairs of test images a split (Welch's t test of two MOS at 95 %), so that there is no "
+        "order of theirs to compare with."
+    ]
+    raters["models"] = {"gcn": agreement(ordered_within_groups=spread(0.8, 0.7, 0.9), **undefined)}
+    pairs = make_rater_tables(raters)[0]
+    assert pairs.columns == ["model", "in order within a group"]
+    assert pairs.notes[1] == said[0]
+    assert not any("Krasula" in note for note in pairs.notes)
+
+
+def test_equal_scores_have_no_order(raters):
+    undefined = dict.fromkeys(
+        ("ordered", "auc_different", "auc_better", "outlier_ratio", "rmse_star", "mae"), spread(None)
+    )
+    worth = dict(median=None, q1=None, q3=None, at_ceiling=0, undefined=10)
+    raters["models"] = {"constant": agreement(equal_raters=worth, **undefined)}
+    errors = make_rater_tables(raters)[0]
+    assert errors.columns == ["model", "MAE", "as good as the mean of"]
+    assert errors.rows == [["constant", "undefined", "undefined"]]
+    assert "The order of pairs is undefined: each model gives one score to all images." in errors.notes
+    assert not any("Krasula" in note or "P.1401" in note for note in errors.notes)
+
+
+def test_ratings_that_are_all_noise_have_no_ceiling(raters):
+    raters["ratings"] |= dict.fromkeys(("ceiling_srocc", "ceiling_plcc"), spread(None))
+    worth = dict(median=None, q1=None, q3=None, at_ceiling=0)
+    raters["models"] = {"gcn": agreement(equal_raters=worth)}
+    errors = make_rater_tables(raters)[1]
+    notes = " ".join(errors.notes)
+    assert "undefined" not in notes
+    assert (
+        "The MOS vary no more than the noise of the ratings explains, so no model can be expected to correlate" in notes
+    )
+    assert errors.columns == ["model", "outlier ratio", "RMSE*", "MAE"]
+
+
 def test_older_results_have_no_such_tables():
     assert make_rater_tables(None) == make_rater_tables({}) == []
