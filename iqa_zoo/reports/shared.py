@@ -151,12 +151,14 @@ def read_names(pair: Pair) -> tuple[str, str]:
 def find_unearned(pair: Pair, baseline: str | None) -> str | None:
     """Return the decoder of a pair that is not ahead of the baseline, and so has not earned its parameters; None without one.
 
-    >>> pair = dict(first="a", second="ridge", mean=0.0, verdict="equivalent")
+    Fewer than ``FEWEST_SPLITS`` splits can show that of no decoder, so they give None as well.
+
+    >>> pair = dict(first="a", second="ridge", mean=0.0, verdict="equivalent", splits=10)
     >>> find_unearned(pair, "ridge"), find_unearned({**pair, "verdict": "ahead"}, "ridge")
     ('a', None)
     """
     first, second = read_names(pair)
-    if baseline not in (first, second) or not is_defined(pair["mean"]):
+    if baseline not in (first, second) or not is_defined(pair["mean"]) or pair["splits"] < FEWEST_SPLITS:
         return None
     model, ahead = (first, "ahead") if second == baseline else (second, "behind")
     return None if pair["verdict"] == ahead else model

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from iqa_zoo.reports.shared import Pair, find_unearned, format_interval, format_verdict, read_names
-from iqa_zoo.stats.estimate import VERDICTS
+from iqa_zoo.reports.shared import Pair, find_unearned, format_interval, format_verdict, read_names, select_defined
+from iqa_zoo.stats.estimate import FEWEST_SPLITS, VERDICTS
 from iqa_zoo.stats.summary import is_defined
 
 
@@ -81,9 +81,9 @@ def summarize_baseline(
     name: str,
     format_place: Callable[[Pair], str],
 ) -> list[str]:
-    """Say for each compared model at which of several shares, backbones or datasets (``name``) it is not ahead of the baseline.
+    """Return for each compared model at which of several shares, backbones or datasets (``name``) it is not ahead of the baseline.
 
-    >>> pairs = [dict(first="a", second="ridge", mean=0.1, verdict=verdict, at=at) for verdict, at in (("ahead", 1), ("undecided", 2))]
+    >>> pairs = [dict(first="a", second="ridge", mean=0.1, verdict=verdict, at=at, splits=5) for verdict, at in (("ahead", 1), ("undecided", 2))]
     >>> summarize_baseline(pairs, "ridge", ["a"], "2 shares", lambda pair: f"{pair['at']} %")
     ['a has not earned its parameters at 1 of 2 shares, against ridge: 2 % (undecided).']
     """
@@ -98,6 +98,8 @@ def summarize_baseline(
             )
         elif ahead := [pair for pair in mine if pair["verdict"] == "ahead"]:
             lines.append(f"{model} is ahead of {baseline} at {len(ahead)} of {name}.")
+        elif few := [pair for pair in select_defined(mine) if pair["splits"] < FEWEST_SPLITS]:
+            lines.append(f"{model} and {baseline}: undecided at {len(few)} of {name}{explain_needed(few[0])}.")
     return lines
 
 

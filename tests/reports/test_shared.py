@@ -59,9 +59,17 @@ def test_only_a_decoder_ahead_of_the_baseline_has_earned_its_parameters(verdict,
     assert table.rows[0][-2] == shown + (f"; {unearned} has not earned its parameters" if unearned else "")
     assert tabulate_differences("Differences", [given], []).rows[0][-2] == shown
     assert find_unearned(given, "c") is None
+    assert find_unearned({**given, "splits": 5}, "b") == unearned
     assert find_unearned({**given, "mean": None}, "b") is None
     named = pair(0.1, verdict, first="a on x", second="b on x", decoders=["a", "b"])
     assert find_unearned(named, "b") == unearned
+
+
+@pytest.mark.parametrize("splits", [1, 4])
+def test_few_splits_show_of_no_decoder_that_it_has_not_earned_its_parameters(splits):
+    given = pair(0.1, "undecided", splits=splits)
+    assert find_unearned(given, "b") is None
+    assert tabulate_differences("Differences", [given], [], baseline="b").rows[0][-2] == "undecided"
 
 
 def test_the_baseline_may_come_first():

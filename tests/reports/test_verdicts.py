@@ -68,6 +68,15 @@ def test_a_count_of_verdicts_and_what_is_not_earned_at_several_places():
     assert summarize_baseline(pairs[:1], "ridge", ["a"], "1 shares", str) == ["a is ahead of ridge at 1 of 1 shares."]
 
 
+def test_few_splits_say_nothing_of_parameters():
+    few = pair("a", "ridge", -0.05, "undecided", splits=4, wins=0, needed="at least 5 splits", at=1)
+    [line] = describe_pairs([few], "ridge", ["a"])
+    assert line.startswith("a and ridge: undecided, mean SROCC difference -0.050")
+    assert summarize_baseline([few, few], "ridge", ["a"], "2 shares", str) == [
+        "a and ridge: undecided at 2 of 2 shares; a verdict needs at least 5 splits."
+    ]
+
+
 def test_equal_splits_are_wins_of_neither():
     pair = dict(first="a", second="b", mean=0.0, low=0.0, high=0.0, wins=0, losses=0, splits=10, verdict="equivalent")
     flipped = orient_pair(pair, "b")
