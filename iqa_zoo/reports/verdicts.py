@@ -53,12 +53,16 @@ def describe_pair(pair: Pair) -> str:
 
 
 def explain_needed(row: Pair) -> str:
-    """Say what would decide an undecided difference or effect, after a semicolon; nothing where that is unknown.
+    """Return what would decide an undecided difference or effect, after a semicolon; nothing where that is unknown.
 
     >>> explain_needed(dict(needed="at least 5 splits")), explain_needed(dict(needed=""))
     ('; a verdict needs at least 5 splits', '')
+    >>> explain_needed(dict(needed="", mean=0.1, se=None))
+    '; the difference is the same on every split, so that its spread is unknown'
     """
     needed = row["needed"]
+    if not needed and "se" in row and is_defined(row["mean"]) and not is_defined(row["se"]):
+        return "; the difference is the same on every split, so that its spread is unknown"
     if needed.startswith("at least"):
         return f"; a verdict needs {needed}"
     return f"; {needed} would decide, if mean and spread stay as they are" if needed else ""

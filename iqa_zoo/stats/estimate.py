@@ -26,7 +26,6 @@ class Estimate:
             distribution around the mean; not adjusted for the number of pairs.
         pairs: comparisons that the verdict is adjusted for.
         needed: splits or rated images that would decide where the verdict is undecided; empty where it is not.
-        reason: why the verdict is what it is, and what would decide; a sentence.
     """
 
     mean: float
@@ -43,7 +42,6 @@ class Estimate:
     p_behind: float = math.nan
     pairs: int = 1
     needed: str = ""
-    reason: str = ""
 
     @property
     def is_defined(self) -> bool:
@@ -94,8 +92,3 @@ class Estimate:
 
 
 UNDEFINED = Estimate(math.nan, math.nan, math.nan)
-
-
-def explain_few_splits(count: int) -> str:
-    """Explain that a comparison on fewer than ``FEWEST_SPLITS`` splits has no verdict."""
-    return f"{count} split{'s' if count > 1 else ''}; a verdict needs at least {FEWEST_SPLITS}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from scipy import stats
 
-from iqa_zoo.stats.estimate import FEWEST_SPLITS, Estimate, explain_few_splits
+from iqa_zoo.stats.estimate import FEWEST_SPLITS, Estimate
 from iqa_zoo.stats.sampling import SamplingError
 
 MOST_SPLITS = 100  # more are not proposed
@@ -57,12 +57,26 @@ class SplitSpread:
         uncertainty = excess**2 / (count - 1) + of_images**2 / self.sampling.freedom
         return math.sqrt(variance), variance**2 / uncertainty if uncertainty else math.inf
 
+    def foresee_se(self, count: int) -> tuple[float, float]:
+        """Standard error that ``count`` such splits are expected to have, and its degrees of freedom.
+
+        That of :meth:`compute_se`, and never below the corrected one of Nadeau and Bengio. What the splits have in common is
+        estimated from few of them and can come out as 0; more splits would then seem to decide anything.
+
+        >>> seen = SplitSpread(0.0002, 5, 0.25, SamplingError(0.005, 0.012))
+        >>> [round(find(100)[0] ** 2, 7) for find in (seen.compute_se, seen.foresee_se)]  # the second: 0.26 * 0.0002
+        [1.6e-05, 5.2e-05]
+        """
+        se, freedom = self.compute_se(count)
+        corrected = (1 / count + self.test_train_ratio) * self.variance
+        return (math.sqrt(corrected), float(count - 1)) if corrected > se**2 else (se, freedom)
+
 
 def find_needed(found: Estimate, seen: SplitSpread) -> str:
     """Find how many splits or rated images would decide an undecided comparison; empty where nothing is undecided.
 
     Where up to ``MOST_SPLITS`` splits do not decide, only images are named. It is computed for the mean and the spread
-    that were seen; both can turn out otherwise.
+    that were seen, with a standard error never below that of Nadeau and Bengio; both can turn out otherwise.
     """
     if found.count < FEWEST_SPLITS:
         return f"at least {FEWEST_SPLITS} splits"
@@ -71,7 +85,7 @@ def find_needed(found: Estimate, seen: SplitSpread) -> str:
     counts = range(found.count + 1, MOST_SPLITS + 1)
     first_enough = bisect_left(counts, True, key=lambda count: _is_enough(found, seen, count))
     more = counts[first_enough] if first_enough < len(counts) else None
-    se, freedom = seen.compute_se(found.count)
+    se, freedom = seen.foresee_se(found.count)
     two_sided, one_sided = _find_critical(found, freedom)
     needed = max(abs(found.mean) / two_sided, (found.margin - abs(found.mean)) / one_sided)
     factor = (se / needed) ** 2
@@ -81,29 +95,8 @@ def find_needed(found: Estimate, seen: SplitSpread) -> str:
     return f"about {more} splits or {images}" if more else f"about {images}"
 
 
-def explain_verdict(found: Estimate) -> str:
-    """Explain in a sentence why the verdict is what it is and, where it is undecided, what would decide."""
-    if found.count < FEWEST_SPLITS:
-        return explain_few_splits(found.count)
-    if math.isnan(found.se):
-        return "the difference is the same on every split, so its spread is unknown"
-    if found.se == 0:
-        return "the difference is 0 on every split"
-    adjusted = f", adjusted for {found.pairs} comparisons" if found.pairs > 1 else ""
-    if found.verdict == "equivalent":
-        level = 100 * (2 * found.confidence - 1)
-        return f"the {level:g} % interval lies within {found.margin:g} of 0{adjusted}"
-    interval = f"the {100 * found.confidence:g} % interval [{found.low:.3f}, {found.high:.3f}]"
-    if found.verdict != "undecided":
-        return f"{interval} excludes 0{adjusted}"
-    return (
-        f"{interval} contains 0 and exceeds the margin of {found.margin:g}{adjusted}; {found.needed} would decide, if mean "
-        "and spread stay as they are"
-    )
-
-
 def _is_enough(found: Estimate, seen: SplitSpread, count: int) -> bool:
-    se, freedom = seen.compute_se(count)
+    se, freedom = seen.foresee_se(count)
     two_sided, one_sided = _find_critical(found, freedom)
     return abs(found.mean) > two_sided * se or abs(found.mean) + one_sided * se < found.margin
 

@@ -13,7 +13,7 @@ from scipy import stats
 from iqa_zoo.errors import InputError
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.metrics import check_scores
-from iqa_zoo.stats.outlook import SplitSpread, explain_verdict, find_needed
+from iqa_zoo.stats.outlook import SplitSpread, find_needed
 from iqa_zoo.stats.sampling import SamplingError
 
 Array = NDArray[np.float64]
@@ -62,8 +62,8 @@ def paired(
     >>> found = paired([0.83, 0.85, 0.84, 0.86, 0.84], [0.80, 0.81, 0.82, 0.82, 0.80], test_train_ratio=0.25)
     >>> found.verdict, round(found.mean, 3), round(found.low, 3), round(found.high, 3)
     ('ahead', 0.034, 0.017, 0.051)
-    >>> paired([0.83, 0.85], [0.80, 0.81], test_train_ratio=0.25).reason
-    '2 splits; a verdict needs at least 5'
+    >>> paired([0.83, 0.85], [0.80, 0.81], test_train_ratio=0.25).needed
+    'at least 5 splits'
     """
     a, b = _check_pairs(a_S, b_S, test_train_ratio)
     for name, values in (("first", a), ("second", b)):
@@ -112,8 +112,7 @@ def paired(
         p_behind=p_behind,
         pairs=pairs,
     )
-    found = replace(found, needed=find_needed(found, seen))
-    return replace(found, reason=explain_verdict(found))
+    return replace(found, needed=find_needed(found, seen))
 
 
 def _check_pairs(a_S: ArrayLike, b_S: ArrayLike, test_train_ratio: float) -> tuple[Array, Array]:

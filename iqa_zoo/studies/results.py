@@ -13,7 +13,7 @@ from iqa_zoo.errors import InputError
 from iqa_zoo.jsonio import reading_values, without_nan
 from iqa_zoo.outputs import make_folder, write_json
 from iqa_zoo.registry import STUDIES
-from iqa_zoo.stats.estimate import FEWEST_SPLITS, Estimate, explain_few_splits
+from iqa_zoo.stats.estimate import FEWEST_SPLITS, Estimate
 from iqa_zoo.studies.views import write_views
 
 if TYPE_CHECKING:
@@ -211,7 +211,6 @@ def _judge(row: Mapping[str, Any]) -> dict[str, Any]:
         "pairs": 1,
         "verdict": "undecided" if few else Estimate(mean, low, high).verdict,
         "needed": f"at least {FEWEST_SPLITS} splits" if few else "",
-        "reason": explain_few_splits(row["splits"]) if few and row["splits"] else "",
     }
 
 

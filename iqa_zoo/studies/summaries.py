@@ -17,7 +17,7 @@ from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
 from iqa_zoo.reports.warnings import why_undefined
 from iqa_zoo.stats.bootstrap import bootstrap_difference
-from iqa_zoo.stats.estimate import FEWEST_SPLITS, UNDEFINED, Estimate, explain_few_splits
+from iqa_zoo.stats.estimate import FEWEST_SPLITS, UNDEFINED, Estimate
 from iqa_zoo.stats.metrics import METRICS
 from iqa_zoo.stats.paired import paired
 from iqa_zoo.stats.sampling import ImageJackknife, delete_images
@@ -210,7 +210,6 @@ def _bootstrap_one_split(
         margin=margin,
         pairs=comparisons,
         needed=f"at least {FEWEST_SPLITS} splits",
-        reason=explain_few_splits(1),
     ), ""
 
 

@@ -34,6 +34,11 @@ def test_a_pair_of_few_splits_names_the_splits_that_a_verdict_needs():
     assert describe_pair(few).endswith("a ahead in 2 of 2 splits; a verdict needs at least 5 splits.")
 
 
+def test_a_gap_that_is_the_same_on_every_split_says_that_its_spread_is_unknown():
+    same = pair("a", "b", 0.05, "undecided", needed="", se=None)
+    assert describe_pair(same).endswith("; the difference is the same on every split, so that its spread is unknown.")
+
+
 def test_old_undecided_pairs_name_nothing_that_would_decide():
     assert describe_pair(pair("a", "b", 0.0, "undecided")).endswith("a ahead in 7 of 10 splits.")
 

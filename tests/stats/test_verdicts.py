@@ -1,4 +1,4 @@
-"""``paired``: numbers against a closed form and baycomp, verdicts, reasons, and what it refuses."""
+"""``paired``: numbers against a closed form and baycomp, verdicts, what would decide, and what it refuses."""
 
 import math
 
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import integrate, special, stats
 
 from iqa_zoo.errors import InputError
+from iqa_zoo.stats.outlook import SplitSpread
 from iqa_zoo.stats.paired import paired
 from iqa_zoo.stats.sampling import SamplingError
 
@@ -111,7 +112,6 @@ def test_the_number_of_pairs_widens_the_interval():
     assert six.high - six.mean == pytest.approx(special.stdtrit(9, 1 - 0.025 / 6) * one.se)
     assert six.p == pytest.approx(6 * one.p)
     assert (six.p_ahead, six.confidence) == (one.p_ahead, one.confidence)
-    assert "adjusted for 6 comparisons" in six.reason
 
 
 def test_the_variance_is_never_below_that_of_the_images():
@@ -148,23 +148,22 @@ def test_invariants(count, seed, sampling_se, pairs):
     assert -2 <= forth.low <= forth.mean <= forth.high <= 2
     assert (forth.mean, forth.low, forth.high) == pytest.approx((-back.mean, -back.high, -back.low))
     assert {forth.verdict, back.verdict} in ({"ahead", "behind"}, {"equivalent"}, {"undecided"})
-    assert forth.reason.endswith(back.reason[-20:]) or forth.verdict != "undecided"
-    assert forth.reason
+    assert forth.needed == back.needed
     if not math.isnan(forth.p_ahead):
         assert forth.p_ahead + forth.p_within + forth.p_behind == pytest.approx(1)
         assert min(forth.p_ahead, forth.p_within, forth.p_behind) >= -1e-12
 
 
-def test_few_splits_are_undecided_with_the_reason():
+def test_few_splits_are_undecided_and_name_how_many_are_needed():
     one = paired([0.9], [0.7], test_train_ratio=0.25)
     assert (one.verdict, one.low, one.high) == ("undecided", -2, 2)
-    assert (one.reason, one.needed) == ("1 split; a verdict needs at least 5", "at least 5 splits")
+    assert one.needed == "at least 5 splits"
     assert math.isnan(one.se)
     known = paired([0.9], [0.7], test_train_ratio=0.25, sampling_se=0.01)
     assert known.verdict == "undecided"
     assert (known.low, known.high) == pytest.approx((0.2 - 0.0196, 0.2 + 0.0196), abs=1e-4)
     two = paired([0.831, 0.842], [0.8, 0.81], test_train_ratio=0.25)
-    assert (two.verdict, two.reason) == ("undecided", "2 splits; a verdict needs at least 5")
+    assert (two.verdict, two.needed) == ("undecided", "at least 5 splits")
     four = paired([0.9] * 4, [0.7, 0.71, 0.7, 0.71], test_train_ratio=0.25)
     assert four.low > 0
     assert four.verdict == "undecided"
@@ -173,14 +172,13 @@ def test_few_splits_are_undecided_with_the_reason():
 def test_equal_values():
     found = paired([0.8, 0.9, 0.7, 0.8, 0.1 + 0.2], [0.8, 0.9, 0.7, 0.8, 0.3], test_train_ratio=0.25)
     assert (found.verdict, found.p_within, found.low, found.high, found.p) == ("equivalent", 1, 0, 0, 1)
-    assert found.reason == "the difference is 0 on every split"
     shifted = paired([0.85] * 5, [0.8] * 5, test_train_ratio=0.25)
     assert (shifted.verdict, shifted.low, shifted.high) == ("undecided", -2, 2)
-    assert shifted.reason == "the difference is the same on every split, so its spread is unknown"
+    assert math.isnan(shifted.se)
     assert (found.needed, shifted.needed) == ("", "")
 
 
-def test_the_reason_says_what_would_decide():
+def test_what_would_decide():
     b = np.full(5, 0.8)
     a = b + 0.01 + np.array([-2, -1, 0, 1, 2]) * 0.005  # s^2 = 6.25e-5, se^2 = .45 s^2 = 2.8125e-5
     found = paired(a, b, test_train_ratio=0.25)
@@ -189,7 +187,6 @@ def test_the_reason_says_what_would_decide():
     decides = [s for s in range(6, 50) if special.stdtrit(s - 1, 0.975) * math.sqrt((1 / s + 0.25) * 6.25e-5) < 0.01]
     # t(.975, 4) = 2.776445: images shrink the variance by (2.776445 sqrt(2.8125e-5) / .01)^2 = 2.17.
     assert found.needed == f"about {decides[0]} splits or 2.2 times the rated images"
-    assert found.reason.endswith(f"; {found.needed} would decide, if mean and spread stay as they are")
     known = paired(a, b, test_train_ratio=0.25, sampling_se=SamplingError(0.02, math.nan, 100, 400))
     # t(.975, 100) = 1.983972: (1.983972 * .02 / .01)^2 = 15.745, times 400 images; no number of splits up to 100.
     assert known.needed == "about 15.8 times the rated images (6,298 to test)"
@@ -207,16 +204,35 @@ def test_more_splits_do_not_help_where_all_test_the_same_images():
     assert "splits" in apart.needed  # .000016 = .0000016 in common + .000144 / 10
 
 
+def test_what_would_decide_is_never_below_the_correction_of_nadeau_and_bengio():
+    """The five splits seem to have nothing in common (.0067^2 = .015^2 / 5): the error of 100 would be .0015, and decide."""
+    sampling = SamplingError(0.0067, 0.015, math.inf, 200)
+    found = paired(0.5 + make_differences(5, 0.006, 0.015), [0.5] * 5, test_train_ratio=0.25, sampling_se=sampling)
+    assert found.se == pytest.approx(0.0067)
+    assert found.verdict == "undecided"
+    # By Nadeau and Bengio, the variance is at least .25 * .015^2, a standard error of .0075: .006 never exceeds twice that.
+    # Five splits: .45 * .015^2 is a standard error of .010062, and t(.975, 4) = 2.776445: (2.776445 * .010062 / .006)^2 = 21.68.
+    assert found.needed == "about 21.7 times the rated images (4,337 to test)"
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.floats(0.001, 0.05), st.floats(0.001, 0.05), st.floats(0.001, 0.05), st.integers(5, 20), st.integers(5, 100))
+def test_no_outlook_is_below_the_correction(spread, se, explained, seen, count):
+    given_sampling = SplitSpread(spread**2, seen, 0.25, SamplingError(se, explained, 50.0))
+    assert given_sampling.foresee_se(count)[0] ** 2 >= (1 / count + 0.25) * spread**2 * (1 - 1e-12)
+    assert given_sampling.foresee_se(count)[0] >= given_sampling.compute_se(count)[0]
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10**6), st.floats(0.001, 0.03))
 def test_the_splits_it_names_do_decide(seed, spread):
-    # The same mean and s^2 over the number of splits that the reason names give a verdict, and one split fewer does not.
+    # The same mean and s^2 over the number of splits that it names give a verdict, and one split fewer does not.
     rng = np.random.default_rng(seed)
     mean, wanted = float(rng.uniform(0, 0.02)), spread
     found = paired(0.5 + make_differences(5, mean, wanted), [0.5] * 5, test_train_ratio=0.25)
-    if "splits or" not in found.reason:
+    if "splits or" not in found.needed:
         return
-    named = int(found.reason.split("about ")[1].split(" splits")[0])
+    named = int(found.needed.split("about ")[1].split(" splits")[0])
     for count, decided in ((named, True), (named - 1, False)):
         again = paired(0.5 + make_differences(count, mean, wanted), [0.5] * count, test_train_ratio=0.25)
         assert (again.verdict != "undecided") == decided
@@ -255,7 +271,7 @@ def test_refuses(a, arguments, message):
 def test_a_gap_that_is_the_same_on_every_split_is_undecided_whatever_its_rounding(gap, splits):
     found = paired([0.7 + gap] * splits, [0.7] * splits, test_train_ratio=0.25)
     assert found.verdict == "undecided"
-    assert "spread is unknown" in found.reason
+    assert (found.needed, found.low, found.high) == ("", -2, 2)
 
 
 def test_a_sampling_error_may_be_a_number_of_any_kind():
