@@ -40,6 +40,7 @@ from iqa_zoo.studies.matching import match_models
 from iqa_zoo.studies.models import fit_to_frozen_features
 from iqa_zoo.studies.protocol import load_data, make_frozen_recipe, make_study_splits
 from iqa_zoo.studies.runner import FrozenRunner
+from iqa_zoo.studies.runners import make_trainings
 from iqa_zoo.studies.spec import NoOptions, StudySpec
 from iqa_zoo.studies.study import plan_study
 from iqa_zoo.training.frozen.features import FeatureBank
@@ -168,7 +169,7 @@ def measure(spec: StudySpec, progress: Reporter) -> dict[str, dict[str, list[flo
             sroccs.append(run_plain_loop(cfg, bank, data.mos, split, recipe, spec.training.seed + number))
             seconds.append(time.perf_counter() - started)
         started = time.perf_counter()
-        records = runner.train(runner.make_trainings({name: cfg}, splits), data)
+        records = runner.train(make_trainings(runner, {name: cfg}, splits), data)
         engine = (time.perf_counter() - started) / len(splits)
         results[name] = {
             "plain_seconds": seconds,

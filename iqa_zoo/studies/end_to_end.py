@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from iqa_zoo.data.preflight import check_images
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split
 from iqa_zoo.errors import InputError
+from iqa_zoo.outputs import check_folder_writable
 from iqa_zoo.progress import Progress, Reporter
 from iqa_zoo.stats.estimate import FEWEST_SPLITS
 from iqa_zoo.studies.baseline import describe_backbone, find_carrier, has_fitted_head, select_carried
@@ -30,7 +30,7 @@ from iqa_zoo.studies.runner import FrozenRunner
 from iqa_zoo.studies.spec import StudySpec
 from iqa_zoo.training.end_to_end.checks import check_options, check_parts, count_passes
 from iqa_zoo.training.end_to_end.options import TrainingOptions
-from iqa_zoo.training.end_to_end.trainings import EndToEnd, train_all_end_to_end
+from iqa_zoo.training.end_to_end.trainings import EndToEnd, end_to_end_folder, find_run_folder, train_all_end_to_end
 from iqa_zoo.training.frozen.decoder import is_in_closed_form
 from iqa_zoo.training.frozen.features import FeatureBank
 from iqa_zoo.training.frozen.trainings import Training
@@ -39,7 +39,10 @@ from iqa_zoo.training.recipe import Recipe
 
 @dataclass
 class EndToEndRunner:
-    """Trains whole models by one recipe, each in a folder of its own below the study's, with the methods of ``FrozenRunner``.
+    """Trains whole models by one recipe, with the methods of ``FrozenRunner``.
+
+    Each training is kept in a folder of its own in the cache (:func:`find_run_folder`), which all studies share, as they
+    share the trainings of frozen decoders.
 
     A head that is fitted in closed form (:class:`iqa_zoo.contracts.Fits`), as that of the baseline, is fitted on frozen
     features of the same backbone and weights; where each model has its own backbone, of the first model's, and it is then
@@ -119,16 +122,6 @@ class EndToEndRunner:
             return dict(cfg)
         return self.frozen.place(cfg)
 
-    def make_trainings(
-        self, models: Mapping[str, Mapping[str, Any]], splits: Sequence[Split], *, every_rule: bool = False
-    ) -> list[EndToEnd | Training]:
-        """Return the trainings of every model on every split, split by split."""
-        return [
-            self.make_training(name, cfg, split, number, every_rule=every_rule)
-            for number, split in enumerate(splits)
-            for name, cfg in models.items()
-        ]
-
     def make_training(
         self,
         model: str,
@@ -149,11 +142,10 @@ class EndToEndRunner:
         """
         if self.is_fitted(cfg):
             return self.frozen.make_training(model, cfg, split, number, every_rule=every_rule)
-        folder = (self.spec.resources.out or self.spec.folder()) / re.sub(r"\W+", "-", model)
         recipe = stretch(self.recipe, epochs or self.recipe.epochs)
         given, seed, name = self.spec.backbone, self.spec.training.seed + number, Path(self.spec.protocol.recipe).name
         weights, fresh = (given.weights, given.pretrained), self.spec.resources.fresh
-        return EndToEnd(model, dict(cfg), split, recipe, seed, folder, *weights, name, every_rule, fresh)
+        return EndToEnd(model, dict(cfg), split, recipe, seed, *weights, name, every_rule, fresh)
 
     def train(
         self,
@@ -172,7 +164,8 @@ class EndToEndRunner:
             stage: how the progress calls it.
 
         Raises:
-            InputError: a part of a split that is too small for the recipe, or an image of a test set that cannot be read.
+            InputError: a cache that cannot be written, a part of a split that is too small for the recipe, or an image of a
+                test set that cannot be read.
         """
         others = dict(test_sets or {})
         self._check(trainings, data, others)
@@ -185,6 +178,8 @@ class EndToEndRunner:
         self, trainings: Sequence[EndToEnd | Training], data: RatedImages, test_sets: Mapping[str, RatedImages]
     ) -> None:
         whole = [training for training in trainings if isinstance(training, EndToEnd)]
+        if whole:
+            _check_writable(end_to_end_folder())
         for training in whole:
             check_parts(data, training.split)
             check_options(data, training.split, training.recipe, self._options)
@@ -211,6 +206,10 @@ class EndToEndRunner:
                 yield fitted[k], record
         for i, training in enumerate(trainings):
             if isinstance(training, EndToEnd):
+                self.progress.log(
+                    f"{training.model} on split {training.split.id}: {find_run_folder(training, data, self._options)}",
+                    "dim",
+                )
                 tick = _Stage(f"{training.model}, training {i + 1} of {len(trainings)}", self.progress)
                 for _, record in train_all_end_to_end([training], data, self._options, test_sets, tick):
                     yield i, record
@@ -258,8 +257,8 @@ class EndToEndRunner:
                     f"{name}: {what}, {size / 1e9:.2f} GB, about {seconds / 60:.0f} min in float32 on this machine"
                 )
         self.progress.log(
-            f"end to end: {len(whole)} models x {what}, {disk / 1e9:.2f} GB, about {minutes:.0f} min in float32 on this "
-            "machine, one training after the other, less what was trained before"
+            f"end to end: {len(whole)} models x {what}, {disk / 1e9:.2f} GB in {end_to_end_folder()}, about {minutes:.0f} min in "
+            "float32 on this machine, one training after the other, less what was trained before"
         )
 
 
@@ -279,6 +278,13 @@ def stretch(recipe: Recipe, epochs: int) -> Recipe:
         step_epochs=max(1, round(recipe.step_epochs * factor)),
         patience=patience,
     )
+
+
+def _check_writable(folder: Path) -> None:
+    try:
+        check_folder_writable(folder)
+    except InputError as error:
+        raise InputError(f"{error}; trainings are kept there: set IQA_ZOO_CACHE to a writable folder") from error
 
 
 class _Stage:

@@ -146,16 +146,6 @@ class FrozenRunner:
         shapes = compute_bank_shapes(self.features, len(data), self.crops).values()
         return sum(torch.Size(shape).numel() for shape in shapes)
 
-    def make_trainings(
-        self, models: Mapping[str, Mapping[str, Any]], splits: Sequence[Split], *, every_rule: bool = False
-    ) -> list[Training]:
-        """Return the trainings of every model on every split, split by split."""
-        return [
-            self.make_training(name, cfg, split, number, every_rule=every_rule)
-            for number, split in enumerate(splits)
-            for name, cfg in models.items()
-        ]
-
     def make_training(
         self,
         model: str,

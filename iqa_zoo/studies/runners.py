@@ -55,9 +55,6 @@ class Runner(Protocol):
         every_rule: bool = False,
         epochs: int | None = None,
     ) -> Any: ...
-    def make_trainings(
-        self, models: Mapping[str, Mapping[str, Any]], splits: Sequence[Split], *, every_rule: bool = False
-    ) -> Sequence[Any]: ...
     def train(
         self,
         trainings: Sequence[Any],
@@ -75,6 +72,24 @@ class Runner(Protocol):
         shares: float = 1,
     ) -> None: ...
     def identify_features(self, data: RatedImages) -> str | None: ...
+
+
+def make_trainings(
+    runner: Runner, models: Mapping[str, Mapping[str, Any]], splits: Sequence[Split], *, every_rule: bool = False
+) -> list[Any]:
+    """Return the trainings of every model on every split, split by split.
+
+    Args:
+        runner: that makes and runs them.
+        models: their configs by label.
+        splits: of the data.
+        every_rule: also measure the test part after each epoch, to report what every rule would select.
+    """
+    return [
+        runner.make_training(name, cfg, split, number, every_rule=every_rule)
+        for number, split in enumerate(splits)
+        for name, cfg in models.items()
+    ]
 
 
 def prepare_protocol(spec: StudySpec) -> StudySpec:

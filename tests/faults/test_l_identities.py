@@ -125,10 +125,10 @@ def end_to_end(tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("IQA_ZOO_CACHE", str(tmp_path / "cache"))
     tiny["backbone"]["image_size"] = 48
 
-    def run(data, seed=0, name="study", **recipe):
+    def run(data, seed=0, **recipe):
         recipe = Recipe(**{"summary": "tiny", "epochs": 1, "batch_size": 8, "test_crops": 1, "lr": 1e-3, **recipe})
         split = make_splits(data, 1, test_fraction=0.25)[0]
-        training = EndToEnd("tiny", tiny, split, recipe, seed, tmp_path / name)
+        training = EndToEnd("tiny", tiny, split, recipe, seed)
         options = TrainingOptions(selection="last", device="cpu")
         ((_, record),) = train_all_end_to_end([training], data, options)
         return record
@@ -162,19 +162,20 @@ def test_the_identity_of_a_run_is_that_of_its_inputs(tiny, tmp_path):
     data = drawn(tmp_path / "images", size=56)
     split = make_splits(data, 1, test_fraction=0.25)[0]
     recipe = Recipe(summary="tiny", epochs=1, batch_size=8, test_crops=1, lr=1e-3)
-    base, options = EndToEnd("m", tiny, split, recipe, 0, tmp_path), TrainingOptions(device="cpu")
+    base, options = EndToEnd("m", tiny, split, recipe, 0), TrainingOptions(device="cpu")
     weights = tmp_path / "w.safetensors"
     weights.write_bytes(b"weights")
 
     def identify(changes=None, on=data, **named):
         return identify_run(replace(base, **(changes or {})), on, replace(options, **named))
 
-    same = [dict(model="another"), dict(folder=tmp_path / "x"), dict(recipe_name="quick")]
+    same = [dict(model="another"), dict(recipe_name="quick"), dict(fresh=True)]
     assert {identify(changes) for changes in same} == {identify()}
     other = [dict(seed=1), dict(recipe=replace(recipe, lr=2e-3)), dict(cfg={**tiny, "dim": 64}), dict(pretrained=True),
              dict(weights=weights), dict(split=replace(split, id="x"))]  # fmt: skip
     found = [identify(), *(identify(changes) for changes in other), identify(selection="last")]
     found.append(identify(on=replace(data, higher_is_better=False)))
+    found.append(identify(on=replace(data, name="another")))
     weights.write_bytes(b"WEIGHTS")
     found.append(identify(dict(weights=weights)))
     assert len(set(found)) == len(found)

@@ -1,6 +1,7 @@
 """Every study that trains decoders trains whole models as well, by one recipe, and is taken up where it stopped."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,17 +12,21 @@ import yaml
 from PIL import Image
 from safetensors.torch import save_file
 
+from iqa_zoo import load
 from iqa_zoo.config import load_config
 from iqa_zoo.errors import InputError, IqaZooError
 from iqa_zoo.progress import Silent
 from iqa_zoo.studies.baseline import list_judged_pairs
 from iqa_zoo.studies.end_to_end import EndToEndRunner
 from iqa_zoo.studies.models import load_with_baseline
+from iqa_zoo.studies.protocol import load_data, make_study_splits
 from iqa_zoo.studies.runner import FrozenRunner
-from iqa_zoo.studies.runners import build_runner
+from iqa_zoo.studies.runners import build_runner, make_trainings
 from iqa_zoo.studies.spec import BASELINE
 from iqa_zoo.studies.study import plan_study, run_study
 from iqa_zoo.studies.swap.combinations import find_usable
+from iqa_zoo.training.end_to_end.options import TrainingOptions
+from iqa_zoo.training.end_to_end.trainings import end_to_end_folder, find_run_folder
 
 TINY = dict(
     dim=24,
@@ -132,7 +137,8 @@ def test_compare_fits_the_baseline_on_the_first_models_backbone_and_gives_the_re
         plan("compare", ["gcn.yaml"], protocol="frozen", recipe_set=(), epochs=1, backbone=BACKBONE, no_latency=True),
         Silent(),
     )
-    assert {frozenset(record) for record in values["runs"]} == {frozenset(frozen.runs[0])}
+    for record in values["runs"]:
+        assert record.keys() - frozen.runs[0].keys() == ({"run"} if is_whole(record) else set())
 
 
 @pytest.mark.slow
@@ -183,7 +189,9 @@ def test_scaling_trains_from_the_weights_of_each_backbone(train, folder):
     )
     assert len([run for run in values["runs"] if is_whole(run)]) == 4
     assert "named.safetensors" in values["backbones"][0]["weights"]
-    kept = [json.loads(file.read_text()) for file in (folder / "s").glob("*/gcn/*/run.json")]
+    named = {run["run"] for run in values["runs"] if is_whole(run)}
+    kept = [json.loads((folder / "cache" / "end_to_end" / name / "run.json").read_text()) for name in named]
+    assert not list((folder / "s").rglob("run.json"))
     assert {run["model"]["backbone"]["name"] for run in kept} == {BACKBONE, "test_resnet"}
     assert list(values["features"]) == [BACKBONE, "test_resnet"]
 
@@ -256,6 +264,37 @@ def test_fewer_than_five_splits_have_no_verdict_and_the_cost_says_so(plan):
         spec, lines = plan("compare", ["gcn.yaml"], splits=count, dry_run=True, no_latency=True), Lines()
         assert run_study(spec, lines) is None
         assert ("fewer than 5 splits: no verdict; give --splits 5 or more" in lines.text) == said
+        assert re.search(rf"GB in {re.escape(str(end_to_end_folder()))}, about \d+ min", lines.text)
+
+
+def test_a_training_is_that_of_every_study_that_needs_it(plan):
+    """Its folder does not depend on the margin, the number of splits, the run folder, the study or the label."""
+
+    def find(study, label="gcn", **settings):
+        spec = plan(study, {"gcn": TINY}, backbone=BACKBONE, **settings)
+        configs = list(load_with_baseline(spec)[0].values())
+        runner, data = build_runner(spec, configs, Silent()), load_data(spec.data, Silent())
+        split = make_study_splits(spec, data)[0]
+        training = runner.make_training(label, runner.place(TINY), split, 0, every_rule=True)
+        return find_run_folder(training, data, TrainingOptions(device="cpu"))
+
+    folder = find("compare")
+    assert folder.parent == end_to_end_folder()
+    others = [dict(margin=0.02), dict(splits=3), dict(out="x")]
+    assert {find("compare", **settings) for settings in others} == {find("ablate"), folder}
+    assert find("compare", label="none / GCN -> ../x") == folder
+    assert find("compare", seed=1) != folder
+
+
+def test_a_cache_that_cannot_be_written_is_refused_before_any_training(plan, tmp_path, monkeypatch):
+    spec = plan("compare", {"gcn": TINY}, backbone=BACKBONE, splits=1)
+    data = load_data(spec.data, Silent())
+    runner = build_runner(spec, [TINY], Silent())
+    trainings = make_trainings(runner, {"gcn": runner.place(TINY)}, make_study_splits(spec, data))
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("IQA_ZOO_CACHE", str(tmp_path / "file"))
+    with pytest.raises(InputError, match="trainings are kept there: set IQA_ZOO_CACHE to a writable folder"):
+        runner.train(trainings, data)
 
 
 def test_a_learned_decoder_with_a_fitted_head_is_refused(plan):
@@ -293,7 +332,7 @@ def test_no_verdict_on_the_baseline_and_a_model_on_another_backbone(train):
 
 
 @pytest.mark.slow
-def test_fresh_trains_anew_what_was_trained_before(train):
+def test_fresh_trains_anew_what_was_trained_before_and_another_study_shares_it(train, folder):
     given = dict(splits=1, no_latency=True, out="anew", backbone=BACKBONE)
     train("compare", ["gcn.yaml"], **given)
     again, _ = train("compare", ["gcn.yaml"], **given)
@@ -301,6 +340,15 @@ def test_fresh_trains_anew_what_was_trained_before(train):
     for values, resumed in ((again, True), (fresh, False)):
         assert {run["model"]: run["resumed"] for run in values["runs"]} == {"gcn": resumed, BASELINE: resumed}
     assert [run["predictions"] for run in fresh["runs"]] == [run["predictions"] for run in again["runs"]]
+    other, lines = train("compare", ["gcn.yaml"], **{**given, "splits": 2, "margin": 0.02, "out": "other"})
+    assert [run["resumed"] for run in other["runs"] if is_whole(run)] == [True, False]
+    assert not (folder / "other").exists()  # the command writes the results there, and nothing else is kept there
+    for run in filter(is_whole, other["runs"]):
+        kept = folder / "cache" / "end_to_end" / run["run"]
+        assert f"gcn on split {run['split']}: {kept}" in lines.text
+        tested = sorted(run["predictions"])[:2]
+        scores = load(kept, device="cpu").score([folder / "photos" / name for name in tested])
+        assert all(np.isfinite(score.score) for score in scores)
 
 
 def test_a_share_that_fills_no_batch_is_refused_before_any_training(plan):
@@ -365,10 +413,9 @@ def test_the_baseline_of_own_backbones_is_that_of_the_first_and_is_compared_with
     assert named[0] == named[1]
 
 
-def test_a_training_has_a_folder_that_its_name_cannot_leave(plan):
-    spec = plan("ablate", ["gcn.yaml"], out="runs/mine")
+def test_a_training_of_other_epochs_stretches_what_the_recipe_counts_in_epochs(plan):
+    spec = plan("ablate", ["gcn.yaml"])
     runner = build_runner(spec, list(spec.load_models().values()), Silent())
-    training = runner.make_training("none / GCN -> ../x", TINY, None, 3, epochs=5)
-    assert training.folder == Path("runs/mine/none-GCN-x")
+    training = runner.make_training("gcn", TINY, None, 3, epochs=5)
     assert (training.recipe.epochs, training.seed) == (5, 3)
     assert training.recipe == replace(runner.recipe, epochs=5, warmup_epochs=2.5, step_epochs=50)

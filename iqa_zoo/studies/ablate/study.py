@@ -17,7 +17,7 @@ from iqa_zoo.studies.baseline import describe_baseline, make_baseline
 from iqa_zoo.studies.matching import describe_model, try_match
 from iqa_zoo.studies.protocol import compute_parts_ratio, describe_conditions, load_data, make_study_splits
 from iqa_zoo.studies.runner import Record, describe_cache_use, select_succeeded
-from iqa_zoo.studies.runners import Runner, build_runner, fit_to_protocol
+from iqa_zoo.studies.runners import Runner, build_runner, fit_to_protocol, make_trainings
 from iqa_zoo.studies.settings import setting
 from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
@@ -81,7 +81,7 @@ class Ablate(Study):
         runner.log_cost(trained, data, len(splits))
         if spec.resources.dry_run:
             return None
-        records = runner.train(runner.make_trainings(trained, splits), data)
+        records = runner.train(make_trainings(runner, trained, splits), data)
         done = select_succeeded(records)
         pairs = [(row["model"], name) for row in rows if row["model"] != name]
         return {

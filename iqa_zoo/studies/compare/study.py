@@ -34,7 +34,7 @@ from iqa_zoo.studies.protocol import (
     make_study_splits,
 )
 from iqa_zoo.studies.runner import FrozenRunner, Record, describe_cache_use, select_succeeded
-from iqa_zoo.studies.runners import build_runner, fit_to_protocol
+from iqa_zoo.studies.runners import build_runner, fit_to_protocol, make_trainings
 from iqa_zoo.studies.settings import setting
 from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
@@ -106,7 +106,7 @@ class Compare(Study):
         if data is None:
             return results
         others = load_test_sets(options, spec, data, progress)
-        trainings = runner.make_trainings(matched.configs, splits, every_rule=True)
+        trainings = make_trainings(runner, matched.configs, splits, every_rule=True)
         records = runner.train(trainings, data, test_sets=others)
         used = {**describe_cache_use(records, runner), "features": runner.identify_features(data)}
         if plan is not None:

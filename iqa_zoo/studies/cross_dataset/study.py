@@ -31,7 +31,7 @@ from iqa_zoo.studies.protocol import (
     make_study_splits,
 )
 from iqa_zoo.studies.runner import Record, describe_cache_use, select_succeeded
-from iqa_zoo.studies.runners import build_runner, fit_to_protocol, refuse_box
+from iqa_zoo.studies.runners import build_runner, fit_to_protocol, make_trainings, refuse_box
 from iqa_zoo.studies.settings import setting
 from iqa_zoo.studies.spec import BASELINE, DataSpec, StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
@@ -112,7 +112,7 @@ class CrossDataset(Study):
         pairs = list_judged_pairs(matched.configs)
         for name, data in sets.items():
             others = {other: sets[other] for other in sets if other != name}
-            trainings = runner.make_trainings(matched.configs, splits[name])
+            trainings = make_trainings(runner, matched.configs, splits[name])
             mine = runner.train(trainings, data, test_sets=others, stage=f"training on {name}")
             records += mine
             ratio = compute_parts_ratio(splits[name][0])

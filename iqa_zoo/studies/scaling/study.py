@@ -19,7 +19,7 @@ from iqa_zoo.studies.matching import choose_owner, find_movable, try_match
 from iqa_zoo.studies.models import load_with_baseline
 from iqa_zoo.studies.protocol import describe_conditions, load_data, make_study_splits
 from iqa_zoo.studies.runner import Record, describe_cache_use, select_succeeded
-from iqa_zoo.studies.runners import Runner, build_runner, fit_to_protocol
+from iqa_zoo.studies.runners import Runner, build_runner, fit_to_protocol, make_trainings
 from iqa_zoo.studies.scaling import report
 from iqa_zoo.studies.scaling.rows import Placed, choose_best, compare_models, find_fronts, make_rows
 from iqa_zoo.studies.settings import setting
@@ -81,7 +81,7 @@ class Scaling(Study):
         speeds = {} if spec.options.no_latency else time_models(runners, placed, progress)
         records = []
         for name, runner in runners.items():
-            trainings = runner.make_trainings(decoders[name], splits)
+            trainings = make_trainings(runner, decoders[name], splits)
             for record in runner.train(trainings, data, stage=f"training on {name}"):
                 decoder = record["model"]
                 records.append({**record, "model": f"{decoder} on {name}", "decoder": decoder, "backbone": name})
@@ -125,11 +125,10 @@ def build_runners(
         CheckpointError: weights that do not fit or cannot be fetched.
     """
     runners, refused = {}, []
-    weights, folder = dict(spec.options.weights), spec.resources.out or spec.folder()
+    weights = dict(spec.options.weights)
     for name in spec.options.backbones:
         check_backbone(name)
         own = spec.on_backbone(name, weights.get(name), spec.options.pretrained and name not in weights)
-        own = replace(own, resources=replace(own.resources, out=folder / name))
         try:
             runners[name] = build_runner(own, list(configs.values()), progress)
         except ConfigError as error:

@@ -22,7 +22,7 @@ from iqa_zoo.stats.summary import is_defined
 from iqa_zoo.studies.baseline import describe_baseline, make_baseline
 from iqa_zoo.studies.protocol import compute_parts_ratio, describe_conditions, load_data, make_study_splits
 from iqa_zoo.studies.runner import Record, describe_cache_use, select_succeeded
-from iqa_zoo.studies.runners import build_runner
+from iqa_zoo.studies.runners import build_runner, make_trainings
 from iqa_zoo.studies.settings import setting
 from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
@@ -99,7 +99,7 @@ class Swap(Study):
         if spec.resources.dry_run:
             log_plan(rows, len(grid), refused, target, spec, progress)
             return None
-        records = runner.train(runner.make_trainings(models, splits), data)
+        records = runner.train(make_trainings(runner, models, splits), data)
         ratio = compute_parts_ratio(splits[0])
         done = select_succeeded(records)
         levels_by_model = {row["model"]: row["levels"] for row in rows}

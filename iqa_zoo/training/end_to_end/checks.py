@@ -122,5 +122,5 @@ def check_disk(kept: RunFolder, model: nn.Module, recipe: Recipe) -> None:
     if needed > free:
         raise InputError(
             f"{kept.path}: two checkpoints and the weights of this training need {needed / 1e6:,.1f} MB, and "
-            f"{free / 1e6:,.1f} MB are free; make room or name a folder on another disk"
+            f"{free / 1e6:,.1f} MB are free; make room or name a folder on another disk (--out; for a study IQA_ZOO_CACHE)"
         )

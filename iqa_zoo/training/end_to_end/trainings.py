@@ -1,4 +1,4 @@
-"""Train models end to end for a study: one training after the other, each kept in a folder of its own."""
+"""Train models end to end: one training after the other, each kept in a folder that all studies share."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from iqa_zoo.cache import cache_folder
 from iqa_zoo.config import Config, resolve_config
 from iqa_zoo.config_hash import config_hash
 from iqa_zoo.data.decoded import DecodedImages
@@ -37,25 +38,33 @@ from iqa_zoo.training.workers import describe_failure
 
 TRAINING = "iqa_zoo.training.end_to_end.train"  # its code and that of the parts identify a training
 
-
 Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class EndToEnd:
-    """One model on one split. Its run is kept in a subfolder of ``folder``, named by :func:`identify_run`."""
+    """One model on one split."""
 
     model: str
     cfg: Config
     split: Split
     recipe: Recipe
     seed: int
-    folder: Path
     weights: Path | None = None
     pretrained: bool = False
     recipe_name: str | None = None
     every_rule: bool = True  # measure the test part after every epoch, so that the rules can be compared
     fresh: bool = False  # train anew, whatever its folder holds
+
+
+def end_to_end_folder() -> Path:
+    """Return the folder of all trainings end to end, in the cache; it may not exist yet."""
+    return cache_folder() / "end_to_end"
+
+
+def find_run_folder(training: EndToEnd, data: RatedImages, options: TrainingOptions) -> Path:
+    """Return the folder of a training, which every study that needs the same training shares; it may not exist yet."""
+    return end_to_end_folder() / identify_run(training, data, options)
 
 
 def train_all_end_to_end(
@@ -91,8 +100,8 @@ def _train(
     test_sets: Mapping[str, RatedImages],
     progress: StepProgress | None,
 ) -> Record:
-    folder = training.folder / f"{training.split.id}-{identify_run(training, data, options)}"
-    with hold_run(folder, wait=True):  # another study may train it right now
+    folder = find_run_folder(training, data, options)
+    with hold_run(folder, wait=True):  # another study may train it right now, or remove it to train it anew
         if training.fresh and RunFolder(folder).exists():
             shutil.rmtree(folder)
         finished = (folder / "result.json").is_file()
@@ -109,6 +118,8 @@ def _train(
             options=replace(options, resume=True, peek=training.every_rule),
             progress=progress,
         )
+        last_loss = RunFolder(folder).read("history")[-1]["loss"]
+        tested = _evaluate_test_sets(folder, training.recipe.test_crops, data, test_sets, options)
     return {
         "model": training.model,
         "config": config_hash(training.cfg),
@@ -118,24 +129,28 @@ def _train(
             {key: result[key] for key in ("metrics", "predictions", "srocc_by_distortion") if key in result}
         ),
         **{key: result[key] for key in ("epoch", "epochs", "every_rule", "seconds")},
-        "last_loss": RunFolder(folder).read("history")[-1]["loss"],
-        "test_sets": _evaluate_test_sets(folder, training.recipe.test_crops, data, test_sets, options),
+        "last_loss": last_loss,
+        "test_sets": tested,
         "resumed": finished,
+        "run": folder.name,
     }
 
 
 def identify_run(training: EndToEnd, data: RatedImages, options: TrainingOptions) -> str:
-    """Identify one training by what its result depends on: if any of it changes, the run has another folder."""
+    """Identify one training by what its result depends on: if any of it changes, the run has another folder.
+
+    The model's name, the study and its settings that change no training, as the margin, are not part of it.
+    """
     cfg = resolve_config(training.cfg)
     split = {part: getattr(training.split, part).tolist() for part in ("train", "validation", "test")}
     weights = identify_file(training.weights) if training.weights else training.pretrained
     return digest(
         [config_hash(cfg), weights, training.recipe.to_dict(), training.seed, options.selection, training.every_rule],
-        [identify_images(data), identify_labels(data), training.split.id, split],
+        [data.name, identify_images(data), identify_labels(data), training.split.id, split],
         select_device(options.device).type,
         identify_code([TRAINING], find_part_modules(cfg)),
         identify_libraries(),
-    )[:8]
+    )
 
 
 def _evaluate_test_sets(

@@ -10,6 +10,7 @@ from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import make_splits
 from iqa_zoo.progress import Silent
 from iqa_zoo.studies.runner import FrozenRunner
+from iqa_zoo.studies.runners import make_trainings
 from iqa_zoo.studies.study import plan_study
 from iqa_zoo.studies.tuning.plan import plan_tuning
 from iqa_zoo.studies.tuning.results import summarize_tuning
@@ -78,7 +79,7 @@ def search(runner, models=MODELS, data=DATA):
     fraction = runner.spec.data.validation_fraction
     splits = make_splits(data, runner.spec.data.splits, validation_fraction=fraction)
     plan = plan_tuning(runner, models, data, splits)
-    trainings = runner.make_trainings(models, splits)
+    trainings = make_trainings(runner, models, splits)
     records = runner.train(trainings, data)
     return plan, trainings, records, tune(plan, trainings, records, {})
 

@@ -25,9 +25,9 @@ def test_a_training_that_fails_has_a_record_with_the_error(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny
 ) -> None:
     def train(cfg, data, split, recipe, folder, **_):
-        if folder.name == "s-a":
+        if folder.name == "a":
             raise IqaZooError("the loss is nan at step 3\nlower the rate")
-        if folder.name == "s-b":
+        if folder.name == "b":
             raise ZeroDivisionError("a bug")
         folder.mkdir(parents=True)
         (folder / "history.json").write_text('[{"loss": 2.0}, {"loss": 0.25}]')
@@ -35,13 +35,12 @@ def test_a_training_that_fails_has_a_record_with_the_error(
 
     monkeypatch.setattr(end_to_end, "train_model", train)
     split = Split(np.arange(5), np.arange(5, 10), np.arange(0), "s")
-    trainings = [
-        end_to_end.EndToEnd(name, tiny, split, load_recipe("quick"), 0, tmp_path / name) for name in ("a", "b", "c")
-    ]
+    trainings = [end_to_end.EndToEnd(name, tiny, split, load_recipe("quick"), 0) for name in ("a", "b", "c")]
     records = dict(end_to_end.train_all_end_to_end(trainings, None, TrainingOptions()))  # type: ignore[arg-type]
     assert records[0] == {"model": "a", "split": "s", "error": "IqaZooError: the loss is nan at step 3", "trace": ""}
     assert "ZeroDivisionError: a bug" in records[1]["trace"]
-    assert (records[2]["srocc"], records[2]["last_loss"]) == (0.5, 0.25)
+    assert (records[2]["srocc"], records[2]["last_loss"], records[2]["run"]) == (0.5, 0.25, "c")
+    assert (tmp_path / "cache" / "end_to_end" / "c" / "history.json").is_file()
 
 
 def test_an_interrupt_is_no_failure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny) -> None:
@@ -50,6 +49,6 @@ def test_an_interrupt_is_no_failure(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
     monkeypatch.setattr(end_to_end, "train_model", train)
     split = Split(np.arange(5), np.arange(5, 10), np.arange(0), "s")
-    training = end_to_end.EndToEnd("a", tiny, split, load_recipe("quick"), 0, tmp_path)
+    training = end_to_end.EndToEnd("a", tiny, split, load_recipe("quick"), 0)
     with pytest.raises(KeyboardInterrupt):
         list(end_to_end.train_all_end_to_end([training], None, TrainingOptions()))  # type: ignore[arg-type]
