@@ -16,8 +16,6 @@ RELEASE = Release(
     images=2982,
     score_range=(0, 5),
     deviations=True,
-    ratings=21,
-    ratings_note="as Li et al. 2024 state",
     licence="MIT",
     source="https://github.com/lcysyzxdxc/AGIQA-3k-Database",
 )
@@ -28,8 +26,8 @@ def agiqa3k(root: str | Path, *, subset: bool = False) -> RatedImages:
     """AGIQA-3K: 2982 images that six models generated from text, MOS 0..5, higher is better.
 
     C. Li et al., IEEE TCSVT 34(8), 2024. The score is the quality (``mos_quality``), not the alignment with the
-    prompt; ``std_quality`` is the deviation of its ratings, of which each image has 21. Images of one prompt count as
-    one content, so that no prompt both trains and tests.
+    prompt; ``std_quality`` is the deviation of its ratings. The release does not give the number of ratings of an image, so
+    it is not known. Images of one prompt count as one content, so that no prompt both trains and tests.
 
     Args:
         root: the folder with ``data.csv`` and the images, beside it or in one folder under it.

@@ -18,7 +18,7 @@ RELEASE = Release(
     score_range=(1, 5),
     deviations=True,
     ratings=30,
-    ratings_note="as Lin et al. 2019 state",
+    ratings_note="30 crowd workers for each image (Lin et al. 2020, abstract)",
     licence=NOT_STATED,
     source="https://database.mmsp-kn.de/kadid-10k-database.html",
 )
@@ -35,8 +35,8 @@ DISTORTIONS = (
 def kadid10k(root: str | Path, *, subset: bool = False) -> RatedImages:
     """KADID-10k: 10125 distorted images of 81 contents, 25 distortions, MOS 1..5, higher is better.
 
-    H. Lin, V. Hosu and D. Saupe, QoMEX 2019: 30 ratings of each image. The column of the label file is called dmos, but 5 is
-    the best. Its column ``var`` holds standard deviations, not variances: only then do scores such as 4.57 with 0.496 come
+    H. Lin, V. Hosu and D. Saupe, QoMEX 2019; 30 ratings of each image (abstract of arXiv:2001.08113). The column of the
+    label file is called dmos, but 5 is the best. Its column ``var`` holds standard deviations, not variances: only then do scores such as 4.57 with 0.496 come
     from 30 whole numbers of 1 to 5. ``kadid10k_label.txt`` has no deviations.
 
     Args:

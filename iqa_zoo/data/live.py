@@ -20,8 +20,6 @@ RELEASE = Release(
     higher_is_better=False,
     label="DMOS",
     deviations=True,
-    ratings=24,
-    ratings_note='"about two dozen" for each image (Sheikh et al. 2006); the release does not give the number of each',
     licence="use, copy, modify and distribute for any purpose with the copyright notice; cite the authors",
     source="https://live.ece.utexas.edu/research/quality/subjective.htm",
 )
@@ -36,7 +34,8 @@ def live(root: str | Path, *, subset: bool = False) -> RatedImages:
     H. R. Sheikh, M. F. Sabir and A. C. Bovik, IEEE TIP 15(11), 2006. The 203 undistorted copies of references
     that lie among the images are left out. The scores are the realigned ones (about -3..112) where
     ``dmos_realigned.mat`` is there, otherwise those of ``dmos.mat``; the label says which. The deviations of the ratings are
-    ``dmos_std`` of the realigned scores; ``dmos.mat`` has none. The paper says that about two dozen people rated each image.
+    ``dmos_std`` of the realigned scores; ``dmos.mat`` has none. Neither the release nor the abstract of
+    the paper ("about two dozen human subjects") gives the number of ratings of an image, so it is not known.
 
     Args:
         root: the folder with ``jp2k/``, ``jpeg/``, ``wn/``, ``gblur/``, ``fastfading/`` and the label files.
