@@ -36,8 +36,8 @@ def kadid10k(root: str | Path, *, subset: bool = False) -> RatedImages:
     """KADID-10k: 10125 distorted images of 81 contents, 25 distortions, MOS 1..5, higher is better.
 
     H. Lin, V. Hosu and D. Saupe, QoMEX 2019; 30 ratings of each image (abstract of arXiv:2001.08113). The column of the
-    label file is called dmos, but 5 is the best. Its column ``var`` holds standard deviations, not variances: only then do scores such as 4.57 with 0.496 come
-    from 30 whole numbers of 1 to 5. ``kadid10k_label.txt`` has no deviations.
+    label file is called dmos, but 5 is the best. Its column ``var`` holds standard deviations, not variances: only then do
+    scores such as 4.57 with 0.496 come from 30 whole numbers of 1 to 5. ``kadid10k_label.txt`` has no deviations.
 
     Args:
         root: the folder with ``images/`` or ``distorted_images/``, and ``dmos.csv`` or ``kadid10k_label.txt``.
