@@ -1,4 +1,4 @@
-"""What the ratings behind the labels say of the compared models, as tables."""
+"""Tables of how the compared models agree with the ratings behind the labels."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def make_rater_tables(raters: Values | None) -> list[Table]:
 
 
 def _explain_no_order(raters: Values) -> list[str]:
-    """Say why no model has an order of pairs to compare with that of people; an empty list where one has."""
+    """Return why no model has a share of ordered pairs; an empty list where one has."""
     if raters["unknown"] or _select_defined(raters, AREAS):
         return []
     if raters["ratings"]["distinguished"]["mean"] > 0:
         return ["The order of pairs is undefined: each model gives one score to all images."]
     return [
         f"People distinguish none of {raters['ratings']['pairs']['mean']:,.0f} pairs of test images a split (Welch's t test of two MOS "
-        "at 95 %), so that there is no order of theirs to compare with."
+        "at 95 %), so no order of pairs is compared."
     ]
 
 

@@ -260,6 +260,7 @@ def describe_rule(pairs: Sequence[Pair] = ()) -> list[str]:
     return [
         f"equivalent within {pair['margin']:g}: the 90 % interval lies within {pair['margin']:g} of 0 (two one-sided tests). Else "
         f"ahead: the 95 % interval excludes 0. Else undecided, and so is a pair with fewer than {FEWEST_SPLITS} splits; what would "
-        "decide is computed for the mean and the spread that were seen, and where it names no splits, up to 100 do not."
+        "decide is computed for the mean and the spread that were seen, with a variance never below Nadeau and Bengio's; where it names "
+        "images only, no number of splits up to 100 decides."
         for pair in [pair for pair in pairs if is_defined(pair.get("margin"))][:1]
     ]

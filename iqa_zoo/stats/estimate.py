@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-FEWEST_SPLITS = 5  # below, the spread over splits says too little for a verdict
+FEWEST_SPLITS = 5  # below, the spread over splits is too uncertain for a verdict
 VERDICTS = ("ahead", "behind", "equivalent", "undecided")
 
 
@@ -50,7 +50,7 @@ class Estimate:
 
     @property
     def verdict(self) -> str:
-        """What the numbers say of a difference, where higher is better: one of ``VERDICTS``.
+        """The verdict on a difference of a metric where higher is better: one of ``VERDICTS``.
 
         ``equivalent`` where two one-sided tests reject a difference of the margin or more (Schuirmann 1987; at a
         confidence of 95 %, the 90 % interval then lies within the margin). Else ``ahead`` or ``behind`` where the

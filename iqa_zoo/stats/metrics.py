@@ -128,7 +128,7 @@ METRICS: dict[str, Metric] = {
 
 
 def explain_undefined(scores: ArrayLike, mos: ArrayLike) -> str | None:
-    """Say why the correlations of scores and labels are undefined; None where they are defined.
+    """Return why the correlations of scores and labels are undefined; None where they are defined.
 
     >>> explain_undefined([2, 2, 2], [1, 2, 3]), explain_undefined([1, 2, 3], [1, 2, 3])
     ('all scores are equal', None)

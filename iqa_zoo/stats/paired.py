@@ -40,8 +40,9 @@ def paired(
     (1 / S + test / train) times what s^2, the variance between splits, has above the spread that the choice of images
     explains. Its degrees of freedom are Satterthwaite's. Without, it is the corrected s^2 (1 / S + test / train) of Nadeau
     and Bengio (Machine Learning 52, 2003) with S - 1 degrees of freedom. The probabilities are then those of Corani and
-    Benavoli (Machine Learning 100, 2015), as in baycomp. What returns in every training, as training parts overlap, no split
-    shows: the interval is of these models on other images of the data set, and of other trainings as far as they differ.
+    Benavoli (Machine Learning 100, 2015), as in baycomp. Training parts overlap, so an error that returns in every
+    training is no part of the spread between splits: the interval covers other test images of the data set, and other
+    trainings only as far as the trainings of the splits differ.
 
     Args:
         a_S, b_S: a correlation with the labels, as SROCC, of both models on each split, in the same order.
@@ -86,7 +87,7 @@ def paired(
     if se < ROUNDING:
         se = 0.0
     level = (1 - confidence) / pairs
-    # Differences that are all alike, but not 0, show no spread to judge them by.
+    # Equal differences other than 0 have no spread to estimate the error from.
     unknown = not math.isfinite(se) or (se == 0 and mean != 0)
     if unknown:
         low, high, p, p_ahead, p_behind = -LIMIT, LIMIT, math.nan, math.nan, math.nan

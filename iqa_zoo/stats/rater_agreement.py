@@ -51,7 +51,7 @@ class RaterAgreement:
 
 @dataclass(frozen=True)
 class RatingsSummary:
-    """What the ratings of some images say, whatever the model.
+    """Statistics of the ratings of some images, the same for every model.
 
     Attributes:
         images: images of the test part.

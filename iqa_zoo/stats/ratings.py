@@ -1,4 +1,4 @@
-"""What the ratings of each image say of a model: errors beyond their noise, the ceiling they set, raters as a baseline."""
+"""Models against the ratings of each image: errors beyond their noise, the ceiling that they set, raters as a baseline."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ PAIRS = 150  # of blocks, deleted together, a split: for the second-order part
 
 @dataclass(frozen=True)
 class SamplingError:
-    """What the choice of test images alone makes of the mean difference over splits.
+    """The error of the mean difference over splits that the choice of test images alone causes.
 
     Attributes:
         se: standard error of the mean difference.
@@ -46,7 +46,7 @@ class SamplingError:
 
 @dataclass(frozen=True)
 class ImageJackknife:
-    """What the SROCC of each model on each split changes by where test images are deleted from all splits at once.
+    """Changes of the SROCC of each model on each split, where test images are deleted from all splits at once.
 
     Attributes:
         models: their names; the axis M.
@@ -80,7 +80,7 @@ def delete_images(
     groups: Mapping[str, str] | None = None,
     seed: int = 0,
 ) -> ImageJackknife:
-    """Delete test images in turn, and measure what the SROCC of every model changes by.
+    """Delete test images in turn, and measure the change of the SROCC of every model.
 
     Args:
         scores: by model, its predictions on the test part of each split: image name -> score.
@@ -212,7 +212,7 @@ def _draw_pairs(present_SB: NDArray[np.bool_], rng: np.random.Generator) -> tupl
 
 
 def _delete(part: tuple[list[Array], Array], deleted_RI: Array, j: int) -> Array:
-    """What the SROCC of each model on a split changes by where images (1 in a row) are deleted: changes MR."""
+    """Return the change of the SROCC of each model on a split where images (1 in a row) are deleted: changes MR."""
     scores, mos_I = part
     weights_RI = 1 - np.concatenate([np.zeros((1, len(mos_I))), deleted_RI])
     srocc_MR = np.array(measure_weighted_sroccs(scores, mos_I, weights_RI))

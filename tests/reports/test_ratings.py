@@ -183,8 +183,8 @@ def test_where_people_distinguish_no_pair_a_line_says_so_and_no_table(raters):
     assert errors.title == "What the raters knew: errors"
     said = [note for note in errors.notes if "pairs of test images" in note]
     assert said == [
-        "People distinguish none of 26,873 pairs of test images a split (Welch's t test of two MOS at 95 %), so that there is no "
-        "order of theirs to compare with."
+        "People distinguish none of 26,873 pairs of test images a split (Welch's t test of two MOS at 95 %), so no order of pairs "
+        "is compared."
     ]
     raters["models"] = {"gcn": agreement(ordered_within_groups=spread(0.8, 0.7, 0.9), **undefined)}
     pairs = make_rater_tables(raters)[0]

@@ -68,7 +68,7 @@ def _published(results: Results) -> Table:
     ]
     if only:
         notes.append(
-            "No model: what is published of a system does not say enough to build it; its card says what is known."
+            "No model: the publications of a system lack what is needed to build it; its card lists what is known."
         )
     if speeds:
         notes.append(
@@ -137,11 +137,11 @@ def _rules(results: Results) -> Table:
         rows.append([model, *cells, f"{both[0] - both[1]:+.3f}" if all(map(is_defined, both)) else "-"])
     notes = [
         "Median test SROCC of the same trainings under each rule. test-oracle chooses the epoch by the test part itself, as the released "
-        "codes of both papers do: its number is not an estimate of anything, and the last column says by how much."
+        "codes of both papers do: its number is no estimate for other images. The last column is what it adds."
     ]
     if "validation" not in rules:
         notes.append(
-            "No validation part was held out here: --selection validation holds one out, and tells that rule's report as well."
+            "No validation part was held out here: --selection validation holds one out and reports that rule as well."
         )
     return Table("What each selection rule would have reported", ["model", *rules, "peeking adds"], rows, notes)
 

@@ -90,8 +90,8 @@ def share_notes(results: Results) -> list[str]:
     by = "content" if data["contents"] < data["images"] else "image"
     listed = {what: ", ".join(f"{share[what]}" for share in shares) for what in ("epochs", "steps")}
     equal = {
-        "steps": f"Steps are held equal, as nearly as whole epochs allow ({listed['steps']}): a smaller share meets its images more "
-        f"often ({listed['epochs']} epochs), so that what differs is the data and not the length of the training. It also has "
+        "steps": f"Steps are held equal, as nearly as whole epochs allow ({listed['steps']}): a smaller share is passed more "
+        f"often ({listed['epochs']} epochs), so that the data differ and the length of the training does not. It also has "
         "more epochs to be selected from.",
         "epochs": f"Epochs are held equal ({listed['epochs']}): a smaller share makes fewer steps ({listed['steps']}), so that less data "
         "and a shorter training cannot be distinguished.",
@@ -118,8 +118,8 @@ def _differences(results: Results) -> Table:
 def reached(results: Results) -> list[Results]:
     """Compute for every two models how many images the first needs for the SROCC of the second with all of its data.
 
-    ``images`` (None: not reached) is interpolated in the medians; ``in_splits`` of ``splits`` says in how many splits
-    its curve comes to what the other had on the same split. Undefined values are no points of a curve and no targets.
+    ``images`` (None: not reached) is interpolated in the medians; ``in_splits`` of ``splits`` counts the splits on which
+    its curve reaches the SROCC of the other on the same split. Undefined values are no points of a curve and no targets.
     """
     runs = [run for run in results["runs"] if "error" not in run and is_defined(run["srocc"])]
     measured = [row for row in results["rows"] if is_defined(row["srocc"]["median"])]
@@ -152,8 +152,8 @@ def reached(results: Results) -> list[Results]:
 def _reach(results: Results) -> Table:
     notes = [
         "Interpolated linearly between the shares in the median SROCC, where it is first reached; no interval: where the "
-        "differences above are undecided, so is this. The last column: in how many splits any share of the model comes to "
-        "what the other had on the same split (the best of several shares, so chance helps)."
+        "differences above are undecided, so is this. The last column: in how many splits any share of the model reaches "
+        "the SROCC of the other on the same split (the best of several shares counts, which is in the model's favour)."
     ]
     cells = {
         "model": lambda row: row["model"],

@@ -146,9 +146,9 @@ def _describe_others(others: Mapping[str, Pair | None]) -> str:
     """Return the verdicts on the best level against the others in a phrase."""
     if all(pair and pair["verdict"] == "ahead" for pair in others.values()):
         return "ahead of every other level"
-    said = {"ahead": "ahead of", "equivalent": "equivalent to", "undecided": "undecided against", "behind": "behind"}
+    phrases = {"ahead": "ahead of", "equivalent": "equivalent to", "undecided": "undecided against", "behind": "behind"}
     grouped = group_by_verdict({**pair, "level": level} for level, pair in others.items() if pair)
-    found = [f"{said[verdict]} {', '.join(pair['level'] for pair in mine)}" for verdict, mine in grouped.items()]
+    found = [f"{phrases[verdict]} {', '.join(pair['level'] for pair in mine)}" for verdict, mine in grouped.items()]
     if unknown := [level for level, pair in others.items() if not pair]:
         found.append(f"not compared to {', '.join(unknown)}")
     return ", ".join(found)

@@ -116,10 +116,10 @@ def make_sentences(results: Results) -> list[str]:
         for pair in results["differences"]
         if pair["first"] == results["best"] and cost[pair["second"]] < cost[results["best"]]
     ]
-    for verdict, words in (("equivalent", "Equivalent to it"), ("undecided", "Undecided against it")):
+    for verdict, phrase in (("equivalent", "Equivalent to it"), ("undecided", "Undecided against it")):
         if found := [pair for pair in select_defined(cheaper) if pair["verdict"] == verdict]:
             margin = f" within {found[0]['margin']:g}" if verdict == "equivalent" else ""
-            lines.append(f"{words}{margin} at fewer MACs: {', '.join(pair['second'] for pair in found)}.")
+            lines.append(f"{phrase}{margin} at fewer MACs: {', '.join(pair['second'] for pair in found)}.")
     same = [
         {**pair, "first": pair["decoders"][0], "second": pair["decoders"][1], "on": _read_backbone(pair)}
         for pair in results["differences"]

@@ -145,7 +145,7 @@ def match_on_all(
     tick, done = progress.start("matching budgets"), 0
     by = spec.budget.match
     number = spec.budget.budget if (spec.budget.budget or "").isdigit() else None
-    target, owner = int(number) if number else None, "as asked for"
+    target, owner = int(number) if number else None, "as given"
     placed, refused = [], []
     for backbone, runner in runners.items():
         here = {name: runner.place(cfg) for name, cfg in configs.items()}

@@ -137,7 +137,7 @@ def select_distinct(found: Sequence[Results]) -> list[Results]:
 
 
 def describe_effects(results: Results) -> list[str]:
-    """Say the verdict on every part and what would decide the undecided ones, then the verdicts on interactions."""
+    """Return the verdict on every part and what would decide the undecided ones, then the verdicts on interactions."""
     analysis = results["analysis"]
     if analysis["why"]:
         return [f"Effects are not determined: {analysis['why']}."]
@@ -156,12 +156,12 @@ def describe_effects(results: Results) -> list[str]:
 
 def _describe_factor(factor: str, analysis: Results) -> str:
     rows = sorted((row for row in analysis["main"] if row["factor"] == factor), key=lambda row: -row["mean"])
-    said = [
+    phrases = [
         f"{_format_verdict(verdict, some[0]['margin'])}: "
         + ", ".join(f"{row['level']} {row['mean']:+.3f} {format_interval(row)}" for row in some)
         for verdict, some in group_by_verdict(rows).items()
     ]
-    return f"{FACTORS[factor]} ({analysis['shares'][factor]:.0%} of the variance), against the mean of all: {'; '.join(said)}."
+    return f"{FACTORS[factor]} ({analysis['shares'][factor]:.0%} of the variance), against the mean of all: {'; '.join(phrases)}."
 
 
 def _format_verdict(verdict: str, margin: float | None) -> str:
@@ -169,7 +169,7 @@ def _format_verdict(verdict: str, margin: float | None) -> str:
 
 
 def _list_undecided(rows: Sequence[Results]) -> list[str]:
-    """Say what would decide the undecided parts; parts that need the same share a line."""
+    """Return what would decide the undecided parts; parts that need the same share a line."""
     grouped: dict[str, dict[str, list[str]]] = {}
     for row in rows:
         if row["verdict"] == "undecided" and (needed := explain_needed(row)):

@@ -138,7 +138,7 @@ def test_peeking_has_its_price_in_a_column(results):
     rules = dict(validation=0.8, last=0.79, **{"test-oracle": 0.83})
     results["rules"] = {"a": {rule: dict(srocc=value, epoch=3.0) for rule, value in rules.items()}}
     assert "| a | 0.800 (epoch 3) | 0.790 (epoch 3) | 0.830 (epoch 3) | +0.030 |" in text(results)
-    assert "not an estimate of anything" in text(results)
+    assert "no estimate for other images" in text(results)
 
 
 def test_one_split_is_called_one_split(results):
@@ -171,7 +171,7 @@ def test_a_system_without_a_model_stands_in_the_published_table_with_nothing_cou
     assert [cell.strip() for cell in line.strip("|").split("|")] == ["VISGA (no model)", *["-"] * 8, "0.882 / 0.912"]
     (line,) = [line for line in text(results).splitlines() if "FsPN" in line]
     assert {cell.strip() for cell in line.strip("|").split("|")} == {"FsPN (no model)", "-"}
-    assert "its card says what is known" in text(results)
+    assert "its card lists what is known" in text(results)
 
 
 def test_the_figure_has_every_defined_difference_the_baseline_s_too(results):
