@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from iqa_zoo.budgets.budget import format_moved
 from iqa_zoo.reports.notes import list_protocol_notes
 from iqa_zoo.reports.shared import (
+    Pair,
     describe_choice,
     describe_intervals,
     format_interval,
@@ -79,7 +80,7 @@ def _combinations(results: Results) -> Table:
     return Table(f"All combinations: {_where(results)}", columns, rows, notes, left=left)
 
 
-def _describe_first(results: Results, to_first: Sequence[Results]) -> list[str]:
+def _describe_first(results: Results, to_first: Sequence[Pair]) -> list[str]:
     """Describe the differences to the first; nothing where there is none."""
     pairs = results["behind_first"]
     if not pairs:
