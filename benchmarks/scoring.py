@@ -4,8 +4,8 @@
     python benchmarks/scoring.py --images FOLDER --count 100 --threads 2
 
 The reference decodes ahead and passes each whole photograph through the backbone, in the memory layout that is faster: as a plain
-loop does (all threads of torch share an image), and with one thread an image. Both are pipelined. The figure is the faster
-reference's time divided by that of scoring, which adds hashing, the decoder and the interpretation of each score.
+loop does (all threads of torch share an image), and with one thread an image. Both are pipelined. The figure is the time of the
+faster reference divided by that of scoring, which adds hashing, the decoder and the interpretation of each score.
 """
 
 from __future__ import annotations
@@ -82,13 +82,13 @@ def find_photographs(folder: Path | None, count: int) -> list[Path]:
 
 
 def measure_scoring(
-    paths: Sequence[Path], *, name: str = DEFAULT, threads: int = 2, rounds: int = 5, warm_up: int = 1
+    paths: Sequence[Path], *, scorer: Scorer | None = None, threads: int = 2, rounds: int = 5, warm_up: int = 1
 ) -> ScoringSpeed:
     """Time scoring and its references on a CPU, in turn.
 
     Args:
         paths: of images; all ways take all of them in each round.
-        name: of a trained model whose backbone sees whole images.
+        scorer: on the CPU; the default model where it is left out.
         threads: of torch; set back afterwards.
         rounds: that are counted.
         warm_up: rounds before them.
@@ -96,17 +96,17 @@ def measure_scoring(
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        scorer = iqa_zoo.load(name, "cpu")
+        model = scorer or iqa_zoo.load(DEFAULT, "cpu")
         peaks: list[int] = []
 
         def score() -> None:
-            scorer.score(list(paths))
+            model.score(list(paths))
             peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
         ways = {
-            DECODING: lambda: [_decode(scorer, path) for path in paths],
-            SHARED: lambda: _run_shared(scorer, paths),
-            APART: lambda: _run_apart(scorer, paths, threads),
+            DECODING: lambda: [_decode(model, path) for path in paths],
+            SHARED: lambda: _run_shared(model, paths),
+            APART: lambda: _run_apart(model, paths, threads),
             SCORING: score,
         }
         times = time_in_turn(list(ways.values()), rounds, warm_up=warm_up)
@@ -116,7 +116,7 @@ def measure_scoring(
 
 
 def _decode(scorer: Scorer, path: Path) -> Tensor:
-    return cut_image(read_image(path), scorer.model.model.spec, 1)[0]
+    return cut_image(read_image(path), scorer.model.model.spec, scorer.meaning.crops)[0]
 
 
 @torch.inference_mode()
@@ -159,12 +159,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=parse_path, help="a folder of images; scikit-image's photographs if not given")
     parser.add_argument("--count", type=parse_count, default=30, help="images a round")
-    parser.add_argument("--run", default=DEFAULT, help=f"name of a trained model (default: {DEFAULT})")
+    parser.add_argument("--run", default=DEFAULT, help=f"name of a trained model, or its folder (default: {DEFAULT})")
     parser.add_argument("--threads", type=parse_count, default=2, help="of torch")
     parser.add_argument("--rounds", type=parse_count, default=5)
     options = parser.parse_args()
     paths = find_photographs(options.images, options.count)
-    speed = measure_scoring(paths, name=options.run, threads=options.threads, rounds=options.rounds)
+    scorer = iqa_zoo.load(options.run, "cpu")
+    speed = measure_scoring(paths, scorer=scorer, threads=options.threads, rounds=options.rounds)
     console().print(make_table(speed).rich())
 
 
