@@ -77,8 +77,8 @@ def predict(
     scores: list[float] = []
     compute, own = functools.partial(_mean_score, scorer), indices[rank::world].tolist()
     with in_eval_mode(scorer), closing(compute_in_order(load, compute, own, scorer.device)) as computed:
-        for index, result in computed:
-            score = result.result()
+        for index, future in computed:
+            score = future.result()
             if not math.isfinite(score):
                 raise InputError(f"{data.paths[index]}: {describe_not_finite(score)}")
             scores.append(score)
