@@ -92,14 +92,7 @@ def read_packaged_state(name: str) -> dict[str, Tensor]:
     (296, torch.Size([32, 3, 3, 3]))
     """
     path = find_packaged_file(name)
-    held = list(read_state_dict(path).values())
-    with torch.device("meta"):
-        own = timm.create_model(name).state_dict()
-    if [value.shape for value in held] != [value.shape for value in own.values()]:
-        raise CheckpointError(
-            f"{path} does not hold the weights of timm {timm.__version__}'s {name!r}: order or shapes differ"
-        )
-    return dict(zip(own, held, strict=True))
+    return _name_tensors(_read_tensors(path), path, name)
 
 
 def load_packaged(model: nn.Module, name: str) -> None:
@@ -108,13 +101,32 @@ def load_packaged(model: nn.Module, name: str) -> None:
     Raises:
         CheckpointError: as :func:`read_packaged_state`, or the model has layers or shapes that the weights do not fit.
     """
-    state, own = read_packaged_state(name), model.state_dict()
+    path = find_packaged_file(name)
+    held, own = _read_tensors(path), model.state_dict()
+    if [value.shape for value in own.values()] == [value.shape for value in held[: len(own)]]:  # all but the classifier
+        state = dict(zip(own, held, strict=False))
+    else:
+        state = _name_tensors(held, path, name)
     if wrong := [key for key in own if key not in state or state[key].shape != own[key].shape]:
         raise CheckpointError(
             f"the weights of {PACKAGED[name].distribution} do not fit this {name!r}: {shorten(wrong)}; "
             "build it without model_args that change its layers, or without pretrained weights"
         )
     model.load_state_dict({key: state[key] for key in own})
+
+
+def _read_tensors(path: Path) -> list[Tensor]:
+    return list(read_state_dict(path).values())
+
+
+def _name_tensors(held: list[Tensor], path: Path, name: str) -> dict[str, Tensor]:
+    with torch.device("meta"):
+        own = timm.create_model(name).state_dict()
+    if [value.shape for value in held] != [value.shape for value in own.values()]:
+        raise CheckpointError(
+            f"{path} does not hold the weights of timm {timm.__version__}'s {name!r}: order or shapes differ"
+        )
+    return dict(zip(own, held, strict=True))
 
 
 def describe_packaged(name: str) -> str:

@@ -76,7 +76,7 @@ def test_file_of_another_model_is_refused(monkeypatch):
 
 def test_a_tag_is_for_the_weights_of_timm(monkeypatch):
     """A name with a tag asks for particular weights, which the package does not claim to be."""
-    monkeypatch.setattr(packaged_weights, "read_packaged_state", lambda name: pytest.fail("read the package"))
+    monkeypatch.setattr(packaged_weights, "find_packaged_file", lambda name: pytest.fail("read the package"))
     monkeypatch.setattr(
         "iqa_zoo.backbones.timm_features._reach_hub", lambda name: (_ for _ in ()).throw(OSError("offline"))
     )

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.commands.deprecated import add_deprecated
+from iqa_zoo.commands.lean_timm import import_lean_timm
 from iqa_zoo.commands.progress import progress_bar
 from iqa_zoo.commands.score_text import COLUMNS, format_csv_line, format_heading, format_line, make_row
 from iqa_zoo.commands.shared import (
@@ -88,6 +89,7 @@ def run(args: argparse.Namespace) -> int:
     from iqa_zoo.inference.find_model import find_model
 
     find_model(args.trained)  # before torch is imported
+    import_lean_timm()
     from iqa_zoo.inference.load import load
 
     scorer = load(args.trained, args.device).with_crops(args.crops)

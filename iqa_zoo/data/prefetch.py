@@ -13,18 +13,24 @@ Loaded = TypeVar("Loaded")
 
 
 def prefetch(
-    load: Callable[[Item], Loaded], items: Iterable[Item], *, ahead: int = 4, threads: int = 2
+    load: Callable[[Item], Loaded],
+    items: Iterable[Item],
+    *,
+    ahead: int = 4,
+    threads: int = 2,
+    prepare: Callable[[], object] | None = None,
 ) -> Generator[tuple[Item, Future[Loaded]], None, None]:
     """Yield each item with the future of ``load(item)``, in order, loading at most ``ahead`` items in advance.
 
     ``future.result()`` waits, and raises the exception of ``load``. All threads end with the iteration.
+    ``prepare`` is called once in each thread, before it loads anything.
 
     >>> [(item, future.result()) for item, future in prefetch(str, [1, 2, 3])]
     [(1, '1'), (2, '2'), (3, '3')]
     """
     remaining = iter(items)
     waiting: deque[tuple[Item, Future[Loaded]]] = deque()
-    pool = ThreadPoolExecutor(threads)
+    pool = ThreadPoolExecutor(threads, initializer=prepare)
 
     def submit(count: int) -> None:
         waiting.extend((item, pool.submit(load, item)) for item in islice(remaining, count))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
+from contextlib import closing
 
 import numpy as np
 import torch
@@ -12,11 +14,11 @@ from torch import Tensor, distributed
 
 from iqa_zoo.contracts import FeatureSpec
 from iqa_zoo.data.decoded import DecodedImages
-from iqa_zoo.data.prefetch import prefetch
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.views import cut_views
 from iqa_zoo.errors import InputError
 from iqa_zoo.inference.scaled_model import ScaledModel, in_eval_mode
+from iqa_zoo.inference.workers import compute_in_order
 from iqa_zoo.progress import Progress
 from iqa_zoo.training.processes import get_rank, get_world
 
@@ -25,7 +27,7 @@ def score_image(scorer: ScaledModel, image_HWC: NDArray[np.uint8], crops: int) -
     """Return the score of one image on the labels' scale: this is the one definition of a score.
 
     It is the mean over ``crops`` crops at the positions of :func:`iqa_zoo.data.crops.compute_grid_boxes`, none of them mirrored. One
-    forward pass in eval mode computes them, and holds no other crops. A backbone that sees whole images
+    forward pass in eval mode computes them, in one thread of torch, and holds no other crops. A backbone that sees whole images
     (``spec.view``) scores the whole image instead, whatever ``crops`` is (:func:`iqa_zoo.data.views.cut_views`).
 
     Args:
@@ -33,7 +35,13 @@ def score_image(scorer: ScaledModel, image_HWC: NDArray[np.uint8], crops: int) -
         image_HWC: uint8, enlarged where its short side was below the model's input (:func:`iqa_zoo.data.enlarge.enlarge`).
         crops: per image.
     """
-    return _mean_score(scorer, cut_image(image_HWC, scorer.model.spec, crops)[0])
+
+    def cut(image_HWC: NDArray[np.uint8]) -> Tensor:
+        return cut_image(image_HWC, scorer.model.spec, crops)[0]
+
+    compute = functools.partial(_mean_score, scorer)
+    with in_eval_mode(scorer), closing(compute_in_order(cut, compute, [image_HWC], scorer.device)) as computed:
+        return next(computed)[1].result()
 
 
 def predict(
@@ -67,13 +75,15 @@ def predict(
         return cut_image(decoded[index].transpose(1, 2, 0), spec, crops)[0]
 
     scores: list[float] = []
-    for index, loaded in prefetch(load, indices[rank::world].tolist()):
-        score = _mean_score(scorer, loaded.result())
-        if not math.isfinite(score):
-            raise InputError(f"{data.paths[index]}: {describe_not_finite(score)}")
-        scores.append(score)
-        if progress:
-            progress(min(len(scores) * world, len(indices)), len(indices))
+    compute, own = functools.partial(_mean_score, scorer), indices[rank::world].tolist()
+    with in_eval_mode(scorer), closing(compute_in_order(load, compute, own, scorer.device)) as computed:
+        for index, future in computed:
+            score = future.result()
+            if not math.isfinite(score):
+                raise InputError(f"{data.paths[index]}: {describe_not_finite(score)}")
+            scores.append(score)
+            if progress:
+                progress(min(len(scores) * world, len(indices)), len(indices))
     if world == 1:
         return np.array(scores)
     shared: list[list[float]] = [[] for _ in range(world)]
@@ -91,8 +101,7 @@ def cut_image(image_HWC: NDArray[np.uint8], spec: FeatureSpec, crops: int) -> tu
 
 
 def _mean_score(scorer: ScaledModel, crops_BCHW: Tensor) -> float:
-    with in_eval_mode(scorer):
-        return scorer.score_crops(crops_BCHW.to(scorer.device)).mean().item()
+    return scorer.score_crops(crops_BCHW.to(scorer.device)).mean().item()
 
 
 def describe_not_finite(score: float) -> str:

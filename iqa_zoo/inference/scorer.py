@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, overload
@@ -13,13 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from iqa_zoo.data.enlarge import enlarge
-from iqa_zoo.data.prefetch import prefetch
 from iqa_zoo.data.views import choose_crops
 from iqa_zoo.errors import InputError
 from iqa_zoo.inference.inputs import OneImage, name_input, read_pixels, split_images
 from iqa_zoo.inference.predict import cut_image, describe_not_finite
 from iqa_zoo.inference.scaled_model import ScaledModel
 from iqa_zoo.inference.score import Score, ScoreMeaning, describe_view, interpret_score
+from iqa_zoo.inference.workers import compute_in_order
 from iqa_zoo.trained.calibration import Calibration
 from iqa_zoo.trained.standardised import pool_features
 from iqa_zoo.trained.training_photographs import FeatureDistribution, find_look_alike
@@ -46,7 +47,8 @@ class Scorer:
     """A trained model that scores images: :func:`iqa_zoo.load` makes one.
 
     A score depends on the pixels of the image and on nothing else: not on its file name, its format, or what is scored beside it.
-    Threads may share a scorer.
+    On one machine it is the same to the last bit, alone and among others, however many threads torch has: each image is computed by
+    one thread, and several images at once. Threads may share a scorer.
 
     >>> scorer = iqa_zoo.load("mlp_lite0.livec")  # doctest: +SKIP
     >>> scorer.score("photo.jpg").score  # doctest: +SKIP
@@ -120,13 +122,17 @@ class Scorer:
         return score
 
     def score_each(self, images: Iterable[OneImage]) -> Iterator[Score]:
-        """Yield the score of each image, in order; the next ones are read meanwhile."""
-        for given, loaded in prefetch(self._load, images):
-            path = name_input(given)
-            try:
-                yield self._score_loaded(loaded.result(), path)
-            except InputError as problem:
-                yield Score(None, error=str(problem), path=path)
+        """Yield the score of each image, in order; the next ones are read and scored meanwhile.
+
+        On a CPU as many images are scored at once as torch has threads (``torch.set_num_threads``), at most
+        :data:`iqa_zoo.inference.workers.MOST_WORKERS`, each by one thread.
+        """
+        with closing(compute_in_order(self._load, self._score_loaded, images, self.model.device)) as scores:
+            for given, score in scores:
+                try:
+                    yield score.result()
+                except InputError as problem:
+                    yield Score(None, error=str(problem), path=name_input(given))
 
     def _load(self, given: OneImage) -> _Loaded:
         image_HWC = read_pixels(given)
@@ -135,14 +141,14 @@ class Scorer:
         crops_BCHW, reduced = cut_image(larger_HWC, spec, self.meaning.crops)
         look_alike = find_look_alike(image_HWC, known.hashes_NB, known.names) if known is not None else ""
         height, width = image_HWC.shape[:2]
-        return _Loaded(crops_BCHW, height, width, enlarged or reduced, look_alike)
+        return _Loaded(name_input(given), crops_BCHW, height, width, enlarged or reduced, look_alike)
 
-    def _score_loaded(self, image: _Loaded, path: str | None) -> Score:
+    def _score_loaded(self, image: _Loaded) -> Score:
         output = self.model.compute_output(image.crops_BCHW.to(self.model.device))
         score = self.model.rescale(output.score_B).mean().item()
-        bare = Score(None, note=image.note, path=path, height=image.height, width=image.width)
+        bare = Score(None, note=image.note, path=image.path, height=image.height, width=image.width)
         if not math.isfinite(score):
-            return replace(bare, error=f"{path or 'the image'}: {describe_not_finite(score)}")
+            return replace(bare, error=f"{image.path or 'the image'}: {describe_not_finite(score)}")
         distance = calibration = None
         if self.photographs is not None:
             assert output.features is not None
@@ -162,6 +168,7 @@ class Scorer:
 
 @dataclass(frozen=True)
 class _Loaded:
+    path: str | None
     crops_BCHW: Tensor
     height: int
     width: int

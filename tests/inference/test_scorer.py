@@ -219,12 +219,14 @@ def test_threads_may_share_a_scorer(named, files):
         assert list(pool.map(named.score, files * 8)) == alone * 8
 
 
-def test_more_threads_change_no_more_than_rounding(named, files):
-    one = np.array([float(score) for score in named.score(files)])
+@pytest.mark.parametrize("kind", ["scorer", "named", "whole"])
+def test_threads_of_torch_change_no_bit(kind, files, request):
+    scorer = request.getfixturevalue(kind)
+    one = scorer.score(files * 2)
     torch.set_num_threads(4)
-    four = np.array([float(score) for score in named.score(files)])
-    torch.set_num_threads(1)
-    np.testing.assert_allclose(four, one, rtol=0, atol=1e-4)
+    assert scorer.score(files * 2) == one
+    assert [scorer.score(file) for file in files] == one[: len(files)]
+    assert torch.get_num_threads() == 4
 
 
 @pytest.mark.parametrize("kind", ["scorer", "named"])
