@@ -184,7 +184,7 @@ def test_two_processes_that_share_a_model_train_it_as_one_does(quiet, train, rec
     content = [str(HERE), str(tmp_path), json.dumps(quiet), json.dumps(recipe(**changes).to_dict())]
     command = [sys.executable, str(file), *content]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=580)
     assert done.returncode == 0, done.stderr[-4000:]
 
     assert_near(tmp_path / "one", tmp_path / "sharded")

@@ -42,7 +42,7 @@ def script(code: str, *arguments: str, launcher: tuple[str, ...] = (), **setting
     file.write_text(f"import sys\nsys.path.insert(0, {str(HERE)!r})\n{code}", encoding="utf-8")
     command = [sys.executable, *launcher, str(file), *arguments]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=580)
     assert done.returncode == 0, done.stderr[-4000:]
     return done.stdout
 
@@ -78,7 +78,9 @@ from pathlib import Path
 import matplotlib.pyplot
 import torch._dynamo
 from conftest import drawn, parted
+from PIL import features
 from iqa_zoo.build import build_model
+from iqa_zoo.identity import find_part_modules, identify_code
 from iqa_zoo.training import state
 from iqa_zoo.training.recipe import Recipe
 from iqa_zoo.training.end_to_end.options import TrainingOptions
@@ -87,7 +89,8 @@ from iqa_zoo.training.end_to_end.train import train_model
 folder, model, cases = Path(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])
 data = drawn(folder / "images")
 split = parted(data)
-build_model(model)  # here, as above, once for all processes: what a training imports as it begins
+# Here, as above, once for all processes: what a training imports and which code it identifies as it begins.
+identify_code([train_model.__module__], find_part_modules(build_model(model).config))
 
 
 def die():
