@@ -162,7 +162,7 @@ CELLS = [
     """
 from iqa_zoo import compare, model_config
 from iqa_zoo.progress import Silent
-small = dict(backbone=dict(type="timm_features", name="test_resnet"))
+small = dict(backbone=dict(type="timm_features", name="test_resnet", stages=[3, 4]))
 models = {name: model_config(name) | small for name in ("lifeiqa", "deiqt")}
 settings = dict(images=30, backbone="test_resnet", crops=1, batch_size=8, selection="last", no_latency=True, jobs=2, progress=Silent())
 print(compare(models, data="table", root="photos", splits=2, epochs=1, **settings).verdict())
