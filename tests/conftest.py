@@ -34,11 +34,13 @@ SLOW_SUITES = (  # they record or count every part
 
 
 SLOWEST = (  # they begin first, so that no worker of pytest-xdist ends on one of them
+    "test_runs_killed_at_random_steps_end_as_ones_never_killed",
     "test_two_processes_that_share_a_model_train_it_as_one_does",
     "test_the_example_passes_its_own_tests_and_the_contracts",
     "test_what_is_written_passes_its_own_tests_and_doctests",
     "test_the_markdown_is_what_the_data_and_the_code_say",
     "test_two_processes_give_what_one_gives_at_the_same_global_batch",
+    "test_the_cells_of_a_notebook",
 )
 
 

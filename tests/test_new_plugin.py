@@ -83,7 +83,7 @@ def test_what_is_written_is_tidy(tmp_path, name):
         pytest.skip("ruff is not installed")
     folders = [new_plugin(name, [slot], folder=tmp_path / slot).folder for slot in KINDS]
     for command in (["check", "--no-cache"], ["format", "--no-cache", "--check"]):
-        done = subprocess.run([ruff, *command, *map(str, folders)], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([ruff, *command, *map(str, folders)], capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stdout + done.stderr
 
 

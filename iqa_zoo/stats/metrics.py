@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -95,12 +96,19 @@ def fit_logistic4(scores: ArrayLike, mos: ArrayLike) -> Array:
         InputError: also for fewer than five images, and for scores that are all the same.
     """
     predicted, labels = check_scores(scores, mos, at_least=5)
+    return np.array(_fit_logistic4(predicted.tobytes(), labels.tobytes()))
+
+
+@lru_cache(maxsize=64)
+def _fit_logistic4(scores: bytes, mos: bytes) -> tuple[float, float, float, float]:
+    """Fit once for all metrics of the same predictions: a fit costs more than all other metrics together."""
+    predicted, labels = np.frombuffer(scores), np.frombuffer(mos)
     x, x_mean, x_std, y, y_mean, y_std = _standardize(predicted, labels)
     sign = 1.0 if np.dot(x, y) >= 0 else -1.0
     # Shallow and steep starts: a nearly linear relation and a step are both common.
     starts = [np.array([2 * sign, -2 * sign, 0.0, width]) for width in (0.25, 1.0)]
     b1, b2, b3, b4 = _fit(logistic4, starts, x, y)
-    return np.array([b1 * y_std + y_mean, b2 * y_std + y_mean, b3 * x_std + x_mean, abs(b4) * x_std])
+    return b1 * y_std + y_mean, b2 * y_std + y_mean, b3 * x_std + x_mean, abs(b4) * x_std
 
 
 def plcc_logistic4(scores: ArrayLike, mos: ArrayLike) -> float:

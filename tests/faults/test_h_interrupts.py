@@ -59,7 +59,7 @@ def begin(folder: Path, *command: str) -> subprocess.Popen[str]:
     )
 
 
-def wait_until(met: Callable[[], bool], seconds: float = 120) -> None:
+def wait_until(met: Callable[[], bool], seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not met():
         assert time.monotonic() < deadline, "in vain"
@@ -131,7 +131,7 @@ def test_ctrl_c_in_a_study(folder: Path, jobs: str) -> None:
     os.killpg(process.pid, signal.SIGINT)
     assert process.stderr is not None
     err += process.stderr.read()
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "Traceback" not in err
     assert (
@@ -179,7 +179,7 @@ def test_ctrl_c_in_a_command(folder: Path) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=300)
     assert (process.returncode, err.splitlines()[-1]) == (130, "iqa-zoo: interrupted")
     assert "Traceback" not in err
 

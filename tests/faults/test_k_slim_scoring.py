@@ -67,7 +67,7 @@ def photos(tmp_path):
 
 def _run_without(blocked, *arguments):
     code = BLOCKED.format(blocked=blocked, arguments=[str(argument) for argument in arguments])
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
 from multiprocessing import active_children, forkserver, get_all_start_methods
 from pathlib import Path
 
@@ -18,42 +19,24 @@ from iqa_zoo.training.frozen import trainings as records_of
 from iqa_zoo.training.frozen.trainings import Training
 from iqa_zoo.training.recipe import FrozenRecipe
 from iqa_zoo.training.workers import Failure, run_all
+from tests.faults.worker_calls import kill_itself_once, kill_server, kill_server_once, wait, write_pid
 
 pytestmark = pytest.mark.skipif("forkserver" not in get_all_start_methods(), reason="no server forks the workers here")
 
 
-@pytest.fixture(autouse=True)
-def _processes_can_import_this_module(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(Path(__file__).parent)
+@pytest.fixture(scope="module", autouse=True)
+def _servers_that_start_at_once() -> Iterator[None]:
+    """Each test kills the server: the next one imports what these calls need, and nothing that a training needs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parents[2])  # workers import the module of the calls
+        patch.setattr(workers, "PRELOADED", [workers.__name__, "tests.faults.worker_calls"])
+        stop_server()
+        yield
+        stop_server()  # tests that train need the whole one
 
 
-def wait(x: int) -> int:
-    time.sleep(0.3)
-    return x
-
-
-def kill_server_once(folder: str, x: int) -> int:
-    marker = Path(folder) / "killed"
-    if x == 1 and not marker.exists():
-        marker.touch()
-        os.kill(os.getppid(), signal.SIGKILL)
-        time.sleep(5)
-    return x
-
-
-def kill_server(x: int) -> int:
-    if x == 1:
-        os.kill(os.getppid(), signal.SIGKILL)
-        time.sleep(5)
-    return x
-
-
-def kill_itself_once(folder: str, x: int) -> int:
-    marker = Path(folder) / "killed"
-    if x == 1 and not marker.exists():
-        marker.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return x
+def stop_server() -> None:
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]
 
 
 def server() -> int:
@@ -101,15 +84,10 @@ def test_no_worker_outlives_a_consumer_that_stops(tmp_path: Path) -> None:
     next(results)
     results.close()
     pids = [int(file.name) for file in tmp_path.iterdir()]
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while any(map(is_running, pids)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(map(is_running, pids))
-
-
-def write_pid(folder: str, x: int) -> None:
-    (Path(folder) / str(os.getpid())).touch()
-    time.sleep(60 * x)
 
 
 def is_running(pid: int) -> bool:

@@ -60,6 +60,7 @@ def test_parity_with_the_authors_code(golden):
     assert losses["total"].item() == pytest.approx(total, abs=TOLERANCE)
 
 
+@pytest.mark.slow  # as the test above, so that they share each imported model
 def test_number_of_parameters(golden):
     told, model = golden
     assert sum(parameter.numel() for parameter in model.parameters()) == told["params"]

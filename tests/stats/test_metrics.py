@@ -5,6 +5,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from iqa_zoo.errors import InputError
+from iqa_zoo.stats import metrics
 from iqa_zoo.stats.metrics import (
     METRICS,
     fit_logistic4,
@@ -128,6 +129,22 @@ def test_fit_is_the_least_squares_one():
     )
     judged = ((found[0] / (1 + np.exp(-(scores - found[2]) / found[3])) + found[1] - mos) ** 2).sum()
     assert fitted == pytest.approx(judged, rel=1e-6)
+
+
+def test_a_prediction_is_fitted_once_for_all_its_metrics(monkeypatch):
+    fits, fit = [], metrics.least_squares
+    monkeypatch.setattr(metrics, "least_squares", lambda *given, **named: fits.append(1) or fit(*given, **named))
+    scores, mos = noisy(50, seed=11)
+    parameters = fit_logistic4(scores, mos)
+    once = len(fits)
+    expected = parameters.copy()
+    parameters[:] = 0  # the caller's own
+    assert plcc_logistic4(scores, mos) == pytest.approx(plcc(logistic4(scores, expected), mos), abs=1e-12)
+    assert rmse_logistic4(scores, mos) == rmse(logistic4(scores, expected), mos)
+    assert len(fits) == once
+    fit_logistic4(scores, mos + 1)
+    fit_logistic4(scores + 1, mos)
+    assert len(fits) == 3 * once
 
 
 @pytest.mark.parametrize("seed", range(5))

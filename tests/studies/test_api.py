@@ -50,7 +50,7 @@ def test_the_call_the_command_and_the_script_give_the_same_numbers(noise_folder,
     ]
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    done = subprocess.run([str(word) for word in script], cwd=noise_folder, capture_output=True, text=True, timeout=300)
+    done = subprocess.run([str(word) for word in script], cwd=noise_folder, capture_output=True, text=True, timeout=580)
     assert done.returncode == 0, done.stderr
     kept = [json.loads((noise_folder / name).read_text()) for name in ("c.json", "s.json")]
     values = json.loads(json.dumps(result.values))
@@ -114,7 +114,7 @@ def count_trained(models):
     return len([run for run in result.runs if "error" not in run])
 
 
-print(count_trained(["deiqt"]), "trained")
+print(count_trained([{config!r}]), "trained")
 
 
 @register_head("of_the_script")
@@ -130,9 +130,9 @@ print(count_trained(dict(own=own)), "trained with a head of the script")
 @pytest.mark.slow
 def test_a_plain_script_without_a_guard_runs_once(noise_folder, tmp_path):
     script = tmp_path / "plain.py"
-    script.write_text(PLAIN.format(root=str(noise_folder / "photos")))
+    script.write_text(PLAIN.format(root=str(noise_folder / "photos"), config=str(noise_folder / "gcn.yaml")))
     environment = {**os.environ, "IQA_ZOO_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, timeout=580)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["the script runs", "4 trained", "4 trained with a head of the script"]
 
@@ -160,13 +160,15 @@ asyncio.run(run())
 
 CELLS = [
     """
-from iqa_zoo import compare
+from iqa_zoo import compare, model_config
 from iqa_zoo.progress import Silent
+small = dict(backbone=dict(type="timm_features", name="test_resnet", stages=[3, 4]))
+models = {name: model_config(name) | small for name in ("lifeiqa", "deiqt")}
 settings = dict(images=30, backbone="test_resnet", crops=1, batch_size=8, selection="last", no_latency=True, jobs=2, progress=Silent())
-print(compare(["lifeiqa", "deiqt"], data="table", root="photos", splits=2, epochs=1, **settings).verdict())
+print(compare(models, data="table", root="photos", splits=2, epochs=1, **settings).verdict())
 """,
     """
-from iqa_zoo import model_config, register_head
+from iqa_zoo import register_head
 from iqa_zoo.heads.linear import LinearHead
 
 @register_head("of_the_cell")
@@ -182,11 +184,11 @@ print([(run["model"], "error" in run) for run in result.runs])
 
 @pytest.mark.slow
 def test_the_cells_of_a_notebook(noise_folder, tmp_path):
-    """The comparison of the README, and then one of a model with a head that a cell defines."""
+    """The comparison of the README on a small backbone, and then one of a model with a head that a cell defines."""
     changes = {"IQA_ZOO_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     words = [sys.executable, "-c", NOTEBOOK, *CELLS]
     done = subprocess.run(
-        words, cwd=noise_folder, env={**os.environ, **changes}, capture_output=True, text=True, timeout=300
+        words, cwd=noise_folder, env={**os.environ, **changes}, capture_output=True, text=True, timeout=580
     )
     assert (done.returncode, done.stderr) == (0, "")
     verdict, *against_baseline, records = done.stdout.splitlines()

@@ -7,6 +7,7 @@ import pytest
 
 from iqa_zoo.cards.claims import find_claims, select_claims
 from iqa_zoo.config import model_config
+from iqa_zoo.data import demo
 from iqa_zoo.errors import InputError
 from iqa_zoo.progress import Silent
 from iqa_zoo.studies.baseline import describe_baseline, find_carrier
@@ -17,7 +18,11 @@ from iqa_zoo.studies.study import plan_study
 DEMO = ["--data", "demo", "--images", 60, "--splits", 2, "--epochs", 1, "--batch-size", 8, "--jobs", 1]
 
 
-def test_the_claims_on_the_demo_set(run_study, tmp_path):
+def test_the_claims_on_the_demo_set(run_study, tmp_path, monkeypatch):
+    one_level = {
+        kind: levels[2:3] for kind, levels in demo.LEVELS.items()
+    }  # a fifth of the set, which is made for this test
+    monkeypatch.setattr(demo, "LEVELS", one_level)
     chosen = ["deep_stages", "guided_queries", "share_20", "share_20_against_all"]
     done = run_study(
         "claims",

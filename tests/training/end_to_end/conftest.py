@@ -1,10 +1,14 @@
 """What the tests of training share: a dataset that can be learned, drawn in milliseconds, and a model for it."""
 
+import multiprocessing
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from torch import distributed
 
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.splits import Split, make_splits
@@ -31,6 +35,29 @@ def drawn(folder: Path, count: int = 32) -> RatedImages:
 def parted(data: RatedImages) -> Split:
     """16 train, 8 validate, 8 test."""
     return make_splits(data, 1, test_fraction=0.25, validation_fraction=1 / 3)[0]
+
+
+def run_in_two(function: Callable[[], None], store: Path) -> None:
+    """Run a function in two forks of this process that train together, as two processes of ``torchrun`` do.
+
+    They share what is imported here. Neither ends before the other is done: the end of one breaks the connections of both.
+    """
+    context = multiprocessing.get_context("fork")
+    done = context.Barrier(2)
+
+    def begin(rank: int) -> None:
+        os.environ |= {"WORLD_SIZE": "2", "RANK": str(rank), "LOCAL_RANK": str(rank)}
+        distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+        function()
+        done.wait(timeout=120)
+        os._exit(0)  # without the destructors of connections
+
+    processes = [context.Process(target=begin, args=(rank,)) for rank in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0]
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def script(code: str, *arguments: str, launcher: tuple[str, ...] = (), **setting
     file.write_text(f"import sys\nsys.path.insert(0, {str(HERE)!r})\n{code}", encoding="utf-8")
     command = [sys.executable, *launcher, str(file), *arguments]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=580)
     assert done.returncode == 0, done.stderr[-4000:]
     return done.stdout
 
@@ -78,16 +78,19 @@ from pathlib import Path
 import matplotlib.pyplot
 import torch._dynamo
 from conftest import drawn, parted
+from PIL import features
 from iqa_zoo.build import build_model
+from iqa_zoo.identity import find_part_modules, identify_code
 from iqa_zoo.training import state
 from iqa_zoo.training.recipe import Recipe
 from iqa_zoo.training.end_to_end.options import TrainingOptions
 from iqa_zoo.training.end_to_end.train import train_model
 
-folder, case = Path(sys.argv[1]), json.loads(sys.argv[2])
+folder, model, cases = Path(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])
 data = drawn(folder / "images")
 split = parted(data)
-build_model(case["model"])  # here, as above, once for all processes: what a training imports as it begins
+# Here, as above, once for all processes: what a training imports and which code it identifies as it begins.
+identify_code([train_model.__module__], find_part_modules(build_model(model).config))
 
 
 def die():
@@ -114,7 +117,7 @@ def dies_at_write(count):
     state.shutil.rmtree = mortal(state.shutil.rmtree)
 
 
-def run(name, at=None, write=None):
+def run(case, name, at=None, write=None):
     # In a process of its own, which a kill ends.
     child = os.fork()
     if child == 0:
@@ -122,8 +125,8 @@ def run(name, at=None, write=None):
             if write:
                 dies_at_write(write)
             train_model(
-                case["model"], data, split, Recipe(summary="tiny", test_crops=2, batch_size=4, **case["recipe"]),
-                folder / name, seed=3, options=TrainingOptions(device="cpu", resume=True, **case["options"]),
+                model, data, split, Recipe(summary="tiny", test_crops=2, batch_size=4, **case["recipe"]),
+                folder / case["name"] / name, seed=3, options=TrainingOptions(device="cpu", resume=True, **case["options"]),
                 progress=lambda words, done, total: die() if done == at else None,
             )
             os._exit(0)
@@ -132,15 +135,16 @@ def run(name, at=None, write=None):
             traceback.print_exc()
             os._exit(1)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert status == (-signal.SIGKILL if at or write else 0), (name, at, write, status)
+    assert status == (-signal.SIGKILL if at or write else 0), (case["name"], name, at, write, status)
 
 
-run("straight")
-for at in case["steps"]:
-    run("killed", at=at)
-for write in case["writes"]:
-    run("killed", write=write)
-run("killed")
+for case in cases:
+    run(case, "straight")
+    for at in case["steps"]:
+        run(case, "killed", at=at)
+    for write in case["writes"]:
+        run(case, "killed", write=write)
+    run(case, "killed")
 """
 
 CASES = {
@@ -160,25 +164,26 @@ CASES = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", CASES)
-def test_a_run_killed_at_random_steps_ends_as_one_never_killed(case, model, tmp_path):
+def test_runs_killed_at_random_steps_end_as_ones_never_killed(model, tmp_path):
     """SIGKILL twice at a step, then twice while a file is written, then on to the end: every tensor bit for bit."""
-    recipe, options = CASES[case]
     seed = int(os.environ.get("IQA_ZOO_TEST_SEED", random.SystemRandom().randrange(10**6)))
     print(f"IQA_ZOO_TEST_SEED={seed}")
-    chance = random.Random(seed)
-    steps = recipe["epochs"] * 16 * recipe.get("crops", 1) * recipe.get("accumulate", 1) // 4
-    first, second = sorted(chance.sample(range(1, steps), 2))
-    # A resumed run meets a later step at the earliest, and at least the files of its last epoch.
-    content = dict(
-        model=model,
-        recipe={"lr": 1e-3, **recipe},
-        options=options,
-        steps=[first, second],
-        writes=[chance.randrange(1, 8), chance.randrange(1, 5)],
-    )
-    script(KILLED, str(tmp_path), json.dumps(content), folder=tmp_path)
-    assert_same_run(tmp_path / "straight", tmp_path / "killed")
+    chance, cases = random.Random(seed), []
+    for name, (recipe, options) in CASES.items():
+        steps = recipe["epochs"] * 16 * recipe.get("crops", 1) * recipe.get("accumulate", 1) // 4
+        # A resumed run meets a later step at the earliest, and at least the files of its last epoch.
+        cases.append(
+            dict(
+                name=name,
+                recipe={"lr": 1e-3, **recipe},
+                options=options,
+                steps=sorted(chance.sample(range(1, steps), 2)),
+                writes=[chance.randrange(1, 8), chance.randrange(1, 5)],
+            )
+        )
+    script(KILLED, str(tmp_path), json.dumps(model), json.dumps(cases), folder=tmp_path)
+    for name in CASES:
+        assert_same_run(tmp_path / name / "straight", tmp_path / name / "killed")
 
 
 @pytest.mark.slow
