@@ -71,7 +71,7 @@ def fake_device(kind: Kind) -> Iterator[None]:
         if kind == "cuda":
             stack.enter_context(FakeTensorMode())
         else:  # autocast does not know meta
-            stack.enter_context(mock.patch.object(torch, "is_autocast_enabled", lambda kind=None: False))
+            stack.enter_context(mock.patch.object(torch, "is_autocast_enabled", return_value=False))
         for each in (Tensor, FakeTensor):
             stack.enter_context(mock.patch.object(each, "tolist", lambda counts: counts.numbers))
         stack.enter_context(_OnlyOn(kind))
