@@ -27,6 +27,7 @@ from speed_rows import models, photographs, plain_loop, processes
 from speed_rows.curves import CURVES, Curve, make_table, plot_curves, to_dict
 from speed_rows.row import DIRECTIONS, Measured, Row, Setup, find_quartiles
 
+from iqa_zoo.budgets.timing import CLOCKS
 from iqa_zoo.commands.shared import console, parse_count, parse_path, print_json
 from iqa_zoo.errors import UnknownName, not_one_of
 from iqa_zoo.identity import describe_origin
@@ -108,7 +109,7 @@ def format_conditions(conditions: Mapping[str, Any]) -> str:
     quick = "Quick: the smallest case of each, so these numbers mean nothing. " if conditions["quick"] else ""
     instructions = [name for name in ("amx", "avx512_bf16") if conditions[name]]
     return (
-        f"{quick}{conditions['cores']} core(s), {conditions['threads']} thread(s), fast precision {conditions['fast_precision']} "
+        f"{quick}{conditions['clock'].capitalize()} clock, {conditions['cores']} core(s), {conditions['threads']} thread(s), fast precision {conditions['fast_precision']} "
         f"({', '.join(instructions) or 'no instructions for bfloat16'}), torch {conditions['versions']['torch']}, load average at "
         f"first {conditions['load']}."
     )
@@ -162,6 +163,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="the smallest case of each, one round")
     parser.add_argument("--rounds", type=parse_count, help="of each row and curve; more for a noisy machine")
     parser.add_argument("--threads", type=parse_count, default=count_cores(), help="of torch; the cores")
+    parser.add_argument(
+        "--clock",
+        choices=list(CLOCKS),
+        default="wall",
+        help="cpu: the time of this process alone, for rows without others",
+    )
     parser.add_argument("--root", type=parse_path, metavar="FOLDER", help=f"of LIVEC, for {NEEDS_ROOT}")
     parser.add_argument("--dry-run", action="store_true", help="print what would be measured")
     parser.add_argument("--json", action="store_true", help="print JSON, with the seconds of every round")
@@ -181,9 +188,17 @@ def main(argv: list[str] | None = None) -> int:
             return 0
         torch.set_num_threads(options.threads)
         origin = describe_origin(["iqa_zoo.training.frozen.decoder", "iqa_zoo.inference.scorer"])
-        conditions = {"quick": options.quick, **describe_machine(), **origin}
+        conditions = {"quick": options.quick, "clock": options.clock, **describe_machine(), **origin}
         with tempfile.TemporaryDirectory() as scratch, Terminal().running() as progress:
-            setup = Setup(options.quick, count_cores(), Path(scratch), progress, options.rounds, options.root)
+            setup = Setup(
+                options.quick,
+                count_cores(),
+                Path(scratch),
+                progress,
+                options.rounds,
+                options.root,
+                CLOCKS[options.clock],
+            )
             rows, curves = measure(names, setup)
         results = {
             **conditions,

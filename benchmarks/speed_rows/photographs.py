@@ -115,13 +115,13 @@ class _Alone(nn.Module):
 
 
 def measure_scoring(setup: Setup) -> Timed:
-    """Time the scores of a folder, and decoding in threads with timm's forward pass on the same views in turn."""
+    """Time the scores of a folder; in turn with it decoding in threads, with the backbone in float32 on the same views."""
     data = make_photographs(setup.scratch / "scoring", setup.choose(8, 500), height=384, width=512)
     scorer = iqa_zoo.load()
     spec = scorer.model.model.spec
-    core: Any = scorer.model.model.backbone
+    backbone = build_backbone({"backbone": dict(type="timm_cells", name=BACKBONES["lite0"], stages=[3, 4])}).eval()
+    backbone.to(memory_format=torch.channels_last)
     paths = [str(path) for path in data.paths]
-    counted = ("at first", "at last")
     memory: list[float] = []
 
     def score() -> None:
@@ -136,13 +136,17 @@ def measure_scoring(setup: Setup) -> Timed:
         loaded = prefetch(load, data.paths, ahead=16, threads=setup.cores)
         with torch.inference_mode():
             for group in _group((future.result() for _, future in loaded), batch):
-                core.model.forward_features(normalise(torch.cat(group), spec.mean, spec.std))
+                backbone(normalise(torch.cat(group), spec.mean, spec.std))
 
     batches = (1, 8)
     seconds = time_in_turn([lambda batch=batch: run_alone(batch) for batch in batches], rounds=1, warm_up=0)
     fastest = batches[int(np.argmin(seconds))]
     times = setup.time("scoring.folder", [score, lambda: run_alone(fastest)], rounds=5)
-    figures = dict(zip((f"memory {when}, MB" for when in counted), (memory[0], memory[-1]), strict=True))
+    figures = {
+        "batch of the backbone alone": fastest,
+        "memory at first, MB": memory[0],
+        "memory at last, MB": memory[-1],
+    }
     return Timed(*times, {"photographs a second": round(len(data) / float(np.median(times[0])), 1), **figures})
 
 

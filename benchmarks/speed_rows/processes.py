@@ -83,7 +83,7 @@ def measure_compare_cached(setup: Setup) -> Timed:
 def _list_sroccs(text: str) -> dict[str, float | str]:
     """Return the median SROCC of each model of a comparison that was printed as JSON."""
     by_model: dict[str, list[float]] = {}
-    for record in json.loads(text)["results"]:
+    for record in json.loads(text)["runs"]:
         by_model.setdefault(record["model"], []).append(record["srocc"])
     return {f"SROCC of {model}": round(sorted(each)[len(each) // 2], 4) for model, each in by_model.items()}
 

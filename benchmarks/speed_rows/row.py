@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from iqa_zoo.budgets.timing import time_in_turn
+from iqa_zoo.budgets.timing import CLOCKS, time_in_turn
 from iqa_zoo.errors import InputError
 from iqa_zoo.progress import Reporter
 
@@ -31,6 +31,7 @@ class Setup:
         progress: what is reported to.
         rounds: that are timed; None for the usual number of the row.
         root: folder of LIVEC with its photographs; None where there is none.
+        clock: returns seconds.
     """
 
     quick: bool
@@ -39,6 +40,7 @@ class Setup:
     progress: Reporter
     rounds: int | None = None
     root: Path | None = None
+    clock: Callable[[], float] = CLOCKS["wall"]
 
     def choose(self, quick: int, full: int) -> int:
         """Return the size of the quick case or of the full one."""
@@ -50,7 +52,7 @@ class Setup:
     def time(self, name: str, jobs: Sequence[Callable[[], object]], rounds: int, warm_up: int = 1) -> list[list[float]]:
         """Return the seconds of each job, one value per round; the jobs take turns."""
         progress = self.progress.start(name)
-        return time_in_turn(jobs, self.count_rounds(rounds), warm_up=warm_up, progress=progress)
+        return time_in_turn(jobs, self.count_rounds(rounds), warm_up=warm_up, clock=self.clock, progress=progress)
 
 
 @dataclass(frozen=True)
