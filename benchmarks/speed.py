@@ -106,12 +106,12 @@ def format_limit(row: Row) -> str:
 
 def format_conditions(conditions: Mapping[str, Any]) -> str:
     """Format the conditions as one line."""
-    quick = "Quick: the smallest case of each, so these numbers mean nothing. " if conditions["quick"] else ""
-    instructions = [name for name in ("amx", "avx512_bf16") if conditions[name]]
+    instructions = ", ".join(name for name in ("amx", "avx512_bf16") if conditions[name])
     return (
-        f"{quick}{conditions['clock'].capitalize()} clock, {conditions['cores']} core(s), {conditions['threads']} thread(s), fast precision {conditions['fast_precision']} "
-        f"({', '.join(instructions) or 'no instructions for bfloat16'}), torch {conditions['versions']['torch']}, load average at "
-        f"first {conditions['load']}."
+        f"{'Quick: the smallest case of each, so these numbers mean nothing. ' if conditions['quick'] else ''}"
+        f"{conditions['clock'].capitalize()} clock, {conditions['cores']} core(s), {conditions['threads']} thread(s), fast "
+        f"precision {conditions['fast_precision']} ({instructions or 'no instructions for bfloat16'}), torch "
+        f"{conditions['versions']['torch']}, load average at first {conditions['load']}."
     )
 
 
