@@ -3,12 +3,8 @@
 import json
 
 import pytest
+from speed_rows.command import CURVES, ROWS, choose_names, main
 from speed_rows.row import Measured, Quartiles, Row, Timed, find_quartiles
-
-
-@pytest.fixture(scope="module")
-def speed(load_script):
-    return load_script("speed")
 
 
 def measured(kind, limit, ours, reference):
@@ -38,23 +34,23 @@ def test_quartiles():
     assert find_quartiles([5.0, 1.0, 4.0, 2.0, 3.0]) == Quartiles(3.0, 2.0, 4.0)
 
 
-def test_a_plan_names_all_and_measures_nothing(speed, capsys):
-    assert speed.main(["--dry-run"]) == 0
+def test_a_plan_names_all_and_measures_nothing(capsys):
+    assert main(["--dry-run"]) == 0
     out = capsys.readouterr().out
-    assert all(name in out for name in (*speed.ROWS, *speed.CURVES) if name != "compare.livec")
+    assert all(name in out for name in (*ROWS, *CURVES) if name != "compare.livec")
     assert "compare.livec" not in out  # without --root
 
 
-def test_only_takes_beginnings_of_names(speed, capsys):
-    assert speed.choose_names(["forward", "experts"], None) == ["forward.1", "forward.4", "forward.8", "experts"]
-    assert speed.main(["--only", "forwart.1"]) == 2
+def test_only_takes_beginnings_of_names(capsys):
+    assert choose_names(["forward", "experts"], None) == ["forward.1", "forward.4", "forward.8", "experts"]
+    assert main(["--only", "forwart.1"]) == 2
     assert "did you mean 'forward.1'" in capsys.readouterr().err
 
 
-def test_a_row_and_curves_are_measured_and_written(speed, tmp_path, capsys, one_thread):
+def test_a_row_and_curves_are_measured_and_written(tmp_path, capsys, one_thread):
     out = tmp_path / "speed"
     arguments = ["--only", "loading", "curve.images", "curve.experts", "--quick", "--rounds", "2", "--threads", "1"]
-    assert speed.main([*arguments, "--json", "--out", str(out)]) == 0
+    assert main([*arguments, "--json", "--out", str(out)]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed == json.loads((out / "speed.json").read_text())
     assert [row["name"] for row in printed["rows"]] == ["loading.decoded", "loading.kept"]
