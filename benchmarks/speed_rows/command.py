@@ -26,7 +26,7 @@ import torch
 
 from iqa_zoo.budgets.timing import CLOCKS
 from iqa_zoo.commands.shared import console, parse_count, parse_path, print_json
-from iqa_zoo.errors import UnknownName, not_one_of
+from iqa_zoo.errors import IqaZooError, UnknownName, not_one_of
 from iqa_zoo.identity import describe_origin
 from iqa_zoo.outputs import write_json
 from iqa_zoo.program import run_program
@@ -83,7 +83,7 @@ def make_rows_table(rows: Sequence[Measured], conditions: Mapping[str, Any]) -> 
                 each.row.name,
                 each.row.what,
                 each.row.against,
-                f"{ratio.median:.3g} x {'speed' if each.row.kind == 'speed' else 'time'}",
+                format_ratio(each),
                 f"{ratio.low:.3g} to {ratio.high:.3g}",
                 str(len(each.ratios)),
                 f"{seconds.median:.3g}",
@@ -138,10 +138,27 @@ def make_plan(names: Sequence[str]) -> Table:
     )
 
 
-def measure(names: Sequence[str], setup: Setup) -> tuple[list[Measured], list[Curve]]:
-    """Measure the rows and curves of these names."""
-    rows = [Measured(ROWS[name], ROWS[name].measure(setup)) for name in names if name in ROWS]
-    return rows, [CURVES[name][0](setup) for name in names if name in CURVES]
+def measure(names: Sequence[str], setup: Setup) -> tuple[list[Measured], list[Curve], list[str]]:
+    """Measure the rows and curves of these names; return also the names of those that failed, which are reported."""
+    rows, curves, failed = list[Measured](), list[Curve](), list[str]()
+    for name in names:
+        try:
+            if name in CURVES:
+                curves.append(CURVES[name][0](setup))
+                continue
+            rows.append(Measured(ROWS[name], ROWS[name].measure(setup)))
+        except IqaZooError as error:
+            setup.progress.log(f"{name}: {error}", "red")
+            failed.append(name)
+        else:
+            setup.progress.log(f"{name}: {format_ratio(rows[-1])}")
+    return rows, curves, failed
+
+
+def format_ratio(each: Measured) -> str:
+    """Format the median ratio of a row."""
+    median = find_quartiles(each.ratios).median
+    return f"{median:.3g} x {'speed' if each.row.kind == 'speed' else 'time'}"
 
 
 def to_dict_of_row(each: Measured) -> dict[str, Any]:
@@ -199,11 +216,12 @@ def main(argv: list[str] | None = None) -> int:
                 options.root,
                 CLOCKS[options.clock],
             )
-            rows, curves = measure(names, setup)
+            rows, curves, failed = measure(names, setup)
         results = {
             **conditions,
             "rows": [to_dict_of_row(each) for each in rows],
             "curves": [to_dict(curve) for curve in curves],
+            "failed": failed,
         }
         tables = [*([make_rows_table(rows, conditions)] if rows else []), *(make_table(curve) for curve in curves)]
         if options.out:
@@ -218,6 +236,6 @@ def main(argv: list[str] | None = None) -> int:
         else:
             for table in tables:
                 console().print(table.rich())
-        return 0
+        return 1 if failed else 0
 
     return run_program(work, lambda message: print(f"speed: {message}", file=sys.stderr))

@@ -6,6 +6,8 @@ import pytest
 from speed_rows.command import CURVES, ROWS, choose_names, main
 from speed_rows.row import Measured, Quartiles, Row, Timed, find_quartiles
 
+from iqa_zoo.errors import InputError
+
 
 def measured(kind, limit, ours, reference):
     return Measured(Row("a", "", "", kind, limit, 1, lambda setup: None), Timed(ours, reference))
@@ -63,3 +65,16 @@ def test_a_row_and_curves_are_measured_and_written(tmp_path, capsys, one_thread)
     assert "these numbers mean nothing" in (out / "speed.md").read_text()
     assert (out / "speed.png").stat().st_size > 1000
     assert (out / "speed.svg").read_text().startswith("<?xml")
+
+
+def test_a_row_that_fails_costs_no_other(monkeypatch, capsys, one_thread):
+    def fail(setup):
+        raise InputError("no folder")
+
+    made = Timed([1.0], [4.0], {"SROCC": 0.8})
+    monkeypatch.setitem(ROWS, "experts", Row("experts", "many", "few", "cost", 1.2, 1, fail))
+    monkeypatch.setitem(ROWS, "forward.1", Row("forward.1", "ours", "theirs", "speed", 2, 1, lambda setup: made))
+    assert main(["--only", "experts", "forward.1", "--threads", "1"]) == 1
+    out, err = capsys.readouterr()
+    assert "experts: no folder" in err
+    assert all(text in out for text in ("theirs", "4 x speed", "at least 2", "SROCC 0.8"))
