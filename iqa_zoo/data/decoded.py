@@ -33,14 +33,23 @@ def normalise(image_BCHW: Tensor, mean: Sequence[float], std: Sequence[float], o
     >>> normalise(white_BCHW, (0.5, 0.5, 0.5), (0.25, 0.5, 1.0)).flatten().tolist()
     [2.0, 1.0, 0.5]
     """
-    shift_C11 = 255 * torch.tensor(mean, device=image_BCHW.device).view(3, 1, 1)
-    scale_C11 = 1 / (255 * torch.tensor(std, device=image_BCHW.device).view(3, 1, 1))
+    shift_C11 = 255 * make_channels(mean, image_BCHW.device)
+    scale_C11 = 1 / (255 * make_channels(std, image_BCHW.device))
     result = torch.empty(image_BCHW.shape, device=image_BCHW.device) if out is None else out
     if image_BCHW.device.type != "cpu":
         return result.copy_(image_BCHW).sub_(shift_C11).mul_(scale_C11)
     for image_CHW, out_CHW in zip(image_BCHW, result, strict=True):  # one at a time stays in the processor's cache
         out_CHW.copy_(image_CHW).sub_(shift_C11).mul_(scale_C11)
     return result
+
+
+def make_channels(values: Sequence[float], device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Return a number for each channel as values_C11, made on the device: a copy from the CPU would make a step wait.
+
+    >>> make_channels((1, 2, 3), torch.device("cpu")).shape
+    torch.Size([3, 1, 1])
+    """
+    return torch.stack([torch.full((1, 1), value, dtype=dtype, device=device) for value in values])
 
 
 class DecodedImages:

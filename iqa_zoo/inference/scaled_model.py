@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from iqa_zoo.contracts import QualityOutput
-from iqa_zoo.data.decoded import normalise
+from iqa_zoo.data.decoded import make_channels, normalise
 from iqa_zoo.quality_model import QualityModel
 from iqa_zoo.training.label_scale import LabelScale
 
@@ -43,10 +43,9 @@ class ScaledModel(nn.Module):
 
     def forward(self, image_BCHW: Tensor) -> Tensor:
         """Return score_B on the labels' scale of RGB images in 0..1, differentiable by the images."""
-        shape = (1, 3, 1, 1)
-        mean = torch.tensor(self.model.spec.mean, device=image_BCHW.device, dtype=image_BCHW.dtype).view(shape)
-        std = torch.tensor(self.model.spec.std, device=image_BCHW.device, dtype=image_BCHW.dtype).view(shape)
-        score_B: Tensor = self.model((image_BCHW - mean) / std)
+        mean_C11 = make_channels(self.model.spec.mean, image_BCHW.device, image_BCHW.dtype)
+        std_C11 = make_channels(self.model.spec.std, image_BCHW.device, image_BCHW.dtype)
+        score_B: Tensor = self.model((image_BCHW - mean_C11) / std_C11)
         return score_B * self.scale.spread + self.scale.center
 
     def normalise(self, image_BCHW: Tensor) -> Tensor:

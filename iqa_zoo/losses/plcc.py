@@ -26,11 +26,13 @@ class PLCC(nn.Module):
         given_B, mos_B = gather_batch("plcc", output.score_B, mos_B)
         score_B, label_B = given_B - given_B.mean(), mos_B - mos_B.mean()
         spread = score_B.norm() * label_B.norm()
-        if _constant(given_B, score_B) or _constant(mos_B, label_B):
-            return 0.5 + 0 * spread  # with a graph, so that it can stand alone
-        return (1 - (score_B * label_B).sum() / spread) / 2
+        constant = _is_constant(given_B, score_B) | _is_constant(
+            mos_B, label_B
+        )  # on the device: a number would have to wait
+        loss = (1 - (score_B * label_B).sum() / spread.masked_fill(constant, 1)) / 2
+        return loss.masked_fill(constant, 0.5)
 
 
-def _constant(value_B: Tensor, centred_B: Tensor) -> bool:
+def _is_constant(value_B: Tensor, centred_B: Tensor) -> Tensor:
     """Whether all values are equal up to the rounding of their mean."""
-    return bool(centred_B.abs().max() <= 4 * torch.finfo(value_B.dtype).eps * value_B.abs().max())
+    return centred_B.abs().max() <= 4 * torch.finfo(value_B.dtype).eps * value_B.abs().max()

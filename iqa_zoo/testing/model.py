@@ -15,6 +15,7 @@ from iqa_zoo.config import check_config, model_config
 from iqa_zoo.contracts import HasNoGraph
 from iqa_zoo.quality_model import QualityModel
 from iqa_zoo.registry import MODELS
+from iqa_zoo.testing.fake_device import Kind, fake_device, make_fake, move_to_fake
 from iqa_zoo.testing.graph import RECORDERS, quiet
 from iqa_zoo.testing.inputs import perturbed, randn
 from iqa_zoo.testing.suite import Arguments, Suite
@@ -67,6 +68,20 @@ class ModelContract(Suite):
         counted, expected = measure_budget(model).macs, macs_by_torch(model, self.images(model, 1))
         assert counted == pytest.approx(expected, rel=1e-3), f"{counted} MACs by formula, {expected} by torch's counter"
         assert measure_budget(model).params == sum(p.numel() for p in model.parameters())
+
+    @pytest.mark.parametrize("kind", ["cuda", "meta"])
+    def test_makes_no_tensor_on_the_cpu(self, name: str, arguments: Arguments, kind: Kind) -> None:
+        """On a device without values: the losses of images, and a score; the backward pass on meta alone."""
+        model = self.make(name, arguments)
+        image_BCHW, mos_B = self.images(model, 3), randn(3)
+        with fake_device(kind):
+            move_to_fake(model, kind)
+            image_BCHW, mos_B = make_fake(image_BCHW, kind), make_fake(mos_B, kind)
+            total = model.train().loss(image_BCHW, mos_B)["total"]
+            if kind == "meta":
+                total.backward()
+            with torch.no_grad():
+                model.eval()(image_BCHW)
 
     @pytest.mark.parametrize("recorder", list(RECORDERS))
     def test_graph_is_right_on_other_images(self, name: str, arguments: Arguments, recorder: str) -> None:

@@ -17,6 +17,7 @@ from iqa_zoo.config import part_parameters
 from iqa_zoo.contracts import CONTRACTS, HANDED_DOWN, HasNoGraph, has_flag
 from iqa_zoo.errors import PartError
 from iqa_zoo.registry import SLOTS
+from iqa_zoo.testing.fake_device import Kind, fake_device, make_fake, move_to_fake
 from iqa_zoo.testing.graph import RECORDERS, Flat, flat_tensors, quiet
 from iqa_zoo.testing.inputs import mapped, perturbed, to_double
 from iqa_zoo.testing.ranges import values_out_of_range
@@ -185,6 +186,21 @@ class PartContract(Suite):
         total = torch.stack([v.float().sum() for v in outputs.values() if v.is_floating_point()]).sum()
         if total.requires_grad:
             total.backward()
+
+    @pytest.mark.parametrize("kind", ["cuda", "meta"])
+    def test_makes_no_tensor_on_the_cpu(self, name: str, arguments: Arguments, kind: Kind) -> None:
+        """On a device without values, in training and in prediction; the backward pass on meta alone."""
+        part = self.make(name, arguments)
+        inputs = self.inputs(part, 4)
+        with fake_device(kind):
+            move_to_fake(part, kind)
+            given = make_fake(inputs, kind)
+            outputs = self.tensors(part.train()(*given))
+            total = torch.stack([v.float().sum() for v in outputs.values() if v.is_floating_point()]).sum()
+            if total.requires_grad and kind == "meta":
+                total.backward()
+            with torch.no_grad():
+                part.eval()(*given)
 
     def test_runs_in_double_precision(self, name: str, arguments: Arguments) -> None:
         part = perturbed(self.make(name, arguments)).eval()

@@ -1,0 +1,8 @@
+"""Print how fast each step is, as a ratio to something named: see ``python benchmarks/speed.py --help``."""
+
+import sys
+
+if __name__ == "__main__":
+    from speed_rows.command import main  # here, as a worker of a study imports this file again and needs none of it
+
+    sys.exit(main())

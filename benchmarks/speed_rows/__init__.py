@@ -1,0 +1,1 @@
+"""What ``python benchmarks/speed.py`` measures: rows of one ratio each, and curves."""
