@@ -102,7 +102,9 @@ def test_products_are_in_the_precision(precision, kind, data):
 
 def test_nothing_of_the_precision_stays_after_an_error(data):
     with pytest.raises(InputError) as kept:  # with its traceback
-        extract_features(Brightness(float("nan")), CONFIG, data, crops=1, precision="bfloat16", cache=data.paths[0].parent)
+        extract_features(
+            Brightness(float("nan")), CONFIG, data, crops=1, precision="bfloat16", cache=data.paths[0].parent
+        )
     assert kept.value
     assert not torch.is_autocast_enabled("cpu")
     assert not torch.is_inference_mode_enabled()
@@ -127,9 +129,7 @@ def test_the_number_of_threads_changes_no_bit(precision, backbone, data, tmp_pat
     arrays = []
     for threads in (1, 7):
         monkeypatch.setattr(forward.os, "cpu_count", lambda threads=threads: threads)
-        bank = extract_features(
-            backbone, CONFIG, data, crops=CROPS, precision=precision, cache=tmp_path / str(threads)
-        )
+        bank = extract_features(backbone, CONFIG, data, crops=CROPS, precision=precision, cache=tmp_path / str(threads))
         arrays.append(bank.arrays)
     for name, array in arrays[0].items():
         np.testing.assert_array_equal(array, arrays[1][name])
@@ -202,7 +202,9 @@ def test_values_that_half_precision_cannot_hold_are_an_error_with_the_image(prec
 
     held = extract(65504.0).arrays["global"]
     assert held[1, 0, 0] == 65504
-    with pytest.raises(InputError, match=r"255\.png: the backbone's map4 reaches 7e\+04, beyond half precision \(65,504\)"):
+    with pytest.raises(
+        InputError, match=r"255\.png: the backbone's map4 reaches 7e\+04, beyond half precision \(65,504\)"
+    ):
         extract(70000.0)
     with pytest.raises(InputError, match=r"10\.png: the backbone's map4 is not finite; are these its weights\?"):
         extract(float("inf"))
