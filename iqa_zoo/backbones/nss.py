@@ -90,7 +90,7 @@ class NaturalSceneStatistics(nn.Module):
         kind = image_BCHW.device.type
         if torch.is_autocast_enabled(kind):  # a local variance is a small difference of large numbers
             with torch.autocast(kind, enabled=False):
-                return self(image_BCHW.float())  # type: ignore[no-any-return]
+                return self.forward(image_BCHW.float())
         luma_B1HW, chroma_B2HW = opponents(image_BCHW)
         finest = min((*self.stages, 4))
         whole: list[Maps] = []
