@@ -44,7 +44,8 @@ class NaturalSceneStatistics(nn.Module):
     are the same information in a differentiable form; a map of local statistics in place of one vector.
 
     The input is RGB in 0..1, of at least 32 x 32. ``global_BC`` are the same statistics over the whole image;
-    ``tokens_BLC`` is stage 4, flattened. Every stage has the same channels, of different windows.
+    ``tokens_BLC`` is stage 4, flattened. Every stage has the same channels, of different windows. Under autocast too
+    the statistics are computed in single precision.
 
     Args:
         stages: which stage maps to give, of 1 to 4 (strides 4, 8, 16 and 32).
@@ -86,6 +87,10 @@ class NaturalSceneStatistics(nn.Module):
         )
 
     def forward(self, image_BCHW: Tensor) -> Features:
+        kind = image_BCHW.device.type
+        if torch.is_autocast_enabled(kind):  # a local variance is a small difference of large numbers
+            with torch.autocast(kind, enabled=False):
+                return self.forward(image_BCHW.float())
         luma_B1HW, chroma_B2HW = opponents(image_BCHW)
         finest = min((*self.stages, 4))
         whole: list[Maps] = []

@@ -63,7 +63,9 @@ class EndToEndRunner:
             ConfigError, CheckpointError, UnknownName: a backbone, weights or a recipe that do not exist.
             InputError: a model with a fitted head and other parts that are learned.
         """
-        frozen, options = replace(spec, protocol=ProtocolSpec()), None
+        recipe, options = spec.protocol.load_recipe(), None
+        precision: Any = "bfloat16" if recipe.precision == "bfloat16" else "float32"  # frozen features have no float16
+        frozen = replace(spec, protocol=ProtocolSpec(), training=replace(spec.training, precision=precision))
         if spec.backbone.backbone == OWN:
             options = describe_backbone(find_carrier(configs))
             carried = select_carried(configs)
@@ -73,9 +75,7 @@ class EndToEndRunner:
             frozen = replace(frozen, backbone=replace(spec.backbone, backbone=name))
             if any(map(has_fitted_head, configs)):
                 progress.log(f"what is fitted in closed form, as the baseline, reads frozen features of {name}{others}")
-        runner = cls(
-            spec, progress, spec.protocol.load_recipe(), FrozenRunner.build(frozen, configs, progress, options)
-        )
+        runner = cls(spec, progress, recipe, FrozenRunner.build(frozen, configs, progress, options))
         for cfg in configs:
             runner.is_fitted(cfg)
         return runner

@@ -14,7 +14,7 @@ from iqa_zoo.data.views import LONGEST_SIDE
 SAMPLE = 32  # images whose size is read
 
 
-def describe_feature_cost(backbone: nn.Module, data: RatedImages, crops: int, values: int) -> str:
+def describe_feature_cost(backbone: nn.Module, data: RatedImages, crops: int, values: int, precision: str) -> str:
     """Describe the disk that features take, and the time to compute them, extrapolated from one batch.
 
     Args:
@@ -22,6 +22,7 @@ def describe_feature_cost(backbone: nn.Module, data: RatedImages, crops: int, va
         data: the images.
         crops: per image.
         values: numbers that are stored.
+        precision: of the features (:func:`iqa_zoo.training.frozen.extraction.extract_features`).
     """
     disk = f"{2 * values / 1e9:.2f} GB in {cache_folder()}"
     if data.box is not None:
@@ -29,8 +30,8 @@ def describe_feature_cost(backbone: nn.Module, data: RatedImages, crops: int, va
     what, views = "crops", float(crops * len(data))
     if spec_of(backbone).view == "whole":
         what, views = "whole images", len(data) * compute_pixel_ratio(data, spec_of(backbone).image_size)
-    seconds = views / measure_backbone_speed(backbone)
-    return f"features: {crops * len(data)} {what}, {disk}, about {seconds:.0f} s unless they are there"
+    seconds = views / measure_backbone_speed(backbone, precision)
+    return f"features: {crops * len(data)} {what}, {disk}, about {seconds:.0f} s in {precision} unless they are there"
 
 
 def compute_pixel_ratio(data: RatedImages, size: int) -> float:

@@ -136,6 +136,7 @@ class FrozenRunner:
                 data,
                 crops=self.crops,
                 seed=self.spec.training.seed,
+                precision=self.recipe.precision,
                 progress=self.progress.start(f"features of {data.name}"),
             )
             if self.banks[data].from_cache:
@@ -222,7 +223,8 @@ class FrozenRunner:
             InputError: the data are from a box that does not hold them.
         """
         check_backbone(data, self.backbone, self.config)
-        self.progress.log(describe_feature_cost(self.backbone, data, self.crops, self._count_values(data)))
+        backbone, values = self.backbone.to(self.device), self._count_values(data)
+        self.progress.log(describe_feature_cost(backbone, data, self.crops, values, self.recipe.precision))
 
     def log_cost(
         self,

@@ -116,7 +116,9 @@ class TrainingSpec:
     batch_size: int = setting(FrozenRecipe.batch_size, "frozen", metavar="N")
     lr: float = setting(FrozenRecipe.lr, "frozen: peak learning rate", metavar="RATE")
     precision: Literal["auto", "float32", "bfloat16"] = setting(
-        "auto", "frozen: of matrix products; auto is bfloat16 where the processor multiplies it natively"
+        "auto",
+        "frozen: of matrix products and convolutions, in the backbone that computes the features and in the decoders; auto is "
+        "bfloat16 where the processor multiplies it natively; the features of a box are float32 whatever it is",
     )
     seed: int = setting(0, "of splits, crops and weights", metavar="N")
     tune: int | None = setting(

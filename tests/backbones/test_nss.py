@@ -193,3 +193,16 @@ def test_unknown_stage_is_an_error_that_names_the_stages():
 def test_image_size_below_the_smallest_is_an_error():
     with pytest.raises(PartError, match=r"image_size 16 is too small.*32"):
         NaturalSceneStatistics(image_size=16)
+
+
+def test_statistics_are_in_single_precision_under_autocast():
+    """A local variance is a small difference of large numbers, of which bfloat16 leaves nothing."""
+    backbone, image_BCHW = NaturalSceneStatistics(), noise(2, 3, 64, 64)
+    expected = backbone(image_BCHW)
+    with torch.autocast("cpu", torch.bfloat16):
+        for given in (image_BCHW, image_BCHW.bfloat16().float()):
+            found = backbone(given)
+            assert found.global_BC.dtype == torch.float32
+    torch.testing.assert_close(backbone(image_BCHW).global_BC, expected.global_BC, rtol=0, atol=0)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(backbone(image_BCHW).global_BC, expected.global_BC, rtol=0, atol=0)

@@ -99,7 +99,8 @@ class Study:
         with torch.no_grad():
             next(model.backbone.parameters()).view(-1)[0] += self.weight
         config = model.config["backbone"]
-        return extraction._make_key(model.backbone, config, identify_images(data), self.crops, self.seed)
+        images = identify_images(data)
+        return extraction._make_key(model.backbone, config, images, self.crops, self.seed, self.recipe.precision)
 
     def key(self) -> str:
         banks = [Bank(self.features(data)) for data in (self.data, self.other)]
@@ -222,6 +223,7 @@ CHANGES = {
     "a metric": lambda s: edit(s.zoo / "stats" / "metrics.py"),
     "how crops are cut": lambda s: edit(s.zoo / "data" / "crops.py"),
     "how features are computed": lambda s: edit(s.zoo / "training" / "frozen" / "extraction.py"),
+    "how a backbone is run": lambda s: edit(s.zoo / "training" / "frozen" / "forward.py"),
     "the recipe": lambda s: setattr(s, "recipe", replace(s.recipe, weight_decay=0.06)),
     "the precision": lambda s: setattr(s, "recipe", replace(s.recipe, precision="bfloat16")),
     "the seed": lambda s: setattr(s, "seed", 1),

@@ -27,6 +27,7 @@ from iqa_zoo.studies.study import plan_study, run_study
 from iqa_zoo.studies.swap.combinations import find_usable
 from iqa_zoo.training.end_to_end.options import TrainingOptions
 from iqa_zoo.training.end_to_end.trainings import end_to_end_folder, find_run_folder
+from iqa_zoo.training.frozen.extraction import extract_features
 
 TINY = dict(
     dim=24,
@@ -375,6 +376,28 @@ def test_the_spec_chooses_the_runner_and_frozen_studies_keep_their_identity(plan
     with pytest.raises(InputError, match="compare trains on frozen features only"):
         FrozenRunner.build(whole, configs, Silent())
     assert runner.place(configs[0])["backbone"] == runner.frozen.config
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_precision_of_a_frozen_study_is_that_of_its_features_and_of_their_estimate(plan, precision):
+    spec = plan(
+        "compare", ["gcn.yaml"], backbone=BACKBONE, protocol="frozen", recipe_set=(), precision=precision, view="crops"
+    )
+    lines = Lines()
+    runner = build_runner(spec, list(spec.load_models().values()), lines)
+    data = load_data(spec.data, lines)
+    runner.log_feature_cost(data)
+    assert f" s in {precision} unless they are there" in lines.text
+    bank = extract_features(runner.backbone, runner.config, data, crops=1, precision=precision)
+    assert runner.load_bank(data).key == bank.key
+    assert runner.load_bank(data).from_cache
+
+
+@pytest.mark.parametrize(("of_recipe", "of_features"), [({}, "float32"), ({"precision": "bfloat16"}, "bfloat16")])
+def test_the_features_of_the_baseline_are_in_the_precision_of_the_recipe(plan, of_recipe, of_features):
+    spec = plan("compare", ["gcn.yaml"], backbone=BACKBONE, recipe_set={**QUICK, **of_recipe})
+    runner = build_runner(spec, list(spec.load_models().values()), Silent())
+    assert runner.frozen.recipe.precision == of_features
 
 
 def test_own_backbones_stay_and_closed_forms_read_the_first_ones_features(plan):

@@ -41,7 +41,7 @@ class Tsne(Study):
     options: ClassVar[type] = Options
     without = (
         "budget", "protocol", "statistics", "splits", "split_file", "validation_fraction", "ignore_look_alikes", "selection", "epochs", "batch_size",
-        "lr", "precision", "jobs", "ray", "fresh",
+        "lr", "jobs", "ray", "fresh",
     )  # fmt: skip
     takes_models = (0, 0)
 

@@ -15,14 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from iqa_zoo.cache import FULL, cache_folder, hold_lock, make_cache_error
 from iqa_zoo.contracts import Features, FeatureSpec, spec_of
 from iqa_zoo.data.boxed import require_pixels
-from iqa_zoo.data.prefetch import prefetch
 from iqa_zoo.data.rated import RatedImages
-from iqa_zoo.data.views import load_views
 from iqa_zoo.errors import InputError
 from iqa_zoo.identity import (
     digest,
@@ -34,10 +32,11 @@ from iqa_zoo.identity import (
 )
 from iqa_zoo.progress import Progress
 from iqa_zoo.randomness import seeded
+from iqa_zoo.training.frozen import forward
 from iqa_zoo.training.frozen.features import FeatureBank, compute_checksum, open_bank
 
 FORMAT = 3  # part of every key: raise it when what is stored changes
-BATCH = 8  # crops a forward pass: activations that stay near the processor are faster than larger batches
+HALF = torch.finfo(torch.float16).max
 PARTIAL = ".partial"  # the end of the name of a bank's folder while it is computed
 
 
@@ -48,16 +47,20 @@ def extract_features(
     *,
     crops: int,
     seed: int = 0,
+    precision: str = "float32",
     cache: Path | None = None,
     progress: Progress | None = None,
 ) -> FeatureBank:
     """Return the features of a dataset's crops, from the cache if it holds them.
 
     Each image is decoded once for all its crops, which are those of a score (:func:`iqa_zoo.data.views.cut_views`), not
-    mirrored; a whole image is one crop and goes through the backbone alone, so its features depend on no other image. A
-    smaller image is enlarged. The key is a hash of the backbone's config, weights, code and kind of device, the
-    names and content of the images, the number of crops, the seed and the versions of libraries. Partial or damaged
-    features are computed again. If several processes need the same features, one computes them and the others wait.
+    mirrored; a whole image is one crop and goes through the backbone alone, so its features depend on no other image. Crops
+    go through it in batches, so the features of a crop depend on the other images at most by rounding. A
+    smaller image is enlarged. The features are kept in half precision (float16): of the formats of 16 bits it has the smaller
+    rounding error, 1/2048 of a value, and a value beyond its range is an error. The key is a hash of the backbone's config,
+    weights, code and kind of device, the precision, the names and content of the images, the number of crops, the seed and
+    the versions of libraries. Partial or damaged features are computed again. If several processes need the same features, one
+    computes them and the others wait.
 
     Args:
         backbone: in any mode, on any device; it is put into eval mode.
@@ -65,23 +68,24 @@ def extract_features(
         data: the images.
         crops: per image, of the backbone's input size; 1 for a backbone that sees whole images.
         seed: of the randomness in the backbone's forward pass.
+        precision: ``float32`` or ``bfloat16``, of the matrix products and convolutions in the forward pass (autocast).
         cache: folder to keep the features in; default :func:`~iqa_zoo.cache.cache_folder`.
         progress: called with the images done and all images.
 
     Raises:
-        InputError: the dataset has no image files, one cannot be read (names it), or the cache cannot be written or is full (names the folder
-            and the bytes needed).
+        InputError: the dataset has no image files, one cannot be read or has features that are not finite or too large (names
+            it), or the cache cannot be written or is full (names the folder and the bytes needed).
     """
     require_pixels(data)
     backbone.eval()
     images = identify_images(data)
 
     def compute(folder: Path) -> None:
-        _compute(backbone, data, crops, seed, folder, progress)
+        _compute(backbone, data, crops, seed, precision, folder, progress)
         if identify_images(data) != images:
             raise InputError(f"images of {data.name} changed while their features were computed; run it again")
 
-    key = _make_key(backbone, config, images, crops, seed)
+    key = _make_key(backbone, config, images, crops, seed, precision)
     bank = keep_bank(cache or cache_folder(), key, spec_of(backbone), compute)
     if bank.from_cache and progress:
         progress(len(data), len(data))
@@ -104,19 +108,15 @@ def keep_bank(cache: Path, key: str, spec: FeatureSpec, compute: Callable[[Path]
     return replace(bank, from_cache=True)
 
 
-def _make_key(backbone: nn.Module, config: dict[str, Any], images: str, crops: int, seed: int) -> str:
+def _make_key(backbone: nn.Module, config: dict[str, Any], images: str, crops: int, seed: int, precision: str) -> str:
     modules = {type(module).__module__ for module in backbone.modules()}
     return digest(
-        [FORMAT, config, asdict(spec_of(backbone)), crops, seed, _find_device(backbone).type],
+        [FORMAT, config, asdict(spec_of(backbone)), crops, seed, forward.find_device(backbone).type, precision],
         identify_weights(backbone),
         images,
-        identify_code({__name__, *modules}, find_part_modules({"backbone": config})),
+        identify_code({__name__, forward.__name__, *modules}, find_part_modules({"backbone": config})),
         identify_libraries(),
     )
-
-
-def _find_device(backbone: nn.Module) -> torch.device:
-    return next((tensor.device for tensor in backbone.state_dict().values()), torch.device("cpu"))
 
 
 def _build(folder: Path, compute: Callable[[Path], None]) -> None:
@@ -145,23 +145,23 @@ def _remove_abandoned(cache: Path) -> None:
 
 
 def _compute(
-    backbone: nn.Module, data: RatedImages, crops: int, seed: int, folder: Path, progress: Progress | None
+    backbone: nn.Module,
+    data: RatedImages,
+    crops: int,
+    seed: int,
+    precision: str,
+    folder: Path,
+    progress: Progress | None,
 ) -> None:
-    spec = spec_of(backbone)
-    mean, std = torch.tensor(spec.mean).view(3, 1, 1), torch.tensor(spec.std).view(3, 1, 1)
-    device = _find_device(backbone)
-    backbone.to(memory_format=torch.channels_last)  # the faster layout for convolutions on CPUs
     arrays: dict[str, np.memmap[Any, Any]] = {}
-    per_batch = max(1, BATCH // crops) if spec.view == "crops" else 1
-    loaded = prefetch(lambda path: load_views(path, spec, crops), data.paths, ahead=16)
-    with seeded(seed, device), torch.inference_mode():
-        for start in range(0, len(data), per_batch):
-            images = min(per_batch, len(data) - start)
-            pixels = np.concatenate([next(loaded)[1].result() for _ in range(images)])
-            image_BCHW = (torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255 - mean) / std  # channels last
-            store(arrays, backbone(image_BCHW.to(device)), spec, slice(start, start + images), data, folder)
-            if progress:
-                progress(start + images, len(data))
+
+    def take(rows: slice, features: Features) -> None:
+        store(arrays, features, spec_of(backbone), rows, data, folder, crops)
+        if progress:
+            progress(rows.stop // crops, len(data))
+
+    with seeded(seed, forward.find_device(backbone)):
+        forward.compute_features(backbone, data, crops, precision, take)
     finish(arrays, folder)
 
 
@@ -169,16 +169,25 @@ def store(
     arrays: dict[str, np.memmap[Any, Any]],
     features: Features,
     spec: FeatureSpec,
-    images: slice,
+    rows: slice,
     data: RatedImages,
     folder: Path,
+    crops: int = 1,
 ) -> None:
-    """Write the features of some images' crops to the arrays of a bank, which are created at the first call."""
-    values = _to_arrays(features, spec, images.stop - images.start, data.paths[images.start])
+    """Write the features of some crops to the arrays of a bank, which are created at the first call.
+
+    Args:
+        rows: which of the crops of all images, image by image.
+        crops: of each image.
+
+    Raises:
+        InputError: a value is not finite or exceeds half precision (names the image), or the disk is full.
+    """
+    values = {name: _to_half(name, tensor, rows, data, crops) for name, tensor in _name_arrays(features, spec).items()}
     if not arrays:
-        arrays |= _create_arrays(folder, {name: (len(data), *array.shape[1:]) for name, array in values.items()})
-    for name, array in values.items():
-        arrays[name][images] = array
+        arrays |= _create_arrays(folder, {name: (len(data), crops, *each.shape[1:]) for name, each in values.items()})
+    for name, each in values.items():
+        arrays[name].reshape(-1, *each.shape[1:])[rows] = each
 
 
 def finish(arrays: dict[str, np.memmap[Any, Any]], folder: Path) -> None:
@@ -189,21 +198,32 @@ def finish(arrays: dict[str, np.memmap[Any, Any]], folder: Path) -> None:
     (folder / "manifest.json").write_text(json.dumps(files), encoding="utf-8")
 
 
-def _to_arrays(features: Features, spec: FeatureSpec, images: int, path: Path) -> dict[str, NDArray[np.float32]]:
-    """Return the arrays to store, by name, of the features of some images' crops: (images, crops, ...)."""
+def _name_arrays(features: Features, spec: FeatureSpec) -> dict[str, Tensor]:
+    """Return what a bank holds of the features of a batch, by the names of its arrays, channels last."""
     named = {f"map{stage}": stage_map.permute(0, 2, 3, 1) for stage, stage_map in features.maps.items()}
     if spec.token_stage not in features.maps:
         named["tokens"] = features.tokens_BLC
-    named["global"] = features.global_BC
-    found = {}
-    for name, tensor in named.items():
-        values = tensor.reshape(images, -1, *tensor.shape[1:]).cpu().numpy()
-        if not np.abs(values).max() < np.finfo(np.float16).max:
-            raise InputError(
-                f"{path}: the backbone's {name} is not finite or exceeds half precision; are these its weights?"
-            )
-        found[name] = values
-    return found
+    return {**named, "global": features.global_BC}
+
+
+def _to_half(name: str, tensor: Tensor, rows: slice, data: RatedImages, crops: int) -> NDArray[np.float16]:
+    """Return a tensor in half precision.
+
+    Raises:
+        InputError: a value is not finite, or beyond half precision; names the first image that has one.
+    """
+    half = tensor.half()
+    if not half.isfinite().all():
+        first = int(half.isfinite().flatten(1).all(1).logical_not().nonzero()[0])
+        path = data.paths[(rows.start + first) // crops]
+        if not (largest := tensor[first].abs().max().item()) < math.inf:
+            raise InputError(f"{path}: the backbone's {name} is not finite; are these its weights?")
+        raise InputError(
+            f"{path}: the backbone's {name} reaches {largest:.3g}, beyond half precision ({HALF:,.0f}), in which "
+            "features are kept; are these its weights?"
+        )
+    values: NDArray[np.float16] = half.cpu().numpy()
+    return values
 
 
 def _create_arrays(folder: Path, shapes: dict[str, tuple[int, ...]]) -> dict[str, np.memmap[Any, Any]]:
