@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import timm
 import torch
 
 from iqa_zoo.build import build_backbone
@@ -77,6 +76,8 @@ def check_backbone(name: str) -> None:
     Raises:
         UnknownName: neither has it; names the closest.
     """
+    import timm
+
     base = name.split(".")[0]
     if name not in BACKBONES.names() and not timm.is_model(base):
         near = closest(base, [*BACKBONES.names(), *timm.list_models()])
