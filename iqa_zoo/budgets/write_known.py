@@ -1,6 +1,6 @@
 """Count the usual backbones and write ``known_backbones.json``; for a new version of timm::
 
-    python -m iqa_zoo.budgets.write_known
+python -m iqa_zoo.budgets.write_known
 """
 
 from __future__ import annotations

@@ -58,18 +58,6 @@ def check_named_weights(weights: Mapping[str, Path], backbones: Sequence[str]) -
             raise InputError(f"--weights {name}: there is no file {file}")
 
 
-def parse_named_file(text: str) -> tuple[str, Path]:
-    """Read NAME=FILE.
-
-    Raises:
-        InputError: it is not.
-    """
-    name, equals, file = text.partition("=")
-    if not equals or not name or not file:
-        raise InputError(f"{text!r} is not NAME=FILE, for example resnet18=resnet18.safetensors")
-    return name, Path(file)
-
-
 def check_backbone(name: str) -> None:
     """Check that the zoo or timm has a backbone: a name that is misspelt stops a study, one that lacks a stage does not.
 
