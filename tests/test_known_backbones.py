@@ -39,7 +39,9 @@ def test_a_known_backbone_is_measured_as_a_counted_one(monkeypatch):
     monkeypatch.setattr(measure, "count_backbone", lambda *_: pytest.fail("counted"))
     cfg = {**model_config("pooled_mlp"), "backbone": json.loads(text)}
     assert measure.measure_backbone(cfg) == counted
-    assert counted.budget.macs == 1_813_561_344  # 1.8 G, as torchvision's page says of ResNet-18, without its classifier
+    assert (
+        counted.budget.macs == 1_813_561_344
+    )  # 1.8 G, as torchvision's page says of ResNet-18, without its classifier
 
 
 def test_a_declared_spec_is_that_of_the_backbone():

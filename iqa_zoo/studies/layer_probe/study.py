@@ -11,9 +11,8 @@ from iqa_zoo.errors import InputError
 from iqa_zoo.progress import Reporter
 from iqa_zoo.registry import register_study
 from iqa_zoo.studies.layer_probe import report
-from iqa_zoo.studies.layer_probe.options import BACKBONES, Options, Settings
+from iqa_zoo.studies.layer_probe.options import BACKBONES, HEADS, Options, Settings
 from iqa_zoo.studies.layer_probe.probing import (
-    HEADS,
     LINEAR_RATE,
     build_probed,
     compare_probes,
