@@ -14,6 +14,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from iqa_zoo.build import build_backbone
 from iqa_zoo.config import Config, part_parameters, resolve_config
 from iqa_zoo.contracts import FeatureSpec, spec_of
+from iqa_zoo.known_backbones import find_known
 from iqa_zoo.registry import SLOTS
 
 BackboneKey = tuple[Any, str, int | None]
@@ -42,13 +43,15 @@ def empty_backbone(kind: Any, part: str, image_size: int | None) -> nn.Module:
 
 @functools.lru_cache(maxsize=64)
 def declared_spec(kind: Any, part: str, image_size: int | None) -> FeatureSpec:
-    """What the backbone of a :func:`backbone_key` declares: it is made once in a process, and neither counted nor run.
+    """What the backbone of a :func:`backbone_key` declares. A usual one is known; another is made once in a process, and neither
+    counted nor run.
 
     >>> from iqa_zoo.config import model_config
     >>> declared_spec(*backbone_key(model_config("linear_probe"))).global_channels
     384
     """
-    return spec_of(empty_backbone(kind, part, image_size))
+    known = find_known(json.loads(part), image_size)
+    return known.spec if known is not None else spec_of(empty_backbone(kind, part, image_size))
 
 
 class _Zeros(TorchFunctionMode):

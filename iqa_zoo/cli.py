@@ -2,7 +2,8 @@
 
 Every subcommand is a module of :mod:`iqa_zoo.commands` named in ``COMMANDS`` with one function, ``add``: it adds its
 parser and sets ``run``, which gets the parsed arguments and returns the exit code. Neither module nor ``add``
-imports torch, so that ``iqa-zoo list`` and ``--help`` answer at once.
+imports torch, numpy or rich, and the command that is named is imported alone, so that ``iqa-zoo list`` and ``--help`` answer at
+once.
 """
 
 from __future__ import annotations
@@ -15,11 +16,10 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from iqa_zoo import __version__
-from iqa_zoo.commands import study
 from iqa_zoo.commands.imports import add_import_option, take_imports
-from iqa_zoo.commands.shared import check_outputs
 from iqa_zoo.program import run_program
 
+STUDY = "study"  # stands for the studies, each a command of its own
 COMMANDS = (
     "list",
     "describe",
@@ -29,7 +29,7 @@ COMMANDS = (
     "data",
     "splits",
     "power",
-    "study",
+    STUDY,
     "train",
     "evaluate",
     "score",
@@ -66,8 +66,8 @@ Exit codes: 0 done, 1 a check found problems, 2 a wrong argument, name or file, 
 """
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """Return the parser of ``iqa-zoo`` with all subcommands."""
+def make_parser(commands: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+    """Return the parser of ``iqa-zoo`` with some subcommands, or with all of them."""
     parser = argparse.ArgumentParser(
         prog="iqa-zoo",
         description="Blind image quality assessment models as compositions of registered parts.",
@@ -77,10 +77,27 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"iqa-zoo {__version__}")
     add_import_option(parser)
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name in COMMANDS:
-        importlib.import_module(f"iqa_zoo.commands.{name.replace('-', '_')}").add(commands)
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name in commands:
+        importlib.import_module(f"iqa_zoo.commands.{name.replace('-', '_')}").add(subparsers)
     return parser
+
+
+def run_command(argv: Sequence[str]) -> int:
+    """Run the command that the arguments name; return its exit code. No other command is imported."""
+    first = argv[0] if argv else ""
+    named = [first] if first in COMMANDS and first != STUDY else [] if first == "--version" else None
+    if named is None:
+        from iqa_zoo.commands import study
+
+        if name := study.match_study(argv):
+            return study.run(name, argv[1:])
+    args = make_parser(COMMANDS if named is None else named).parse_args(argv)
+    from iqa_zoo.commands.shared import check_outputs
+
+    check_outputs(args)
+    code: int = args.run(args)
+    return code
 
 
 def _warn_in_one_line(
@@ -101,12 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with warnings.catch_warnings():
             warnings.showwarning = _warn_in_one_line
             given = take_imports(sys.argv[1:] if argv is None else argv)
-            if name := study.match_study(given):
-                return study.run(name, given[1:])
-            args = make_parser().parse_args(given)
-            check_outputs(args)
-            code: int = args.run(args)
-            return code
+            return run_command(given)
 
     return run_program(work, lambda message: print(f"iqa-zoo: {message}", file=sys.stderr))
 

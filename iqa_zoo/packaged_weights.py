@@ -7,7 +7,6 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
-import timm
 import torch
 from torch import Tensor, nn
 
@@ -61,6 +60,8 @@ def find_packaged_file(name: str) -> Path:
     Raises:
         CheckpointError: the package is not installed, or its file is another one; says what to install.
     """
+    import timm
+
     weights = PACKAGED[name]
     spec = importlib.util.find_spec(weights.module)
     folder = Path(spec.origin).parent if spec is not None and spec.origin else None
@@ -91,6 +92,7 @@ def read_packaged_state(name: str) -> dict[str, Tensor]:
     >>> len(state), state["conv_stem.weight"].shape
     (296, torch.Size([32, 3, 3, 3]))
     """
+
     path = find_packaged_file(name)
     return _name_tensors(_read_tensors(path), path, name)
 
@@ -120,6 +122,8 @@ def _read_tensors(path: Path) -> list[Tensor]:
 
 
 def _name_tensors(held: list[Tensor], path: Path, name: str) -> dict[str, Tensor]:
+    import timm  # listing reads this module, and needs no timm
+
     with torch.device("meta"):
         own = timm.create_model(name).state_dict()
     if [value.shape for value in held] != [value.shape for value in own.values()]:

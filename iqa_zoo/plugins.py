@@ -13,9 +13,6 @@ import os
 import re
 from dataclasses import dataclass
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import SpecifierSet
-
 from iqa_zoo import __version__
 from iqa_zoo.errors import PluginError
 
@@ -76,12 +73,21 @@ def _metadata(dist: importlib.metadata.Distribution | None, key: str, missing: s
 
 def _built_for(dist: importlib.metadata.Distribution | None) -> str:
     """Return the versions of iqa-zoo that a distribution requires; empty where it does not say or cannot be read."""
-    for line in (dist.requires if dist is not None else None) or []:
+    named = [
+        line
+        for line in (dist.requires if dist is not None else None) or []
+        if (name := re.match(r"\s*[\w.-]+", line)) and same_name(name[0].strip()) == "iqa-zoo"
+    ]
+    if not named:
+        return ""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    for line in named:
         try:
             requirement = Requirement(line)
         except InvalidRequirement:
             continue
-        if same_name(requirement.name) == "iqa-zoo" and not (requirement.marker and "extra" in str(requirement.marker)):
+        if not (requirement.marker and "extra" in str(requirement.marker)):
             return str(requirement.specifier)
     return ""
 
@@ -139,6 +145,8 @@ def load(part: PluginPart) -> object:
     Raises:
         PluginError: the import failed; carries the plugin's own error, its distribution and version.
     """
+    from packaging.specifiers import SpecifierSet
+
     if part not in _failures:
         try:
             if not SpecifierSet(part.built_for).contains(__version__, prereleases=True):
@@ -159,6 +167,8 @@ def load(part: PluginPart) -> object:
 
 
 def _advice(part: PluginPart, failure: Exception) -> str:
+    from packaging.specifiers import SpecifierSet
+
     own = part.target.partition(":")[0].partition(".")[0]
     missing = failure.name if isinstance(failure, ModuleNotFoundError) else None
     if missing and missing.partition(".")[0] not in (own, "iqa_zoo"):

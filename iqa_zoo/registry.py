@@ -48,7 +48,10 @@ def _scan(folder: str, decorator: str, files: str) -> dict[str, BuiltIn]:
             continue
         module = ".".join(("iqa_zoo", *path.relative_to(PACKAGE).with_suffix("").parts))
         try:
-            tree = ast.parse(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
+            if f"@{decorator}" not in text:
+                continue
+            tree = ast.parse(text)
         except (SyntaxError, UnicodeDecodeError) as error:
             found[path.stem] = BuiltIn(module, f"cannot be read: {error}")
             continue

@@ -186,7 +186,8 @@ def test_a_broken_file_breaks_only_its_own_name(tmp_path, monkeypatch):
     folder = tmp_path / "scratch_heads"
     folder.mkdir()
     (folder / "good.py").write_text('@register_head("good")\nclass Good:\n    """Good."""\n')
-    (folder / "broken.py").write_text("def (:\n")
+    (folder / "broken.py").write_text('@register_head("broken")\ndef (:\n')
+    (folder / "helper.py").write_text("def (:\n")  # names no decorator, so it is no part
     (folder / "_private.py").write_text('@register_head("private")\nclass Private:\n    pass\n')
     monkeypatch.setattr(registry, "PACKAGE", tmp_path)
     scratch = PartRegistry("scratch", "scratch_heads", "register_head")

@@ -6,7 +6,6 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import timm
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -101,6 +100,8 @@ def is_convolutional(name: str) -> bool:
     >>> is_convolutional("resnet18"), is_convolutional("deit_tiny_patch16_224"), is_convolutional("pvt_v2_b0")
     (True, False, False)
     """
+    import timm
+
     base = name.split(".")[0]
     if not timm.is_model(base):
         return False

@@ -1,4 +1,7 @@
-"""Any timm model as a backbone: stage maps, tokens and one global vector, whatever its layout."""
+"""Any timm model as a backbone: stage maps, tokens and one global vector, whatever its layout.
+
+timm is imported when a model is made. Its import takes seconds, and a config can be checked and counted without it.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import huggingface_hub
-import timm
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
 
 from iqa_zoo.allocation import LimitReached
 from iqa_zoo.contracts import Features, FeatureSpec, StageInfo
@@ -70,6 +71,8 @@ class TimmFeatures(nn.Module):
         model_args: Mapping[str, Any] | None = None,
         pretrained: bool = False,
     ):
+        import timm
+
         super().__init__()
         base = name.split(".")[0]
         if not timm.is_model(base):
@@ -125,6 +128,8 @@ class TimmFeatures(nn.Module):
 
     def _try_image(self, variant: str) -> None:
         """Run the forward pass on an image of the declared size without computing it, once in a process for each variant."""
+        from torch._subclasses.fake_tensor import FakeTensorMode
+
         weight = next(self.model.parameters())
         if weight.is_meta or variant in _TRIED:
             return
@@ -174,12 +179,16 @@ def _ends_in_a_map(model: nn.Module) -> bool:
 
     Said only of the families that are known to add nothing; NFNet, LeViT and others end in one layer more.
     """
-    if isinstance(model, timm.models.ConvNeXt):
+    from timm.models import ConvNeXt, ResNet
+
+    if isinstance(model, ConvNeXt):
         return isinstance(model.norm_pre, nn.Identity)
-    return isinstance(model, timm.models.ResNet)
+    return isinstance(model, ResNet)
 
 
 def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
+    import timm
+
     if pretrained and name in PACKAGED:
         model = _create(name, False, options)
         if torch.get_default_device().type != "meta":
@@ -208,6 +217,8 @@ def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
 
 def _reach_hub(name: str) -> None:
     """Raise OSError at once where the hub must be asked and does not answer; its own client retries for a minute."""
+    import timm
+
     known = timm.get_pretrained_cfg(name)
     repository = known.hf_hub_id if known else None
     files = ("model.safetensors", "pytorch_model.bin")

@@ -11,7 +11,6 @@ from math import prod
 from typing import Any, NamedTuple
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from iqa_zoo.budgets._fvcore import batchnorm_flop_jit, elementwise_flop_counter, get_shape, norm_flop_counter
 
@@ -51,6 +50,8 @@ def _convolution(inputs: list[Any], outputs: list[Any]) -> int:
 
 
 def _einsum(inputs: list[Any], outputs: list[Any]) -> int:
+    from torch.utils.flop_counter import FlopCounterMode  # imports triton
+
     shapes = [_shape(value) for value in inputs[1].node().inputs()]
     with FlopCounterMode(display=False) as counter:  # torch contracts pairwise, in its own order
         torch.einsum(inputs[0].toIValue(), *(torch.empty(shape, device="meta") for shape in shapes))

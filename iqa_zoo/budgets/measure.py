@@ -20,6 +20,7 @@ from iqa_zoo.build import build_backbone, build_decoder
 from iqa_zoo.config import Config, load_config
 from iqa_zoo.contracts import Features, FeatureSpec, HasInactive, spec_of
 from iqa_zoo.errors import BudgetError
+from iqa_zoo.known_backbones import find_known
 from iqa_zoo.quality_model import GivenFeatures, QualityModel
 from iqa_zoo.registry import SLOTS
 
@@ -139,13 +140,26 @@ _COUNTED: dict[BackboneKey, MeasuredBackbone] = {}  # in order of use
 
 
 def measure_backbone(cfg: Config, image_size: int | None = None) -> MeasuredBackbone:
-    """Measure the backbone of a config, once per process."""
+    """Measure the backbone of a config: a usual one is known, another is counted once per process."""
     key = backbone_key(cfg, image_size)
     if key not in _COUNTED:
         while len(_COUNTED) >= REMEMBERED:
             del _COUNTED[next(iter(_COUNTED))]
-        _COUNTED[key] = _count_backbone(*key[1:])
+        _COUNTED[key] = _read_backbone(*key[1:]) or count_backbone(*key[1:])
     return _COUNTED[key]
+
+
+def _read_backbone(part: str, image_size: int | None) -> MeasuredBackbone | None:
+    """Return a usual backbone from the file of what counting found; None for another one."""
+    known = find_known(json.loads(part), image_size)
+    if known is None:
+        return None
+    sizes = dict.fromkeys(("params", "trainable_params", "active_params"), known.params)
+    operators = {"macs_by_operator": dict(known.macs_by_operator), "other_ops": dict(known.other_ops)}
+    budget = Budget(**sizes, macs=sum(known.macs_by_operator.values()), **operators)
+    return MeasuredBackbone(
+        known.spec, known.spec.image_size, known.tokens, known.vector, dict(known.maps), budget=budget
+    )
 
 
 def find_backbone_spec(cfg: Config) -> FeatureSpec:
@@ -162,6 +176,8 @@ def find_backbone_shapes(cfg: Config) -> BackboneShapes:
 
 @functools.lru_cache(maxsize=REMEMBERED)
 def _compute_shapes(kind: Any, part: str, image_size: int | None) -> BackboneShapes:
+    if known := _read_backbone(part, image_size):
+        return known
     backbone = empty_backbone(kind, part, image_size)
     spec = spec_of(backbone)
     size = spec.image_size
@@ -169,7 +185,7 @@ def _compute_shapes(kind: Any, part: str, image_size: int | None) -> BackboneSha
         with torch.no_grad():
             given = backbone.eval()(torch.empty(1, 3, size, size, device=_find_example(backbone).device))
     except (NotImplementedError, RuntimeError, TypeError):  # it reads or creates values
-        return _count_backbone(part, image_size)
+        return count_backbone(part, image_size)
     return BackboneShapes(spec, size, *_list_shapes(given))
 
 
@@ -181,7 +197,8 @@ def _list_shapes(features: Features) -> tuple[tuple[int, ...], tuple[int, ...], 
     return shape(features.tokens_BLC), shape(features.global_BC), maps
 
 
-def _count_backbone(part: str, image_size: int | None) -> MeasuredBackbone:
+def count_backbone(part: str, image_size: int | None) -> MeasuredBackbone:
+    """Build the backbone of a resolved config, as JSON, and count one image."""
     with blank():
         backbone = build_backbone({"backbone": json.loads(part)})
     spec: FeatureSpec = backbone.spec  # type: ignore[assignment]

@@ -6,11 +6,9 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.table import Table
-
 from iqa_zoo.commands.dataset_options import add_dataset_options, make_source
 from iqa_zoo.commands.progress import progress_bar
-from iqa_zoo.commands.shared import add_json_option, console, show_result
+from iqa_zoo.commands.shared import add_json_option, console, make_table, show_result
 from iqa_zoo.data.loading import check_root, find_release, read_options
 from iqa_zoo.errors import PluginError
 from iqa_zoo.registry import DATASETS
@@ -58,7 +56,7 @@ def run_list(args: argparse.Namespace) -> int:
 
 
 def _print_list(rows: Sequence[Mapping[str, Any]]) -> None:
-    table = Table("dataset", "images", "contents", "scores", "better", "of the ratings")
+    table = make_table("dataset", "images", "contents", "scores", "better", "of the ratings")
     for row in rows:
         known = {key: "" if value is None else str(value) for key, value in row.items()}
         scores = f"{row['label']}, {row['score_range'][0]:g}..{row['score_range'][1]:g}" if row["score_range"] else ""

@@ -6,11 +6,9 @@ import argparse
 import inspect
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
-
-from iqa_zoo.commands.shared import add_set_option, console, load_model
+from iqa_zoo.commands.shared import add_set_option, console, load_model, make_table
 from iqa_zoo.config import LISTS, Config, dump_config, is_run_folder, part_parameters, resolve_config, slots_inside
 from iqa_zoo.config_file import FILES
 from iqa_zoo.contracts import HANDED_DOWN, has_flag
@@ -18,6 +16,9 @@ from iqa_zoo.errors import InputError, UnknownName, not_one_of
 from iqa_zoo.registry import MODELS, REGISTRIES, SLOTS
 from iqa_zoo.training.recipe import RECIPES, list_recipes, load_recipe
 from iqa_zoo.values import annotation_in_words
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 def add(commands: Any) -> None:
@@ -64,7 +65,7 @@ def _describe_recipe(name: str) -> None:
 def _describe_config(cfg: Config) -> None:
     cfg = resolve_config(cfg)
     console().print(dump_config(cfg))
-    table = Table("config path", "type", "origin", "summary")
+    table = make_table("config path", "type", "origin", "summary")
     for slot in SLOTS:
         for i, part in enumerate(cfg[slot] if slot in LISTS else [cfg[slot]]):
             _add_rows(table, slot, f"{slot}.{i}" if slot in LISTS else slot, part)
@@ -85,7 +86,7 @@ def _add_rows(table: Table, slot: str, path: str, part: Any) -> None:
 def _describe_keys(slot: str, name: str) -> None:
     keys = part_parameters(slot, name)
     if keys:
-        table = Table("key", "type", "default")
+        table = make_table("key", "type", "default")
         for key, parameter in keys.items():
             default = "required" if parameter.default is parameter.empty else repr(parameter.default)
             table.add_row(key, annotation_in_words(parameter.annotation), default)

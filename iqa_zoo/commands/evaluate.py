@@ -6,8 +6,6 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from rich.table import Table
-
 from iqa_zoo.commands.dataset_options import add_dataset_options, load_dataset, warn
 from iqa_zoo.commands.metrics_text import format_metric, make_metrics_table
 from iqa_zoo.commands.progress import progress_bar
@@ -18,6 +16,7 @@ from iqa_zoo.commands.shared import (
     add_output_option,
     add_split_file_options,
     console,
+    make_table,
     parse_path,
     show_result,
 )
@@ -99,7 +98,7 @@ def _print(result: Mapping[str, Any], own: bool) -> None:
     if not own:
         print("No RMSE of raw scores: the labels of the two datasets are on different scales.")
     if kinds := result.get("srocc_by_distortion"):
-        table = Table("distortion", "SROCC")
+        table = make_table("distortion", "SROCC")
         for kind, value in kinds.items():
             table.add_row(kind or "none named", format_metric(value))
         console().print(table)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from rich.table import Table
-
-from iqa_zoo.commands.shared import add_json_option, console, show_result
+from iqa_zoo.commands.shared import add_json_option, console, make_table, show_result
 from iqa_zoo.errors import UnknownName, closest, not_one_of
 from iqa_zoo.registry import REGISTRIES, Component, registry_of
 from iqa_zoo.training.recipe import RECIPES, list_recipes, load_recipe
@@ -39,7 +37,7 @@ def _list_slot(slot: str) -> list[Component]:
 
 
 def _print(sections: list[list[Component]]) -> None:
-    table = Table("slot", "name", "origin", "summary")
+    table = make_table("slot", "name", "origin", "summary")
     for section in sections:
         for i, (slot, name, origin, summary) in enumerate(section):
             table.add_row(slot if i == 0 else "", name, origin, summary)

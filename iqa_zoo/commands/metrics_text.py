@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from rich.table import Table
+from iqa_zoo.commands.shared import make_table
 
-from iqa_zoo.reports.shared import METRIC_TITLES
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 def make_metrics_table(columns: Mapping[str, Mapping[str, float | None]], undefined: str | None = None) -> Table:
@@ -15,7 +17,9 @@ def make_metrics_table(columns: Mapping[str, Mapping[str, float | None]], undefi
 
     An undefined metric is nan or None; ``undefined`` is the reason.
     """
-    table = Table("metric", *columns)
+    from iqa_zoo.reports.shared import METRIC_TITLES
+
+    table = make_table("metric", *columns)
     for name, title in METRIC_TITLES.items():
         if any(name in metrics for metrics in columns.values()):
             cells = [format_metric(metrics[name], undefined) if name in metrics else "" for metrics in columns.values()]

@@ -6,11 +6,8 @@ import argparse
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from rich.table import Table
-
 from iqa_zoo import plugins
-from iqa_zoo.check_plugin import find_slot
-from iqa_zoo.commands.shared import add_json_option, console, show_result
+from iqa_zoo.commands.shared import add_json_option, console, make_table, show_result
 from iqa_zoo.errors import PluginError, closest
 from iqa_zoo.registry import clashes
 
@@ -49,7 +46,7 @@ def _print(reports: list[Report]) -> None:
     if not reports:
         print("No plugin is installed. A plugin is a package with entry points in a group such as iqa_zoo.heads.")
         return
-    table = Table("plugin", "slot", "name", "from", "state")
+    table = make_table("plugin", "slot", "name", "from", "state")
     for plugin, version, slot, name, target, _, problem in reports:
         table.add_row(f"{plugin} {version}", slot, name, target, problem or "ok")
     console().print(table)
@@ -75,4 +72,6 @@ def _reports() -> Iterator[Report]:
 
 
 def _report(part: plugins.PluginPart, loads: bool | None, problem: str) -> Report:
+    from iqa_zoo.check_plugin import find_slot
+
     return Report(part.distribution, part.version, find_slot(part), part.name, part.target, loads, problem)

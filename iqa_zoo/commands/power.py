@@ -6,12 +6,10 @@ import argparse
 import math
 from typing import Any, NamedTuple
 
-from rich.table import Table
-
 from iqa_zoo.cards import find_published, load_cards
 from iqa_zoo.commands.dataset_options import add_dataset_options, load_dataset
 from iqa_zoo.commands.progress import progress_bar
-from iqa_zoo.commands.shared import add_json_option, console, parse_count, show_result
+from iqa_zoo.commands.shared import add_json_option, console, make_table, parse_count, show_result
 from iqa_zoo.data.loading import find_release
 from iqa_zoo.errors import InputError
 from iqa_zoo.registry import DATASETS
@@ -157,7 +155,7 @@ def _print(args: argparse.Namespace, results: list[dict[str, Any]]) -> None:
     splits = "one split" if args.splits == 1 else f"{args.splits} splits"
     powers = [each["power"] for each in results[0]["gap_by_power"]]
     gaps = [f"gap at {100 * power:g} %" for power in powers]
-    table = Table("dataset", "images", "contents", "test images", "test contents", "base SROCC", *gaps)
+    table = make_table("dataset", "images", "contents", "test images", "test contents", "base SROCC", *gaps)
     for result in results:
         no_number = "not known" if result["shared_contents"] else "each image"
         sizes = [str(result[key] or no_number) for key in ("images", "contents", "test_images", "test_contents")]

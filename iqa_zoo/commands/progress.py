@@ -8,9 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich import progress as bars
-from rich.console import Console
-
 from iqa_zoo.progress import Progress, StepProgress
 
 OFTEN = 30.0  # seconds between two lines about a training outside a terminal
@@ -19,6 +16,9 @@ SELDOM = 300.0  # seconds between two lines while images are tested
 
 @contextmanager
 def _open_bar(text: str) -> Iterator[Callable[..., None]]:
+    from rich import progress as bars
+    from rich.console import Console
+
     columns = (
         bars.TextColumn("{task.description}"),
         bars.BarColumn(),

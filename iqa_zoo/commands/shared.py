@@ -7,9 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
-
-from rich.console import Console
+from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.commands.deprecated import add_deprecated
 from iqa_zoo.config import Config, load_config
@@ -18,6 +16,10 @@ from iqa_zoo.config_overrides import apply_overrides
 from iqa_zoo.errors import ConfigError, InputError
 from iqa_zoo.jsonio import to_json
 from iqa_zoo.outputs import check_writable, write_text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
 PIPE_WIDTH = 160  # a pipe or a file has no width of its own, and 80 columns would cut the tables
 STDOUT = Path("-")
@@ -28,8 +30,17 @@ MODEL = "a model: its name, a .yaml or .json file, or the folder of a training"
 
 def console() -> Console:
     """Return a console on stdout that prints text as it is, without markup, colours only in a terminal."""
+    from rich.console import Console
+
     known = sys.stdout.isatty() or "COLUMNS" in os.environ
     return Console(width=None if known else PIPE_WIDTH, markup=False, highlight=False, emoji=False)
+
+
+def make_table(*columns: str) -> Table:
+    """Return an empty table for :func:`console`."""
+    from rich.table import Table
+
+    return Table(*columns)
 
 
 def parse_path(text: str) -> Path:

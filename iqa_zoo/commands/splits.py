@@ -6,11 +6,9 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
-
 from iqa_zoo.commands.dataset_options import add_dataset_options, add_split_options, find_look_alikes, load_dataset
 from iqa_zoo.commands.deprecated import add_deprecated
-from iqa_zoo.commands.shared import add_json_option, console, parse_path, parse_seed, show_result
+from iqa_zoo.commands.shared import add_json_option, console, make_table, parse_path, parse_seed, show_result
 from iqa_zoo.errors import InputError
 from iqa_zoo.outputs import check_writable
 
@@ -125,7 +123,7 @@ def _print(
 ) -> None:
     grouped = f" of {len(set(data.contents))} contents, each in one part" if data.references is not None else ""
     print(f"{data.name}: {len(data)} images{grouped}")
-    table = Table("split", "id", "train", "validation", "test", "unused")
+    table = make_table("split", "id", "train", "validation", "test", "unused")
     for number, split in enumerate(splits, start=1):
         table.add_row(str(number), split.id, *map(str, _sizes(data, split).values()))
     console().print(table)

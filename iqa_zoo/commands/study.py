@@ -49,12 +49,11 @@ def match_study(argv: Sequence[str]) -> str | None:
 
 def make_parser(name: str) -> argparse.ArgumentParser:
     """Return the parser of one study."""
-    from iqa_zoo.studies.study import find_study
+    from iqa_zoo.studies.study_settings import find_settings
 
-    study = find_study(name)
-    parser = argparse.ArgumentParser(
-        prog=f"iqa-zoo {name.replace('_', '-')}", description=type(study).__doc__, allow_abbrev=False
-    )
+    study = find_settings(name)
+    prog = f"iqa-zoo {name.replace('_', '-')}"
+    parser = argparse.ArgumentParser(prog=prog, description=STUDIES.summary(name), allow_abbrev=False)
     if study.takes_models[1] > 0:
         usual = f"; default: {', '.join(study.models)}" if study.models else ""
         parser.add_argument(

@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 from iqa_zoo.commands.metrics_text import make_metrics_table
 from iqa_zoo.commands.progress import format_duration
-from iqa_zoo.commands.shared import console
+from iqa_zoo.commands.shared import console, make_table
 from iqa_zoo.training.selection import RULES
 
 PEEKS = "peeks at the test part"
@@ -26,7 +24,7 @@ def print_training(result: Mapping[str, Any], folder: Path) -> None:
         columns["validation"] = result["validation"]
     console().print(make_metrics_table(columns))
     if result["every_rule"]:
-        table = Table("rule", "epoch", "test SROCC", "test PLCC", "")
+        table = make_table("rule", "epoch", "test SROCC", "test PLCC", "")
         for other, reported in result["every_rule"].items():
             numbers = [f"{reported[metric]:.4f}" for metric in ("srocc", "plcc")]
             table.add_row(other, str(reported["epoch"]), *numbers, PEEKS if other == "test-oracle" else "")

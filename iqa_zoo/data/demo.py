@@ -18,6 +18,7 @@ labels allow tests and comparisons without a dataset; they do not measure agreem
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 import os
@@ -29,10 +30,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import skimage
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage
 
 from iqa_zoo.cache import cache_folder, hold_lock, make_cache_error
 from iqa_zoo.data.proxy import compute_mdsi, compute_proxy_scores
@@ -41,7 +40,9 @@ from iqa_zoo.errors import InputError
 from iqa_zoo.progress import Progress
 from iqa_zoo.registry import register_dataset
 
-PHOTOGRAPHS = Path(skimage.__file__).parent / "data"
+PHOTOGRAPHS = (
+    Path(str(getattr(importlib.util.find_spec("skimage"), "origin", ""))).parent / "data"
+)  # found, not imported
 SIZE = 224
 RECIPE = 1  # increase it when the same tables give other pixels or labels, to invalidate the cache
 MANIFEST = "manifest.json"
@@ -139,6 +140,8 @@ def degrade(image_HWC: Pixels, kind: str, amount: float, seed: int = 0) -> Pixel
     values = image_HWC.astype(np.float64)
     height, width = image_HWC.shape[:2]
     if kind == "gaussian_blur":
+        from scipy import ndimage  # here, so that the datasets can be listed without scipy
+
         return _to_pixels(ndimage.gaussian_filter(values, (amount, amount, 0)))
     if kind == "white_noise":
         return _to_pixels(values + amount * np.random.default_rng(seed).standard_normal(values.shape))

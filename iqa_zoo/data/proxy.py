@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 OWN_SHARE = 0.5
 LARGEST_MDSI = 0.5**0.25  # the mean deviation of numbers in 0..1 is at most 1/2
@@ -49,6 +48,8 @@ def _compute_structure(image_HWC: NDArray[np.uint8]) -> tuple[Array, Array, Arra
 
 
 def _compute_gradient(luma: Array) -> Array:
+    from scipy import ndimage
+
     rows, columns = (ndimage.prewitt(luma, axis=axis, mode="nearest") / 3 for axis in (0, 1))
     return np.sqrt(rows**2 + columns**2)
 

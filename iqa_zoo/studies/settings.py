@@ -43,6 +43,18 @@ def parse_pair(text: str) -> tuple[str, str]:
     return key.strip(), value
 
 
+def parse_named_file(text: str) -> tuple[str, Path]:
+    """Read NAME=FILE.
+
+    Raises:
+        InputError: it is not.
+    """
+    name, equals, file = text.partition("=")
+    if not equals or not name or not file:
+        raise InputError(f"{text!r} is not NAME=FILE, for example resnet18=resnet18.safetensors")
+    return name, Path(file)
+
+
 def collect_numbers(group: Any, *, short: bool = False) -> dict[str, Any]:
     """Return the settings of a dataclass that change numbers, as JSON takes them; ``short`` keeps the last part of paths."""
     return {

@@ -16,7 +16,8 @@ from iqa_zoo.studies.models import label_models
 from iqa_zoo.studies.protocol import shorten_command
 from iqa_zoo.studies.results import SCHEMA, StudyResult
 from iqa_zoo.studies.runners import prepare_protocol
-from iqa_zoo.studies.spec import NoOptions, StudySpec
+from iqa_zoo.studies.spec import StudySpec
+from iqa_zoo.studies.study_settings import StudySettings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,37 +35,20 @@ class Report(Protocol):
     def make_figures(self, results: Results, /) -> Mapping[str, Figure]: ...
 
 
-class Study:
+class Study(StudySettings):
     """A study. Register a subclass under the name of its folder with :func:`iqa_zoo.register_study`.
 
     Attributes:
         title: what its results are called, for example "an ablation".
         report: its tables, sentences and figures.
-        options: the dataclass of its own settings (:func:`iqa_zoo.studies.settings.setting`).
-        without: shared groups of settings, or single settings, that it does not take.
-        tunes: whether it takes ``--tune``.
-        defaults: of shared settings, where they differ from the usual.
-        models: the models where none are named.
-        takes_models: the fewest and the most models it takes.
         columns: of its CSV file, with a row per training.
     """
 
     title: ClassVar[str] = "a study"
     report: ClassVar[Report]
-    options: ClassVar[type] = NoOptions
-    without: ClassVar[Sequence[str]] = ()
-    tunes: ClassVar[bool] = False
-    defaults: ClassVar[Mapping[str, Any]] = {}
-    models: ClassVar[Sequence[str]] = ()
-    takes_models: ClassVar[tuple[int, float]] = (1, float("inf"))
     columns: ClassVar[Sequence[str]] = (
         "model", "config", "split", "seed", "epoch", "srocc", "plcc", "plcc_logistic4", "krocc", "rmse", "seconds",
     )  # fmt: skip
-
-    @property
-    def refused(self) -> Sequence[str]:
-        """The shared groups of settings, and single settings, that it does not take."""
-        return self.without if self.tunes else (*self.without, "tune", "tune_once")
 
     def prepare(self, spec: StudySpec) -> StudySpec:
         """Check the spec before any work, and return it; a study may fill in what depends on its own settings.

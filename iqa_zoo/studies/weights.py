@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import timm
 import torch
 
 from iqa_zoo.build import build_backbone
@@ -59,24 +58,14 @@ def check_named_weights(weights: Mapping[str, Path], backbones: Sequence[str]) -
             raise InputError(f"--weights {name}: there is no file {file}")
 
 
-def parse_named_file(text: str) -> tuple[str, Path]:
-    """Read NAME=FILE.
-
-    Raises:
-        InputError: it is not.
-    """
-    name, equals, file = text.partition("=")
-    if not equals or not name or not file:
-        raise InputError(f"{text!r} is not NAME=FILE, for example resnet18=resnet18.safetensors")
-    return name, Path(file)
-
-
 def check_backbone(name: str) -> None:
     """Check that the zoo or timm has a backbone: a name that is misspelt stops a study, one that lacks a stage does not.
 
     Raises:
         UnknownName: neither has it; names the closest.
     """
+    import timm
+
     base = name.split(".")[0]
     if name not in BACKBONES.names() and not timm.is_model(base):
         near = closest(base, [*BACKBONES.names(), *timm.list_models()])

@@ -155,7 +155,7 @@ def test_bad_arguments():
 def counted(monkeypatch):
     """The backbones that are counted and those that are made, with nothing remembered from before."""
     counted, made = [], []
-    count, make = measure._count_backbone, measure.build_backbone
+    count, make = measure.count_backbone, measure.build_backbone
 
     def count_backbone(part, image_size):
         counted.append(json.loads(part).get("name"))
@@ -165,7 +165,7 @@ def counted(monkeypatch):
         made.append(cfg["backbone"].get("name"))
         return make(cfg)
 
-    monkeypatch.setattr(measure, "_count_backbone", count_backbone)
+    monkeypatch.setattr(measure, "count_backbone", count_backbone)
     monkeypatch.setattr(measure, "build_backbone", build)
     monkeypatch.setattr(blank, "build_backbone", build)
     measure._COUNTED.clear()

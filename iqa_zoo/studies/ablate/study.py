@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from iqa_zoo.budgets import Budget, measure_budget
 from iqa_zoo.config import Config, resolve_config
@@ -12,13 +11,13 @@ from iqa_zoo.errors import ConfigError, InputError, IqaZooError
 from iqa_zoo.progress import Reporter
 from iqa_zoo.registry import register_study
 from iqa_zoo.studies.ablate import report
-from iqa_zoo.studies.ablate.variants import SWEEPS, sweep, variants
+from iqa_zoo.studies.ablate.options import Options, Settings
+from iqa_zoo.studies.ablate.variants import sweep, variants
 from iqa_zoo.studies.baseline import describe_baseline, make_baseline
 from iqa_zoo.studies.matching import describe_model, try_match
 from iqa_zoo.studies.protocol import compute_parts_ratio, describe_conditions, load_data, make_study_splits
 from iqa_zoo.studies.runner import Record, describe_cache_use, select_succeeded
 from iqa_zoo.studies.runners import Runner, build_runner, fit_to_protocol, make_trainings
-from iqa_zoo.studies.settings import setting
 from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
 from iqa_zoo.studies.summaries import compute_differences, summarize_records
@@ -26,29 +25,12 @@ from iqa_zoo.studies.summaries import compute_differences, summarize_records
 TOLERANCE = 0.01  # share of the budget within which a variant counts as matched
 
 
-@dataclass(frozen=True)
-class Options:
-    """The settings of an ablation."""
-
-    sensitivity: tuple[str, ...] = setting(
-        (),
-        f"sweep these sizes instead of replacing parts: {', '.join(SWEEPS)}",
-        metavar="SIZE",
-        choices=tuple(SWEEPS),
-    )
-    only: Literal["as-is", "matched", "both"] = setting(
-        "both", "variants as they are, or matched to the whole decoder's budget"
-    )
-
-
 @register_study("ablate")
-class Ablate(Study):
+class Ablate(Settings, Study):
     """Replace or remove the parts of a model one at a time, as it is and at the whole decoder's budget."""
 
     title = "an ablation"
     report: ClassVar[Report] = report
-    options: ClassVar[type] = Options
-    takes_models = (1, 1)
 
     def prepare(self, spec: StudySpec) -> StudySpec:
         if spec.budget.match == "none":

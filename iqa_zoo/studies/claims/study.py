@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Literal
+from dataclasses import asdict
+from typing import Any, ClassVar
 
 from iqa_zoo.cards.claims import Claim, find_claims, list_claim_cards, select_claims
 from iqa_zoo.config import load_config
@@ -18,13 +18,13 @@ from iqa_zoo.stats.summary import is_defined
 from iqa_zoo.studies.baseline import describe_baseline, has_fitted_head, make_baseline, select_carried
 from iqa_zoo.studies.claims import report
 from iqa_zoo.studies.claims.command import spell_command
+from iqa_zoo.studies.claims.options import Settings
 from iqa_zoo.studies.claims.sides import ClaimTest, Plan, Variant, collect_configs, find_obstacle
 from iqa_zoo.studies.data_efficiency.study import count_epochs
 from iqa_zoo.studies.protocol import compute_parts_ratio, describe_conditions, load_data, make_study_splits
 from iqa_zoo.studies.protocol_spec import OWN
 from iqa_zoo.studies.runner import Record, describe_cache_use, select_succeeded
 from iqa_zoo.studies.runners import Runner, build_runner, fit_to_protocol
-from iqa_zoo.studies.settings import setting
 from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
 from iqa_zoo.studies.summaries import compute_differences, summarize_records
@@ -32,29 +32,12 @@ from iqa_zoo.studies.summaries import compute_differences, summarize_records
 HOLDS = {"ahead": "holds", "behind": "does not hold"}  # else the verdict on the difference
 
 
-@dataclass(frozen=True)
-class Options:
-    """The settings of a study of claims."""
-
-    claims: tuple[str, ...] = setting((), "test these claims of the card only (default: all of them)", metavar="ID")
-    match: Literal["paper", "params", "macs", "none"] = setting(
-        "paper", "bring the two sides of a claim to one size: as the claim says, or all claims by this"
-    )
-    equal: Literal["steps", "epochs"] = setting(
-        "steps", "what a share of the training data has as many of as the whole"
-    )
-
-
 @register_study("claims")
-class Claims(Study):
+class Claims(Settings, Study):
     """Test the claims of a model's paper one by one: which hold, which do not, and what would decide the rest."""
 
     title = "a test of claims"
     report: ClassVar[Report] = report
-    options: ClassVar[type] = Options
-    without = ("budget",)
-    models = ("lifeiqa",)
-    takes_models = (1, 1)
     columns: ClassVar[Sequence[str]] = ("model", "share", "images", *Study.columns[1:])
 
     def prepare(self, spec: StudySpec) -> StudySpec:

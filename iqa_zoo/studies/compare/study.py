@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import asdict, replace
 from typing import Any, ClassVar
 
 from iqa_zoo.budgets import measure_budget
@@ -23,6 +22,7 @@ from iqa_zoo.progress import Reporter
 from iqa_zoo.registry import register_study
 from iqa_zoo.studies.baseline import describe_baseline, list_judged_pairs
 from iqa_zoo.studies.compare import report
+from iqa_zoo.studies.compare.options import Options, Settings
 from iqa_zoo.studies.matching import match_models
 from iqa_zoo.studies.models import load_with_baseline
 from iqa_zoo.studies.protocol import (
@@ -35,7 +35,6 @@ from iqa_zoo.studies.protocol import (
 )
 from iqa_zoo.studies.runner import FrozenRunner, Record, describe_cache_use, select_succeeded
 from iqa_zoo.studies.runners import build_runner, fit_to_protocol, make_trainings
-from iqa_zoo.studies.settings import setting
 from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
 from iqa_zoo.studies.summaries import compute_differences, summarize_records, summarize_rules
@@ -46,24 +45,12 @@ from iqa_zoo.studies.weights import describe_weights
 from iqa_zoo.training.workers import warm_up
 
 
-@dataclass(frozen=True)
-class Options:
-    """The settings of a comparison."""
-
-    test: tuple[str, ...] = setting((), "test on all images of this dataset as well", metavar="NAME", append=True)
-    test_root: tuple[Path, ...] = setting((), "its folder, in the order of --test", metavar="PATH", append=True)
-    no_train: bool = setting(False, "stop after the budgets")
-    no_latency: bool = setting(False, "do not time the published models", numbers=False)
-
-
 @register_study("compare")
-class Compare(Study):
+class Compare(Settings, Study):
     """Compare decoders at one budget, on the same splits, seeds and steps."""
 
     title = "a comparison"
     report: ClassVar[Report] = report
-    options: ClassVar[type] = Options
-    tunes: ClassVar[bool] = True
 
     def prepare(self, spec: StudySpec) -> StudySpec:
         options: Options = spec.options

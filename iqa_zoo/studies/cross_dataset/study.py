@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from iqa_zoo.data.boxed import find_named_box
-from iqa_zoo.data.loading import DataSource, check_root
+from iqa_zoo.data.loading import check_root
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.release import MissingImages
 from iqa_zoo.data.shared_images import find_shared_images
@@ -19,6 +17,7 @@ from iqa_zoo.registry import register_study
 from iqa_zoo.studies.baseline import describe_baseline, list_judged_pairs
 from iqa_zoo.studies.cross_dataset import report
 from iqa_zoo.studies.cross_dataset.cells import compare_models, make_cells, summarize_cells
+from iqa_zoo.studies.cross_dataset.options import Settings, parse_source
 from iqa_zoo.studies.matching import match_models
 from iqa_zoo.studies.models import load_with_baseline
 from iqa_zoo.studies.protocol import (
@@ -32,51 +31,16 @@ from iqa_zoo.studies.protocol import (
 )
 from iqa_zoo.studies.runner import Record, describe_cache_use, select_succeeded
 from iqa_zoo.studies.runners import build_runner, fit_to_protocol, make_trainings, refuse_box
-from iqa_zoo.studies.settings import setting
 from iqa_zoo.studies.spec import BASELINE, DataSpec, StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
 
 
-def parse_source(text: str) -> DataSource:
-    """Read NAME, NAME=ROOT or NAME=ROOT,KEY=VALUE,...
-
-    Raises:
-        InputError: it is none of them.
-
-    >>> parse_source("table=mine/labels.csv,score_range=[0, 10],name=mine").options
-    (('score_range', '[0, 10]'), ('name', 'mine'))
-    """
-    name, equals, rest = text.partition("=")
-    if not name or (equals and not rest):
-        raise InputError(f"{text!r} is not NAME=ROOT, for example livec=ChallengeDB_release")
-    root, *options = re.split(r",(?=\w+=)", rest)
-    pairs = tuple((key, value) for key, _, value in (option.partition("=") for option in options))
-    return DataSource(name, Path(root) if root else None, pairs)
-
-
-@dataclass(frozen=True)
-class Options:
-    """The settings of a comparison across datasets."""
-
-    data: tuple[DataSource, ...] = setting(
-        (),
-        "a dataset, its folder and its own options (higher_is_better=false); once for each; demo needs no root. One that is not "
-        "there is left out",
-        metavar="NAME=ROOT[,KEY=VALUE]",
-        parse=parse_source,
-        append=True,
-    )
-
-
 @register_study("cross_dataset")
-class CrossDataset(Study):
+class CrossDataset(Settings, Study):
     """Train on each of several datasets and test on all of them."""
 
     title = "a comparison across datasets"
     report: ClassVar[Report] = report
-    options: ClassVar[type] = Options
-    without = ("root", "option", "split_file")
-    models = ("lifeiqa", "deiqt", "vanilla_decoder")
     columns: ClassVar[Sequence[str]] = ("model", "train", "test", *Study.columns[1:])
 
     def prepare(self, spec: StudySpec) -> StudySpec:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, ClassVar, Literal
+from dataclasses import asdict, replace
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,12 +19,12 @@ from iqa_zoo.registry import register_study
 from iqa_zoo.stats.summary import summarize_values
 from iqa_zoo.studies.baseline import describe_baseline, list_judged_pairs
 from iqa_zoo.studies.data_efficiency import report
+from iqa_zoo.studies.data_efficiency.options import Settings
 from iqa_zoo.studies.matching import match_models
 from iqa_zoo.studies.models import load_with_baseline
 from iqa_zoo.studies.protocol import compute_parts_ratio, describe_conditions, load_data, make_study_splits
 from iqa_zoo.studies.runner import Record, describe_cache_use, select_succeeded
 from iqa_zoo.studies.runners import Runner, build_runner, fit_to_protocol
-from iqa_zoo.studies.settings import setting
 from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
 from iqa_zoo.studies.summaries import compute_differences
@@ -32,26 +32,12 @@ from iqa_zoo.training.frozen.decoder import is_in_closed_form
 from iqa_zoo.training.recipe import TrainingRecipe
 
 
-@dataclass(frozen=True)
-class Options:
-    """The settings of a study of data efficiency."""
-
-    fractions: tuple[float, ...] = setting(
-        (0.2, 0.4, 0.6, 0.8, 1.0), "shares of the training contents, above 0 and at most 1", metavar="SHARE"
-    )
-    equal: Literal["steps", "epochs"] = setting(
-        "steps", "what every share has as many of as the whole: steps, so that only the data differs, or epochs"
-    )
-
-
 @register_study("data_efficiency")
-class DataEfficiency(Study):
+class DataEfficiency(Settings, Study):
     """Train on nested shares of the training images: quality against the amount of data."""
 
     title = "a study of data efficiency"
     report: ClassVar[Report] = report
-    options: ClassVar[type] = Options
-    models = ("lifeiqa", "deiqt", "vanilla_decoder")
     columns: ClassVar[Sequence[str]] = ("model", "fraction", "images", "whole", "epochs", *Study.columns[1:])
 
     def prepare(self, spec: StudySpec) -> StudySpec:

@@ -24,7 +24,6 @@ from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.studies.summaries import compute_differences, summarize_records
 from iqa_zoo.studies.weights import describe_pretrained, needs_weights
 
-HEADS = ("linear", "ridge")
 LINEAR_RATE = 10  # times the learning rate: one linear layer is far from its optimum after the same steps otherwise
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import ClassVar
 
 from iqa_zoo.data.boxed import find_named_box
@@ -12,8 +11,8 @@ from iqa_zoo.errors import InputError
 from iqa_zoo.progress import Reporter
 from iqa_zoo.registry import register_study
 from iqa_zoo.studies.layer_probe import report
+from iqa_zoo.studies.layer_probe.options import BACKBONES, HEADS, Options, Settings
 from iqa_zoo.studies.layer_probe.probing import (
-    HEADS,
     LINEAR_RATE,
     build_probed,
     compare_probes,
@@ -23,54 +22,17 @@ from iqa_zoo.studies.layer_probe.probing import (
 )
 from iqa_zoo.studies.protocol import describe_conditions, load_data, make_study_splits
 from iqa_zoo.studies.runner import FrozenRunner, Record, describe_cache_use, select_succeeded
-from iqa_zoo.studies.settings import setting
 from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
-from iqa_zoo.studies.weights import check_named_weights, parse_named_file
-
-BACKBONES = (
-    "resnet50",
-    "swin_tiny_patch4_window7_224",
-    "convnext_tiny",
-    "vit_small_patch16_224",
-    "deit3_small_patch16_224",
-    "pvt_v2_b2",
-)
-
-
-@dataclass(frozen=True)
-class Options:
-    """The settings of a probe of layers."""
-
-    backbones: tuple[str, ...] = setting(
-        BACKBONES, "nss, or timm names; backbones without weights are skipped and listed", metavar="NAME"
-    )
-    weights: tuple[tuple[str, Path], ...] = setting(
-        (),
-        "a backbone's weights, a .safetensors file or a plain state dict; may be given several times",
-        metavar="NAME=FILE",
-        parse=parse_named_file,
-        append=True,
-    )
-    pretrained: bool = setting(False, "fetch the ImageNet weights of the backbones that --weights does not name")
-    every_block: bool = setting(
-        False, "every output that timm gives: each block of a ViT, the stem too of a CNN (default: stages 1 to 4)"
-    )
-    no_control: bool = setting(False, "leave out the same backbone with random weights")
-    heads: tuple[str, ...] = setting(
-        HEADS, "linear: trained as decoders are; ridge: in closed form", metavar="HEAD", choices=HEADS
-    )
+from iqa_zoo.studies.weights import check_named_weights
 
 
 @register_study("layer_probe")
-class LayerProbe(Study):
+class LayerProbe(Settings, Study):
     """Read quality from each stage of a backbone with a linear head and a ridge."""
 
     title = "a probe of layers"
     report: ClassVar[Report] = report
-    options: ClassVar[type] = Options
-    without = ("backbone", "budget", "protocol")
-    takes_models = (0, 0)
     columns: ClassVar[Sequence[str]] = ("backbone", "control", "level", "head", *Study.columns[2:])
 
     def prepare(self, spec: StudySpec) -> StudySpec:

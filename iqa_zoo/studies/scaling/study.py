@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import asdict, replace
 from typing import ClassVar
 
 from iqa_zoo.budgets import Budget, measure_budget
@@ -21,38 +20,19 @@ from iqa_zoo.studies.protocol import describe_conditions, load_data, make_study_
 from iqa_zoo.studies.runner import Record, describe_cache_use, select_succeeded
 from iqa_zoo.studies.runners import Runner, build_runner, fit_to_protocol, make_trainings
 from iqa_zoo.studies.scaling import report
+from iqa_zoo.studies.scaling.options import Options, Settings
 from iqa_zoo.studies.scaling.rows import Placed, choose_best, compare_models, find_fronts, make_rows
-from iqa_zoo.studies.settings import setting
 from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
-from iqa_zoo.studies.weights import check_backbone, check_named_weights, describe_weights, parse_named_file
-
-
-@dataclass(frozen=True)
-class Options:
-    """The settings of a study of backbone sizes."""
-
-    backbones: tuple[str, ...] = setting((), "nss, or timm names, the small ones first", metavar="NAME")
-    weights: tuple[tuple[str, Path], ...] = setting(
-        (),
-        "a backbone's weights, a .safetensors file or a plain state dict; may be given several times",
-        metavar="NAME=FILE",
-        parse=parse_named_file,
-        append=True,
-    )
-    pretrained: bool = setting(False, "fetch the ImageNet weights of the backbones that --weights does not name")
-    no_latency: bool = setting(False, "do not time the models", numbers=False)
+from iqa_zoo.studies.weights import check_backbone, check_named_weights, describe_weights
 
 
 @register_study("scaling")
-class Scaling(Study):
+class Scaling(Settings, Study):
     """Train decoders of one size on several backbones."""
 
     title = "a study of backbone sizes"
     report: ClassVar[Report] = report
-    options: ClassVar[type] = Options
-    without = ("backbone",)
-    models = ("lifeiqa", "deiqt", "vanilla_decoder")
     columns: ClassVar[Sequence[str]] = ("backbone", "decoder", *Study.columns[1:])
 
     def prepare(self, spec: StudySpec) -> StudySpec:

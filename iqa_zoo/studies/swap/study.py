@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,46 +22,23 @@ from iqa_zoo.studies.baseline import describe_baseline, make_baseline
 from iqa_zoo.studies.protocol import compute_parts_ratio, describe_conditions, load_data, make_study_splits
 from iqa_zoo.studies.runner import Record, describe_cache_use, select_succeeded
 from iqa_zoo.studies.runners import build_runner, make_trainings
-from iqa_zoo.studies.settings import setting
 from iqa_zoo.studies.spec import BASELINE, StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
 from iqa_zoo.studies.summaries import compute_differences, delete_test_images, summarize_records
 from iqa_zoo.studies.swap import report
 from iqa_zoo.studies.swap.combinations import choose_dim, choose_target, find_usable, load_owner, match_combinations
 from iqa_zoo.studies.swap.levels import FACTORS, Levels, group_refused, list_levels, make_config
+from iqa_zoo.studies.swap.options import Options, Settings
 
 SPLITS = 5
 
 
-@dataclass(frozen=True)
-class Options:
-    """The settings of a swap: the parts of each factor (all of the registry where left out)."""
-
-    queries: tuple[str, ...] | None = setting(None, f"only these {FACTORS['queries']}", metavar="NAME")
-    interactions: tuple[str, ...] | None = setting(
-        None, "only these blocks before cross-attention, or none", metavar="NAME"
-    )
-    memories: tuple[str, ...] | None = setting(None, f"only these {FACTORS['memory']}", metavar="NAME")
-    heads: tuple[str, ...] | None = setting(None, f"only these {FACTORS['head']}", metavar="NAME")
-    draw: int | None = setting(
-        None, "only N combinations, drawn so that each part comes equally often (default: all)", metavar="N"
-    )
-    depth: int = setting(2, "layers of a block and cross-attention", metavar="N")
-    dim: int | None = setting(None, "model width before matching (default: one that suits the budget)", metavar="N")
-
-    def chosen(self) -> dict[str, tuple[str, ...] | None]:
-        """Return the parts of each factor."""
-        return dict(zip(FACTORS, (self.queries, self.interactions, self.memories, self.heads), strict=True))
-
-
 @register_study("swap")
-class Swap(Study):
+class Swap(Settings, Study):
     """Combine queries, mixing blocks, memories and heads at one budget; estimate the effect of each part."""
 
     title = "a swap of parts"
     report: ClassVar[Report] = report
-    options: ClassVar[type] = Options
-    takes_models = (0, 0)
     columns: ClassVar[Sequence[str]] = ("model", *FACTORS, *Study.columns[1:])
 
     def prepare(self, spec: StudySpec) -> StudySpec:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import ClassVar, Literal
+from dataclasses import asdict, replace
+from typing import ClassVar
 
 from iqa_zoo.build import build_model
 from iqa_zoo.errors import InputError
@@ -14,36 +14,19 @@ from iqa_zoo.stats.separability import assign_quality_bands, embed_tsne, measure
 from iqa_zoo.studies.pooled_stages import LevelVectors, full_config, level_vectors, probe_carrier
 from iqa_zoo.studies.protocol import describe_code, describe_data, load_data
 from iqa_zoo.studies.runner import FrozenRunner, describe_cache_use
-from iqa_zoo.studies.settings import setting
 from iqa_zoo.studies.spec import StudySpec
 from iqa_zoo.studies.study import Report, Results, Study
 from iqa_zoo.studies.tsne import report
+from iqa_zoo.studies.tsne.options import Settings
 from iqa_zoo.studies.weights import describe_weights
 
 
-@dataclass(frozen=True)
-class Options:
-    """The settings of a t-SNE layout."""
-
-    every_block: bool = setting(False, "every output that timm gives (default: stages 1 to 4)")
-    by: Literal["distortion", "quality"] | None = setting(
-        None, "what the images are coloured and grouped by (default: distortion where the data names it)"
-    )
-    perplexity: float = setting(30.0, "of t-SNE", metavar="N")
-
-
 @register_study("tsne")
-class Tsne(Study):
+class Tsne(Settings, Study):
     """Lay out the images by each stage of a backbone (t-SNE), and measure how well groups separate."""
 
     title = "a t-SNE layout"
     report: ClassVar[Report] = report
-    options: ClassVar[type] = Options
-    without = (
-        "budget", "protocol", "statistics", "splits", "split_file", "validation_fraction", "ignore_look_alikes", "selection", "epochs", "batch_size",
-        "lr", "jobs", "ray", "fresh",
-    )  # fmt: skip
-    takes_models = (0, 0)
 
     def prepare(self, spec: StudySpec) -> StudySpec:
         if spec.options.perplexity <= 0:
