@@ -154,9 +154,14 @@ def _read_backbone(part: str, image_size: int | None) -> MeasuredBackbone | None
     known = find_known(json.loads(part), image_size)
     if known is None:
         return None
-    sizes = dict.fromkeys(("params", "trainable_params", "active_params"), known.params)
-    operators = {"macs_by_operator": dict(known.macs_by_operator), "other_ops": dict(known.other_ops)}
-    budget = Budget(**sizes, macs=sum(known.macs_by_operator.values()), **operators)
+    budget = Budget(
+        params=known.params,
+        trainable_params=known.params,
+        active_params=known.params,
+        macs=sum(known.macs_by_operator.values()),
+        macs_by_operator=dict(known.macs_by_operator),
+        other_ops=dict(known.other_ops),
+    )
     return MeasuredBackbone(
         known.spec, known.spec.image_size, known.tokens, known.vector, dict(known.maps), budget=budget
     )
