@@ -24,6 +24,9 @@ from typing import Any
 
 import torch
 
+from benchmarks.speed_rows import models, photographs, plain_loop, processes
+from benchmarks.speed_rows.curves import CURVES, Curve, make_table, plot_curves, to_dict
+from benchmarks.speed_rows.row import DIRECTIONS, Measured, Row, Setup, find_quartiles
 from iqa_zoo.budgets.timing import CLOCKS
 from iqa_zoo.commands.shared import console, parse_count, parse_path, print_json
 from iqa_zoo.errors import IqaZooError, UnknownName, not_one_of
@@ -33,9 +36,6 @@ from iqa_zoo.program import run_program
 from iqa_zoo.progress import Terminal
 from iqa_zoo.reports.table import Table
 from iqa_zoo.training.devices import find_fast_precision
-from speed_rows import models, photographs, plain_loop, processes
-from speed_rows.curves import CURVES, Curve, make_table, plot_curves, to_dict
-from speed_rows.row import DIRECTIONS, Measured, Row, Setup, find_quartiles
 
 ROWS = {row.name: row for row in (*photographs.ROWS, *plain_loop.ROWS, *models.ROWS, *processes.ROWS)}
 NEEDS_ROOT = "compare.livec"

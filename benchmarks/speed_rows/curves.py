@@ -16,6 +16,9 @@ from typing import Any
 import numpy as np
 
 import iqa_zoo
+from benchmarks.speed_rows.models import make_expert_job
+from benchmarks.speed_rows.photographs import make_photographs
+from benchmarks.speed_rows.row import Setup
 from iqa_zoo.budgets.measure import MeasuredBackbone, measure_backbone
 from iqa_zoo.config import Config, load_config
 from iqa_zoo.data.splits import Split
@@ -23,9 +26,6 @@ from iqa_zoo.reports.table import Table, count
 from iqa_zoo.training.frozen.decoder import train_frozen
 from iqa_zoo.training.frozen.features import FeatureBank
 from iqa_zoo.training.recipe import FrozenRecipe
-from speed_rows.models import make_expert_job
-from speed_rows.photographs import make_photographs
-from speed_rows.row import Setup
 
 Job = Callable[[], object]
 

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmarks.speed_rows.row import Row, Setup, Timed
 from iqa_zoo.build import build_model
 from iqa_zoo.heads.moe import MoEHead
-from speed_rows.row import Row, Setup, Timed
 
 BATCHES = (1, 4, 8)
 TOKENS, FEW, MANY = 4096, 4, 64

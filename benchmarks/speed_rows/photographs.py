@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 import iqa_zoo
+from benchmarks.speed_rows.row import Row, Setup, Timed
 from iqa_zoo.budgets.timing import time_in_turn
 from iqa_zoo.build import build_backbone
 from iqa_zoo.contracts import spec_of
@@ -29,7 +30,6 @@ from iqa_zoo.data.views import load_views
 from iqa_zoo.inference.workers import use_one_thread
 from iqa_zoo.training.devices import find_fast_precision, use_precision
 from iqa_zoo.training.frozen.extraction import extract_features
-from speed_rows.row import Row, Setup, Timed
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from benchmarks.speed_rows.row import Row, Setup, Timed
 from iqa_zoo.build import build_backbone, build_decoder
 from iqa_zoo.config import load_config, resolve_config
 from iqa_zoo.contracts import Features
@@ -27,7 +28,6 @@ from iqa_zoo.training.frozen.trainings import Training, train_many
 from iqa_zoo.training.recipe import FrozenRecipe
 from iqa_zoo.training.selection import choose_epoch
 from iqa_zoo.training.workers import run_all
-from speed_rows.row import Row, Setup, Timed
 
 BACKBONE = "tf_efficientnet_lite0"  # of the box
 MODELS = ("lifeiqa", "deiqt")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 
+from benchmarks.speed_rows.photographs import make_photographs
+from benchmarks.speed_rows.row import Row, Setup, Timed, run_cli, run_python
 from iqa_zoo.errors import InputError
-from speed_rows.photographs import make_photographs
-from speed_rows.row import Row, Setup, Timed, run_cli, run_python
 
 IMPORTS = "import torch, timm"
 MATCH = """

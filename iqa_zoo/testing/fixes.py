@@ -22,6 +22,7 @@ FIXES = {
     "copies_and_pickles": "Hold no lambda, local class, open file or hook; define functions at the top of a module.",
     "runs_under_autocast": "Bring what meets in one operation to one dtype, and compute what overflows in float().",
     "runs_in_double_precision": "Make tensors with the dtype and device of the input, for example x.new_zeros(...).",
+    "makes_no_tensor_on_the_cpu": "Make tensors on the device of the input, for example x.new_zeros(...), and read no value in Python.",
     "same_seed_gives_the_same_part": "Draw initial values and noise from torch's generator only, not from random or numpy.",
     "graph_is_right_on_other_inputs": "Compute nothing from values in Python (item, tolist, a branch): ask iqa_zoo.layers.graphs.is_recorded() "
     "and use operators that do not depend on values. Write x.shape[0], not len(x), which a trace takes as a constant. Where neither "

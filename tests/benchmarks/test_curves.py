@@ -1,7 +1,8 @@
 """The exponents of curves on made-up seconds."""
 
 import pytest
-from speed_rows.curves import Curve, Point, make_table
+
+from benchmarks.speed_rows.curves import Curve, Point, make_table
 
 
 @pytest.mark.parametrize("power", [0.0, 1.0, 1.5])

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from speed_rows.plain_loop import CachedFeatures, make_features, run_plain_loop
 
+from benchmarks.speed_rows.plain_loop import CachedFeatures, make_features, run_plain_loop
 from iqa_zoo.contracts import FeatureSpec, StageInfo
 from iqa_zoo.data.splits import Split
 from iqa_zoo.training.frozen.decoder import train_frozen

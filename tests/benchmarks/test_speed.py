@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from speed_rows.command import CURVES, ROWS, choose_names, main
-from speed_rows.row import Measured, Quartiles, Row, Timed, find_quartiles
 
+from benchmarks.speed_rows.command import CURVES, ROWS, choose_names, main
+from benchmarks.speed_rows.row import Measured, Quartiles, Row, Timed, find_quartiles
 from iqa_zoo.errors import InputError
 
 
