@@ -36,7 +36,8 @@ def test_quartiles():
     assert find_quartiles([5.0, 1.0, 4.0, 2.0, 3.0]) == Quartiles(3.0, 2.0, 4.0)
 
 
-def test_a_plan_names_all_and_measures_nothing(capsys):
+def test_a_plan_names_all_and_measures_nothing(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     assert main(["--dry-run"]) == 0
     out = capsys.readouterr().out
     assert all(name in out for name in (*ROWS, *CURVES) if name != "compare.livec")
@@ -70,6 +71,8 @@ def test_a_row_and_curves_are_measured_and_written(tmp_path, capsys, one_thread)
 def test_a_row_that_fails_costs_no_other(monkeypatch, capsys, one_thread):
     def fail(setup):
         raise InputError("no folder")
+
+    monkeypatch.setenv("COLUMNS", "200")
 
     made = Timed([1.0], [4.0], {"SROCC": 0.8})
     monkeypatch.setitem(ROWS, "experts", Row("experts", "many", "few", "cost", 1.2, 1, fail))
