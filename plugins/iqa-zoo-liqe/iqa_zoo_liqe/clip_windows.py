@@ -77,7 +77,7 @@ class ClipWindows(ClipImage):
         features = super().forward(torch.stack(windows, 1).flatten(0, 1))
         tokens_BWLC = features.tokens_BLC.unflatten(0, (-1, len(times)))
         embedding_BWC = features.global_BC.unflatten(0, (-1, len(times)))
-        weight_W = embedding_BWC.new_tensor(list(times.values())) / times.total()
+        weight_W = torch.cat([embedding_BWC.new_full((1,), count) for count in times.values()]) / times.total()
         return Features({}, tokens_BWLC.flatten(1, 2), (weight_W[:, None] * embedding_BWC).sum(1))
 
     def _chosen(self, there: int, images: int) -> list[int]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn import functional as F
 
 from iqa_zoo.layers.graphs import is_recorded
@@ -47,6 +48,8 @@ class PromptEmbeddings(nn.Module):
         if is_recorded() and not torch.jit.is_tracing():  # weights have no address there; a trace may hold constants
             return self._computed()
         weights = list(self.tower.parameters())
+        if isinstance(weights[0], FakeTensor):  # without values, and so without an address
+            return self._computed()
         if torch.is_grad_enabled() and any(weight.requires_grad for weight in weights):
             self.forget()
             return self._computed()
