@@ -81,7 +81,8 @@ class ModelContract(Suite):
             if kind == "meta":
                 total.backward()
             with torch.no_grad():
-                model.eval()(image_BCHW)
+                score_B = model.eval()(image_BCHW)
+        assert {total.device.type, score_B.device.type} == {kind}
 
     @pytest.mark.parametrize("recorder", list(RECORDERS))
     def test_graph_is_right_on_other_images(self, name: str, arguments: Arguments, recorder: str) -> None:

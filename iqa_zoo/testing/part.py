@@ -200,7 +200,8 @@ class PartContract(Suite):
             if total.requires_grad and kind == "meta":
                 total.backward()
             with torch.no_grad():
-                part.eval()(*given)
+                predicted = self.tensors(part.eval()(*given))
+        assert {value.device.type for each in (outputs, predicted) for value in each.values()} == {kind}
 
     def test_runs_in_double_precision(self, name: str, arguments: Arguments) -> None:
         part = perturbed(self.make(name, arguments)).eval()

@@ -40,9 +40,9 @@ assert torch.compiler.disable is disable
 doubled = torch.compile(lambda x: 2 * x, backend="eager")(torch.ones(2))
 assert doubled.tolist() == [2.0, 2.0]
 from torch._dynamo.utils import counters
-assert counters["stats"]["unique_graphs"] == 1
+print("graphs:", counters["stats"]["unique_graphs"])
 """
-    _run(script)
+    assert "graphs: 1" in _run(script)
 
 
 def test_whoever_needs_more_of_the_compiler_gets_it():
@@ -62,6 +62,6 @@ sys.meta_path.insert(0, AsImported())
 import_lean_timm()
 real = importlib.import_module(UTILS)
 assert seen == [real.counters] and seen[0] is real.counters
-assert sys.modules[UTILS] is real and "timm" in sys.modules
+print("real:", sys.modules[UTILS] is real and "timm" in sys.modules)
 """
-    _run(script)
+    assert "real: True" in _run(script)

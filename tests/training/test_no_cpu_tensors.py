@@ -55,6 +55,7 @@ def test_a_step_on_features(name, kind):
         move_to_fake(model, kind)
         loss = model.loss(make_fake(features, kind), make_fake(mos_B, kind))["total"]
         finish_step(model, loss, kind)
+    assert {parameter.device.type for parameter in model.parameters()} | {loss.device.type} == {kind}
 
 
 @pytest.fixture
