@@ -55,6 +55,22 @@ def parse_named_file(text: str) -> tuple[str, Path]:
     return name, Path(file)
 
 
+def make_weights_setting() -> Any:
+    """Return the field of a study of several backbones that names the weights of some."""
+    return setting(
+        (),
+        "a backbone's weights, a .safetensors file or a plain state dict; may be given several times",
+        metavar="NAME=FILE",
+        parse=parse_named_file,
+        append=True,
+    )
+
+
+def make_pretrained_setting() -> Any:
+    """Return the field of a study of several backbones that fetches the weights of the others."""
+    return setting(False, "fetch the ImageNet weights of the backbones that --weights does not name")
+
+
 def collect_numbers(group: Any, *, short: bool = False) -> dict[str, Any]:
     """Return the settings of a dataclass that change numbers, as JSON takes them; ``short`` keeps the last part of paths."""
     return {

@@ -84,7 +84,8 @@ OURS = {name for name in list_models() if MODELS.origin(name) == "iqa_zoo"}  # a
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(OURS - {"deiqt", "lifeiqa"}))
 def test_zoo_on_a_small_backbone(name):
-    agrees_with_torch(small(name, image_size=64), 64)
+    budget = agrees_with_torch(small(name, image_size=64), 64)
+    assert budget.macs == sum(slot.macs for slot in budget.by_slot.values()) > 0
 
 
 @pytest.mark.slow
@@ -93,7 +94,8 @@ def test_backbones_of_other_kinds(backbone):
     cfg = small("lifeiqa", backbone, image_size=96)  # mobilenet's head convolution is run and not used
     if backbone == "nss":
         cfg["backbone"] = dict(type="nss", stages=(3, 4), image_size=96)
-    agrees_with_torch(cfg, 96)
+    budget = agrees_with_torch(cfg, 96)
+    assert budget.by_slot["backbone"].macs > 0
 
 
 TINY = dict(backbone="deit_tiny_patch16_224", image_size=64)

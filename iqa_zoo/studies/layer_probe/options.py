@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from iqa_zoo.studies.settings import parse_named_file, setting
+from iqa_zoo.studies.settings import make_pretrained_setting, make_weights_setting, setting
 from iqa_zoo.studies.study_settings import StudySettings
 
 HEADS = ("linear", "ridge")
@@ -27,14 +27,8 @@ class Options:
     backbones: tuple[str, ...] = setting(
         BACKBONES, "nss, or timm names; backbones without weights are skipped and listed", metavar="NAME"
     )
-    weights: tuple[tuple[str, Path], ...] = setting(
-        (),
-        "a backbone's weights, a .safetensors file or a plain state dict; may be given several times",
-        metavar="NAME=FILE",
-        parse=parse_named_file,
-        append=True,
-    )
-    pretrained: bool = setting(False, "fetch the ImageNet weights of the backbones that --weights does not name")
+    weights: tuple[tuple[str, Path], ...] = make_weights_setting()
+    pretrained: bool = make_pretrained_setting()
     every_block: bool = setting(
         False, "every output that timm gives: each block of a ViT, the stem too of a CNN (default: stages 1 to 4)"
     )
