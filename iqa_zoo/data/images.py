@@ -20,10 +20,11 @@ from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, TiffImagePlugin
+from PIL import Image, ImageOps, PngImagePlugin, TiffImagePlugin
 
 from iqa_zoo.data.formats import FORMATS, guess_content, is_avif, is_heif
 from iqa_zoo.data.listing import escape_path
+from iqa_zoo.data.png_rows import has_all_rows
 from iqa_zoo.errors import InputError
 
 LARGEST = 200_000_000  # maximum pixels of an image: 600 MB as an array
@@ -114,7 +115,7 @@ def _read(file: BinaryIO, path: Path) -> NDArray[np.uint8]:
     image = _open(file, path)
     _check(image, path)
     try:
-        return np.array(_convert_to_rgb(_load(image, path)))
+        return np.array(_convert_to_rgb(_load(image, file, path)))
     except MemoryError:
         raise InputError(f"{_format_size(image, path)}, and there is not enough memory to decode it") from None
 
@@ -209,14 +210,20 @@ def _check(image: Image.Image, path: Path) -> None:
         )
 
 
-def _load(image: Image.Image, path: Path) -> Image.Image:
+def _load(image: Image.Image, file: BinaryIO, path: Path) -> Image.Image:
     """Decode the pixels and apply the EXIF orientation."""
     try:
         image.load()
+        complete = not isinstance(image, PngImagePlugin.PngImageFile) or not _has_blank_end(image) or has_all_rows(file)
     except MemoryError:
         raise
     except Exception as error:  # as above
         raise _make_decoding_error(path, error) from error
+    if not complete:
+        raise InputError(
+            f"{escape_path(path)} is truncated or damaged: it holds fewer rows than the {image.height} that its header declares; "
+            "restore it from its source"
+        )
     try:
         image.getexif()  # parse now and drop the source, so that exif_transpose does not rewrite it, which can fail
         for key in _METADATA:
@@ -230,6 +237,14 @@ def _load(image: Image.Image, path: Path) -> Image.Image:
             "example with exiftool -all="
         ) from error
     return image
+
+
+def _has_blank_end(image: Image.Image) -> bool:
+    """Return whether one of the last two rows is zero, as the rows that a PNG file lacks are (every other row if interlaced)."""
+    return any(
+        image.crop((0, row, image.width, row + 1)).getbbox(alpha_only=False) is None
+        for row in range(max(image.height - 2, 0), image.height)
+    )
 
 
 def _make_decoding_error(path: Path, error: Exception, otherwise: str = "") -> Exception:
