@@ -35,9 +35,7 @@ def make_png(rows, height=HEIGHT, width=WIDTH, depth=8, colour=2, interlaced=0):
 def test_missing_rows_are_an_error(missing, depth, colour, size):
     row = b"\0" + b"\xff" * size
     assert decode_image(make_png(row * HEIGHT, depth=depth, colour=colour)).shape == (HEIGHT, WIDTH, 3)
-    with pytest.raises(
-        InputError, match=f"photo.png is truncated or damaged: .*fewer rows than the {HEIGHT}.*|truncated"
-    ):
+    with pytest.raises(InputError, match="photo.png is truncated or damaged"):
         decode_image(make_png(row * (HEIGHT - missing), depth=depth, colour=colour), "photo.png")
 
 
@@ -62,5 +60,5 @@ def test_a_missing_pass_is_an_error():
     passes = [(b"\0" + b"\xff" * columns) * rows for columns, rows in sizes]
     whole = decode_image(make_png(b"".join(passes), colour=0, interlaced=1))
     np.testing.assert_array_equal(whole, 255)
-    with pytest.raises(InputError, match="fewer rows"):
+    with pytest.raises(InputError, match="truncated or damaged"):
         decode_image(make_png(b"".join(passes[:-1]), colour=0, interlaced=1))
