@@ -14,7 +14,6 @@ import functools
 import io
 import os
 import stat
-import struct
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,13 +23,12 @@ from PIL import Image, ImageOps, PngImagePlugin, TiffImagePlugin
 
 from iqa_zoo.data.formats import FORMATS, guess_content, is_avif, is_heif
 from iqa_zoo.data.listing import escape_path
-from iqa_zoo.data.png_rows import has_all_rows
+from iqa_zoo.data.png import has_all_rows, strip_metadata
 from iqa_zoo.errors import InputError
 
 LARGEST = 200_000_000  # maximum pixels of an image: 600 MB as an array
 
 _METADATA = ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")
-_PNG_TEXT = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")  # the chunks whose length Pillow limits
 _ORIENTATION = 274  # EXIF
 _TIFF_SUBFILE, _TIFF_BITS, _TIFF_PHOTOMETRIC = 254, 258, 262
 
@@ -95,7 +93,7 @@ def read_size(path: str | Path) -> tuple[int, int]:
         try:
             image = _open(file, path)
         except _LongMetadataError:
-            image = _open(_strip_metadata(file), path)
+            image = _open(strip_metadata(file), path)
         _check(image, path)
         return image.height, image.width
 
@@ -108,7 +106,7 @@ def _read_whole(file: BinaryIO, path: Path) -> NDArray[np.uint8]:
     try:
         return _read(file, path)
     except _LongMetadataError:
-        return _read(_strip_metadata(file), path)
+        return _read(strip_metadata(file), path)
 
 
 def _read(file: BinaryIO, path: Path) -> NDArray[np.uint8]:
@@ -257,19 +255,6 @@ def _make_decoding_error(path: Path, error: Exception, otherwise: str = "") -> E
     if isinstance(error, OSError) and error.errno is not None:
         return InputError(f"{where} cannot be read: {error.strerror}")
     return InputError(f"{where} is truncated or damaged{otherwise}: {error}; restore it from its source")
-
-
-def _strip_metadata(file: BinaryIO) -> BinaryIO:
-    """Copy a PNG file without its text chunks and colour profile."""
-    file.seek(0)
-    kept = io.BytesIO()
-    kept.write(file.read(8))
-    while len(head := file.read(8)) == 8:
-        length, kind = struct.unpack(">I4s", head)
-        rest = file.read(length + 4)
-        if kind not in _PNG_TEXT:
-            kept.write(head + rest)
-    return kept
 
 
 def _format_size(image: Image.Image, path: Path) -> str:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from iqa_zoo.data.images import decode_image
-from iqa_zoo.data.png_rows import has_all_rows
+from iqa_zoo.data.png import has_all_rows
 from iqa_zoo.errors import InputError
 
 HEIGHT, WIDTH = 13, 21

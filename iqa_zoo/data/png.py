@@ -1,15 +1,17 @@
-"""Tell whether a PNG file holds all the rows that its header declares.
+"""Handle PNG files that Pillow refuses (long text chunks) or reads in part (missing rows).
 
 Pillow reports a compressed stream that is cut off, but not one that ends properly with too few rows: it leaves the missing rows black.
 """
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
+_TEXT = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")  # the chunks whose length Pillow limits
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 _PASSES = (
     (0, 0, 8, 8),
@@ -21,6 +23,19 @@ _PASSES = (
     (0, 1, 1, 2),
 )  # Adam7: x, y, steps
 _PIECE = 1 << 20  # bytes in memory at a time
+
+
+def strip_metadata(file: BinaryIO) -> BinaryIO:
+    """Copy a PNG file without its text chunks and colour profile."""
+    file.seek(0)
+    kept = io.BytesIO()
+    kept.write(file.read(8))
+    while len(head := file.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", head)
+        rest = file.read(length + 4)
+        if kind not in _TEXT:
+            kept.write(head + rest)
+    return kept
 
 
 def has_all_rows(file: BinaryIO) -> bool:
