@@ -147,7 +147,7 @@ def evaluate_run(
         del found["metrics"]["rmse"]
     undefined = explain_undefined(scores, data.mos[indices])
     values = {
-        "run": str(trained.folder),
+        "run": trained.shown,
         "trained_on": trained.data.name,
         "recipe": trained.recipe_name,
         "dataset": data.name,
