@@ -18,6 +18,8 @@ from iqa_zoo.hub.address import HubAddress
 LOG_IN = "run hf auth login, or set HF_TOKEN to a token"
 NETWORK = ("httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3", "ssl", "socket")  # modules of errors
 
+BROKEN = ("RemoteProtocolError", "ReadError", "WriteError", "ReadTimeout", "WriteTimeout", "ChunkedEncodingError")
+
 
 def is_unreachable(error: Exception) -> bool:
     """Return whether an error of the client means that the hub did not answer: no connection, or a fault of the server."""
@@ -64,20 +66,29 @@ def explain_problem(error: Exception, address: HubAddress, doing: str) -> HubErr
             )
         advice = "try again later" if status >= 500 or status == 429 else "check the address"
         return HubError(f"{where}: cannot {doing}: {hub} answers {status} {said}; {advice}")
+    if _broke_off(error):
+        text = str(error).splitlines()[0] if str(error) else ""
+        return HubError(
+            f"{where}: cannot {doing}: the connection to {hub} broke off in the middle ({type(error).__name__}: {text}). What arrived "
+            "whole is kept; try again"
+        )
     if is_unreachable(error):
         return HubError(
             f"{where}: cannot {doing}: {hub} cannot be reached ({type(error).__name__}: {error}), and it is not in the cache "
             f"{constants.HF_HUB_CACHE}. Check the connection, HF_ENDPOINT and the proxy"
         )
-    text = str(error).splitlines()[0] if str(error) else ""
-    return HubError(
-        f"{where}: cannot {doing} ({type(error).__name__}: {text}). What arrived whole is kept; try again to go on"
-    )
+    return HubError(f"{where}: cannot {doing} ({type(error).__name__}: {error})")
 
 
 def is_of_client(error: Exception) -> bool:
     """Return whether an error comes from the client, the network or the disk, and not from a bug of this package."""
     return isinstance(error, OSError | RuntimeError | EntryNotFoundError) or _is_of_network(error)
+
+
+def _broke_off(error: Exception) -> bool:
+    """Return whether a connection ended before everything was there."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names & set(BROKEN)) or "Consistency check failed" in str(error)
 
 
 def _is_of_network(error: Exception) -> bool:

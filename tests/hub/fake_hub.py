@@ -76,7 +76,9 @@ class Handler(BaseHTTPRequestHandler):
             return self._send(200)
         if path.endswith(".git/info/lfs/objects/batch"):
             wanted = json.loads(body)["objects"]
-            upload = [{**each, "actions": {"upload": {"href": f"{self.server.url}/lfs/{each['oid']}"}}} for each in wanted]
+            upload = [
+                {**each, "actions": {"upload": {"href": f"{self.server.url}/lfs/{each['oid']}"}}} for each in wanted
+            ]
             return self._send_json({"transfer": "basic", "objects": upload})
         name = "/".join(parts[2:4] if parts[0] == "api" else parts[:2])
         rest = parts[4:] if parts[0] == "api" else parts[2:]
@@ -90,7 +92,11 @@ class Handler(BaseHTTPRequestHandler):
         if rest[:1] == ["preupload"]:
             files = json.loads(body)["files"]
             modes = [
-                {"path": f["path"], "uploadMode": "lfs" if f["path"].endswith(".safetensors") else "regular", "shouldIgnore": False}
+                {
+                    "path": f["path"],
+                    "uploadMode": "lfs" if f["path"].endswith(".safetensors") else "regular",
+                    "shouldIgnore": False,
+                }
                 for f in files
             ]
             return self._send_json({"files": modes})
@@ -112,8 +118,6 @@ class Handler(BaseHTTPRequestHandler):
         if fault == "changed":
             content = content[:-1] + bytes([content[-1] ^ 1])
         if fault == "cut" and self.command == "GET":
-            if self.headers.get("Range"):  # the client goes on where it stopped
-                return self._send(500)
             self.send_response(200)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
@@ -127,7 +131,9 @@ class Handler(BaseHTTPRequestHandler):
             return self._send(401, {"X-Error-Message": "Invalid credentials in Authorization header"})
         name = f"{asked['organization']}/{asked['name']}"
         if asked["organization"] != "me":
-            return self._send(403, {"X-Error-Message": "You don't have the rights to create a model under this namespace"})
+            return self._send(
+                403, {"X-Error-Message": "You don't have the rights to create a model under this namespace"}
+            )
         self.server.repositories[name] = Repository(private=asked.get("visibility") == "private")
         self.server.repositories[name].commit({".gitattributes": b""})
         return self._send_json({"url": f"{self.server.url}/{name}"})
