@@ -162,11 +162,7 @@ def evaluate_run(
         "enlarged": {name: images.notes[name] for name in (data.names[i] for i in indices) if name in images.notes},
         **found,
         "raters": summarize_raters(
-            [
-                ScoredPart(
-                    trained.folder.name, chosen.part, dict(zip(found["predictions"], turned.tolist(), strict=True))
-                )
-            ],
+            [ScoredPart(trained.name, chosen.part, dict(zip(found["predictions"], turned.tolist(), strict=True)))],
             data,
             fit=chosen.own is None,
         ),
