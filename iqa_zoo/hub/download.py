@@ -108,12 +108,13 @@ def _fetch_file(address: HubAddress, name: str) -> Path:
     except Exception as error:
         if not is_of_client(error):
             raise
-        raise explain_problem(error.__cause__ if _hides_cause(error) else error, address, f"fetch {name}") from error  # type: ignore[arg-type]
+        raise explain_problem(_find_cause(error), address, f"fetch {name}") from error
 
 
-def _hides_cause(error: Exception) -> bool:
-    """Return whether the client wrapped the cause in an error that says only that the cache lacks the file."""
-    return isinstance(error, huggingface_hub.errors.LocalEntryNotFoundError) and isinstance(error.__cause__, Exception)
+def _find_cause(error: Exception) -> Exception:
+    """Return the cause where the client wrapped it in an error that says only that the cache lacks the file."""
+    wrapped = isinstance(error, huggingface_hub.errors.LocalEntryNotFoundError)
+    return error.__cause__ if wrapped and isinstance(error.__cause__, Exception) else error
 
 
 def _check_holds_model(address: HubAddress, names: list[str]) -> None:
