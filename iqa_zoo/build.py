@@ -21,6 +21,7 @@ from iqa_zoo.config import (
 from iqa_zoo.config_overrides import apply_overrides
 from iqa_zoo.contracts import HANDED_DOWN, FeatureSpec, HasScales, SetsNestedKeys, find_width, has_flag
 from iqa_zoo.errors import CheckpointError, ConfigError, NestedPartError, PartError
+from iqa_zoo.hub.address import is_address
 from iqa_zoo.quality_model import GivenFeatures, QualityModel
 from iqa_zoo.registry import SLOTS
 from iqa_zoo.trained.names import list_trained
@@ -192,6 +193,8 @@ def _refuse_trained_model(weights: str | Path) -> None:
         )
     elif not Path(weights).exists() and str(weights) in list_trained():
         kind, file = "name of a trained model", ""
+    elif is_address(weights):
+        kind, file = "address of a trained model", ""
     else:
         return
     raise CheckpointError(

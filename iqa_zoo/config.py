@@ -20,6 +20,7 @@ import yaml
 from iqa_zoo.config_file import FILES, Config, Dumper, copy_config, read_mapping
 from iqa_zoo.contracts import HANDED_DOWN
 from iqa_zoo.errors import ConfigError, PluginError, UnknownName, not_one_of
+from iqa_zoo.hub.address import is_address
 from iqa_zoo.outputs import write_text
 from iqa_zoo.registry import MODELS, SLOTS
 from iqa_zoo.values import Scale, Width, evaluated_hints, slot_inside, value_problem
@@ -47,16 +48,22 @@ def model_config(name: str) -> Config:
 
 
 def load_config(cfg: str | Path | Mapping[str, Any]) -> Config:
-    """Return a config from a zoo name, a path to a .yaml or .json file or to the folder of a training, or a dict (copied).
+    """Return a config from a zoo name, a path to a .yaml or .json file or to the folder of a training, an address on a hub
+    (``hf://user/name``), or a dict (copied).
 
     Raises:
         UnknownName: neither a zoo model nor a file nor a training.
         ConfigError: the file does not hold a mapping.
+        HubError: it cannot be fetched.
     """
     if isinstance(cfg, Mapping):
         return copy_config(cfg)
     if not isinstance(cfg, str | Path):
         raise ConfigError([f"expected a zoo name, a dict or a path, got {type(cfg).__name__}"])
+    if is_address(cfg):
+        from iqa_zoo.hub.download import fetch_config
+
+        return fetch_config(cfg)
     if Path(cfg).suffix.lower() not in FILES:
         if str(cfg) in MODELS.names():
             return model_config(str(cfg))

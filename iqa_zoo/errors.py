@@ -58,6 +58,10 @@ class CheckpointError(IqaZooError):
     """Weights that do not belong to the model, or a file that is not a plain state dict."""
 
 
+class HubError(IqaZooError):
+    """A model hub cannot be reached or refuses, or an address there holds something else; names the address."""
+
+
 class BudgetError(IqaZooError):
     """A budget that cannot be counted (unknown operator) or cannot be matched (closest miss)."""
 

@@ -27,6 +27,7 @@ FORBIDDEN = {
     "training": ("commands", "studies", "reports", "explain", "budgets"),
     "inference": ("commands", "studies", "reports", "explain"),
     "trained": ("commands", "studies", "explain"),
+    "hub": ("commands", "studies", "explain"),
     "reports": ("commands", "studies"),
     "explain": ("commands", "studies"),
     "studies": ("commands",),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from iqa_zoo.commands.dataset_options import add_dataset_options, load_dataset, warn
+from iqa_zoo.commands.hub_run import RUN_HELP, fetch_run, parse_run
 from iqa_zoo.commands.metrics_text import format_metric, make_metrics_table
 from iqa_zoo.commands.progress import progress_bar
 from iqa_zoo.commands.shared import (
@@ -17,7 +18,6 @@ from iqa_zoo.commands.shared import (
     add_split_file_options,
     console,
     make_table,
-    parse_path,
     show_result,
 )
 from iqa_zoo.errors import InputError
@@ -31,7 +31,7 @@ def add(commands: Any) -> None:
         "dataset. Scores are turned where the other dataset's labels run the other way. An image smaller than the model's "
         "input is enlarged, and the result says so.",
     )
-    parser.add_argument("trained", metavar="RUN", type=parse_path, help="the folder of a training")
+    parser.add_argument("trained", metavar="RUN", type=parse_run, help=RUN_HELP)
     add_dataset_options(parser, "--data")
     parser.add_argument(
         "--part",
@@ -51,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("--split is of a file of splits; give --split-file FILE as well")
     from iqa_zoo.inference.run import read_run
 
+    args.trained = fetch_run(args.trained)
     read_run(args.trained)  # before the dataset is read
     from iqa_zoo.data.views import choose_crops
     from iqa_zoo.inference.evaluate_run import choose_images, evaluate_run

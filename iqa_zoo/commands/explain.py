@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import argparse
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.commands.dataset_options import add_dataset_options, load_dataset, warn
+from iqa_zoo.commands.deprecated import add_deprecated
+from iqa_zoo.commands.hub_run import RUN_HELP, fetch_run, parse_run
 from iqa_zoo.commands.progress import progress_bar
 from iqa_zoo.commands.shared import (
     add_crops_option,
     add_device_option,
     add_json_option,
-    add_run_option,
     parse_count,
     parse_path,
     show_result,
 )
 from iqa_zoo.errors import InputError
 from iqa_zoo.explain.files import SUFFIXES
+from iqa_zoo.hub.address import is_address
 from iqa_zoo.outputs import check_folder_writable, check_writable
 
 if TYPE_CHECKING:
@@ -39,7 +42,8 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("image", metavar="IMAGE", nargs="?", type=parse_path, help="one image file; or give --data")
     add_dataset_options(parser, "--data", default="")
-    add_run_option(parser)
+    parser.add_argument("--run", dest="trained", metavar="RUN", type=parse_run, required=True, help=RUN_HELP)
+    add_deprecated(parser, "--weights", "--run")
     parser.add_argument(
         "-o",
         "--output",
@@ -68,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
     from iqa_zoo.explain.snapshots import load_snapshots
     from iqa_zoo.inference.load_run import load_run
 
+    args.trained = fetch_run(args.trained)
     scorer, trained = load_run(args.trained, args.device)
     snapshots = load_snapshots(trained, scorer.model, args.start_weights)
     if args.data:
@@ -85,8 +90,10 @@ def _check(args: argparse.Namespace) -> None:
             raise InputError(f"{args.output} is a file; the figures of a dataset need a folder")
         if args.crops is not None:
             raise InputError("--crops is of one IMAGE: a dataset is explained by the centre crop of each image")
-        if args.trained.is_dir():
-            check_folder_writable(args.output or args.trained / "explain")
+        if is_address(args.trained) and args.output is None:
+            raise InputError(f"give -o FOLDER for the figures; {args.trained} is on a hub")
+        if args.output is not None or Path(args.trained).is_dir():
+            check_folder_writable(args.output or Path(args.trained) / "explain")
         return
     if args.images is not None or args.root is not None or args.option or args.skip_unreadable:
         raise InputError("--images, --root, --option and --skip-unreadable are of a dataset; give --data NAME as well")
@@ -120,7 +127,7 @@ def _explain_image(args: argparse.Namespace, scorer: ScaledModel, trained: Train
 
         label = _short(trained.data.label)
         write_figure(draw_image_figure(args.image.name, explanation, seen, observations, label), args.output)
-    numbers = {"run": str(args.trained), **summarize_image(args.image, explanation, seen, observations), "notes": notes}
+    numbers = {"run": trained.shown, **summarize_image(args.image, explanation, seen, observations), "notes": notes}
     lines = [
         f"{args.image}: {trained.data.label} {explanation.score:.4f} predicted, {explanation.describe_views()}; "
         f"{explanation.crop_score:.4f} from the centre crop alone",
@@ -139,7 +146,7 @@ def _explain_dataset(args: argparse.Namespace, scorer: ScaledModel, trained: Tra
     from iqa_zoo.explain.files import write_dataset_files
     from iqa_zoo.explain.select_images import select_images
 
-    folder = args.output or args.trained / "explain"
+    folder = args.output or trained.folder / "explain"
     data = load_dataset(args)
     selected = select_images(trained, data, args.images)
     notes = selected.warnings
@@ -152,16 +159,16 @@ def _explain_dataset(args: argparse.Namespace, scorer: ScaledModel, trained: Tra
     if any(adjacency.learned for adjacency in adjacencies) and snapshots.about_start:
         notes.append(snapshots.about_start)
     title = f"{data.name}, {selected.part}, {len(selected.indices)} images"
-    figures = draw_dataset_figures(found, adjacencies, f"{args.trained.name}: {title}", _short(trained.data.label))
+    figures = draw_dataset_figures(found, adjacencies, f"{trained.name}: {title}", _short(trained.data.label))
     numbers = {
-        "run": str(args.trained),
+        "run": trained.shown,
         "dataset": data.name,
         "part": selected.part,
         "crop": f"centre, {scorer.model.spec.image_size} pixels a side",
         **summarize_dataset(found, adjacencies, observations),
         "notes": notes,
     }
-    text = "\n".join([f"{args.trained}: {title}, the centre crop of each", *map(str, observations), *notes]) + "\n"
+    text = "\n".join([f"{trained.shown}: {title}, the centre crop of each", *map(str, observations), *notes]) + "\n"
     write_dataset_files(folder, figures, numbers, text)
     written = f"written to {folder}: explain.txt, explain.json, and {', '.join(figures)} as .png and .svg"
     show_result(args, numbers, lambda: print(text + written))

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.commands.deprecated import add_deprecated
+from iqa_zoo.commands.hub_run import fetch_run, parse_run
 from iqa_zoo.commands.lean_timm import import_lean_timm
 from iqa_zoo.commands.progress import progress_bar
 from iqa_zoo.commands.score_text import COLUMNS, format_csv_line, format_heading, format_line, make_row
@@ -53,9 +54,9 @@ def add(commands: Any) -> None:
         "--run",
         dest="trained",
         metavar="RUN",
-        type=parse_path,
+        type=parse_run,
         default=DEFAULT,
-        help=f"name of a trained model, or the folder of a training (default: {DEFAULT})",
+        help=f"name of a trained model, the folder of a training, or hf://user/name@revision (default: {DEFAULT})",
     )
     add_deprecated(parser, "--weights", "--run")
     parser.add_argument("--models", action="store_true", help="list the trained models with names, and stop")
@@ -88,6 +89,7 @@ def run(args: argparse.Namespace) -> int:
     listing = gather_images(args.images, args.recursive)
     from iqa_zoo.inference.find_model import find_model
 
+    args.trained = fetch_run(args.trained)
     find_model(args.trained)  # before torch is imported
     import_lean_timm()
     from iqa_zoo.inference.load import load

@@ -25,7 +25,7 @@ PIPE_WIDTH = 160  # a pipe or a file has no width of its own, and 80 columns wou
 STDOUT = Path("-")
 SUFFIXES = {"json": ".json", "csv": ".csv", "markdown": ".md"}
 MOST_CROPS = 1000  # of an image: 600 MB at 224 pixels a side
-MODEL = "a model: its name, a .yaml or .json file, or the folder of a training"
+MODEL = "a model: its name, a .yaml or .json file, the folder of a training, or hf://user/name@revision"
 
 
 def console() -> Console:
@@ -139,14 +139,6 @@ def add_crops_option(parser: argparse._ActionsContainer, text: str = "crops an i
 
 def add_device_option(parser: argparse._ActionsContainer, names: str = "cpu, cuda or cuda:N") -> None:
     parser.add_argument("--device", metavar="NAME", help=f"{names}; CUDA where there is one")
-
-
-def add_run_option(parser: argparse._ActionsContainer) -> None:
-    """Add ``--run RUN``, a trained model; ``args.trained`` is its folder."""
-    parser.add_argument(
-        "--run", dest="trained", metavar="RUN", type=parse_path, required=True, help="the folder of a training"
-    )
-    add_deprecated(parser, "--weights", "--run")
 
 
 def add_split_file_options(parser: argparse._ActionsContainer, purpose: str, which: str) -> None:

@@ -46,6 +46,7 @@ PHOTOGRAPHS = (
 SIZE = 224
 RECIPE = 1  # increase it when the same tables give other pixels or labels, to invalidate the cache
 MANIFEST = "manifest.json"
+LICENCE = "photographs: public domain, CC0, or no known restrictions; motorcycle: Middlebury stereo benchmark"
 LABEL = "proxy: difference from the pristine reference (MDSI), not human opinion"
 
 Pixels = NDArray[np.uint8]
@@ -257,7 +258,7 @@ def demo(root: str | Path | None = None, progress: Progress | None = None) -> Ra
         higher_is_better=True,
         score_range=(0.0, 100.0),
         label=LABEL,
-        licence="photographs: public domain, CC0, or no known restrictions; motorcycle: Middlebury stereo benchmark",
+        licence=LICENCE,
         source="the photographs inside the scikit-image wheel, degraded by iqa_zoo",
     )
 

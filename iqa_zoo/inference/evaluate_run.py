@@ -147,7 +147,7 @@ def evaluate_run(
         del found["metrics"]["rmse"]
     undefined = explain_undefined(scores, data.mos[indices])
     values = {
-        "run": str(trained.folder),
+        "run": trained.shown,
         "trained_on": trained.data.name,
         "recipe": trained.recipe_name,
         "dataset": data.name,
@@ -162,11 +162,7 @@ def evaluate_run(
         "enlarged": {name: images.notes[name] for name in (data.names[i] for i in indices) if name in images.notes},
         **found,
         "raters": summarize_raters(
-            [
-                ScoredPart(
-                    trained.folder.name, chosen.part, dict(zip(found["predictions"], turned.tolist(), strict=True))
-                )
-            ],
+            [ScoredPart(trained.name, chosen.part, dict(zip(found["predictions"], turned.tolist(), strict=True)))],
             data,
             fit=chosen.own is None,
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from torch import Tensor
 from iqa_zoo.build import build_model
 from iqa_zoo.data.views import choose_crops
 from iqa_zoo.errors import CheckpointError
+from iqa_zoo.hub.address import is_address
 from iqa_zoo.identity import identify_file
-from iqa_zoo.inference.find_model import find_model
+from iqa_zoo.inference.find_model import describe_fetched, find_model
 from iqa_zoo.inference.load_run import load_run
 from iqa_zoo.inference.scaled_model import ScaledModel
 from iqa_zoo.inference.score import ScoreMeaning, describe_view
@@ -37,18 +39,34 @@ def load(name_or_run: str | Path = DEFAULT, device: str | None = None, *, folder
     """Load a trained model as a scorer.
 
     Args:
-        name_or_run: name of a trained model (``iqa-zoo score --models`` lists them), or the folder of a training.
+        name_or_run: name of a trained model (``iqa-zoo score --models`` lists them), the folder of a training, or a model on a
+            hub (``hf://user/name`` or ``hf://user/name@revision``). What is fetched stays in the cache of the hub's client, and the
+            address of the commit stands in ``meaning.model``.
         device: as torch names it; CUDA where there is one.
         folder: of the trained models with names; that of the package where it is left out.
 
     Raises:
         UnknownName: neither; names the closest.
         CheckpointError: a file of weights is missing or another; names its hash and the expected one.
+        HubError: the model cannot be fetched; says what to do.
     """
+    if is_address(name_or_run):
+        return _load_fetched(name_or_run, device)
     found = find_model(name_or_run, folder)
     if isinstance(found, TrainedModel):
         return load_trained(found, device, folder=folder)
     return _load_run(name_or_run, device)
+
+
+def _load_fetched(address: str | Path, device: str | None) -> Scorer:
+    from iqa_zoo.hub.download import fetch_model
+
+    fetched = fetch_model(address)
+    found = describe_fetched(fetched)
+    if isinstance(found, TrainedModel):
+        scorer = load_trained(found, device, folder=fetched.folder)
+        return Scorer(scorer.model, replace(scorer.meaning, model=str(fetched.address)), scorer.photographs)
+    return _load_run(str(fetched.address), device)
 
 
 def score(images: Any) -> Any:
@@ -120,8 +138,8 @@ def _load_run(folder: str | Path, device: str | None) -> Scorer:
     model, run = load_run(folder, device)
     crops = choose_crops(model.model.spec, None, run.test_crops)
     meaning = ScoreMeaning(
-        model=str(run.folder),
-        weights=(identify_file(RunFolder(folder).weights),),
+        model=run.shown,
+        weights=(identify_file(RunFolder(run.folder).weights),),
         data=run.data,
         view=describe_view(model.model.spec, crops),
         crops=crops,

@@ -19,15 +19,16 @@ def load_run(folder: str | Path, device: str | None = None) -> tuple[ScaledModel
     """Return the model of a finished or running training at its selected epoch, in eval mode, and the run's description.
 
     Args:
-        folder: of the training.
+        folder: of the training, or its address on a hub.
         device: as torch names it; CUDA where there is one.
 
     Raises:
         UnknownName: there is no such folder.
+        HubError: it cannot be fetched.
         CheckpointError: not a run, a damaged one, or one without weights yet.
     """
     run = read_run(folder)
-    weights = RunFolder(folder).weights
+    weights = RunFolder(run.folder).weights
     if not weights.is_file():
         raise CheckpointError(
             f"{run.folder} has no weights yet: no epoch was finished; go on with iqa-zoo train --resume"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from iqa_zoo.errors import CheckpointError, UnknownName, not_one_of
+from iqa_zoo.hub.address import SCHEME, is_address
 from iqa_zoo.training.run_folder import FORMAT, RunFolder
 
 Number = (int, float)
@@ -40,6 +41,7 @@ class TrainedRun:
         recipe_name: None for a recipe without a name.
         test_crops: crops per image in its test.
         center, spread: score * spread + center is on the labels' scale.
+        address: of the commit on a hub that it was fetched from; empty for a folder.
     """
 
     folder: Path
@@ -54,15 +56,29 @@ class TrainedRun:
     test_crops: int
     center: float
     spread: float
+    address: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The run in output: its address on a hub, or its folder."""
+        return self.address or str(self.folder)
+
+    @property
+    def name(self) -> str:
+        """The run in figures: its repository on a hub, or the name of its folder."""
+        return self.address.removeprefix(SCHEME).partition("@")[0] or self.folder.name
 
 
 def read_run(folder: str | Path) -> TrainedRun:
-    """Read the description of a training from its folder. Imports no torch.
+    """Read the description of a training from its folder, or from a hub (``hf://user/name``). Imports no torch.
 
     Raises:
         UnknownName: there is no such folder; names the closest one.
+        HubError: it cannot be fetched.
         CheckpointError: not a folder of ``iqa-zoo train``, or ``run.json`` lacks a value; names what to give.
     """
+    if is_address(folder):
+        return _fetch_run(folder)
     folder = Path(folder)
     if not folder.exists():
         beside = [each.name for each in folder.parent.iterdir() if each.is_dir()] if folder.parent.is_dir() else []
@@ -98,6 +114,19 @@ def read_run(folder: str | Path) -> TrainedRun:
         center=values.get("scale.center", Number),
         spread=values.get("scale.spread", Number),
     )
+
+
+def _fetch_run(address: str | Path) -> TrainedRun:
+    from iqa_zoo.hub.download import fetch_model
+    from iqa_zoo.hub.manifest import RUN
+
+    fetched = fetch_model(address)
+    if fetched.manifest.kind != RUN:
+        raise CheckpointError(
+            f"{fetched.address} is the trained model {fetched.manifest.name}, which scores images (iqa-zoo score --run {address}); "
+            "the folder of a training is needed here"
+        )
+    return replace(read_run(fetched.folder), address=str(fetched.address))
 
 
 class _Values:

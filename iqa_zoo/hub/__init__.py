@@ -1,0 +1,1 @@
+"""Trained models on a model hub: addresses, what is fetched and sent, cards."""
