@@ -19,11 +19,13 @@ from iqa_zoo.data.download.fetch import fetch, name_partial, probe
 from iqa_zoo.data.download.record import NAME, FileRecord, Record, read_record, write_record
 from iqa_zoo.data.download.sources import Source, SourceFile, load_sources
 from iqa_zoo.data.download.unpack import is_unpacked, unpack
+from iqa_zoo.data.formats import guess_content
 from iqa_zoo.data.loading import find_release
 from iqa_zoo.errors import InputError
 from iqa_zoo.outputs import check_folder_writable, make_folder
 from iqa_zoo.progress import Notify, Progress, StepProgress
 
+SIGNATURES = {".zip": b"PK", ".rar": b"Rar!", ".7z": b"7z\xbc\xaf\x27\x1c", ".xlsx": b"PK"}  # first bytes by suffix
 FOLDER = ".downloads"  # in the root: hidden, so that no dataset takes it for images
 
 
@@ -211,6 +213,7 @@ def _get_file(file: SourceFile, root: Path, record: Record, progress: StepProgre
         return record
     if not target.exists():
         fetch(file, target, progress=_report(progress, name), notify=notify)
+    _check_content(file, target)
     sums = compute_checksums(target, ["sha256", *(["md5"] if file.md5 else [])], _report(progress, f"checking {name}"))
     _compare(file, target, sums, known, root)
     confirmed = file.checksum_from if file.sha256 or file.md5 else ""
@@ -231,10 +234,24 @@ def _get_file(file: SourceFile, root: Path, record: Record, progress: StepProgre
     return record.add(name, got)
 
 
+def _check_content(file: SourceFile, target: Path) -> None:
+    """Refuse a page that a server sent in place of the file, such as one to log in, before its checksum is recorded."""
+    with target.open("rb") as opened:
+        first = opened.read(512)
+    signature = next((each for suffix, each in SIGNATURES.items() if file.file_name.lower().endswith(suffix)), b"")
+    if first.lstrip().startswith(b"<") or not first.startswith(signature):
+        what = guess_content(first) or "something else"
+        raise InputError(
+            f"{file.url}: the server sent {what}, not the file; it is kept as {set_aside(target)}; look on the page of the release"
+        )
+
+
 def _compare(file: SourceFile, target: Path, sums: dict[str, str], known: FileRecord | None, root: Path) -> None:
     """Compare checksums with the recorded ones, of the table and of an earlier download; a wrong file is set aside."""
     expected = [(name, getattr(file, name), file.checksum_from) for name in ("sha256", "md5") if getattr(file, name)]
-    expected += [("sha256", known.sha256, f"an earlier download, in {root / NAME}")] if known else []
+    expected += (
+        [("sha256", known.sha256, f"an earlier download; remove {root / NAME} to accept another file")] if known else []
+    )
     for algorithm, value, origin in expected:
         if sums[algorithm] != value.lower():
             raise InputError(

@@ -81,6 +81,11 @@ def select_by_position(parts: Mapping[str, Sequence[int]], data: RatedImages, wh
     Raises:
         InputError: the positions are those of another list.
     """
+    if data.box is not None:
+        raise InputError(
+            f"{where} names images by their positions in the release, and the {data.name} of the package is in another order;"
+            " give --root with the release"
+        )
     positions = [position for values in parts.values() for position in values]
     if len(set(positions)) != len(positions) or set(positions) != set(range(len(data))):
         official = ", or take the split of the release with --official" if data.official_split is not None else ""

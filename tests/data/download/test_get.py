@@ -168,6 +168,21 @@ def test_an_archive_that_python_does_not_read_is_left_to_a_person(serve, server,
     assert left[1].endswith(f"7z x {archive} -o{tmp_path / 'root'}")
 
 
+@pytest.mark.parametrize("name", ["set.7z", "set.zip", "labels.csv"])
+def test_a_page_in_place_of_a_file_is_set_aside_and_never_recorded(serve, server, write_table, run, tmp_path, name):
+    serve(name, b"\n<!DOCTYPE html><p>Please log in</p>")
+    write_table(koniq10k={"files": [{"url": f"{server.url}/{name}"}]})
+    with pytest.raises(
+        InputError, match=rf"the server sent HTML, SVG or XML, not the file; it is kept as .*{name}\.wrong"
+    ):
+        run()
+    assert not (tmp_path / "root" / NAME).exists()
+    serve(name, b"an error in plain text")
+    if name != "labels.csv":
+        with pytest.raises(InputError, match="the server sent something else"):
+            run()
+
+
 def test_a_users_file_is_not_overwritten(offered, run, tmp_path):
     offered()
     (tmp_path / "root").mkdir()

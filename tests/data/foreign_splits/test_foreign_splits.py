@@ -85,6 +85,13 @@ def test_positions_that_nothing_confirms_are_a_warning(arniqa):
         assert name_parts(load_splits(arniqa(), data)[0], data) == EXPECTED
 
 
+def test_positions_are_refused_for_the_photographs_of_the_package_which_are_in_another_order(arniqa, liqe, tmp_path):
+    data = make_data(references=False, box=tmp_path / "box.json")
+    with pytest.raises(InputError, match="the toy of the package is in another order; give --root"):
+        load_splits(arniqa(), data)
+    assert name_parts(load_splits(liqe(), data)[0], data) == EXPECTED  # names are enough
+
+
 def test_positions_of_a_longer_list_are_refused(data, arniqa):
     with pytest.raises(
         InputError, match=r"has 10 positions up to 12, and the data 10 images: they are positions in another list"
