@@ -49,6 +49,7 @@ examples:
   iqa-zoo config lifeiqa -o mine.yaml               a model as a file to edit
   iqa-zoo validate mine.yaml --set head.top_k=1     every problem at once, or the hash
   iqa-zoo budget lifeiqa deiqt                      parameters and MACs, per slot
+  iqa-zoo data get koniq10k --root KonIQ-10k        download a release from its authors; run it again to go on
   iqa-zoo data check livec --root LIVEC             what is there, missing, unreadable and duplicated
   iqa-zoo splits livec --root LIVEC -o splits.json  ten splits, by content, in a file for others
   iqa-zoo power --data livec --data koniq10k        what SROCC gap can be detected, before training

@@ -1,4 +1,4 @@
-"""``iqa-zoo data``: which datasets there are and where to get them; what is wrong with one on disk."""
+"""``iqa-zoo data``: which datasets there are; download one; what is wrong with one on disk."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from iqa_zoo.commands import data_get
 from iqa_zoo.commands.dataset_options import add_dataset_options, make_source
 from iqa_zoo.commands.progress import progress_bar
 from iqa_zoo.commands.shared import add_json_option, console, make_table, show_result
@@ -15,7 +16,7 @@ from iqa_zoo.registry import DATASETS
 
 
 def add(commands: Any) -> None:
-    parser = commands.add_parser("data", help="list datasets, or check one on disk", description=__doc__)
+    parser = commands.add_parser("data", help="list datasets, download one, or check one on disk", description=__doc__)
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     check = actions.add_parser(
         "check",
@@ -26,6 +27,7 @@ def add(commands: Any) -> None:
     add_dataset_options(check, skip_unreadable=False)
     add_json_option(check)
     check.set_defaults(run=run_check)
+    data_get.add(actions)
     list_ = actions.add_parser(
         "list",
         help="list the datasets, their scores, licences and where to get them",
@@ -50,7 +52,10 @@ def run_check(args: argparse.Namespace) -> int:
 
 
 def run_list(args: argparse.Namespace) -> int:
-    rows = [_row(name) for name in DATASETS.names()]
+    from iqa_zoo.data.download.sources import load_sources
+
+    sources = load_sources()
+    rows = [{**_row(name), "download": bool(name in sources and sources[name].files)} for name in DATASETS.names()]
     show_result(args, rows, lambda: _print_list(rows))
     return 0
 
@@ -67,6 +72,7 @@ def _print_list(rows: Sequence[Mapping[str, Any]]) -> None:
     print("of the ratings: what is known of each score, its ratings' standard deviation and their number")
     for row in rows:  # a table would cut the addresses in two
         more = "" if row["note"] else f"; licence: {row['licence']}"
+        more += f"; iqa-zoo data get {row['name']}" if row["download"] else ""
         more += "; without --root: features that come with the package" if row["box"] else ""
         print(f"{row['name']}: {row['note'] or row['source']}{more}")
 

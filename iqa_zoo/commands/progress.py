@@ -12,6 +12,7 @@ from iqa_zoo.progress import Progress, StepProgress
 
 OFTEN = 30.0  # seconds between two lines about a training outside a terminal
 SELDOM = 300.0  # seconds between two lines while images are tested
+MEGABYTE = 10**6
 
 
 @contextmanager
@@ -70,6 +71,59 @@ def report_training(epochs: int) -> Iterator[StepProgress]:
         print_once(f"{text}, step {done} of {total}" + (f", about {format_duration(left)} left" if left else ""))
 
     yield report
+
+
+@contextmanager
+def report_bytes() -> Iterator[StepProgress]:
+    """Show how many bytes of what is done now are done, and how fast; without a terminal, a line now and then on stderr."""
+    if sys.stderr.isatty():
+        with _open_byte_bar() as progress:
+            yield progress
+        return
+    last, began, before, reported = "", 0.0, 0, 0.0
+
+    def report(text: str, done: int, total: int) -> None:
+        nonlocal last, began, before, reported
+        now = time.perf_counter()
+        if text != last:  # what was here before it began does not count for the rate
+            last, began, before, reported = text, now, done, now
+        if now - reported >= OFTEN or (done == total and now - began >= OFTEN):
+            reported = now
+            rate = (done - before) / max(now - began, 1e-9)
+            print_once(f"{text}: {_format_bytes(done, total)}, {rate / MEGABYTE:,.1f} MB/s")
+
+    yield report
+
+
+@contextmanager
+def _open_byte_bar() -> Iterator[StepProgress]:
+    from rich import progress as bars
+    from rich.console import Console
+
+    columns = (
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.DownloadColumn(),
+        bars.TransferSpeedColumn(),
+        bars.TimeRemainingColumn(),
+    )
+    with bars.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        tasks: dict[str, bars.TaskID] = {}
+
+        def report(text: str, done: int, total: int) -> None:
+            if text not in tasks:
+                for task in tasks.values():
+                    bar.remove_task(task)
+                tasks.clear()
+                tasks[text] = bar.add_task(text, total=None)
+            bar.update(tasks[text], completed=done, total=total or None)
+
+        yield report
+
+
+def _format_bytes(done: int, total: int) -> str:
+    of = f" of {total / MEGABYTE:,.1f}" if total else ""
+    return f"{done / MEGABYTE:,.1f}{of} MB"
 
 
 def print_once(text: str) -> None:

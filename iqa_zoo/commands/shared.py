@@ -144,7 +144,10 @@ def add_device_option(parser: argparse._ActionsContainer, names: str = "cpu, cud
 def add_split_file_options(parser: argparse._ActionsContainer, purpose: str, which: str) -> None:
     """Add ``--split-file FILE`` and ``--split N``, the number of a split in it."""
     parser.add_argument(
-        "--split-file", metavar="FILE", type=parse_path, help=f"splits that iqa-zoo splits wrote{purpose}"
+        "--split-file",
+        metavar="FILE",
+        type=parse_path,
+        help=f"splits that iqa-zoo splits wrote, or those of ARNIQA, LIQE or pyiqa{purpose}",
     )
     add_deprecated(parser, "--splits", "--split-file")
     parser.add_argument("--split", type=parse_count, metavar="N", help=f"{which}, counted from 1 (default: 1)")

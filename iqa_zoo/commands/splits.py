@@ -32,7 +32,12 @@ def add(commands: Any) -> None:
     add_dataset_options(parser)
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("-o", "--output", metavar="FILE", type=parse_path, help="write to a new file (JSON)")
-    where.add_argument("--read", metavar="FILE", type=parse_path, help="check an existing file and print it")
+    where.add_argument(
+        "--read",
+        metavar="FILE",
+        type=parse_path,
+        help="check an existing file, or one of ARNIQA, LIQE or pyiqa, and print it",
+    )
     # No defaults here: an option that was given and does not count must differ from one that was left out.
     parser.add_argument("--splits", type=int, metavar="N", help="how many splits (default: 10)")
     add_deprecated(parser, "--count", "--splits")

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from iqa_zoo.data.foreign_splits import is_foreign, read_foreign_splits
 from iqa_zoo.data.rated import PARTS, RatedImages
 from iqa_zoo.data.release import format_some
 from iqa_zoo.data.split_file import FORMAT, SplitRecord, read_split_file
@@ -146,12 +147,16 @@ def save_splits(path: str | Path, data: RatedImages, splits: Sequence[Split]) ->
 
 
 def load_splits(path: str | Path, data: RatedImages) -> list[Split]:
-    """Load splits written by :func:`save_splits`, for the same images in any order.
+    """Load splits written by :func:`save_splits`, for the same images in any order, or those of another project.
+
+    The files and folders of ARNIQA, LIQE and pyiqa are described in :mod:`iqa_zoo.data.foreign_splits`.
 
     Raises:
         InputError: the file is not a split file, belongs to another dataset, was changed, leaks, or lists other images.
     """
     path = Path(path)
+    if is_foreign(path):
+        return [_make_foreign_split(data, parts, path) for parts in read_foreign_splits(path, data)]
     index_by_name = {name: index for index, name in enumerate(data.names)}
     splits = []
     for record in read_split_file(path, data.name):
@@ -166,6 +171,13 @@ def load_splits(path: str | Path, data: RatedImages) -> list[Split]:
             raise InputError(f"{path}: split {split.id} leaks: {format_some(leaks)}")
         splits.append(split)
     return splits
+
+
+def _make_foreign_split(data: RatedImages, parts: dict[str, list[int]], path: Path) -> Split:
+    split = _make_split(data, {part: np.array(sorted(parts[part]), np.int64) for part in PARTS})
+    if leaks := check_leaks(data, split):
+        raise InputError(f"{path}: split {split.id} leaks: {format_some(leaks)}")
+    return split
 
 
 def _hold_out(train: NDArray[np.str_], fraction: float, name: str) -> tuple[NDArray[np.str_], NDArray[np.str_]]:

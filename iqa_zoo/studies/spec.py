@@ -42,7 +42,11 @@ class DataSpec:
     splits: int | None = setting(
         None, "random 80/20 splits (default: 10; 5 for demo and swap; 1 end to end)", metavar="N"
     )
-    split_file: Path | None = setting(None, "splits that iqa-zoo splits wrote, instead of random ones", metavar="FILE")
+    split_file: Path | None = setting(
+        None,
+        "splits that iqa-zoo splits wrote (or of ARNIQA, LIQE, pyiqa), instead of random ones",
+        metavar="FILE",
+    )
     validation_fraction: float | None = setting(
         None, "share of the training part that validates (default: 0.1; 0 with --selection last)", metavar="SHARE"
     )

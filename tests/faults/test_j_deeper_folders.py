@@ -18,6 +18,14 @@ LAYOUTS = {
         ["ImageDatabase/DatabaseImage0001.JPG"],
         {"DatabaseGrades.csv": "Image Number,Average Subjective Grade\n1,2\n"},
     ),
+    "biq2021": (
+        ["Images/ss01 (1).jpg", "Images/ss01 (2).jpg"],
+        {"Train.csv": "Image Name,MOS\nss01 (1).jpg,.5\n", "Test.csv": "Image Name,MOS\nss01 (2).jpg,.5\n"},
+    ),
+    "cid2013": (
+        ["IS1/co1/IS_I_C01_D01.jpg"],
+        {"CID2013 data - version 1.csv": "Source_ID,Realigned MOS\nIS_I_C01_D01,2\n"},
+    ),
     "csiq": (["dst_imgs/awgn/1600.AWGN.1.png"], {"csiq_label.txt": "1600.AWGN.1.png 0.1\n"}),
     "kadid10k": (["images/I01_01_01.png"], {"dmos.csv": "dist_img,dmos\nI01_01_01.png,2\n"}),
     "koniq10k": (["512x384/1.jpg"], {"koniq10k_scores_and_distributions.csv": "image_name,MOS_zscore\n1.jpg,2\n"}),
@@ -39,6 +47,7 @@ LAYOUTS = {
         ["TestImage/00001.jpg"],
         {"Annotations/MOS and Image attribute scores.csv": "Image name,MOS\n00001.jpg,2\n"},
     ),
+    "uhd_iqa": (["test/1.jpg"], {"uhd-iqa-metadata.csv": "image_name,quality_mos,set\n1.jpg,.5,test\n"}),
     "tid2013": (["distorted_images/i01_01_1.bmp"], {"mos_with_names.txt": "2.5 i01_01_1.bmp\n"}),
 }
 MATLAB = {
