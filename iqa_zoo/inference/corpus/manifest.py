@@ -16,7 +16,7 @@ from iqa_zoo.outputs import write_json
 from iqa_zoo.training.run_folder import find_differences
 
 FORMAT = "iqa_zoo scores of a corpus, 1"
-NAME = "manifest.json"
+NAME = "_manifest.json"  # readers of Parquet folders leave out such names
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Manifest:
         ours = {"format": FORMAT, "scores": self.scores, "device": self.device, "libraries": identify_libraries()}
         file = folder / NAME
         if not file.exists():
-            if foreign := [path.name for path in folder.iterdir() if not path.name.startswith(".")]:
+            if foreign := [path.name for path in folder.iterdir() if not path.name.startswith((".", "_"))]:
                 raise InputError(f"{folder} holds other files ({', '.join(sorted(foreign)[:3])}); give a new folder")
             write_json(file, {**ours, "shards": self.shards})
             return

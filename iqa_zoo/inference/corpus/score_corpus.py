@@ -209,7 +209,7 @@ def _follow(
             failed.append(f"{shards[position].describe()}: {result.error}")
             in_a_row += 1
             if in_a_row == MOST_FAILURES:
-                raise InputError(f"{in_a_row} shards in a row failed, the last with: {failed[-1]}")
+                raise InputError(f"shards that failed in a row: {in_a_row}, the last with: {failed[-1]}")
         else:
             in_a_row = 0
         if progress:
