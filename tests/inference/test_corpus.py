@@ -123,7 +123,9 @@ def test_what_is_killed_anywhere_ends_as_what_never_was(model, corpus, tmp_path,
     done = len(list(parts.glob("part-*")))
     assert done == (2 if place == "write_part" else 4)
     scored = []
-    monkeypatch.setattr(module, "_write_shard", lambda *given, real=module._write_shard: scored.append(1) or real(*given))
+    monkeypatch.setattr(
+        module, "_write_shard", lambda *given, real=module._write_shard: scored.append(1) or real(*given)
+    )
     result = score_corpus(model, shards, output)
     assert (result.kept, len(scored)) == (done, 4 - done)
     assert read(output) == read(whole)
@@ -168,7 +170,9 @@ def test_a_damaged_tar_file_keeps_what_was_before_the_damage(tmp_path):
         items = list(read_items(shard))
         assert [item.image for item in items if item.image] == [encode(i) for i in range(good)], what
         problems = [item.error for item in items if item.error]
-        assert [f"is damaged or cut after {good} images" in each for each in problems] == [True] * (what != "whole"), what
+        assert [f"is damaged or cut after {good} images" in each for each in problems] == [True] * (what != "whole"), (
+            what
+        )
         assert [item.row for item in items] == list(range(len(items)))
 
 
@@ -177,7 +181,10 @@ def test_parquet_of_bytes_structs_and_paths(model, tmp_path):
     content = [encode(i) for i in range(3)]
     tables = {
         "bytes": {"jpg": [content[0], None, content[2]], "__key__": ["a", "b", "c"], "caption": ["x", "y", "z"]},
-        "struct": {"image": [{"bytes": each, "path": f"{i}.jpg"} for i, each in enumerate(content)], "label": [1, 2, 3]},
+        "struct": {
+            "image": [{"bytes": each, "path": f"{i}.jpg"} for i, each in enumerate(content)],
+            "label": [1, 2, 3],
+        },
         "paths": {"path": ["1.png", "missing.png", str(tmp_path / "1.png")], "n": [1, 2, 3]},
     }
     found = {}
@@ -201,7 +208,9 @@ def test_parquet_of_bytes_structs_and_paths(model, tmp_path):
 
 def test_the_column_of_images_is_found_or_named():
     schema = pa.schema([("a", pa.binary()), ("b", pa.binary()), ("path", pa.string()), ("n", pa.int64())])
-    with pytest.raises(InputError, match=r"several columns of bytes \(a, b\); give --column NAME, one of a, b, path, n"):
+    with pytest.raises(
+        InputError, match=r"several columns of bytes \(a, b\); give --column NAME, one of a, b, path, n"
+    ):
         choose_column(schema, None, Path("x.parquet"))
     assert choose_column(schema, "path", Path("x.parquet")) == "path"
     assert choose_column(schema.remove(0), None, Path("x.parquet")) == "b"
