@@ -33,6 +33,7 @@ COMMANDS = (
     "train",
     "evaluate",
     "score",
+    "rank",
     "explain",
     "report",
     "push",
@@ -58,6 +59,8 @@ examples:
   iqa-zoo evaluate run --data livec --root LIVEC    on its own test part, or on another dataset
   iqa-zoo score photo.jpg                           any images of any size, by a model that comes with the package
   iqa-zoo score photos/ --run run -o s.csv          by a model of your own
+  iqa-zoo score shards/ -o s.parquet                tar files, Parquet or folders of any size, resumable, on Ray with --ray
+  iqa-zoo rank holiday/                             photographs of one moment, the best first
   iqa-zoo explain a.png --run run -o attention.png  attention of each query, expert routing
   iqa-zoo report run -o report.html                 a training or a study as one page
   iqa-zoo push run me/name --licence mit --dry-run  what would go to the model hub, and its card

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from iqa_zoo.commands.corpus import add_corpus_options, is_corpus_output, refuse_corpus_options, score_to_parquet
 from iqa_zoo.commands.deprecated import add_deprecated
 from iqa_zoo.commands.hub_run import fetch_run, parse_run
 from iqa_zoo.commands.lean_timm import import_lean_timm
@@ -48,7 +49,11 @@ def add(commands: Any) -> None:
         "others are scored, and the exit code is 1. What a folder holds that is no image is counted on stderr.",
     )
     parser.add_argument(
-        "images", metavar="IMAGE|FOLDER", nargs="*", type=parse_path, help="image files, or folders of them"
+        "images",
+        metavar="IMAGE|FOLDER",
+        nargs="*",
+        type=parse_path,
+        help="image files, or folders of them; with Parquet output also tar files (WebDataset), Parquet files, and folders of these",
     )
     parser.add_argument(
         "--run",
@@ -60,12 +65,19 @@ def add(commands: Any) -> None:
     )
     add_deprecated(parser, "--weights", "--run")
     parser.add_argument("--models", action="store_true", help="list the trained models with names, and stop")
-    parser.add_argument("-o", "--output", metavar="FILE", type=parse_path, help="write to a new .csv or .json file")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE|FOLDER",
+        type=parse_path,
+        help="write to a new .csv or .json file; to a .parquet file or a folder of Parquet parts, shard by shard, which goes on where it was stopped",
+    )
     parser.add_argument(
         "--recursive", action="store_true", help="search the folders of a folder as well, linked ones included"
     )
     add_crops_option(parser)
     add_device_option(parser)
+    add_corpus_options(parser)
     form = parser.add_mutually_exclusive_group()
     add_json_option(form)
     add_output_option(form, "--csv", "CSV")
@@ -82,9 +94,12 @@ def run(args: argparse.Namespace) -> int:
             if args.output is not None:
                 raise InputError(f"give one file: -o {args.output} or {target}")
             args.output = target
+    if is_corpus_output(args.output):
+        return score_to_parquet(args)
+    refuse_corpus_options(args)
     if args.output is not None:
         if args.output.suffix.lower() not in (".csv", ".json"):
-            raise InputError(f"{args.output}: give a file that ends in .csv or .json")
+            raise InputError(f"{args.output}: give a file that ends in .csv, .json or .parquet, or a folder")
         check_writable(args.output, new=True)
     listing = gather_images(args.images, args.recursive)
     from iqa_zoo.inference.find_model import find_model

@@ -190,7 +190,8 @@ class FrozenRunner:
             quiet: log no line for splits and failures; the trainings may be in any order.
         """
         resources = self.spec.resources
-        where = "on Ray" if resources.ray else f"{min(resources.jobs, len(trainings))} at a time"
+        cluster = "on Ray" if resources.ray else "as jobs of Slurm" if resources.slurm else ""
+        where = cluster or f"{min(resources.jobs, len(trainings))} at a time"
         records = self.run(trainings, data, test_sets or {})
         tick = self.progress.start(f"{stage}, {where}")
         return gather_records(records, trainings, tick, self.progress, fresh=resources.fresh, quiet=quiet)
@@ -201,7 +202,7 @@ class FrozenRunner:
         """Load the features, and return an iterator that runs trainings: (position, record), in the order they finish in."""
         resources = self.spec.resources
         jobs = min(resources.jobs, len(trainings))
-        if not resources.ray:
+        if not (resources.ray or resources.slurm):
             warm_up(jobs)  # while features are computed, or read
         others = {name: ExtraTestSet(other, self.load_bank(other)) for name, other in test_sets.items()}
         return train_many(
@@ -213,6 +214,7 @@ class FrozenRunner:
             fresh=resources.fresh,
             jobs=jobs,
             ray=resources.ray,
+            slurm=resources.slurm,
             notify=self.progress.log,
         )
 

@@ -139,8 +139,9 @@ def refuse_workers(resources: ResourceSpec) -> None:
         1,
         ResourceSpec.jobs,
     )  # the default, as many as there are cores, is not known to be given
-    if several or resources.ray is not None:
-        name = "ray" if resources.ray is not None else "jobs"
+    clusters = [name for name in ("ray", "slurm") if getattr(resources, name) is not None]
+    if several or clusters:
+        name = clusters[0] if clusters else "jobs"
         raise InputError(f"--{name} is of frozen decoders; whole models are trained one after the other; leave it out")
 
 

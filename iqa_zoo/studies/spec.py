@@ -170,6 +170,13 @@ class ResourceSpec:
         numbers=False,
         metavar="ADDRESS",
     )
+    slurm: str | None = setting(
+        None,
+        "frozen: train as jobs of Slurm, one a training, by submitit: auto, settings of sbatch such as partition=cpu,time=60, or "
+        "local for processes of this machine; the machines share this environment and IQA_ZOO_CACHE",
+        numbers=False,
+        metavar="SETTINGS",
+    )
     fresh: bool = setting(False, "train again what was trained before, and keep the new results", numbers=False)
     max_cache_gb: float = setting(50.0, "do not start where the features need more disk", numbers=False, metavar="GB")
     out: Path | None = setting(

@@ -1,4 +1,4 @@
-"""Run independent calls in this process, in several processes or on a Ray cluster; a failed call is tried once more."""
+"""Run independent calls in this process, in several, on a Ray cluster or as jobs of Slurm; a failed call is tried once more."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from multiprocessing import (
     active_children,
     forkserver,
@@ -26,30 +24,29 @@ from typing import Any
 
 import torch
 
-from iqa_zoo.errors import InputError, IqaZooError
+from iqa_zoo.training.calls import TRIES as TRIES
+from iqa_zoo.training.calls import Call, Failure, describe_failure, try_call
+from iqa_zoo.training.on_ray import run_on_ray
+from iqa_zoo.training.on_slurm import run_on_slurm
 from iqa_zoo.user_files import VARIABLE
 
-TRIES = 2
 PATIENCE = 60  # seconds for a killed server to end
 # What a training imports, torch included.
 PRELOADED = ["iqa_zoo.training.frozen.trainings", "iqa_zoo.backbones.timm_features"]
-Call = tuple[Any, ...]
 LOST = (BrokenProcessPool, EOFError, ConnectionError)  # a worker was killed, or the server that workers are forked from
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A call that failed every time: the first line of its last error, and the traceback."""
-
-    error: str
-    trace: str = ""
 
 
 KILLED = Failure("the process was killed; is there too little memory? Try fewer --jobs")
 
 
 def run_all(
-    function: Callable[..., Any], calls: Sequence[Call], *, jobs: int = 1, ray: str | None = None
+    function: Callable[..., Any],
+    calls: Sequence[Call],
+    *,
+    jobs: int = 1,
+    ray: str | None = None,
+    slurm: str | None = None,
+    gpus: int = 0,
 ) -> Iterator[tuple[int, Any]]:
     """Yield (position in ``calls``, what ``function(*call)`` returned or a :class:`Failure`) as they finish.
 
@@ -62,15 +59,19 @@ def run_all(
         jobs: number of processes; 1 is this one.
         ray: address of a Ray cluster (``auto``, ``local`` or as ``ray.init`` takes it), instead of ``jobs``. Its machines
             need this environment and the same cache folder.
+        slurm: how jobs of Slurm are submitted, instead of ``jobs``, as :func:`iqa_zoo.training.on_slurm.run_on_slurm` takes it.
+        gpus: of each call on Ray.
 
     Raises:
-        InputError: Ray is not installed or cannot be reached.
+        InputError: Ray or submitit is not installed, or the cluster cannot be reached.
 
     >>> list(run_all(divmod, [(7, 2), (7, 0)]))
     [(0, (3, 1)), (1, Failure(error='ZeroDivisionError: integer division or modulo by zero', trace=...))]
     """
     if ray is not None:
-        yield from _run_on_ray(function, calls, ray)
+        yield from run_on_ray(function, calls, ray, gpus)
+    elif slurm is not None:
+        yield from run_on_slurm(function, calls, slurm)
     elif jobs == 1:
         yield from _run_here(function, calls)
     else:
@@ -146,31 +147,15 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def describe_failure(error: BaseException) -> Failure:
-    """Return the first line of an exception and its traceback; errors of this package have no traceback."""
-    lines = str(error).splitlines() or [""]
-    trace = "" if isinstance(error, IqaZooError) else "".join(traceback.format_exception(error))
-    return Failure(f"{type(error).__name__}: {lines[0]}", trace)
-
-
 def _run_here(function: Callable[..., Any], calls: Sequence[Call]) -> Iterator[tuple[int, Any]]:
     for i, call in enumerate(calls):
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
-            result = _try(function, call)
+            result = try_call(function, call)
         finally:
             torch.set_num_threads(threads)
         yield i, result
-
-
-def _try(function: Callable[..., Any], call: Call) -> Any:
-    for _ in range(TRIES):
-        try:
-            return function(*call)
-        except Exception as error:
-            failed = describe_failure(error)
-    return failed
 
 
 def _run_in_processes(function: Callable[..., Any], calls: Sequence[Call], jobs: int) -> Iterator[tuple[int, Any]]:
@@ -201,7 +186,7 @@ def _run_in_pool(
         with _defer_interrupts(), _hide_main():
             for i in chosen:
                 try:
-                    futures[pool.submit(_try, function, calls[i])] = i
+                    futures[pool.submit(try_call, function, calls[i])] = i
                 except LOST:
                     break  # submitted calls may still succeed; the next pool has another server
         workers = _list_new_pids(others)  # now: later the workers of a killed server count as ended
@@ -255,44 +240,3 @@ def _kill(workers: Iterable[int]) -> None:
     for worker in workers:
         with suppress(ProcessLookupError):
             os.kill(worker, signal.SIGTERM)
-
-
-def _run_on_ray(function: Callable[..., Any], calls: Sequence[Call], address: str) -> Iterator[tuple[int, Any]]:
-    try:
-        import ray
-    except ImportError as error:
-        raise InputError("--ray needs Ray, which is not installed: pip install 'iqa_zoo[ray]'") from error
-    try:
-        ray.init(
-            address=None if address == "local" else address,
-            ignore_reinit_error=True,
-            log_to_driver=False,
-            runtime_env={"env_vars": {VARIABLE: os.environ.get(VARIABLE, "")}},
-        )
-    except ConnectionError as error:
-        raise InputError(
-            f"there is no Ray cluster at {address!r} ({error}); start one with: ray start --head"
-        ) from error
-    shared: dict[int, Any] = {}
-    for call in calls:  # a dataset that every call has travels once
-        shared |= {id(argument): argument for argument in call}
-    sent = {key: ray.put(argument) for key, argument in shared.items()}
-    remote = ray.remote(num_cpus=1, max_retries=TRIES - 1)(_run_on_one_thread)
-    pending = {remote.remote(function, *(sent[id(argument)] for argument in call)): i for i, call in enumerate(calls)}
-    try:
-        while pending:
-            (done,), _ = ray.wait(list(pending), num_returns=1)
-            i = pending.pop(done)
-            try:
-                yield i, ray.get(done)
-            except ray.exceptions.RayError as error:
-                yield i, describe_failure(error)
-    finally:
-        for left in pending:
-            ray.cancel(left, force=True)
-        ray.shutdown()
-
-
-def _run_on_one_thread(function: Callable[..., Any], *call: Any) -> Any:
-    torch.set_num_threads(1)
-    return _try(function, call)

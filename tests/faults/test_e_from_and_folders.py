@@ -67,7 +67,7 @@ def test_what_is_no_study_is_refused(content, tmp_path):
 
 BASE = ["lifeiqa_tiny", "--data", "table", "--root", "d"]
 SAME = [
-    ["--jobs", "1"], ["--ray", "auto"], ["--no-latency"], ["--max-cache-gb", "3"], ["--dry-run"], ["--fresh"],
+    ["--jobs", "1"], ["--ray", "auto"], ["--slurm", "local"], ["--no-latency"], ["--max-cache-gb", "3"], ["--dry-run"], ["--fresh"],
     ["--json", "x.json"], ["--csv", "x.csv"], ["--markdown", "x.md"], ["--html", "x.html"], ["--out", "y"],
     ["--device", "cpu"],
 ]  # fmt: skip

@@ -18,7 +18,7 @@ OTHER = {
     "weights": Path("w.safetensors"), "pretrained": True, "match": "macs", "budget": "1000", "selection": "validation",
     "view": "whole", "crops": 2, "epochs": 7, "batch_size": 3, "lr": 0.5, "precision": "float32", "seed": 9,
     "tune": 4, "tune_once": True, "margin": 0.02, "device": "cpu", "jobs": 77,
-    "ray": "auto", "fresh": True, "max_cache_gb": 3.0, "out": Path("run"), "dry_run": True, "protocol": "end-to-end",
+    "ray": "auto", "slurm": "partition=cpu", "fresh": True, "max_cache_gb": 3.0, "out": Path("run"), "dry_run": True, "protocol": "end-to-end",
     "test": ("livec",), "test_root": (Path("r"),), "recipe": "other", "recipe_set": (("epochs", 3),), "no_train": True,
     "no_latency": True,
 }  # fmt: skip

@@ -70,7 +70,12 @@ class Compare(Settings, Study):
         data = None if options.no_train and not spec.resources.dry_run else load_data(spec.data, progress)
         splits = make_study_splits(spec, data) if data is not None else []
         frozen = runner if isinstance(runner, FrozenRunner) else None  # what is tuned
-        if frozen and data is not None and not spec.resources.dry_run and not spec.resources.ray:
+        if (
+            frozen
+            and data is not None
+            and not spec.resources.dry_run
+            and not (spec.resources.ray or spec.resources.slurm)
+        ):
             warm_up(spec.resources.jobs)  # while models are built and timed
         matched = match_models(placed, compared, spec.budget, progress)
         plan = plan_tuning(frozen, matched.configs, data, splits) if frozen and data is not None else None

@@ -26,6 +26,6 @@ class Settings(StudySettings):
     options: ClassVar[type] = Options
     without = (
         "budget", "protocol", "statistics", "splits", "split_file", "validation_fraction", "ignore_look_alikes", "selection", "epochs", "batch_size",
-        "lr", "jobs", "ray", "fresh",
+        "lr", "jobs", "ray", "slurm", "fresh",
     )  # fmt: skip
     takes_models = (0, 0)

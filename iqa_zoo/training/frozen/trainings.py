@@ -103,6 +103,7 @@ def train_many(
     fresh: bool = False,
     jobs: int = 1,
     ray: str | None = None,
+    slurm: str | None = None,
     notify: Notify = lambda _: None,
 ) -> Iterator[tuple[int, Record]]:
     """Yield (position in ``trainings``, record): first the kept records, then the others as their trainings finish.
@@ -117,7 +118,7 @@ def train_many(
             the user is notified once.
         test_sets: further datasets to test on, by name.
         fresh: train again, whatever is kept.
-        jobs, ray: as :func:`run_all` takes them.
+        jobs, ray, slurm: as :func:`run_all` takes them.
         notify: called with each line for the user.
     """
     kept = _KeptRecords(cache / "runs", notify) if cache else None
@@ -138,7 +139,7 @@ def train_many(
             "parts that are registered in the running script train in this process; in a module of their own, in several"
         )
         jobs = 1
-    for position, record in run_all(train_one, calls, jobs=jobs, ray=ray) if calls else ():
+    for position, record in run_all(train_one, calls, jobs=jobs, ray=ray, slurm=slurm) if calls else ():
         i, training = left[position], trainings[left[position]]
         if isinstance(record, Failure):
             yield i, {"model": training.model, "split": training.split.id, **vars(record)}

@@ -1,0 +1,1 @@
+"""Score collections of photographs of any size, shard by shard, into Parquet."""
