@@ -95,7 +95,7 @@ def format_card(facts: CardFacts, repository: str, files: Sequence[HubFile]) -> 
 
 def _make_front_matter(facts: CardFacts, repository: str) -> str:
     name = facts.licence.split(" ")[0].lower()
-    licence = {"license": name} if name in LICENCES else {"license": "other", "license_name": _make_slug(facts.licence)}
+    known = name in LICENCES
     results = [
         EvalResult(
             task_type=TASK,
@@ -110,7 +110,8 @@ def _make_front_matter(facts: CardFacts, repository: str) -> str:
         for each in facts.results
     ]
     data = ModelCardData(
-        **licence,
+        license=name if known else "other",
+        license_name=None if known else _make_slug(facts.licence),
         library_name="iqa_zoo",
         tags=TAGS,
         datasets=[_make_slug(facts.data.name)],
