@@ -181,7 +181,7 @@ def test_ctrl_c_keeps_what_is_done(run, photos, tmp_path, monkeypatch, suffix):
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["photos", "-o", "s.txt"], "s.txt: give a file that ends in .csv or .json"),
+        (["photos", "-o", "s.txt"], "s.txt: give a file that ends in .csv, .json or .parquet, or a folder"),
         (["photos", "-o", "no/s.csv"], "there is no folder "),
         (["photos", "-o", "there.csv"], "there.csv: exists already"),
         (["empty"], "no images in empty; looked for files that end in .apng"),

@@ -7,7 +7,10 @@ from scipy.stats import norm
 from iqa_zoo.stats.better import compute_probability_better
 
 
-@pytest.mark.parametrize(("first", "second", "halves", "coverage"), [(61, 55, (8, 12), 0.9), (40, 41, (3, 3), 0.95), (9, 1, (2, 9), 0.5)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("first", "second", "halves", "coverage"),
+    [(61, 55, (8, 12), 0.9), (40, 41, (3, 3), 0.95), (9, 1, (2, 9), 0.5)],
+)
 def test_it_is_the_share_of_draws_in_which_the_first_is_better(first, second, halves, coverage):
     rng = np.random.default_rng(0)
     deviations = [half / norm.ppf(0.5 + coverage / 2) for half in halves]
