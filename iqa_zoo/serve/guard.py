@@ -1,0 +1,152 @@
+"""The gate in front of the application: who may call, how much and how long a request may be, and what a browser may load."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from typing import Any
+
+from iqa_zoo.serve.limits import Limits
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+LOCAL = ("localhost", "127.0.0.1", "::1")
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS = (
+    (b"content-security-policy", POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),
+)
+
+
+class Refused(Exception):
+    """A request that is refused while it arrives.
+
+    Attributes:
+        status: HTTP status.
+        code: short name of the reason, for programs.
+        text: a sentence.
+    """
+
+    def __init__(self, status: int, code: str, text: str):
+        super().__init__(text)
+        self.status, self.code, self.text = status, code, text
+
+
+class Guard:
+    """ASGI middleware that holds :class:`iqa_zoo.serve.limits.Limits` while a request arrives, and adds headers to each answer.
+
+    Args:
+        app: the application.
+        limits: of the server.
+        hosts: names under which a browser may reach the server; empty for any. A web site that points its own name at this
+            machine is refused.
+    """
+
+    def __init__(self, app: App, limits: Limits, hosts: Collection[str] = ()):
+        self.app, self.limits, self.hosts = app, limits, frozenset(hosts)
+        self._places = asyncio.Semaphore(limits.at_once)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = False
+
+        async def send_guarded(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                message["headers"] = [*message.get("headers", ()), *HEADERS]
+            await send(message)
+
+        try:
+            headers = dict(scope["headers"])
+            self._check_head(scope, headers)
+            if scope["method"] != "POST":
+                await self.app(scope, receive, send_guarded)
+                return
+            try:
+                await asyncio.wait_for(self._places.acquire(), self.limits.wait_seconds)
+            except TimeoutError:
+                raise Refused(503, "busy", "the server is busy; try again later") from None
+            try:
+                await self.app(scope, _Arriving(receive, self.limits), send_guarded)
+            finally:
+                self._places.release()
+        except Refused as refused:
+            if not started:
+                await _answer(send_guarded, refused)
+
+    def _check_head(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
+        host = _strip_port(headers.get(b"host", b"").decode("latin-1"))
+        if self.hosts and host not in self.hosts:
+            raise Refused(403, "host", f"this server does not answer as {host[:80]!r}; use {', '.join(sorted(self.hosts))}")
+        if scope["method"] == "POST" and headers.get(b"sec-fetch-site") in (b"cross-site", b"same-site"):
+            raise Refused(403, "origin", "another web site sent this request")
+        announced = headers.get(b"content-length", b"0")
+        if not announced.isdigit():
+            raise Refused(400, "length", "Content-Length is not a number")
+        if len(announced) > 15 or int(announced) > self.limits.request_bytes:
+            raise _too_large(self.limits)
+
+
+class _Arriving:
+    """``receive`` of a request that counts its bytes and its seconds."""
+
+    def __init__(self, receive: Receive, limits: Limits):
+        self.receive, self.limits = receive, limits
+        self.bytes, self.done = 0, False
+        self.end = asyncio.get_running_loop().time() + limits.upload_seconds
+
+    async def __call__(self) -> Message:
+        if self.done:
+            return await self.receive()
+        try:
+            message = await asyncio.wait_for(self.receive(), self.end - asyncio.get_running_loop().time())
+        except TimeoutError:
+            seconds = self.limits.upload_seconds
+            raise Refused(408, "slow", f"the request did not arrive within {seconds:g} seconds") from None
+        self.bytes += len(message.get("body", b""))
+        if self.bytes > self.limits.request_bytes:
+            raise _too_large(self.limits)
+        self.done = not message.get("more_body", False)
+        return message
+
+
+def _too_large(limits: Limits) -> Refused:
+    return Refused(413, "size", f"a request may have at most {limits.request_megabytes} MB; send fewer photographs")
+
+
+async def _answer(send: Send, refused: Refused) -> None:
+    content = json.dumps({"error": {"code": refused.code, "message": refused.text}}).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(content)).encode()),
+        (b"connection", b"close"),
+    ]
+    if refused.status == 503:
+        headers.append((b"retry-after", b"10"))
+    await send({"type": "http.response.start", "status": refused.status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
+def _strip_port(host: str) -> str:
+    """Return the name in a Host header.
+
+    >>> _strip_port("localhost:8000"), _strip_port("[::1]:8000"), _strip_port("127.0.0.1")
+    ('localhost', '::1', '127.0.0.1')
+    """
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0].lower()
