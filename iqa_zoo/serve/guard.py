@@ -7,6 +7,8 @@ import json
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any
 
+from starlette.exceptions import HTTPException
+
 from iqa_zoo.serve.limits import Limits
 
 Scope = MutableMapping[str, Any]
@@ -29,18 +31,26 @@ HEADERS = (
 )
 
 
-class Refused(Exception):
-    """A request that is refused while it arrives.
+class Refused(HTTPException):
+    """A request that is refused; the connection is closed, as the rest of the request may still arrive.
 
     Attributes:
-        status: HTTP status.
         code: short name of the reason, for programs.
-        text: a sentence.
     """
 
     def __init__(self, status: int, code: str, text: str):
-        super().__init__(text)
-        self.status, self.code, self.text = status, code, text
+        headers = {"connection": "close"} | ({"retry-after": "10"} if status == 503 else {})
+        super().__init__(status, text, headers)
+        self.code = code
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the error as the body of an answer."""
+        return make_error(self.code, self.detail)
+
+
+def make_error(code: str, text: str) -> dict[str, Any]:
+    """Make the body of every answer that is an error."""
+    return {"error": {"code": code, "message": text}}
 
 
 class Guard:
@@ -61,32 +71,32 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started = False
 
         async def send_guarded(message: Message) -> None:
-            nonlocal started
             if message["type"] == "http.response.start":
-                started = True
                 message["headers"] = [*message.get("headers", ()), *HEADERS]
             await send(message)
 
         try:
-            headers = dict(scope["headers"])
-            self._check_head(scope, headers)
-            if scope["method"] != "POST":
-                await self.app(scope, receive, send_guarded)
-                return
-            try:
-                await asyncio.wait_for(self._places.acquire(), self.limits.wait_seconds)
-            except TimeoutError:
-                raise Refused(503, "busy", "the server is busy; try again later") from None
-            try:
-                await self.app(scope, _Arriving(receive, self.limits), send_guarded)
-            finally:
-                self._places.release()
+            self._check_head(scope, dict(scope["headers"]))
+            if scope["method"] == "POST":
+                await self._take_place()
         except Refused as refused:
-            if not started:
-                await _answer(send_guarded, refused)
+            await _answer(send_guarded, refused)
+            return
+        if scope["method"] != "POST":
+            await self.app(scope, receive, send_guarded)
+            return
+        try:
+            await self.app(scope, _Arriving(receive, self.limits), send_guarded)
+        finally:
+            self._places.release()
+
+    async def _take_place(self) -> None:
+        try:
+            await asyncio.wait_for(self._places.acquire(), self.limits.wait_seconds)
+        except TimeoutError:
+            raise Refused(503, "busy", "the server is busy; try again later") from None
 
     def _check_head(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
         host = _strip_port(headers.get(b"host", b"").decode("latin-1"))
@@ -129,15 +139,14 @@ def _too_large(limits: Limits) -> Refused:
 
 
 async def _answer(send: Send, refused: Refused) -> None:
-    content = json.dumps({"error": {"code": refused.code, "message": refused.text}}).encode()
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(content)).encode()),
-        (b"connection", b"close"),
-    ]
-    if refused.status == 503:
-        headers.append((b"retry-after", b"10"))
-    await send({"type": "http.response.start", "status": refused.status, "headers": headers})
+    content = json.dumps(refused.to_dict()).encode()
+    headers = {
+        "content-type": "application/json",
+        "content-length": str(len(content)),
+        **dict(refused.headers or {}),
+    }
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": refused.status_code, "headers": raw})
     await send({"type": "http.response.body", "body": content})
 
 
