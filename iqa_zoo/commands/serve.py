@@ -70,25 +70,16 @@ def run(args: argparse.Namespace) -> int:
         find_model(each)  # before torch is imported
     import_lean_timm()
     from iqa_zoo.serve.limits import Limits
-    from iqa_zoo.serve.run import name_url, open_socket, serve
+    from iqa_zoo.serve.run import make_server, name_url, open_socket
     from iqa_zoo.serve.scoring import load_models
 
     given = {name: value for name in CHANGEABLE if (value := getattr(args, name)) is not None}
     assert given.keys() <= {each.name for each in fields(Limits)}
-    opened = open_socket(args.host, args.port)
-    try:
+    with open_socket(args.host, args.port) as opened:
+        url = name_url(opened, args.host)
         scorers = load_models(args.model, args.device)
-    except BaseException:
-        opened.close()
-        raise
-    url = name_url(opened, args.host)
-    serve(
-        scorers,
-        opened,
-        args.host,
-        Limits(**given),
-        lambda: print(f"{', '.join(scorers)} at {url}; Ctrl-C ends the server", flush=True),
-    )
+        ready = f"{', '.join(scorers)} at {url} (Ctrl-C ends the server)"
+        make_server(scorers, args.host, Limits(**given), lambda: print(ready, flush=True)).run(sockets=[opened])
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any
@@ -17,6 +18,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+LINGER = 1.0  # seconds that a refused client has to read the answer
 LOCAL = ("localhost", "127.0.0.1", "::1")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
@@ -82,7 +84,7 @@ class Guard:
             if scope["method"] == "POST":
                 await self._take_place()
         except Refused as refused:
-            await _answer(send_guarded, refused)
+            await _answer(receive, send_guarded, refused)
             return
         if scope["method"] != "POST":
             await self.app(scope, receive, send_guarded)
@@ -101,7 +103,9 @@ class Guard:
     def _check_head(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
         host = _strip_port(headers.get(b"host", b"").decode("latin-1"))
         if self.hosts and host not in self.hosts:
-            raise Refused(403, "host", f"this server does not answer as {host[:80]!r}; use {', '.join(sorted(self.hosts))}")
+            raise Refused(
+                403, "host", f"this server does not answer as {host[:80]!r}; use {', '.join(sorted(self.hosts))}"
+            )
         if scope["method"] == "POST" and headers.get(b"sec-fetch-site") in (b"cross-site", b"same-site"):
             raise Refused(403, "origin", "another web site sent this request")
         announced = headers.get(b"content-length", b"0")
@@ -138,7 +142,8 @@ def _too_large(limits: Limits) -> Refused:
     return Refused(413, "size", f"a request may have at most {limits.request_megabytes} MB; send fewer photographs")
 
 
-async def _answer(send: Send, refused: Refused) -> None:
+async def _answer(receive: Receive, send: Send, refused: Refused) -> None:
+    """Answer before the request has arrived, and discard what arrives meanwhile: a client that still sends would else lose the answer."""
     content = json.dumps(refused.to_dict()).encode()
     headers = {
         "content-type": "application/json",
@@ -147,7 +152,15 @@ async def _answer(send: Send, refused: Refused) -> None:
     }
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": refused.status_code, "headers": raw})
-    await send({"type": "http.response.body", "body": content})
+    await send({"type": "http.response.body", "body": content, "more_body": True})
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(_discard(receive), LINGER)
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _discard(receive: Receive) -> None:
+    while (await receive()).get("more_body", False):
+        pass
 
 
 def _strip_port(host: str) -> str:

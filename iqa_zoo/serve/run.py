@@ -47,25 +47,22 @@ def name_url(opened: socket.socket, host: str) -> str:
     return f"http://{shown}:{port}/"
 
 
-def serve(
+def make_server(
     scorers: Mapping[str, Scorer],
-    opened: socket.socket,
     host: str,
     limits: Limits,
     report_ready: Callable[[], object] = lambda: None,
-) -> None:
-    """Serve until the process is interrupted.
+) -> uvicorn.Server:
+    """Make a server; ``server.run(sockets=[opened])`` serves until the process is interrupted.
 
     Args:
         scorers: the models, by name; the first is the default.
-        opened: the socket.
         host: that it listens on. On the loopback, browsers are answered under the names of the loopback only.
         limits: of requests.
         report_ready: called when requests are accepted.
     """
-    app = create_app(scorers, limits, LOCAL if host in LOCAL else ())
     settings = uvicorn.Config(
-        app,
+        create_app(scorers, limits, LOCAL if host in LOCAL else ()),
         http=make_protocol(limits.header_seconds),
         ws="none",
         limit_concurrency=limits.connections,
@@ -75,9 +72,7 @@ def serve(
         access_log=False,
         log_level="warning",
     )
-    server = _ReportingServer(settings, report_ready)
-    with opened:
-        server.run(sockets=[opened])
+    return _ReportingServer(settings, report_ready)
 
 
 class _ReportingServer(uvicorn.Server):

@@ -92,7 +92,7 @@ function add(files) {
     showCard(entry);
     enqueue(entry);
   }
-  one("#empty").hidden = one("#tools").hidden = false;
+  one("#tools").hidden = false;
   one("#empty").hidden = true;
   report();
 }
@@ -184,6 +184,7 @@ function showScores(entry) {
   problem.textContent = entry.error;
   if (entry.error) {
     one(".frame", card).replaceChildren(make("span", "Refused", "soft"));
+    card.classList.add("refused");
     return;
   }
   showPicture(entry);
@@ -228,7 +229,7 @@ function makeScore(model, answer) {
   ends[1].textContent = model.highest;
   const meaning = [];
   if (answer.low !== null) meaning.push(`${format(answer.low)} to ${format(answer.high)} (${Math.round(100 * answer.coverage)} % interval)`);
-  if (answer.percentile !== null) meaning.push(`better than ${Math.round(answer.percentile)} % of the rated photographs`);
+  if (answer.percentile !== null) meaning.push(`better than ${Math.floor(answer.percentile)} % of the rated photographs`);
   if (!model.higher_is_better) meaning.push("lower scores are better");
   one(".meaning", made).textContent = meaning.join("; ");
   const flags = one(".flags", made);
@@ -257,7 +258,7 @@ async function toggleMap(entry, model, button) {
     hideMap(entry);
     drawMap(entry, found, model);
     button.setAttribute("aria-expanded", "true");
-    say(`Map of ${entry.name}: ${found.sentences[0]}`);
+    say(`Map of ${entry.name} by ${model.name} is shown.`);
   } catch (problem) {
     say(problem.message);
   }
