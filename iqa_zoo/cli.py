@@ -59,6 +59,7 @@ examples:
   iqa-zoo score photos/ --run run -o s.csv          by a model of your own
   iqa-zoo serve                                     a page on which photographs are dropped, and a JSON interface
   iqa-zoo explain a.png --run run -o attention.png  attention of each query, expert routing
+  iqa-zoo explain photo.jpg --map -o map.png        quality by region, by any trained model
   iqa-zoo report run -o report.html                 a training or a study as one page
   iqa-zoo new-plugin worst --slot head              a package of your own with a head, tests included
   iqa-zoo check-plugin iqa-zoo-worst                whether it holds to the contracts, and what to fix

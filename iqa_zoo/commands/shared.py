@@ -141,10 +141,10 @@ def add_device_option(parser: argparse._ActionsContainer, names: str = "cpu, cud
     parser.add_argument("--device", metavar="NAME", help=f"{names}; CUDA where there is one")
 
 
-def add_run_option(parser: argparse._ActionsContainer) -> None:
+def add_run_option(parser: argparse._ActionsContainer, *, required: bool = True) -> None:
     """Add ``--run RUN``, a trained model; ``args.trained`` is its folder."""
     parser.add_argument(
-        "--run", dest="trained", metavar="RUN", type=parse_path, required=True, help="the folder of a training"
+        "--run", dest="trained", metavar="RUN", type=parse_path, required=required, help="the folder of a training"
     )
     add_deprecated(parser, "--weights", "--run")
 
