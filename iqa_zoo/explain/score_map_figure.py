@@ -56,7 +56,7 @@ def draw_score_map(
     """
     has_attention = explanation is not None and explanation.grid is not None
     count = 2 + (drop_HW is not None) + has_attention
-    foot = [line for note in notes or [] for line in textwrap.wrap(note, 40 * count)]
+    foot = [line for note in notes or [] for line in textwrap.wrap(note, 58 * count)]
     height, width = score_map.image_HWC.shape[:2]
     tall = PANEL * min(1.6, max(0.55, height / width)) + 0.5
     under_HW = compute_luma(score_map.image_HWC)
@@ -70,19 +70,19 @@ def draw_score_map(
         low, high = compute_span(score_map, scale)
         map_HW = score_map.paint(*score_map.choose_cells(CELLS))
         shown = _draw_over(panels[1], under_HW, map_HW, extent, COLOURS, low, high)
-        panels[1].set_title("score of each region as a photograph (mean of those that overlap)", fontsize=8, wrap=True)
+        panels[1].set_title("score of each region as a photograph,\nmean of the regions that overlap", fontsize=8)
         upper.colorbar(shown, ax=panels[1], label=label, shrink=0.85)
         if drop_HW is not None:
             most = max(float(np.abs(drop_HW).max()), 0.01 * scale)
             shown = _draw_over(panels[2], under_HW, drop_HW, extent, DIVERGING, -most, most)
-            panels[2].set_title("drop of the score where the place is covered", fontsize=8)
+            panels[2].set_title("drop of the score\nwhere the place is covered", fontsize=8)
             upper.colorbar(shown, ax=panels[2], label=f"drop of {label}", shrink=0.85)
         if explanation is not None and explanation.grid is not None:
             path, weights_NL = list(explanation.attention.items())[-1]
             grid = explanation.grid
             mean_HW = weights_NL.mean(0).reshape(grid.rows, grid.columns)
             crop_HW = compute_luma(explanation.crop.pixels_HWC)
-            title = f"attention over the centre crop, {path}, mean of queries"
+            title = f"attention over the centre crop,\n{path}, mean of queries"
             shown = draw_attention(panels[-1], mean_HW, span_from_zero(weights_NL), under_HW=crop_HW, title=title)
             upper.colorbar(shown, ax=panels[-1], label="% of attention", shrink=0.85)
         lower.text(0.01, 0.98, "\n".join(foot), fontsize=8, va="top")
@@ -94,7 +94,7 @@ def _draw_photograph(axes: Any, score_map: ScoreMap, extent: tuple[int, int, int
     top, left = score_map.boxes[0]
     axes.add_patch(Rectangle((left, top), score_map.size, score_map.size, fill=False, edgecolor="white", linewidth=2.5))
     axes.add_patch(Rectangle((left, top), score_map.size, score_map.size, fill=False, edgecolor="black", linewidth=1))
-    axes.set_title(f"the image; a region has {score_map.size}x{score_map.size} pixels", fontsize=8)
+    axes.set_title(f"the image,\nand a region of {score_map.size}x{score_map.size} pixels", fontsize=8)
     remove_frame(axes)
 
 
