@@ -15,7 +15,6 @@ from iqa_zoo.cli import main
 from iqa_zoo.serve.run import name_url, open_socket
 from tests.serve.photos import draw_photo
 
-
 # Without what only training and figures need, as in the image of the Dockerfile.
 SLIM = """
 import sys
