@@ -34,6 +34,7 @@ COMMANDS = (
     "evaluate",
     "score",
     "rank",
+    "serve",
     "explain",
     "report",
     "push",
@@ -61,7 +62,9 @@ examples:
   iqa-zoo score photos/ --run run -o s.csv          by a model of your own
   iqa-zoo score shards/ -o s.parquet                tar files, Parquet or folders of any size, resumable, on Ray with --ray
   iqa-zoo rank holiday/                             photographs of one moment, the best first
+  iqa-zoo serve                                     a page on which photographs are dropped, and a JSON interface
   iqa-zoo explain a.png --run run -o attention.png  attention of each query, expert routing
+  iqa-zoo explain photo.jpg --map -o map.png        quality by region, by any trained model
   iqa-zoo report run -o report.html                 a training or a study as one page
   iqa-zoo push run me/name --licence mit --dry-run  what would go to the model hub, and its card
   iqa-zoo score a.jpg --run hf://me/name            by a model of the hub

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.commands.dataset_options import add_dataset_options, load_dataset, warn
 from iqa_zoo.commands.deprecated import add_deprecated
+from iqa_zoo.commands.explain_map import add_map_options, check_map, explain_map
 from iqa_zoo.commands.hub_run import RUN_HELP, fetch_run, parse_run
 from iqa_zoo.commands.progress import progress_bar
 from iqa_zoo.commands.shared import (
@@ -38,12 +39,13 @@ def add(commands: Any) -> None:
         "gives; for its centre crop the attention of each query, before, during and after the training, the scores by query "
         "and the experts. An image smaller than the model's input is enlarged. For a dataset (--data), by the centre crop of "
         "each image: experts by distortion and quality band, adjacencies, query similarity, on the test part of the "
-        "training's split or on all images of another dataset.",
+        "training's split or on all images of another dataset. With --map: quality by region of one image, by any trained model.",
     )
     parser.add_argument("image", metavar="IMAGE", nargs="?", type=parse_path, help="one image file; or give --data")
     add_dataset_options(parser, "--data", default="")
-    parser.add_argument("--run", dest="trained", metavar="RUN", type=parse_run, required=True, help=RUN_HELP)
+    parser.add_argument("--run", dest="trained", metavar="RUN", type=parse_run, help=RUN_HELP)
     add_deprecated(parser, "--weights", "--run")
+    add_map_options(parser)
     parser.add_argument(
         "-o",
         "--output",
@@ -64,11 +66,17 @@ def add(commands: Any) -> None:
     add_crops_option(parser, "of one image: crops its score is the mean of")
     add_device_option(parser)
     add_json_option(parser, "every number as JSON")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, parser=parser)
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.trained is None and not args.map:
+        args.parser.error("the following arguments are required: --run")
+    check_map(args)
     _check(args)
+    if args.map:
+        explain_map(args)
+        return 0
     from iqa_zoo.explain.snapshots import load_snapshots
     from iqa_zoo.inference.load_run import load_run
 

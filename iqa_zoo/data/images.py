@@ -90,12 +90,21 @@ def read_size(path: str | Path) -> tuple[int, int]:
     """
     path = Path(path)
     with _open_file(path) as file:
-        try:
-            image = _open(file, path)
-        except _LongMetadataError:
-            image = _open(strip_metadata(file), path)
-        _check(image, path)
-        return image.height, image.width
+        return _read_size(file, path)
+
+
+def decode_size(content: bytes, name: str = "the image") -> tuple[int, int]:
+    """Read (height, width) of the bytes of an image file as :func:`read_size` does; messages call the image ``name``."""
+    return _read_size(io.BytesIO(content), Path(name))
+
+
+def _read_size(file: BinaryIO, path: Path) -> tuple[int, int]:
+    try:
+        image = _open(file, path)
+    except _LongMetadataError:
+        image = _open(strip_metadata(file), path)
+    _check(image, path)
+    return image.height, image.width
 
 
 class _LongMetadataError(Exception):

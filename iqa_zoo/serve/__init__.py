@@ -1,0 +1,1 @@
+"""A web page and a JSON interface that score photographs. Needs the extra ``serve``."""
