@@ -33,6 +33,7 @@ COMMANDS = (
     "train",
     "evaluate",
     "score",
+    "export",
     "explain",
     "report",
     "plugins",
@@ -56,6 +57,7 @@ examples:
   iqa-zoo evaluate run --data livec --root LIVEC    on its own test part, or on another dataset
   iqa-zoo score photo.jpg                           any images of any size, by a model that comes with the package
   iqa-zoo score photos/ --run run -o s.csv          by a model of your own
+  iqa-zoo export run -o model.onnx                  one file from pixels to scores, compared with the scorer
   iqa-zoo explain a.png --run run -o attention.png  attention of each query, expert routing
   iqa-zoo report run -o report.html                 a training or a study as one page
   iqa-zoo new-plugin worst --slot head              a package of your own with a head, tests included

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from iqa_zoo.contracts import FeatureSpec
 from iqa_zoo.data.views import LONGEST_SIDE
 from iqa_zoo.inference.export.graph import ScoreGraph, record_graph
 from iqa_zoo.inference.export.onnx_operators import pool_adaptively
@@ -17,7 +18,8 @@ from iqa_zoo.inference.scaled_model import ScaledModel
 OPSET = 20
 IMAGE, SCORE, FITTED = "image", "score", "fitted"  # the names of the input, the output, and what enters torch's graph
 
-# The size is that of iqa_zoo.inference.export.resize.compute_fitted_size.
+# The size is that of iqa_zoo.inference.export.resize.compute_fitted_size. All four sizes are given: with `axes`, onnxruntime moves the
+# transposition behind the resize and then refuses the graph.
 RESIZE = """
 <ir_version: {ir}, opset_import: ["" : {opset}]>
 resize (uint8[batch, height, width, 3] {image}) => (uint8[batch, fitted_height, fitted_width, 3] {fitted})
@@ -35,8 +37,10 @@ resize (uint8[batch, height, width, 3] {image}) => (uint8[batch, fitted_height, 
   whole = Cast <to = 7> (rounded)
   size = Max (whole, smallest)
   planes = Transpose <perm = [0, 3, 1, 2]> ({image})
-  resized = Resize <mode = "cubic", antialias = 1, cubic_coeff_a = -0.5, exclude_outside = 1, axes = [2, 3],
-    coordinate_transformation_mode = "half_pixel"> (planes, , , size)
+  others = Shape <start = 0, end = 2> (planes)
+  sizes = Concat <axis = 0> (others, size)
+  resized = Resize <mode = "cubic", antialias = 1, cubic_coeff_a = -0.5, exclude_outside = 1,
+    coordinate_transformation_mode = "half_pixel"> (planes, , , sizes)
   {fitted} = Transpose <perm = [0, 2, 3, 1]> (resized)
 }}
 """
@@ -65,16 +69,22 @@ def make_onnx(model: ScaledModel, crops: int) -> Any:
     )
     assert graph is not None
     main = graph.model_proto
-    spec = model.model.spec
-    longest = LONGEST_SIDE if spec.view == "whole" else 2**31
-    names = dict(ir=main.ir_version, opset=OPSET, image=IMAGE, fitted=FITTED)
-    resize = onnx.parser.parse_model(RESIZE.format(**names, smallest=spec.image_size, longest=longest))
+    resize = make_resize(model.model.spec, main.ir_version)
     main = onnx.compose.add_prefix(main, "model/", rename_inputs=False, rename_outputs=False)
     (given,) = (value.name for value in main.graph.input)
     merged = onnx.compose.merge_models(resize, main, [(FITTED, given)])
     merged.producer_name = "iqa_zoo"
     onnx.checker.check_model(merged)
     return merged
+
+
+def make_resize(spec: FeatureSpec, ir_version: int) -> Any:
+    """Return the ``onnx.ModelProto`` that fits images to a model: ``image`` of any size -> ``fitted``."""
+    import onnx
+
+    longest = LONGEST_SIDE if spec.view == "whole" else 2**31
+    names = dict(ir=ir_version, opset=OPSET, image=IMAGE, fitted=FITTED)
+    return onnx.parser.parse_model(RESIZE.format(**names, smallest=spec.image_size, longest=longest))
 
 
 class OnnxRunner:
