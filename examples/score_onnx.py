@@ -1,7 +1,7 @@
 """Score images with a model that iqa-zoo exported to ONNX. Needs onnxruntime, numpy and Pillow only.
 
-    iqa-zoo export mlp_lite0.livec -o model.onnx
-    python score_onnx.py model.onnx photo.jpg another.png
+iqa-zoo export mlp_lite0.livec -o model.onnx
+python score_onnx.py model.onnx photo.jpg another.png
 """
 
 import argparse

@@ -25,9 +25,9 @@ def compute_boxes(height: int, width: int, size: int, count: int) -> Tensor:
     for rows in range(1, math.isqrt(count - 1) + 2):
         if rows % 2 == 0 and count % 2:
             continue
-        boxes_V2, rows_V = _place_rows(room_2, rows, count)
+        boxes_V2 = _place_rows(room_2, rows, count)
         repeated = (rows - 1 - room_2[0]).clamp(min=0) + (-(-count // rows) - 1 - room_2[1]).clamp(min=0)
-        covered = _count_covered_pixels(boxes_V2, rows_V, rows, size)
+        covered = _count_covered_pixels(boxes_V2, size)
         short, long = (room_2 + 1).double()
         uneven = (rows**2 * long / (count * short)).log().abs()
         if best is None:
@@ -41,8 +41,8 @@ def compute_boxes(height: int, width: int, size: int, count: int) -> Tensor:
     return torch.where(sides_2[0] > sides_2[1], best[0].flip(1), best[0])
 
 
-def _place_rows(room_2: Tensor, rows: int, count: int) -> tuple[Tensor, Tensor]:
-    """Place crops in rows: boxes_V2, and the number of the row of each."""
+def _place_rows(room_2: Tensor, rows: int, count: int) -> Tensor:
+    """Place crops in rows: boxes_V2."""
     columns, more = divmod(count, rows)
     lengths = [columns] * rows
     if more % 2:
@@ -50,10 +50,10 @@ def _place_rows(room_2: Tensor, rows: int, count: int) -> tuple[Tensor, Tensor]:
     for row in range(more // 2):
         lengths[row] += 1
         lengths[-1 - row] += 1
-    rows_V = torch.repeat_interleave(torch.arange(rows), torch.tensor(lengths), output_size=count)
+    rows_V = torch.tensor([row for row, length in enumerate(lengths) for _ in range(length)])
     tops_V = _space_evenly(room_2[0], rows)[rows_V]
     lefts_V = torch.cat([_space_evenly(room_2[1], length) for length in lengths])
-    return torch.stack([tops_V, lefts_V], 1), rows_V
+    return torch.stack([tops_V, lefts_V], 1)
 
 
 def _space_evenly(room: Tensor, count: int) -> Tensor:
@@ -64,7 +64,7 @@ def _space_evenly(room: Tensor, count: int) -> Tensor:
     return torch.cat([half, *middle, (room - half).flip(0)])
 
 
-def _count_covered_pixels(boxes_V2: Tensor, rows_V: Tensor, rows: int, size: int) -> Tensor:
+def _count_covered_pixels(boxes_V2: Tensor, size: int) -> Tensor:
     """Count the pixels in at least one of the boxes: strip by strip between their edges, each up to the next box."""
     tops_V, lefts_V = boxes_V2.unbind(1)
     edges_E = torch.cat([tops_V, tops_V + size]).sort().values
