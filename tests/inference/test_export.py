@@ -37,7 +37,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def shrink(name):
-    """The config of a model of the zoo on a small backbone, of a small width."""
+    """The config of a model of the zoo on a small backbone, of a small width, each layer once."""
     cfg = iqa_zoo.model_config(name)
     stages = cfg["backbone"].get("stages", (3, 4))
     if cfg["queries"]["type"] == "class_token":
@@ -45,6 +45,7 @@ def shrink(name):
     else:
         cfg["backbone"] = dict(type="timm_features", name="test_resnet", stages=stages, image_size=SIZE)
     cfg["dim"] = cfg["dim"] and 24
+    cfg["interactions"] = [part for i, part in enumerate(cfg["interactions"]) if part not in cfg["interactions"][:i]]
     for part in (*cfg["interactions"], cfg["head"]):
         if "hidden" in part:
             part["hidden"] = (12, 8) if isinstance(part["hidden"], list | tuple) else 16

@@ -69,6 +69,7 @@ def make_onnx(model: ScaledModel, crops: int) -> Any:
     )
     assert graph is not None
     main = graph.model_proto
+    name_types(main)
     resize = make_resize(model.model.spec, main.ir_version)
     main = onnx.compose.add_prefix(main, "model/", rename_inputs=False, rename_outputs=False)
     (given,) = (value.name for value in main.graph.input)
@@ -76,6 +77,21 @@ def make_onnx(model: ScaledModel, crops: int) -> Any:
     merged.producer_name = "iqa_zoo"
     onnx.checker.check_model(merged)
     return merged
+
+
+def name_types(model: Any) -> None:
+    """Replace casts to the type of another value by casts to that type, which onnxruntime computes in advance, where it is known."""
+    import onnx
+
+    graph, known = model.graph, onnx.shape_inference.infer_shapes(model).graph
+    values = (*known.input, *known.output, *known.value_info)
+    types = {each.name: each.type.tensor_type.elem_type for each in values}
+    types |= {each.name: each.data_type for each in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "CastLike" and types.get(node.input[1]):
+            node.op_type = "Cast"
+            node.attribute.append(onnx.helper.make_attribute("to", types[node.input[1]]))
+            del node.input[1]
 
 
 def make_resize(spec: FeatureSpec, ir_version: int) -> Any:

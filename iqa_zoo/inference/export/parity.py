@@ -100,12 +100,11 @@ def measure_parity(
     size = scorer.model.model.spec.image_size
     alone = [read_pixels(image) for image in images] if images is not None else make_photographs(size)
     crops_BHWC = np.stack(cut_same_size(max(BATCHES)))
-    total, done = len(alone) + len(crops_BHWC), 0
+    total = len(alone) + len(crops_BHWC)
     differences: dict[bool, list[float]] = {False: [], True: []}
-    for image_HWC in alone:
+    for done, image_HWC in enumerate(alone, 1):
         expected = scorer.score(image_HWC)
         differences[bool(expected.note)].append(abs(float(run(image_HWC[None])[0]) - float(expected)))
-        done += 1
         if progress:
             progress(done, total)
     scores = scorer.score(list(crops_BHWC))
