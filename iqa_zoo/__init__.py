@@ -35,6 +35,7 @@ _PUBLIC = {
     "load_result": "studies.results",
     "load": "inference.load",
     "score": "inference.load",
+    "export": "inference.export.export",
 }
 
 __all__ = [*_PUBLIC, "__version__"]
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from iqa_zoo.budgets import match_budget, measure_budget
     from iqa_zoo.build import build_model
     from iqa_zoo.config import model_config
+    from iqa_zoo.inference.export.export import export
     from iqa_zoo.inference.load import load, score
     from iqa_zoo.quality_model import QualityModel
     from iqa_zoo.registry import (

@@ -35,6 +35,7 @@ COMMANDS = (
     "score",
     "rank",
     "serve",
+    "export",
     "explain",
     "report",
     "push",
@@ -63,6 +64,7 @@ examples:
   iqa-zoo score shards/ -o s.parquet                tar files, Parquet or folders of any size, resumable, on Ray with --ray
   iqa-zoo rank holiday/                             photographs of one moment, the best first
   iqa-zoo serve                                     a page on which photographs are dropped, and a JSON interface
+  iqa-zoo export run -o model.onnx                  one file from pixels to scores, compared with the scorer
   iqa-zoo explain a.png --run run -o attention.png  attention of each query, expert routing
   iqa-zoo explain photo.jpg --map -o map.png        quality by region, by any trained model
   iqa-zoo report run -o report.html                 a training or a study as one page

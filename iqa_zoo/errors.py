@@ -66,6 +66,10 @@ class BudgetError(IqaZooError):
     """A budget that cannot be counted (unknown operator) or cannot be matched (closest miss)."""
 
 
+class ExportError(IqaZooError):
+    """A model that cannot be exported as a graph, or whose exported file gives other scores."""
+
+
 def closest(given: object, choices: Iterable[object]) -> str:
     """Return ``"; did you mean 'x'?"`` for the choice most like ``given``, or an empty string.
 
