@@ -56,8 +56,6 @@ html_show_sphinx = False
 copybutton_exclude = ".linenos, .gp, .go"
 
 
-
-
 def escape_docstring(app, what, name, obj, options, lines):
     """Escape what reStructuredText reads as markup and docstrings do not mean so: |x|, and a letter after a literal."""
     for i, line in enumerate(lines):

@@ -11,9 +11,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from pages.copies import list_cards, list_documents, list_pictures  # noqa: E402
-from pages.reference import list_reference  # noqa: E402
-from pages.results import list_figures, list_records  # noqa: E402
+from pages.copies import list_cards, list_documents, list_pictures
+from pages.reference import list_reference
+from pages.results import list_figures, list_records
 
 
 def write_pages(folder: Path) -> list[Path]:

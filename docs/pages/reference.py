@@ -87,7 +87,9 @@ def format_parts() -> str:
 def format_slot(slot: str) -> str:
     registry = SLOTS[slot]
     sections = [f"# {WHAT[slot][0]}", WHAT[slot][1]]
-    sections.append(f"Handed down by the builder, never written in a config: {', '.join(map(format_code, HANDED_DOWN[slot]))}.")
+    sections.append(
+        f"Handed down by the builder, never written in a config: {', '.join(map(format_code, HANDED_DOWN[slot]))}."
+    )
     for name in list_own(registry):
         part = registry.get(name)
         keys = [
@@ -164,7 +166,7 @@ def list_options(group: typing.Any) -> list[list[str]]:
     rows = []
     for action in group._group_actions:
         flags = ", ".join(action.option_strings) or action.dest
-        shown = action.metavar or ("" if action.nargs == 0 else "")
+        shown = action.metavar or ""
         if action.choices and not action.metavar:
             shown = "{" + ",".join(map(str, action.choices)) + "}"
         text = (action.help or "") % {"default": action.default, "prog": ""}
@@ -196,8 +198,11 @@ def format_studies() -> str:
             usual = ", ".join(f"`--{key.replace('_', '-')} {value}`" for key, value in settings.defaults.items())
             sections.append(f"Other defaults: {usual}.")
     sections.append("## Shared options")
+    general = [row for row in list_options(groups["compare"]["options"]) if "--help" not in row[0]]
+    sections.append(format_table(["option", "meaning"], general))
     for title in SHOWN:
-        sections += [f"### {title.capitalize()}", format_table(["option", "meaning"], list_options(groups["compare"][title]))]
+        rows = list_options(groups["compare"][title])
+        sections += [f"### {title.capitalize()}", format_table(["option", "meaning"], rows)]
     return "\n\n".join(sections) + "\n"
 
 
@@ -208,12 +213,16 @@ def format_commands() -> str:
         "The help of each command, as `iqa-zoo COMMAND --help` prints it. The commands of studies are under [Study options](studies.md).",
     ]
     with mock.patch.dict(os.environ, {"COLUMNS": "88", "NO_COLOR": "1"}):
-        actions = [each for each in make_parser([c for c in COMMANDS if c != STUDY])._actions if hasattr(each, "choices")]
+        actions = [
+            each for each in make_parser([c for c in COMMANDS if c != STUDY])._actions if hasattr(each, "choices")
+        ]
         parsers = next(each.choices for each in actions if isinstance(each, argparse._SubParsersAction))
         for name, parser in parsers.items():
             sections += [f"## iqa-zoo {name}", f"```text\n{parser.format_help().strip()}\n```"]
     sections += ["## Exit codes"]
-    sections.append("0 done, 1 a check found problems, 2 a wrong argument, name or file, 130 interrupted (Ctrl-C), 143 terminated.")
+    sections.append(
+        "0 done, 1 a check found problems, 2 a wrong argument, name or file, 130 interrupted (Ctrl-C), 143 terminated."
+    )
     return "\n\n".join(sections) + "\n"
 
 

@@ -41,7 +41,12 @@ def list_records() -> dict[str, str]:
         "Every number on these pages is in a record in `benchmarks/results`, with the command that computed it, the versions, the "
         "splits and each prediction. `iqa-zoo STUDY --from FILE.json` prints a record again.",
         "\n".join(
-            ["| record | question |", "| --- | --- |", *rows, "| [Simulation](verdicts.md) | How often are the verdicts right? |"]
+            [
+                "| record | question |",
+                "| --- | --- |",
+                *rows,
+                "| [Simulation](verdicts.md) | How often are the verdicts right? |",
+            ]
         ),
         "```{toctree}\n:hidden:\n\n" + "\n".join([*RECORDS, "verdicts", "records"]) + "\n```",
     ]
@@ -72,6 +77,10 @@ def format_record(name: str) -> str:
 def format_command(result: StudyResult) -> str:
     """Return the command of a record without the options that only say where output goes."""
     first, *words = result.values["command"]
+    for i, word in enumerate(words):  # a study of several backbones keeps the file only
+        if i and words[i - 1] == "--weights" and "=" not in word and "backbones" in result.values["spec"]:
+            name = next(each for each in result.values["spec"]["backbones"] if word.startswith(each))
+            words[i] = f"{name}={word}"
     shown = [word for i, word in enumerate(words) if word not in OUTPUTS and (i == 0 or words[i - 1] not in OUTPUTS)]
     return f"{first} {shlex.join(shown)}".strip()
 
