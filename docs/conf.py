@@ -62,6 +62,12 @@ def escape_docstring(app, what, name, obj, options, lines):
         lines[i] = re.sub(r"(``[^`]+``)(?=\w)", r"\1\\ ", line.replace("|", r"\|"))
 
 
+def shorten_signature(app, what, name, obj, options, signature, result):
+    """Show ``int`` where an annotation also declares a range; the table of keys has the range."""
+    return re.sub(r"Annotated\[([^,\]]+), Range\([^)]*\)\]", r"\1", signature or ""), result
+
+
 def setup(app):
     app.connect("builder-inited", lambda app: generate.write_pages(Path(app.srcdir) / "generated"))
     app.connect("autodoc-process-docstring", escape_docstring)
+    app.connect("autodoc-process-signature", shorten_signature)

@@ -12,13 +12,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from pages.copies import list_cards, list_documents, list_pictures
+from pages.findings import list_includes
 from pages.reference import list_reference
 from pages.results import list_figures, list_records
 
 
 def write_pages(folder: Path) -> list[Path]:
     """Write every generated page and picture into a folder, remove pages that are no longer made, and return what is there."""
-    pages = {**list_reference(), **list_records(), **list_cards(), **list_documents()}
+    pages = {**list_reference(), **list_records(), **list_cards(), **list_documents(), **list_includes()}
     contents: dict[str, bytes] = {name: text.encode() for name, text in pages.items()}
     contents |= {**list_pictures(), **list_figures()}
     for name, content in contents.items():

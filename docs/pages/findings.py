@@ -92,5 +92,14 @@ def make_findings() -> list[str]:
     ]
 
 
+def list_includes() -> dict[str, str]:
+    """Return what the first page includes, with links that hold from docs/."""
+    findings = "\n".join(f"{i}. {finding}" for i, finding in enumerate(make_findings(), 1))
+    return {
+        "answer.txt": make_answer() + "\n",
+        "findings.txt": findings.replace(f"({FOLDER}/", "(generated/results/") + "\n",
+    }
+
+
 def format_link(record: str) -> str:
     return f"[Table]({FOLDER}/{record}.md)"
