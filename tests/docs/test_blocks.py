@@ -6,10 +6,12 @@ planned; a study called from Python gives its published record) and ``<!-- test:
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
 import sys
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,9 +29,10 @@ DOCS = ROOT / "docs"
 RECORDS = {"compare": "livec_box", "ablate": "livec_box_ablate"}
 PAGES = [
     ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
     *(page for page in sorted(DOCS.rglob("*.md")) if page.relative_to(DOCS).parts[0] not in ("generated", "_build")),
 ]
-BLOCK = re.compile(r"(?:<!-- test: (\w+), (.*?) -->\n)?^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"(?:<!-- test: (\w+), (.*?) -->\n)?^ *```([^\n]*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 CODE = ("python", "bash", "yaml")
 NO_CODE = ("text",)  # output and drawings; what begins with { is a directive of Sphinx
 
@@ -46,7 +49,7 @@ class Block:
 
 def read_blocks(page: Path) -> list[Block]:
     found = BLOCK.findall(page.read_text(encoding="utf-8"))
-    return [Block(language, text, mode or "run", reason) for mode, reason, language, text in found]
+    return [Block(language, textwrap.dedent(text), mode or "run", reason) for mode, reason, language, text in found]
 
 
 def name_page(page: Path) -> str:
@@ -150,6 +153,17 @@ def test_every_block_runs(page, workplace, monkeypatch, plan_command):
                 if plan:
                     patch.setattr("iqa_zoo.studies.api.run_study", give_record)
                 exec(compile(block.text, name_page(page), "exec"), names)
+
+
+@pytest.mark.slow
+def test_the_notebook_runs(workplace):
+    notebook = json.loads((DOCS / "start" / "tour.ipynb").read_text(encoding="utf-8"))
+    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert all(not cell.get("outputs") for cell in notebook["cells"])
+    names: dict[str, object] = {}
+    for cell in cells:
+        exec(compile(cell, "tour.ipynb", "exec"), names)
+    assert names["scores"] == sorted(names["scores"], reverse=True)
 
 
 def give_record(spec, progress, command=()):
