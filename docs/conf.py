@@ -64,7 +64,9 @@ def escape_docstring(app, what, name, obj, options, lines):
 
 def shorten_signature(app, what, name, obj, options, signature, result):
     """Show ``int`` where an annotation also declares a range; the table of keys has the range."""
-    return re.sub(r"Annotated\[([^,\]]+), Range\([^)]*\)\]", r"\1", signature or ""), result
+    if not signature:
+        return None
+    return re.sub(r"Annotated\[([^,\]]+), Range\([^)]*\)\]", r"\1", signature), result
 
 
 def setup(app):
