@@ -27,6 +27,7 @@ extensions = [
     "sphinx_design",
 ]
 exclude_patterns = ["_build"]
+smartquotes = False  # options begin with two hyphens
 myst_enable_extensions = ["colon_fence", "deflist", "attrs_inline"]
 myst_heading_anchors = 4
 # The generated pages contain cards and records, whose headings start at any level.
@@ -66,7 +67,7 @@ def shorten_signature(app, what, name, obj, options, signature, result):
     """Show ``int`` where an annotation also declares a range; the table of keys has the range."""
     if not signature:
         return None
-    return re.sub(r"Annotated\[([^,\]]+), Range\([^)]*\)\]", r"\1", signature), result
+    return re.sub(r"[~.\w]*Annotated\[([^,\]]+), [~.\w]*Range\([^)]*\)\]", r"\1", signature), result
 
 
 def setup(app):

@@ -190,7 +190,7 @@ def format_studies() -> str:
         rows = list_options(groups[name]["this study"]) if "this study" in groups[name] else []
         sections.append(format_table(["option", "meaning"], rows) if rows else "It has no options of its own.")
         held = {each.name for kind in GROUPS.values() for each in fields(kind)}
-        refused = [f"`--{each.replace('_', '-')}`" for each in settings.refused if each in held]
+        refused = [f"`--{each.replace('_', '-')}`" for each in settings.refused if each in held and each not in GROUPS]
         refused += [f"the group *{study_command.TITLES[each]}*" for each in settings.refused if each in GROUPS]
         if refused:
             sections.append(f"Of the shared options it does not take {', '.join(refused)}.")
