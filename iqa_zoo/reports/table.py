@@ -1,4 +1,4 @@
-"""One table, three ways to show it: on a terminal, as Markdown, as rows."""
+"""One table, several ways to show it: on a terminal, as Markdown, as rows; :mod:`iqa_zoo.reports.latex` is for papers."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from typing import Any
 from rich.table import Table as RichTable
 from rich.text import Text
 
+AHEAD, UNDECIDED = "ahead", "undecided"  # marks of rows
 
 @dataclass
 class Table:
     """A titled table of text. ``notes`` stand below it; columns named in ``left`` are aligned left, numbers right.
+
+    ``marks`` has a mark for each row, :data:`AHEAD`, :data:`UNDECIDED` or none, for the cell in the column ``marked``: LaTeX sets it
+    in bold or with a dagger, which mean ``bold`` and ``dagger``.
 
     >>> print(Table("Speed", ["model", "ms"], [["a", "3"]], notes=["one run"], left=["model"]).markdown())
     **Speed**
@@ -29,6 +33,10 @@ class Table:
     rows: list[list[str]]
     notes: Sequence[str] = ()
     left: Sequence[str] = ("model",)
+    marks: Sequence[str] = ()
+    marked: str = ""
+    bold: str = "one of the two is ahead"
+    dagger: str = "undecided"
 
     def rich(self) -> RichTable:
         """The table for a terminal; names with brackets are no markup."""
@@ -88,3 +96,12 @@ def count(number: float | None) -> str:
         if number >= size:
             return f"{number / size:.2f} {unit}"
     return f"{number:.0f}"
+
+
+def count_nouns(number: int, noun: str) -> str:
+    """Write a number with its noun in singular or plural.
+
+    >>> count_nouns(1, "split"), count_nouns(2, "split")
+    ('1 split', '2 splits')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

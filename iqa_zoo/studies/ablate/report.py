@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.budgets.budget import format_moved
@@ -16,6 +17,7 @@ from iqa_zoo.reports.shared import (
     format_spread,
     format_verdict,
     label_differences,
+    mark_pair,
     read_difference,
     select_defined,
 )
@@ -75,8 +77,10 @@ def make_tables(results: Results) -> list[Table]:
     ]
     cells = {**names, **sizes, "SROCC [quartiles]": format_quality, **difference}
     title = f"{subject}: {results['data']['name']}, decoders on {results['backbone']}"
+    table = tabulate(title, results["rows"], cells, notes, left=[*names, "verdict", "would decide"])
+    marks = [mark_pair(pairs[row["model"]]) if row["model"] in pairs else "" for row in results["rows"]]
     return [
-        tabulate(title, results["rows"], cells, notes, left=[*names, "verdict", "would decide"]),
+        replace(table, marks=marks, marked="difference", bold="better or worse"),
         *tabulate_keys("Not built", results["refused"], ["variant", "change", "reason"]),
     ]
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from iqa_zoo.reports.shared import CORRECTED_T, describe_rule, format_interval, format_p
+from iqa_zoo.reports.shared import CORRECTED_T, describe_rule, format_interval, format_p, mark_pair
 from iqa_zoo.reports.table import Table, tabulate
 from iqa_zoo.reports.verdicts import count_verdicts, explain_needed, group_by_verdict
 from iqa_zoo.stats.summary import is_defined
@@ -46,7 +47,7 @@ def tabulate_effects(results: Results, where: str) -> Table:
         + ".",
     ]
     title = f"What each part adds: {where}"
-    return tabulate(title, analysis["main"], cells, notes, left=["factor", "level", *LEFT])
+    return _mark(tabulate(title, analysis["main"], cells, notes, left=["factor", "level", *LEFT]), analysis["main"])
 
 
 def _describe_estimates(analysis: Results, rows: Sequence[Results]) -> list[str]:
@@ -115,7 +116,11 @@ def tabulate_interactions(results: Results) -> Table:
         **CELLS,
     }
     title = f"The {SHOWN} largest interactions" if len(found) > SHOWN else "The interactions"
-    return tabulate(title, found[:SHOWN], cells, notes, left=["factors", "levels", *LEFT])
+    return _mark(tabulate(title, found[:SHOWN], cells, notes, left=["factors", "levels", *LEFT]), found[:SHOWN])
+
+
+def _mark(table: Table, rows: Sequence[Results]) -> Table:
+    return replace(table, marks=list(map(mark_pair, rows)), marked="effect", bold="ahead or behind")
 
 
 def select_distinct(found: Sequence[Results]) -> list[Results]:
