@@ -35,6 +35,7 @@ COMMANDS = (
     "score",
     "explain",
     "report",
+    "cite",
     "plugins",
     "new-plugin",
     "check-plugin",
@@ -58,6 +59,7 @@ examples:
   iqa-zoo score photos/ --run run -o s.csv          by a model of your own
   iqa-zoo explain a.png --run run -o attention.png  attention of each query, expert routing
   iqa-zoo report run -o report.html                 a training or a study as one page
+  iqa-zoo cite --from run                           BibTeX of all that the results of a study rest on
   iqa-zoo new-plugin worst --slot head              a package of your own with a head, tests included
   iqa-zoo check-plugin iqa-zoo-worst                whether it holds to the contracts, and what to fix
   iqa-zoo list heads --import my_head.py            any command, with the parts of your own file

@@ -68,7 +68,9 @@ def make_parser(name: str) -> argparse.ArgumentParser:
     add_json_option(shown, "everything: configs, hashes, versions, splits, predictions")
     add_output_option(shown, "--csv", "one row per training")
     add_output_option(shown, "--markdown", "the tables, to paste")
-    add_output_option(shown, "--latex", "the tables for a paper (booktabs, verdicts marked, the protocol in the captions)")
+    add_output_option(
+        shown, "--latex", "the tables for a paper (booktabs, verdicts marked, the protocol in the captions)"
+    )
     shown.add_argument(
         "--figures", type=parse_path, metavar="FOLDER", help="write the figures there as PDF, SVG and PNG"
     )

@@ -38,7 +38,9 @@ def format_cell(text: str) -> str:
     """
     if text == "-":
         return "--"
-    return "".join(f"${part}$" if NUMBER.match(part + "0") and len(part) == 1 else escape(part) for part in _split(text))
+    return "".join(
+        f"${part}$" if NUMBER.match(part + "0") and len(part) == 1 else escape(part) for part in _split(text)
+    )
 
 
 def _split(text: str) -> list[str]:
@@ -57,7 +59,7 @@ def format_table(table: Table, label: str, protocol: str = "") -> str:
 
     >>> print(format_table(Table("Speed", ["model", "ms"], [["a_b", "3"]], notes=["one run"]), "tab:speed"))
     \begin{table}[htbp]
-      \centering
+      \centering\setlength{\tabcolsep}{4pt}
       \caption{Speed.}
       \label{tab:speed}
       \resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%
@@ -78,7 +80,7 @@ def format_table(table: Table, label: str, protocol: str = "") -> str:
     rows = [_format_row(table, i) for i in range(len(table.rows))]
     lines = [
         r"\begin{table}[htbp]",
-        r"  \centering",
+        r"  \centering\setlength{\tabcolsep}{4pt}",
         rf"  \caption{{{escape(caption)}}}",
         rf"  \label{{{label}}}",
         r"  \resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",

@@ -118,7 +118,9 @@ def plot_splits(series: Mapping[str, Sequence[float | None]], *, title: str, x_l
     """
     from matplotlib.figure import Figure
 
-    values_MS = np.array([[np.nan if value is None else value for value in row] for row in series.values()], dtype=float)
+    values_MS = np.array(
+        [[np.nan if value is None else value for value in row] for row in series.values()], dtype=float
+    )
     with rc_context(STYLE):
         figure = Figure(figsize=(7.5, 1.2 + 0.34 * max(len(series), 2)), layout="constrained")
         axes = figure.subplots()

@@ -11,6 +11,7 @@ from rich.text import Text
 
 AHEAD, UNDECIDED = "ahead", "undecided"  # marks of rows
 
+
 @dataclass
 class Table:
     """A titled table of text. ``notes`` stand below it; columns named in ``left`` are aligned left, numbers right.
