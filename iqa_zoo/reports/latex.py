@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from iqa_zoo.reports.reflow import split_columns
 from iqa_zoo.reports.table import AHEAD, UNDECIDED, Table
 
 PREAMBLE = r"\usepackage{booktabs,graphicx,array}"
 LONG = 30  # characters; a text column with a longer cell wraps
+PAGE = 110  # characters of a table in the width of a page; the columns of a wider one stand in several blocks
 WIDTH = r"0.3\linewidth"  # of a column that wraps
 SPECIAL = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_",
@@ -77,12 +79,23 @@ def format_table(table: Table, label: str, protocol: str = "") -> str:
     title = re.sub(r"^\([a-z]\) ", "", table.title)
     caption = " ".join(part if part.endswith(".") else f"{part}." for part in (title, protocol) if part)
     notes = " ".join([*table.notes, *_explain_marks(table)])
-    rows = [_format_row(table, i) for i in range(len(table.rows))]
+    blocks = split_columns(table, PAGE)
     lines = [
         r"\begin{table}[htbp]",
         r"  \centering\setlength{\tabcolsep}{4pt}",
         rf"  \caption{{{escape(caption)}}}",
         rf"  \label{{{label}}}",
+        *"\n  \\par\\smallskip\n".join("\n".join(_format_block(block)) for block in blocks).split("\n"),
+    ]
+    if notes:
+        lines += [r"  \par\smallskip", rf"  \parbox{{\linewidth}}{{\footnotesize {escape(notes)}}}"]
+    return "\n".join([*lines, r"\end{table}"])
+
+
+def _format_block(table: Table) -> list[str]:
+    """Format the rules and rows of a table, or of a part of its columns, scaled down where they are too wide."""
+    rows = [_format_row(table, i) for i in range(len(table.rows))]
+    return [
         r"  \resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"  \begin{{tabular}}{{{_align(table)}}}",
         r"    \toprule",
@@ -92,9 +105,6 @@ def format_table(table: Table, label: str, protocol: str = "") -> str:
         r"    \bottomrule",
         r"  \end{tabular}}",
     ]
-    if notes:
-        lines += [r"  \par\smallskip", rf"  \parbox{{\linewidth}}{{\footnotesize {escape(notes)}}}"]
-    return "\n".join([*lines, r"\end{table}"])
 
 
 def _align(table: Table) -> str:

@@ -7,9 +7,9 @@ from typing import Any
 
 from iqa_zoo.data.views import LONGEST_SIDE
 from iqa_zoo.reports.shared import HUMAN_LABELS
-from iqa_zoo.reports.table import count_nouns
 from iqa_zoo.reports.warnings import failed_notes, undefined_notes
 from iqa_zoo.training.selection import RULES
+from iqa_zoo.words import count_nouns
 
 Results = dict[str, Any]
 
@@ -19,7 +19,7 @@ def list_protocol_notes(results: Results) -> list[str]:
     data, recipe = results["data"], results["recipe"]
     grouped = f"by {data['contents']} contents" if data["contents"] < data["images"] else "by image"
     if pairs := len(data.get("look_alikes", ())):
-        grouped += f" ({pairs} {'pair' if pairs == 1 else 'pairs'} of images that look the same kept in one part)"
+        grouped += f" ({count_nouns(pairs, 'pair')} of images that look the same kept in one part)"
     notes = []
     if data["label"] not in HUMAN_LABELS:
         notes.append(f"LABELS ARE A {data['label'].upper().split(':')[0]}:{data['label'].partition(':')[2]}.")
@@ -123,7 +123,7 @@ def list_cache_notes(results: Results) -> list[str]:
     >>> list_cache_notes({"from_cache": {"trainings": 12, "of": 20, "features": 1, "of_features": 1}})
     ['12 of 20 trained before; features from the cache.']
     >>> list_cache_notes({"enlarged": {"photos": 3}})
-    ["3 images of photos are smaller than the backbone's input and were enlarged (bicubic)."]
+    ["3 images of photos smaller than the backbone's input, enlarged (bicubic)."]
     """
     used = results.get("from_cache", {})
     found = []
@@ -133,7 +133,7 @@ def list_cache_notes(results: Results) -> list[str]:
         some = f"{used['features']} of {used['of_features']} sets of " if used["features"] < used["of_features"] else ""
         found.append(f"{some}features from the cache")
     small = [
-        f"{count} images of {name} are smaller than the backbone's input and were enlarged (bicubic)."
+        f"{count_nouns(count, 'image')} of {name} smaller than the backbone's input, enlarged (bicubic)."
         for name, count in results.get("enlarged", {}).items()
     ]
     return (["; ".join(found) + "."] if found else []) + small

@@ -29,7 +29,7 @@ STYLE: Any = {
     "axes.spines.right": False,
     "svg.hashsalt": "iqa_zoo",
     "savefig.dpi": 150,
-    "pdf.fonttype": 42,  # text of a PDF stays text, which publishers ask for
+    "pdf.fonttype": 42,  # text stays text
 }
 
 
@@ -261,11 +261,7 @@ def find_pareto_front(costs: Sequence[float], values: Sequence[float]) -> list[i
 
 
 def write_figure(figure: Figure, path: Path) -> None:
-    """Write a figure in the format given by the file suffix; SVG and PDF files contain no date.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
+    """Write a figure in the format given by the file suffix, without a date; raises InputError where it cannot be written."""
     drawn, kind = io.BytesIO(), path.suffix[1:].lower()
     with rc_context(STYLE):
         figure.savefig(drawn, format=kind, metadata=DATES.get(kind))

@@ -41,10 +41,9 @@ class Table:
 
     def rich(self) -> RichTable:
         """The table for a terminal; names with brackets are no markup."""
-        notes = Text("\n".join(self.notes), style="table.caption")
-        table = RichTable(
-            title=Text(self.title, style="bold"), title_justify="left", caption=notes, caption_justify="left"
-        )
+        notes = Text("\n".join(self.notes), style="table.caption") if self.notes else None
+        title = Text(self.title, style="bold") if self.title else None
+        table = RichTable(title=title, title_justify="left", caption=notes, caption_justify="left")
         for column in self.columns:
             table.add_column(Text(column), justify="left" if column in self.left else "right", overflow="fold")
         for row in self.rows:
@@ -97,12 +96,3 @@ def count(number: float | None) -> str:
         if number >= size:
             return f"{number / size:.2f} {unit}"
     return f"{number:.0f}"
-
-
-def count_nouns(number: int, noun: str) -> str:
-    """Write a number with its noun in singular or plural.
-
-    >>> count_nouns(1, "split"), count_nouns(2, "split")
-    ('1 split', '2 splits')
-    """
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

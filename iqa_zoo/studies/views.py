@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,9 +44,13 @@ def format_csv(result: StudyResult) -> str:
 
 def print_result(result: StudyResult) -> None:
     """Print the tables and sentences on stdout."""
-    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    from iqa_zoo.reports.reflow import split_columns
+
+    known = sys.stdout.isatty() or "COLUMNS" in os.environ
+    console = Console(width=None if known else WIDTH)
     for table in result.tables():
-        console.print(table.rich())
+        for block in split_columns(table, console.width):
+            console.print(block.rich())
         console.print()
     for sentence in result.sentences():
         console.print(sentence, style="bold", highlight=False, markup=False)

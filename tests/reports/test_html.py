@@ -144,7 +144,7 @@ def test_a_proxy_is_called_a_proxy(made):
 
 def test_failed_trainings_are_told(made, results):
     results["runs"].append(dict(model="broken", split="s1", seed=0, error="no memory"))
-    assert "1 trainings failed and are missing: broken." in text_of(made.page_without_images(results))
+    assert "1 training failed and is missing: broken." in text_of(made.page_without_images(results))
 
 
 def test_results_without_trainings(made, results):

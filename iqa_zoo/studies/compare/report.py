@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.reports.decoders import describe_place, list_unmatched_notes, make_decoders_table
+from iqa_zoo.reports.marks import mark_best
 from iqa_zoo.reports.notes import list_protocol_notes
 from iqa_zoo.reports.ratings import make_rater_tables
 from iqa_zoo.reports.shared import (
@@ -15,19 +16,19 @@ from iqa_zoo.reports.shared import (
     format_number,
     format_spread,
     label_differences,
-    mark_best,
     read_difference,
     read_spread,
     select_defined,
     tabulate_differences,
     tabulate_distortions,
 )
-from iqa_zoo.reports.table import Table, count, count_nouns, tabulate
+from iqa_zoo.reports.table import Table, count, tabulate
 from iqa_zoo.reports.verdicts import describe_pairs
 from iqa_zoo.reports.warnings import leak_warnings
 from iqa_zoo.stats.summary import is_defined, summarize_values
 from iqa_zoo.studies.tuning.report import make_tuning_sentences, make_tuning_tables
 from iqa_zoo.training.selection import RULES
+from iqa_zoo.words import count_nouns
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,12 +63,15 @@ def make_sentences(results: Results) -> list[str]:
 def _published(results: Results) -> Table:
     rows = results["published"]
     only = [dict(model=f"{title} (no model)", published=quality)
-            for title, quality in results.get("published_only", {}).items()]  # fmt: skip
+            for title, quality in results.get("published_only", {}).items() if quality]  # fmt: skip
     speeds = [row["speed"] for row in rows if row.get("speed")]
     notes = [
         "MACs: multiply-accumulates of matrix products and convolutions for one image; active: parameters one token meets.",
-        f"Published: SROCC / PLCC on {results['published_on']} from the model card, under the paper's own protocol; not measured here.",
     ]
+    if any(row.get("published") for row in rows):
+        notes.append(
+            f"Published: SROCC / PLCC on {results['published_on']} from the model card, under the paper's own protocol; not measured here."
+        )
     if only:
         notes.append(
             "No model: the publications of a system lack what is needed to build it; its card lists what is known."
@@ -137,7 +141,7 @@ def _rules(results: Results) -> Table:
     rules = [rule for rule in RULES if all(rule in row for row in results["rules"].values())]
     rows = []
     for model, row in results["rules"].items():
-        cells = [f"{format_number(row[rule]['srocc'])} (epoch {row[rule]['epoch']:g})" for rule in rules]
+        cells = [f"{format_number(row[rule]['srocc'])} ({format_epoch(row[rule]['epoch'])})" for rule in rules]
         honest = results["selection"] if results["selection"] != "test-oracle" else rules[0]
         both = row["test-oracle"]["srocc"], row[honest]["srocc"]
         rows.append([model, *cells, f"{both[0] - both[1]:+.3f}" if all(map(is_defined, both)) else "-"])
@@ -150,6 +154,15 @@ def _rules(results: Results) -> Table:
             "No validation part was held out here: --selection validation holds one out and reports that rule as well."
         )
     return Table("What each selection rule would have reported", ["model", *rules, "peeking adds"], rows, notes)
+
+
+def format_epoch(median: float) -> str:
+    """Format a median of epochs; between two, as both.
+
+    >>> format_epoch(12), format_epoch(7.5)
+    ('epoch 12', 'epochs 7 to 8')
+    """
+    return f"epoch {median:g}" if float(median).is_integer() else f"epochs {int(median)} to {int(median) + 1}"
 
 
 def _test_sets(results: Results) -> list[Table]:
