@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from iqa_zoo.reports.reflow import split_columns
 from iqa_zoo.reports.table import AHEAD, UNDECIDED, Table
@@ -11,7 +12,7 @@ from iqa_zoo.reports.table import AHEAD, UNDECIDED, Table
 PREAMBLE = r"\usepackage{booktabs,graphicx,array}"
 LONG = 30  # characters; a text column with a longer cell wraps
 PAGE = 110  # characters of a table in the width of a page; the columns of a wider one stand in several blocks
-WIDTH = r"0.3\linewidth"  # of a column that wraps
+WIDTH = r"0.36\linewidth"  # of a column that wraps
 SPECIAL = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
@@ -55,13 +56,13 @@ def _split(text: str) -> list[str]:
 
 
 def format_table(table: Table, label: str, protocol: str = "") -> str:
-    r"""Format a table as a LaTeX float; ``protocol`` is added to the caption, and the notes stand below the rules.
+    r"""Format a table as a LaTeX float, or several where it is too wide; ``protocol`` joins the caption, notes stand below.
 
     Where the table has verdicts, a number is bold where one model is ahead and has a dagger where it is undecided.
 
     >>> print(format_table(Table("Speed", ["model", "ms"], [["a_b", "3"]], notes=["one run"]), "tab:speed"))
     \begin{table}[htbp]
-      \centering\setlength{\tabcolsep}{4pt}
+      \centering\footnotesize\setlength{\tabcolsep}{4pt}
       \caption{Speed.}
       \label{tab:speed}
       \resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%
@@ -73,23 +74,35 @@ def format_table(table: Table, label: str, protocol: str = "") -> str:
         \bottomrule
       \end{tabular}}
       \par\smallskip
-      \parbox{\linewidth}{\footnotesize one run}
+      \parbox{\linewidth}{\scriptsize one run}
     \end{table}
     """
     title = re.sub(r"^\([a-z]\) ", "", table.title)
-    caption = " ".join(part if part.endswith(".") else f"{part}." for part in (title, protocol) if part)
-    notes = " ".join([*table.notes, *_explain_marks(table)])
-    blocks = split_columns(table, PAGE)
-    lines = [
-        r"\begin{table}[htbp]",
-        r"  \centering\setlength{\tabcolsep}{4pt}",
-        rf"  \caption{{{escape(caption)}}}",
-        rf"  \label{{{label}}}",
-        *"\n  \\par\\smallskip\n".join("\n".join(_format_block(block)) for block in blocks).split("\n"),
-    ]
-    if notes:
-        lines += [r"  \par\smallskip", rf"  \parbox{{\linewidth}}{{\footnotesize {escape(notes)}}}"]
-    return "\n".join([*lines, r"\end{table}"])
+    blocks = split_columns(_drop_plans(table), PAGE)
+    floats = []
+    for i, block in enumerate(blocks):
+        texts = (title, protocol) if i == 0 else (f"{title} (continued)",)
+        caption = " ".join(part if part.endswith(".") else f"{part}." for part in texts if part)
+        notes = " ".join([*block.notes, *(_explain_marks(table) if i == len(blocks) - 1 else ())])
+        lines = [
+            r"\begin{table}[htbp]",
+            r"  \centering\footnotesize\setlength{\tabcolsep}{4pt}",
+            rf"  \caption{{{escape(caption)}}}",
+            rf"  \label{{{label}{'' if i == 0 else f'-{i + 1}'}}}",
+            *_format_block(block),
+        ]
+        if notes:
+            lines += [r"  \par\smallskip", rf"  \parbox{{\linewidth}}{{\scriptsize {escape(notes)}}}"]
+        floats.append("\n".join([*lines, r"\end{table}"]))
+    return "\n\n".join(floats)
+
+
+def _drop_plans(table: Table) -> Table:
+    """Leave out what would decide: a plan and no result; the sentences at the head of the file have it."""
+    columns = [k for k, column in enumerate(table.columns) if column != "would decide"]
+    return replace(
+        table, columns=[table.columns[k] for k in columns], rows=[[row[k] for k in columns] for row in table.rows]
+    )
 
 
 def _format_block(table: Table) -> list[str]:
