@@ -11,7 +11,7 @@ from iqa_zoo.reports.table import AHEAD, UNDECIDED, Table
 
 PREAMBLE = r"\usepackage{booktabs,graphicx,array}"
 LONG = 30  # characters; a text column with a longer cell wraps
-PAGE = 110  # characters of a table in the width of a page; the columns of a wider one stand in several blocks
+PAGE = 118  # characters of a table in the width of a page; the columns of a wider one stand in several blocks
 WIDTH = r"0.36\linewidth"  # of a column that wraps
 SPECIAL = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_",
