@@ -39,6 +39,7 @@ COMMANDS = (
     "explain",
     "report",
     "push",
+    "cite",
     "plugins",
     "new-plugin",
     "check-plugin",
@@ -70,6 +71,7 @@ examples:
   iqa-zoo report run -o report.html                 a training or a study as one page
   iqa-zoo push run me/name --licence mit --dry-run  what would go to the model hub, and its card
   iqa-zoo score a.jpg --run hf://me/name            by a model of the hub
+  iqa-zoo cite --from run                           BibTeX of all that the results of a study rest on
   iqa-zoo new-plugin worst --slot head              a package of your own with a head, tests included
   iqa-zoo check-plugin iqa-zoo-worst                whether it holds to the contracts, and what to fix
   iqa-zoo list heads --import my_head.py            any command, with the parts of your own file

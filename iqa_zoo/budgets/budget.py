@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -101,16 +102,14 @@ def sum_budgets(by_slot: dict[str, Budget], **more: Any) -> Budget:
 
 
 def format_moved(moved: Mapping[str, Sequence[Any]]) -> str:
-    """Format the settings that matching changed (path: before, after), with equal changes of blocks merged; empty without any.
+    """Format the settings that matching changed (path: before, after), with equal changes of list elements folded; empty without any.
 
     >>> format_moved({"depth": (4, 2), "interactions.0.hidden": (8, 4), "interactions.2.hidden": (8, 4)})
     'depth 4 → 2, interactions.*.hidden 8 → 4'
     """
-    lines = []
-    for path, (before, after) in moved.items():
-        slot, _, rest = path.partition(".")
-        short = f"{slot}.*.{rest.partition('.')[2]}" if slot == "interactions" else path
-        lines.append(f"{short} {before} → {after}")
+    lines = [
+        f"{re.sub(r'[.][0-9]+(?=[.]|$)', '.*', path)} {before} → {after}" for path, (before, after) in moved.items()
+    ]
     return ", ".join(dict.fromkeys(lines))
 
 

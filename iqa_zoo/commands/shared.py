@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PIPE_WIDTH = 160  # a pipe or a file has no width of its own, and 80 columns would cut the tables
 STDOUT = Path("-")
-SUFFIXES = {"json": ".json", "csv": ".csv", "markdown": ".md"}
+SUFFIXES = {"json": ".json", "csv": ".csv", "markdown": ".md", "latex": ".tex"}
 MOST_CROPS = 1000  # of an image: 600 MB at 224 pixels a side
 MODEL = "a model: its name, a .yaml or .json file, the folder of a training, or hf://user/name@revision"
 
@@ -158,7 +158,7 @@ def add_json_option(parser: argparse._ActionsContainer, content: str = "JSON") -
 
 
 def add_output_option(parser: argparse._ActionsContainer, flag: str, content: str) -> None:
-    """Add ``--json [FILE]``, ``--csv [FILE]`` or ``--markdown [FILE]``, for :func:`show_result`."""
+    """Add ``--json [FILE]``, ``--csv [FILE]``, ``--markdown [FILE]`` or ``--latex [FILE]``, for :func:`show_result`."""
     suffix = SUFFIXES[flag.removeprefix("--")]
 
     def parse_output(text: str) -> Path:
@@ -178,7 +178,7 @@ def add_output_option(parser: argparse._ActionsContainer, flag: str, content: st
 
 
 def check_outputs(args: argparse.Namespace, *, new: bool = True) -> None:
-    """Check, before the work, that the files of ``--json``, ``--csv`` and ``--markdown`` can be written.
+    """Check, before the work, that the files of ``--json``, ``--csv``, ``--markdown`` and ``--latex`` can be written.
 
     Raises:
         InputError: a file exists although it must be ``new``, or cannot be written, or two results are to be printed.
@@ -196,7 +196,7 @@ def show_result(
 ) -> None:
     """Print a result in the form that an option asks for, else as text. Write the files that the options name.
 
-    ``values`` are written as JSON; ``others`` return the result as ``csv`` or ``markdown``.
+    ``values`` are written as JSON; ``others`` return the result as ``csv``, ``markdown`` or ``latex``.
 
     Raises:
         InputError: files cannot be written; the result was printed before, and the other files are written.

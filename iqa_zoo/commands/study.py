@@ -32,7 +32,7 @@ TITLES = {
     "statistics": "verdicts",
     "resources": "where it runs",
 }
-OUTPUTS = ("kept", "import", "json", "csv", "markdown", "html")  # arguments that are no settings
+OUTPUTS = ("kept", "import", "json", "csv", "markdown", "latex", "figures", "html")  # arguments that are no settings
 
 
 def add(commands: Any) -> None:
@@ -68,6 +68,12 @@ def make_parser(name: str) -> argparse.ArgumentParser:
     add_json_option(shown, "everything: configs, hashes, versions, splits, predictions")
     add_output_option(shown, "--csv", "one row per training")
     add_output_option(shown, "--markdown", "the tables, to paste")
+    add_output_option(
+        shown, "--latex", "the tables for a paper (booktabs, verdicts marked, the protocol in the captions)"
+    )
+    shown.add_argument(
+        "--figures", type=parse_path, metavar="FOLDER", help="write the figures there as PDF, SVG and PNG"
+    )
     shown.add_argument(
         "--html",
         type=parse_path,
@@ -159,6 +165,8 @@ def run(name: str, argv: Sequence[str]) -> int:
     check_outputs(args, new=False)
     if args.html:
         check_writable(args.html)
+    if args.figures:
+        check_folder_writable(args.figures)
     if args.kept and getattr(args, "tune", None) is not None:
         raise InputError("--tune trains, and --from prints a run that was kept; give one of them")
     if args.kept:
@@ -187,9 +195,9 @@ def run(name: str, argv: Sequence[str]) -> int:
 
 def _show(result: StudyResult, args: argparse.Namespace, folder: Path, spec: StudySpec | None) -> bool:
     """Print the result and write every file that the arguments name; return whether all were written."""
-    from iqa_zoo.studies.views import format_csv, format_markdown, print_result
+    from iqa_zoo.studies.views import format_csv, format_latex, format_markdown, print_result, write_figures
 
-    forms = {"markdown": lambda: format_markdown(result)}
+    forms = {"markdown": lambda: format_markdown(result), "latex": lambda: format_latex(result)}
     if result.runs:
         forms["csv"] = lambda: format_csv(result)
 
@@ -199,8 +207,15 @@ def _show(result: StudyResult, args: argparse.Namespace, folder: Path, spec: Stu
         size = write_html(result, args.html, folder, list_sources(args, spec))
         print(f"page in {args.html}, {size:.1f} MB", file=sys.stderr)
 
-    shown = _try(lambda: show_result(args, result.values, lambda: print_result(result), **forms))
-    return (not args.html or _try(write_page)) and shown  # all are tried
+    def draw() -> None:
+        files = write_figures(result, args.figures)
+        drawn = f"{len(files)} files in {args.figures}" if files else f"{result.study} has no figures of this result"
+        print(drawn, file=sys.stderr)
+
+    done = [_try(lambda: show_result(args, result.values, lambda: print_result(result), **forms))]
+    done.append(not args.figures or _try(draw))
+    done.append(not args.html or _try(write_page))
+    return all(done)  # all were tried
 
 
 def list_sources(args: argparse.Namespace, spec: StudySpec | None) -> list[Any]:

@@ -9,6 +9,7 @@ from iqa_zoo.data.views import LONGEST_SIDE
 from iqa_zoo.reports.shared import HUMAN_LABELS
 from iqa_zoo.reports.warnings import failed_notes, undefined_notes
 from iqa_zoo.training.selection import RULES
+from iqa_zoo.words import count_nouns
 
 Results = dict[str, Any]
 
@@ -18,7 +19,7 @@ def list_protocol_notes(results: Results) -> list[str]:
     data, recipe = results["data"], results["recipe"]
     grouped = f"by {data['contents']} contents" if data["contents"] < data["images"] else "by image"
     if pairs := len(data.get("look_alikes", ())):
-        grouped += f" ({pairs} {'pair' if pairs == 1 else 'pairs'} of images that look the same kept in one part)"
+        grouped += f" ({count_nouns(pairs, 'pair')} of images that look the same kept in one part)"
     notes = []
     if data["label"] not in HUMAN_LABELS:
         notes.append(f"LABELS ARE A {data['label'].upper().split(':')[0]}:{data['label'].partition(':')[2]}.")
@@ -45,6 +46,33 @@ def list_protocol_notes(results: Results) -> list[str]:
     notes.append(f"Reported: {RULES[results['selection']]}.")
     runs = results.get("runs", [])
     return notes + failed_notes(runs) + undefined_notes(runs)
+
+
+def describe_protocol(results: Mapping[str, Any]) -> str:
+    """Describe data, splits and training in a sentence, for a caption; what a study does not have is left out.
+
+    >>> data = {"name": "livec", "images": 1162, "contents": 1162, "label": "MOS"}
+    >>> describe_protocol({"data": data, "splits": [1, 2], "parts": {"train": 930, "validation": 0, "test": 232}, "backbone": "resnet18"})
+    'livec, 2 random splits by image: 930 to train, 232 to test; backbone resnet18.'
+    """
+    data, parts, backbone = results.get("data"), results.get("parts"), results.get("backbone")
+    found = []
+    if isinstance(data, Mapping):
+        proxy = "" if data.get("label", "MOS").split(":")[0] in HUMAN_LABELS else ", proxy labels"
+        place = f"{data['name']}{proxy}"
+        if splits := len(results.get("splits", ())):
+            by = "by content" if data["contents"] < data["images"] else "by image"
+            place += f", {count_nouns(splits, 'random split')} {by}"
+        if isinstance(parts, Mapping) and "train" in parts:
+            held = f"{parts['validation']} to validate, " if parts.get("validation") else ""
+            place += f": {parts['train']} to train, {held}{parts['test']} to test"
+        found.append(place)
+    if isinstance(backbone, str):
+        trained = "trained end to end" if results.get("protocol") == "end-to-end" else ""
+        frozen = "frozen " if results.get("protocol") == "frozen" else ""
+        on = "each model on its own backbone" if backbone == "own" else f"{frozen}backbone {backbone}"
+        found.append(", ".join(filter(None, [on, trained])))
+    return "; ".join(found) + "." if found else ""
 
 
 def describe_view(results: Mapping[str, Any]) -> str:
@@ -95,7 +123,7 @@ def list_cache_notes(results: Results) -> list[str]:
     >>> list_cache_notes({"from_cache": {"trainings": 12, "of": 20, "features": 1, "of_features": 1}})
     ['12 of 20 trained before; features from the cache.']
     >>> list_cache_notes({"enlarged": {"photos": 3}})
-    ["3 images of photos are smaller than the backbone's input and were enlarged (bicubic)."]
+    ["3 images of photos smaller than the backbone's input, enlarged (bicubic)."]
     """
     used = results.get("from_cache", {})
     found = []
@@ -105,7 +133,7 @@ def list_cache_notes(results: Results) -> list[str]:
         some = f"{used['features']} of {used['of_features']} sets of " if used["features"] < used["of_features"] else ""
         found.append(f"{some}features from the cache")
     small = [
-        f"{count} images of {name} are smaller than the backbone's input and were enlarged (bicubic)."
+        f"{count_nouns(count, 'image')} of {name} smaller than the backbone's input, enlarged (bicubic)."
         for name, count in results.get("enlarged", {}).items()
     ]
     return (["; ".join(found) + "."] if found else []) + small

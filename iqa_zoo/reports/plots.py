@@ -18,6 +18,7 @@ from iqa_zoo.stats.estimate import Estimate
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito
 MOST_INSIDE = 4  # series in a legend inside the axes
 MARKERS = "osD^vPX"
+DATES: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
 FILLS: dict[str, Any] = {  # markers of differences by verdict; where one model is ahead, they are full
     "equivalent": {"fillstyle": "left", "markerfacecoloralt": "white"},
     "undecided": {"markerfacecolor": "white"},
@@ -28,6 +29,7 @@ STYLE: Any = {
     "axes.spines.right": False,
     "svg.hashsalt": "iqa_zoo",
     "savefig.dpi": 150,
+    "pdf.fonttype": 42,  # text stays text
 }
 
 
@@ -259,14 +261,10 @@ def find_pareto_front(costs: Sequence[float], values: Sequence[float]) -> list[i
 
 
 def write_figure(figure: Figure, path: Path) -> None:
-    """Write a figure in the format given by the file suffix; SVG files contain no date.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
+    """Write a figure in the format given by the file suffix, without a date; raises InputError where it cannot be written."""
     drawn, kind = io.BytesIO(), path.suffix[1:].lower()
     with rc_context(STYLE):
-        figure.savefig(drawn, format=kind, metadata={"Date": None} if kind == "svg" else None)
+        figure.savefig(drawn, format=kind, metadata=DATES.get(kind))
     write_bytes(path, drawn.getvalue())
 
 

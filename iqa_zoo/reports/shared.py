@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from iqa_zoo.reports.marks import Pair, mark_pair, read_names
 from iqa_zoo.reports.table import Table, tabulate
 from iqa_zoo.stats.estimate import FEWEST_SPLITS, Estimate
 from iqa_zoo.stats.summary import is_defined
 
-Pair = Mapping[str, Any]  # a row of iqa_zoo.studies.summaries.compute_differences
 COLUMNS = ("mean", "95 % interval", "ahead in", "p", "verdict", "would decide")
 CORRECTED_T = "Student's t, the variance corrected for splits that share images (Nadeau and Bengio 2003)"
 BOOTSTRAP = "a paired bootstrap over the test images (whole contents, where images share them)"
@@ -139,13 +139,9 @@ def tabulate_differences(
         own = [cell(pair) for cell in more.values()]
         rows.append([f"{pair['first']} - {pair['second']}", *own, *numbers, verdict, needed])
     columns = ["SROCC difference", *more, *COLUMNS]
-    return Table(title, columns, rows, notes, left=["SROCC difference", *left, "verdict", "would decide"])
-
-
-def read_names(pair: Pair) -> tuple[str, str]:
-    """Return the names of the compared decoders, which differ from those of the models where there are several backbones."""
-    first, second = pair.get("decoders") or (pair["first"], pair["second"])
-    return first, second
+    marks = [mark_pair(pair) for pair in pairs]
+    aligned = ["SROCC difference", *left, "verdict", "would decide"]
+    return Table(title, columns, rows, notes, aligned, marks, "mean")
 
 
 def find_unearned(pair: Pair, baseline: str | None) -> str | None:

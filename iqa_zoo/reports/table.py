@@ -1,4 +1,4 @@
-"""One table, three ways to show it: on a terminal, as Markdown, as rows."""
+"""One table, several ways to show it: on a terminal, as Markdown, as rows; :mod:`iqa_zoo.reports.latex` is for papers."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ from typing import Any
 from rich.table import Table as RichTable
 from rich.text import Text
 
+AHEAD, UNDECIDED = "ahead", "undecided"  # marks of rows
+
 
 @dataclass
 class Table:
     """A titled table of text. ``notes`` stand below it; columns named in ``left`` are aligned left, numbers right.
+
+    ``marks`` has a mark for each row, :data:`AHEAD`, :data:`UNDECIDED` or none, for the cell in the column ``marked``: LaTeX sets it
+    in bold or with a dagger, which mean ``bold`` and ``dagger``.
 
     >>> print(Table("Speed", ["model", "ms"], [["a", "3"]], notes=["one run"], left=["model"]).markdown())
     **Speed**
@@ -29,13 +34,16 @@ class Table:
     rows: list[list[str]]
     notes: Sequence[str] = ()
     left: Sequence[str] = ("model",)
+    marks: Sequence[str] = ()
+    marked: str = ""
+    bold: str = "one of the two is ahead"
+    dagger: str = "undecided"
 
     def rich(self) -> RichTable:
         """The table for a terminal; names with brackets are no markup."""
-        notes = Text("\n".join(self.notes), style="table.caption")
-        table = RichTable(
-            title=Text(self.title, style="bold"), title_justify="left", caption=notes, caption_justify="left"
-        )
+        notes = Text("\n".join(self.notes), style="table.caption") if self.notes else None
+        title = Text(self.title, style="bold") if self.title else None
+        table = RichTable(title=title, title_justify="left", caption=notes, caption_justify="left")
         for column in self.columns:
             table.add_column(Text(column), justify="left" if column in self.left else "right", overflow="fold")
         for row in self.rows:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from iqa_zoo.reports.shared import Pair, find_unearned, format_interval, format_verdict, read_names, select_defined
+from iqa_zoo.reports.marks import Pair, read_names
+from iqa_zoo.reports.shared import find_unearned, format_interval, format_verdict, select_defined
 from iqa_zoo.stats.estimate import FEWEST_SPLITS, VERDICTS
 from iqa_zoo.stats.summary import is_defined
+from iqa_zoo.words import count_nouns
 
 
 def orient_pair(pair: Pair, first: str) -> Pair:
@@ -42,11 +44,11 @@ def describe_pair(pair: Pair) -> str:
         return f"{first} and {second}: the difference is undefined, as {pair['why']}."
     if pair["verdict"] == "behind":
         return describe_pair(orient_pair(pair, second))
-    splits = pair["splits"]
+    splits = count_nouns(pair["splits"], "split")
     if pair["verdict"] == "ahead":
         interval = f"[{pair['low']:.3f}, {pair['high']:.3f}]"
-        return f"{first} is ahead of {second} by {pair['mean']:.3f} SROCC {interval}, in {pair['wins']} of {splits} splits."
-    known = f"{pair['mean']:+.3f} {format_interval(pair)}, {first} ahead in {pair['wins']} of {splits} splits"
+        return f"{first} is ahead of {second} by {pair['mean']:.3f} SROCC {interval}, in {pair['wins']} of {splits}."
+    known = f"{pair['mean']:+.3f} {format_interval(pair)}, {first} ahead in {pair['wins']} of {splits}"
     if pair["verdict"] == "equivalent":
         return f"{first} and {second} are {format_verdict(pair)}: mean SROCC difference {known}."
     return f"{first} and {second}: undecided, mean SROCC difference {known}{explain_needed(pair)}."

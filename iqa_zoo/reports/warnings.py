@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from iqa_zoo.stats.summary import is_defined
+from iqa_zoo.words import count_nouns
 
 SPLITS_NAMED = 3
 
@@ -53,7 +54,9 @@ def failed_notes(runs: Sequence[Mapping[str, Any]]) -> list[str]:
             failed.setdefault((model, run["error"]), []).append(str(split))
     count = sum(map(len, failed.values()))
     named = "; ".join(f"{model} (split {_some(splits)}: {error})" for (model, error), splits in failed.items())
-    return [f"{count} of {len(trained)} trainings failed; medians are over the splits that are left: {named}."]
+    return [
+        f"{count} of {count_nouns(len(trained), 'training')} failed; medians are over the splits that are left: {named}."
+    ]
 
 
 def _some(splits: Sequence[str]) -> str:

@@ -246,7 +246,7 @@ class EndToEndRunner:
         }  # the first on each backbone
         speeds = measure_speed({name: build_model(whole[name]) for name in timed.values()}, rounds=1)
         minutes, disk = 0.0, 0.0
-        what = f"{count} splits x {recipe.epochs} epochs of {train * recipe.crops:.0f} crops"
+        what = f"{count} split{'s' * (count > 1)} x {recipe.epochs} epoch{'s' * (recipe.epochs > 1)} of {train * recipe.crops:.0f} crops"
         for name, cfg in whole.items():
             like = timed[str(describe_backbone(cfg))]
             seconds = images / speeds[like].images_per_second * budgets[name].macs / budgets[like].macs

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.progress import Progress, Reporter
-from iqa_zoo.reports.shared import format_number
+from iqa_zoo.words import count_nouns
 
 if TYPE_CHECKING:
     from iqa_zoo.training.end_to_end.trainings import EndToEnd
@@ -41,9 +41,25 @@ def gather_records(
             number, first = i // models, i // models * models
             row = [done[first + k] for k in range(models) if first + k in done]
             if len(row) == models <= MOST_IN_A_LINE:
-                cells = (f"{r['model']} {format_number(r['srocc']) if 'srocc' in r else 'failed'}" for r in row)
-                progress.log(f"split {number + 1} ({trainings[first].split.id}): SROCC {', '.join(cells)}", "dim")
+                progress.log(f"split {number + 1} ({trainings[first].split.id}): {describe_row(row)}", "dim")
     return [done[i] for i in range(total)]
+
+
+def describe_row(row: Sequence[Record]) -> str:
+    """Describe the trainings of a split: validation SROCC, where a part was held out, failures, and how many were kept before.
+
+    >>> describe_row([dict(model="a", validation_srocc=0.8123, resumed=True), dict(model="b", error="...")])
+    'validation SROCC a 0.812; failed: b; 1 of 2 trainings from the cache'
+    """
+    known = [f"{r['model']} {r['validation_srocc']:.3f}" for r in row if r.get("validation_srocc") is not None]
+    failed = [str(r["model"]) for r in row if "error" in r]
+    kept = sum(bool(r.get("resumed")) for r in row)
+    parts = [
+        f"validation SROCC {', '.join(known)}" if known else "trained" if len(failed) < len(row) else "",
+        f"failed: {', '.join(failed)}" if failed else "",
+        f"{kept} of {count_nouns(len(row), 'training')} from the cache" if kept else "",
+    ]
+    return "; ".join(filter(None, parts))
 
 
 @contextmanager

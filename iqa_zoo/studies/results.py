@@ -13,6 +13,7 @@ from iqa_zoo.errors import InputError
 from iqa_zoo.jsonio import reading_values, without_nan
 from iqa_zoo.outputs import make_folder, write_json
 from iqa_zoo.registry import STUDIES
+from iqa_zoo.reports.reflow import drop_empty
 from iqa_zoo.stats.estimate import FEWEST_SPLITS, Estimate
 from iqa_zoo.studies.views import write_views
 
@@ -67,7 +68,7 @@ class StudyResult:
     def tables(self) -> list[Table]:
         """Return the tables; each shows itself in a terminal or as Markdown."""
         with reading_values(self.values):
-            return _find(self).report.make_tables(self.values)
+            return [drop_empty(table) for table in _find(self).report.make_tables(self.values)]
 
     def figures(self) -> Mapping[str, Figure]:
         """Return matplotlib figures by name; some studies have none."""

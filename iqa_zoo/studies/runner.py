@@ -37,6 +37,7 @@ from iqa_zoo.training.frozen.features import FeatureBank, compute_bank_shapes
 from iqa_zoo.training.frozen.trainings import ExtraTestSet, Training, train_many
 from iqa_zoo.training.recipe import FrozenRecipe
 from iqa_zoo.training.workers import warm_up
+from iqa_zoo.words import count_nouns
 
 if TYPE_CHECKING:
     from iqa_zoo.studies.runners import Runner
@@ -258,7 +259,7 @@ class FrozenRunner:
         images = len(data) * (0.8 * recipe.epochs + measured) * count
         seconds = step * images / recipe.batch_size / min(self.spec.resources.jobs, len(models) * count)
         self.progress.log(
-            f"training: {len(models)} decoders x {count} splits x {recipe.epochs} epochs, "
+            f"training: {count_nouns(len(models), 'decoder')} x {count_nouns(count, 'split')} x {count_nouns(recipe.epochs, 'epoch')}, "
             f"{3 * sum(macs) * images / 1e12:.1f} T MACs, about {seconds:.0f} s unless they were trained before"
         )
 

@@ -148,7 +148,11 @@ class StatisticsSpec:
 
     def __post_init__(self) -> None:
         if not 0 < self.margin <= 1:
-            raise InputError(f"--margin is {self.margin:g}; give an SROCC difference above 0, at most 1, such as 0.01")
+            closest = 1 if self.margin > 1 else 0.01
+            raise InputError(
+                f"--margin {self.margin:g} is no difference of SROCC within which models can be equivalent: it must be above 0 and at "
+                f"most 1; give {closest}{'' if closest == 1 else ', the default,'} or another such number"
+            )
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,7 @@ def test_saving_writes_all_and_loading_gives_the_same(tmp_path):
             "results.json",
             "runs.csv",
             "tables.md",
-            *(f"{name}.{kind}" for name in result.figures() for kind in ("png", "svg")),
+            *(f"{name}.{kind}" for name in result.figures() for kind in ("png", "svg", "pdf")),
         ]
     )
     again = load_result(tmp_path / "run", "compare")

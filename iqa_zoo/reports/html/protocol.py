@@ -13,6 +13,7 @@ from iqa_zoo.reports.html.predictions import list_datasets
 from iqa_zoo.reports.notes import describe_view
 from iqa_zoo.reports.shared import HUMAN_LABELS
 from iqa_zoo.training.selection import RULES
+from iqa_zoo.words import count_nouns
 
 MOST_CONFIGS = 60
 
@@ -64,11 +65,13 @@ def format_dataset(data: Mapping[str, Any]) -> str:
     """Format a dataset in one line.
 
     >>> format_dataset(dict(name="two", images=2, contents=1, label="DMOS", higher_is_better=False))
-    'two: 2 images of 1 contents; labels: DMOS, lower is better'
+    'two: 2 images of 1 content; labels: DMOS, lower is better'
     """
-    contents = f" of {data['contents']} contents" if data.get("contents") not in (None, data["images"]) else ""
+    contents = (
+        f" of {count_nouns(data['contents'], 'content')}" if data.get("contents") not in (None, data["images"]) else ""
+    )
     if pairs := len(data.get("look_alikes", ())):
-        contents += f" ({pairs} {'pair' if pairs == 1 else 'pairs'} of images that look the same kept in one part)"
+        contents += f" ({count_nouns(pairs, 'pair')} of images that look the same kept in one part)"
     way = "higher" if data.get("higher_is_better", True) else "lower"
     return f"{data['name']}: {data['images']} images{contents}; labels: {data['label']}, {way} is better"
 

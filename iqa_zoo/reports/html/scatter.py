@@ -14,6 +14,7 @@ from scipy.stats import spearmanr
 
 from iqa_zoo.reports.html.pictures import format_data_uri
 from iqa_zoo.reports.html.predictions import Predictions
+from iqa_zoo.words import count_nouns
 
 SIDE, LEFT, TOP = 360.0, 52.0, 12.0  # of the square plot, and its margins, in SVG units
 MOST_DOTS = 2000
@@ -80,14 +81,14 @@ def _make_scatter(predictions: Predictions, model: str, shown_S: NDArray[np.int6
     y_ticks = [Tick(round(TOP + (high - value) * scale, 1), f"{value:g}") for value in places]
     count = int(known_I.sum())
     many = len(shown_S) < len(predictions.names)
-    density, caption = "", f"{count} images."
+    density, caption = "", f"{count_nouns(count, 'image')}."
     if many:
         density, most = _draw_density(mos_I[known_I], scores_I[known_I], low, high)
         caption = (
             f"{count} images as a density (logarithmic, up to {most} per cell) and {len(dots)} of them as "
             "dots: the largest errors and a random sample."
         )
-    alt = f"Scatter plot of the predictions of {model} against {predictions.axis} for {count} images of {predictions.data}."
+    alt = f"Scatter plot of the predictions of {model} against {predictions.axis} for {count_nouns(count, 'image')} of {predictions.data}."
     if count > 2 and np.ptp(mos_I[known_I]) > 0 and np.ptp(scores_I[known_I]) > 0:
         alt += f" Their rank correlation is {spearmanr(mos_I[known_I], scores_I[known_I]).statistic:.3f}."
     return Scatter(model, alt, predictions.axis, x_ticks, y_ticks, dots, density, caption)

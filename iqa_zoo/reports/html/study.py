@@ -12,8 +12,10 @@ from iqa_zoo.reports.html.page import Page
 from iqa_zoo.reports.html.pictures import Pictures, load_explanations
 from iqa_zoo.reports.html.predictions import collect_predictions, list_datasets
 from iqa_zoo.reports.html.protocol import format_command, list_conditions, list_configs, list_label_warnings
+from iqa_zoo.reports.reflow import lead_with_verdict
 from iqa_zoo.reports.table import Table
 from iqa_zoo.reports.warnings import undefined_notes
+from iqa_zoo.words import count_nouns
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,7 +40,9 @@ def assemble_study_page(
     warnings = list_label_warnings(labels)
     if failed:
         named = ", ".join(dict.fromkeys(str(run["model"]) for run in failed))
-        warnings.append(f"{len(failed)} trainings failed and are missing: {named}.")
+        warnings.append(
+            f"{count_nouns(len(failed), 'training')} failed and {'is' if len(failed) == 1 else 'are'} missing: {named}."
+        )
     warnings += undefined_notes(results.get("runs", []))
     if results.get("runs") and not found:
         warnings.append("No images are shown: these results hold no predictions of single images.")
@@ -47,7 +51,7 @@ def assemble_study_page(
         sentences[0] if sentences else "No models were compared; only their cost was measured.",
         sentences[1:],
         [*warnings, *left_out],
-        tables,
+        [lead_with_verdict(table) for table in tables],
         [embed_figure(name, figure) for name, figure in figures.items()],
         [make_gallery(each, pictures.get(each.data, Pictures({})), HOVER_BYTES // len(found)) for each in found],
         explain,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.budgets.budget import format_moved
 from iqa_zoo.reports.decoders import SIZE_CELLS
+from iqa_zoo.reports.marks import mark_pair
 from iqa_zoo.reports.notes import list_protocol_notes
 from iqa_zoo.reports.shared import (
     COLUMNS,
@@ -23,6 +25,7 @@ from iqa_zoo.reports.table import Table, tabulate, tabulate_keys
 from iqa_zoo.reports.verdicts import describe_pairs, explain_needed
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.summary import is_defined
+from iqa_zoo.words import count_nouns
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -75,8 +78,10 @@ def make_tables(results: Results) -> list[Table]:
     ]
     cells = {**names, **sizes, "SROCC [quartiles]": format_quality, **difference}
     title = f"{subject}: {results['data']['name']}, decoders on {results['backbone']}"
+    table = tabulate(title, results["rows"], cells, notes, left=[*names, "verdict", "would decide"])
+    marks = [mark_pair(pairs[row["model"]]) if row["model"] in pairs else "" for row in results["rows"]]
     return [
-        tabulate(title, results["rows"], cells, notes, left=[*names, "verdict", "would decide"]),
+        replace(table, marks=marks, marked="difference", bold="better or worse"),
         *tabulate_keys("Not built", results["refused"], ["variant", "change", "reason"]),
     ]
 
@@ -128,7 +133,7 @@ def make_figures(results: Results) -> dict[str, Figure]:
     """The differences as intervals, or the sweeps as curves."""
     from iqa_zoo.reports.plots import plot_forest, plot_panels
 
-    where = f"{results['data']['name']}, {results['data']['images']} images, {len(results['splits'])} splits, {results['backbone']}"
+    where = f"{results['data']['name']}, {results['data']['images']} images, {count_nouns(len(results['splits']), 'split')}, {results['backbone']}"
     label = f"To {results['base']}: {label_differences(results['differences'])}"
     if results["sensitivity"]:
         sweeps = _sweeps(results)

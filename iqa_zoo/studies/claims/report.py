@@ -21,6 +21,7 @@ from iqa_zoo.reports.shared import (
 )
 from iqa_zoo.reports.table import Table, count, tabulate
 from iqa_zoo.stats.summary import is_defined
+from iqa_zoo.words import count_nouns
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,7 +63,7 @@ def describe_claim(claim: Results, pair: Results | None) -> str:
         return f"{claim['id']}: failed, as no split has both sides. {sentence}"
     if not is_defined(pair["mean"]):
         return f"{claim['id']}: undefined, as {pair['why']}. {sentence}"
-    known = f"{pair['mean']:+.3f} {format_interval(pair)}, ahead in {pair['wins']} of {pair['splits']} splits"
+    known = f"{pair['mean']:+.3f} {format_interval(pair)}, ahead in {pair['wins']} of {count_nouns(pair['splits'], 'split')}"
     needed = f"; {pair['needed']} would decide" if verdict == "undecided" and pair.get("needed") else ""
     return f"{claim['id']}: {_format_verdict(claim, pair)} ({known}){needed}. {sentence}"
 
@@ -87,7 +88,7 @@ def make_figures(results: Results) -> dict[str, Figure]:
             rows[claim["id"]] = read_difference(pair)
     if not rows:
         return {}
-    where = f"{format_data_name(results['data'])}, {len(results['splits'])} splits, {describe_place(results)}"
+    where = f"{format_data_name(results['data'])}, {count_nouns(len(results['splits']), 'split')}, {describe_place(results)}"
     title = f"Claims about {results['about']}, the side that the paper says is ahead minus the other\n{where}"
     return {"claims": plot_forest({"claims": rows}, title=title, label=label_differences(results["differences"]))}
 

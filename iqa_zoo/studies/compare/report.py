@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.reports.decoders import describe_place, list_unmatched_notes, make_decoders_table
+from iqa_zoo.reports.marks import mark_best
 from iqa_zoo.reports.notes import list_protocol_notes
 from iqa_zoo.reports.ratings import make_rater_tables
 from iqa_zoo.reports.shared import (
@@ -16,6 +17,7 @@ from iqa_zoo.reports.shared import (
     format_spread,
     label_differences,
     read_difference,
+    read_spread,
     select_defined,
     tabulate_differences,
     tabulate_distortions,
@@ -26,6 +28,7 @@ from iqa_zoo.reports.warnings import leak_warnings
 from iqa_zoo.stats.summary import is_defined, summarize_values
 from iqa_zoo.studies.tuning.report import make_tuning_sentences, make_tuning_tables
 from iqa_zoo.training.selection import RULES
+from iqa_zoo.words import count_nouns
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,12 +63,15 @@ def make_sentences(results: Results) -> list[str]:
 def _published(results: Results) -> Table:
     rows = results["published"]
     only = [dict(model=f"{title} (no model)", published=quality)
-            for title, quality in results.get("published_only", {}).items()]  # fmt: skip
+            for title, quality in results.get("published_only", {}).items() if quality]  # fmt: skip
     speeds = [row["speed"] for row in rows if row.get("speed")]
     notes = [
         "MACs: multiply-accumulates of matrix products and convolutions for one image; active: parameters one token meets.",
-        f"Published: SROCC / PLCC on {results['published_on']} from the model card, under the paper's own protocol; not measured here.",
     ]
+    if any(row.get("published") for row in rows):
+        notes.append(
+            f"Published: SROCC / PLCC on {results['published_on']} from the model card, under the paper's own protocol; not measured here."
+        )
     if only:
         notes.append(
             "No model: the publications of a system lack what is needed to build it; its card lists what is known."
@@ -107,7 +113,11 @@ def _quality(results: Results) -> Table:
         "RMSE": lambda row: format_number(row[1]["rmse"]["median"], ".2f"),
         "s/split": lambda row: f"{row[1]['seconds']:.1f}",
     }
-    return tabulate(title, results["summary"].items(), cells, list_protocol_notes(results))
+    table = tabulate(title, results["summary"].items(), cells, list_protocol_notes(results))
+    medians = {model: row["srocc"]["median"] for model, row in results["summary"].items()}
+    marks = mark_best(medians, results.get("differences", []))
+    words = {"bold": "ahead of all others", "dagger": "undecided between the best median and these"}
+    return replace(table, marks=marks, marked="SROCC [quartiles]", **words)
 
 
 def _by_distortion(results: Results) -> list[Table]:
@@ -131,7 +141,7 @@ def _rules(results: Results) -> Table:
     rules = [rule for rule in RULES if all(rule in row for row in results["rules"].values())]
     rows = []
     for model, row in results["rules"].items():
-        cells = [f"{format_number(row[rule]['srocc'])} (epoch {row[rule]['epoch']:g})" for rule in rules]
+        cells = [f"{format_number(row[rule]['srocc'])} ({format_epoch(row[rule]['epoch'])})" for rule in rules]
         honest = results["selection"] if results["selection"] != "test-oracle" else rules[0]
         both = row["test-oracle"]["srocc"], row[honest]["srocc"]
         rows.append([model, *cells, f"{both[0] - both[1]:+.3f}" if all(map(is_defined, both)) else "-"])
@@ -144,6 +154,15 @@ def _rules(results: Results) -> Table:
             "No validation part was held out here: --selection validation holds one out and reports that rule as well."
         )
     return Table("What each selection rule would have reported", ["model", *rules, "peeking adds"], rows, notes)
+
+
+def format_epoch(median: float) -> str:
+    """Format a median of epochs; between two, as both.
+
+    >>> format_epoch(12), format_epoch(7.5)
+    ('epoch 12', 'epochs 7 to 8')
+    """
+    return f"epoch {median:g}" if float(median).is_integer() else f"epochs {int(median)} to {int(median) + 1}"
 
 
 def _test_sets(results: Results) -> list[Table]:
@@ -168,13 +187,52 @@ def _test_sets(results: Results) -> list[Table]:
 
 
 def make_figures(results: Results) -> dict[str, Figure]:
-    """The paired differences with their intervals and verdicts, the baseline's among them; none without two models."""
+    """The paired differences with intervals and verdicts, quality against size, and the splits; none without two models."""
     from iqa_zoo.reports.plots import plot_forest
 
     pairs = select_defined(results.get("differences", []))
     if not pairs:
         return {}
     rows = {f"{pair['first']} - {pair['second']}": read_difference(pair) for pair in pairs}
-    splits = f"{len(results['splits'])} split{'s' if len(results['splits']) > 1 else ''}"
-    title = f"Differences on {format_data_name(results['data'])}, {splits}, {describe_place(results)}"
-    return {"differences": plot_forest({"differences": rows}, title=title, label=label_differences(pairs))}
+    splits = count_nouns(len(results["splits"]), "split")
+    where = f"{format_data_name(results['data'])}, {splits}, {describe_place(results)}"
+    forest = plot_forest({"differences": rows}, title=f"Differences on {where}", label=label_differences(pairs))
+    return {"differences": forest, **_plot_costs(results, where), **_plot_splits(results, where)}
+
+
+def _plot_costs(results: Results, where: str) -> dict[str, Figure]:
+    """Quality against parameters and MACs: of the decoders, or of whole models that have their own backbones."""
+    from iqa_zoo.reports.quality_plots import plot_costs
+
+    whole = results["backbone"] == "own"
+    quality = {
+        model: read_spread(row["srocc"])
+        for model, row in results.get("summary", {}).items()
+        if is_defined(row["srocc"]["median"])
+    }
+    sizes = {row["model"]: row["budget"] if whole else row["budget"]["decoder"] for row in results.get("matched", [])}
+    what, baseline = "model" if whole else "decoder", results["baseline"]
+    panels = {}
+    for key, name in (("params", "parameters"), ("macs", "MACs")):
+        costs = {model: sizes[model].get(key) for model in quality if model in sizes and model != baseline}
+        if panel := {model: (float(cost), quality[model]) for model, cost in costs.items() if cost}:
+            panels[f"{name} of the {what}"] = panel
+    if not panels:
+        return {}
+    line = (baseline, quality[baseline]) if baseline in quality else None
+    label = "SROCC, median and quartiles"
+    return {"cost": plot_costs(panels, line=line, title=f"Quality against size: {where}", y_label=label)}
+
+
+def _plot_splits(results: Results, where: str) -> dict[str, Figure]:
+    """The SROCC of every model on every split; none with one split."""
+    from iqa_zoo.reports.quality_plots import plot_splits
+
+    scores = {(run["model"], run["split"]): run.get("srocc") for run in results.get("runs", [])}
+    splits = list(dict.fromkeys(split for _, split in scores))
+    models = [model for model in results.get("summary", {}) if any((model, split) in scores for split in splits)]
+    if len(splits) < 2 or not models:
+        return {}
+    series = {model: [scores.get((model, split)) for split in splits] for model in models}
+    label = "SROCC; a line joins the models on one split, bars are medians"
+    return {"splits": plot_splits(series, title=f"Every split: {where}", x_label=label)}

@@ -23,6 +23,7 @@ from iqa_zoo.reports.table import Table, tabulate
 from iqa_zoo.reports.verdicts import summarize_baseline, summarize_verdicts
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.summary import is_defined
+from iqa_zoo.words import count_nouns
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -211,7 +212,9 @@ def make_figures(results: Results) -> dict[str, Figure]:
     """SROCC against images to train on, and the differences of the models, those to the baseline among them."""
     from iqa_zoo.reports.plots import plot_curves
 
-    where = f"{format_data_name(results['data'])}, {results['backbone']}, {len(results['splits'])} splits"
+    where = (
+        f"{format_data_name(results['data'])}, {results['backbone']}, {count_nouns(len(results['splits']), 'split')}"
+    )
     lines: dict[str, list[tuple[float, Estimate]]] = {model: [] for model in _models(results)}
     for row in results["rows"]:
         if is_defined(row["srocc"]["median"]):

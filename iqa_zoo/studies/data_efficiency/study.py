@@ -30,6 +30,7 @@ from iqa_zoo.studies.study import Report, Results, Study
 from iqa_zoo.studies.summaries import compute_differences
 from iqa_zoo.training.frozen.decoder import is_in_closed_form
 from iqa_zoo.training.recipe import TrainingRecipe
+from iqa_zoo.words import count_nouns
 
 
 @register_study("data_efficiency")
@@ -165,6 +166,6 @@ def log_cost(runner: Runner, models: Mapping[str, Config], data: RatedImages, sp
     fractions = runner.spec.options.fractions
     whole = len(fractions) if runner.spec.options.equal == "steps" else sum(fractions)
     runner.progress.log(
-        f"{len(fractions)} shares of {splits} splits, as much training as {whole * splits:.0f} whole splits:"
+        f"{count_nouns(len(fractions), 'share')} of {count_nouns(splits, 'split')}, as much training as {whole * splits:.0f} whole splits:"
     )
     runner.log_cost(models, data, splits, shares=whole)

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Any
 
+from iqa_zoo.reports.marks import Pair
 from iqa_zoo.reports.notes import list_protocol_notes
 from iqa_zoo.reports.shared import (
-    Pair,
     describe_choice,
     describe_intervals,
     format_data_name,
@@ -22,6 +22,7 @@ from iqa_zoo.reports.table import Table, tabulate_keys
 from iqa_zoo.reports.verdicts import count_verdicts, describe_pair, explain_needed, group_by_verdict, orient_pair
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.summary import is_defined
+from iqa_zoo.words import count_nouns
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -176,7 +177,7 @@ def make_figures(results: Results) -> dict[str, Figure]:
     """SROCC against depth, a line a backbone and its control; and by distortion, where the data names it."""
     from iqa_zoo.reports.plots import plot_curves, plot_matrix
 
-    where = f"{format_data_name(results['data'])}, {results['data']['images']} images, {len(results['splits'])} splits"
+    where = f"{format_data_name(results['data'])}, {results['data']['images']} images, {count_nouns(len(results['splits']), 'split')}"
     deepest = {each["backbone"]: len(each["levels"]) for each in results["probed"]}
     same = len(set(deepest.values())) == 1
     figures = {}

@@ -20,6 +20,7 @@ from iqa_zoo.reports.table import Table, count, tabulate, tabulate_keys
 from iqa_zoo.reports.verdicts import summarize_baseline, summarize_verdicts
 from iqa_zoo.stats.estimate import Estimate
 from iqa_zoo.stats.summary import is_defined
+from iqa_zoo.words import count_nouns
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -150,7 +151,7 @@ def make_figures(results: Results) -> dict[str, Figure]:
     from iqa_zoo.reports.plots import plot_pareto
 
     random = ", RANDOM WEIGHTS" if _list_random(results) else ""
-    where = f"{format_data_name(results['data'])}, {len(results['splits'])} splits{random}"
+    where = f"{format_data_name(results['data'])}, {count_nouns(len(results['splits']), 'split')}{random}"
     figures = {}
     for cost, name in COSTS.items():
         points: dict[str, dict[str, tuple[float, Estimate]]] = {}

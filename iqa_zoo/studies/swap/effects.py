@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
+from iqa_zoo.reports.marks import mark_pair
 from iqa_zoo.reports.shared import CORRECTED_T, describe_rule, format_interval, format_p
 from iqa_zoo.reports.table import Table, tabulate
 from iqa_zoo.reports.verdicts import count_verdicts, explain_needed, group_by_verdict
 from iqa_zoo.stats.summary import is_defined
 from iqa_zoo.studies.swap.levels import FACTORS
+from iqa_zoo.words import count_nouns
 
 Results = dict[str, Any]
 SHOWN = 12  # interactions in their table
@@ -37,7 +40,7 @@ def tabulate_effects(results: Results, where: str) -> Table:
     }
     notes = [
         f"Effect: the mean over the combinations with the level minus the mean of all ({analysis['grand']:.3f}), on each of "
-        f"{len(results['splits'])} splits, then their mean.",
+        f"{count_nouns(len(results['splits']), 'split')}, then their mean.",
         *_describe_estimates(analysis, analysis["main"]),
         *_describe_reference(analysis["main"][0]["margin"]),
         *_describe_completeness(analysis, results.get("drawn_of")),
@@ -46,7 +49,7 @@ def tabulate_effects(results: Results, where: str) -> Table:
         + ".",
     ]
     title = f"What each part adds: {where}"
-    return tabulate(title, analysis["main"], cells, notes, left=["factor", "level", *LEFT])
+    return _mark(tabulate(title, analysis["main"], cells, notes, left=["factor", "level", *LEFT]), analysis["main"])
 
 
 def _describe_estimates(analysis: Results, rows: Sequence[Results]) -> list[str]:
@@ -83,7 +86,7 @@ def _format_factors(name: str) -> str:
 
 def _describe_completeness(analysis: Results, drawn_of: int | None) -> list[str]:
     if analysis["complete"]:
-        return [f"The table is complete: {analysis['combinations']} combinations."]
+        return [f"The table is complete: {count_nouns(analysis['combinations'], 'combination')}."]
     if drawn_of is None:
         there = f"Combinations are missing, {analysis['combinations']} are there"
     else:
@@ -115,7 +118,11 @@ def tabulate_interactions(results: Results) -> Table:
         **CELLS,
     }
     title = f"The {SHOWN} largest interactions" if len(found) > SHOWN else "The interactions"
-    return tabulate(title, found[:SHOWN], cells, notes, left=["factors", "levels", *LEFT])
+    return _mark(tabulate(title, found[:SHOWN], cells, notes, left=["factors", "levels", *LEFT]), found[:SHOWN])
+
+
+def _mark(table: Table, rows: Sequence[Results]) -> Table:
+    return replace(table, marks=list(map(mark_pair, rows)), marked="effect", bold="ahead or behind")
 
 
 def select_distinct(found: Sequence[Results]) -> list[Results]:
@@ -184,7 +191,7 @@ def _list_undecided(rows: Sequence[Results]) -> list[str]:
 def _describe_interactions(distinct: Sequence[Results]) -> list[str]:
     if not distinct:
         return []
-    lines = [f"{len(distinct)} interactions of two parts: {count_verdicts(distinct)}."]
+    lines = [f"{count_nouns(len(distinct), 'interaction')} of two parts: {count_verdicts(distinct)}."]
     for verdict, some in group_by_verdict(distinct).items():
         shown = ", ".join(f"{' with '.join(row['levels'])} {row['mean']:+.3f}" for row in some[:NAMED])
         if verdict in ("ahead", "behind"):

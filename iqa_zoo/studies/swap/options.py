@@ -14,12 +14,12 @@ from iqa_zoo.studies.swap.levels import FACTORS
 class Options:
     """The settings of a swap: the parts of each factor (all of the registry where left out)."""
 
-    queries: tuple[str, ...] | None = setting(None, f"only these {FACTORS['queries']}", metavar="NAME")
+    queries: tuple[str, ...] | None = setting(None, "query parts to try (default: all)", metavar="NAME")
     interactions: tuple[str, ...] | None = setting(
-        None, "only these blocks before cross-attention, or none", metavar="NAME"
+        None, "blocks before cross-attention to try, or none for cross-attention alone (default: all)", metavar="NAME"
     )
-    memories: tuple[str, ...] | None = setting(None, f"only these {FACTORS['memory']}", metavar="NAME")
-    heads: tuple[str, ...] | None = setting(None, f"only these {FACTORS['head']}", metavar="NAME")
+    memories: tuple[str, ...] | None = setting(None, "memories to try (default: all)", metavar="NAME")
+    heads: tuple[str, ...] | None = setting(None, "heads to try (default: all)", metavar="NAME")
     draw: int | None = setting(
         None, "only N combinations, drawn so that each part comes equally often (default: all)", metavar="N"
     )

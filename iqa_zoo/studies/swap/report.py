@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.budgets.budget import format_moved
+from iqa_zoo.reports.marks import Pair
 from iqa_zoo.reports.notes import list_protocol_notes
 from iqa_zoo.reports.shared import (
-    Pair,
     describe_choice,
     describe_intervals,
     format_interval,
@@ -24,6 +24,7 @@ from iqa_zoo.stats.factorial import find_factors
 from iqa_zoo.stats.summary import is_defined
 from iqa_zoo.studies.swap.effects import describe_effects, tabulate_effects, tabulate_interactions
 from iqa_zoo.studies.swap.levels import FACTORS
+from iqa_zoo.words import count_nouns
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -134,7 +135,7 @@ def make_figures(results: Results) -> dict[str, Figure]:
     from iqa_zoo.reports.plots import plot_forest, plot_matrix
 
     where = (
-        f"{results['data']['name']}, {results['data']['images']} images, {len(results['splits'])} splits,\n"
+        f"{results['data']['name']}, {results['data']['images']} images, {count_nouns(len(results['splits']), 'split')},\n"
         f"{results['backbone']}, decoders of {count(results['target'])} {UNITS[results['match']]}"
     )
     figures = {}

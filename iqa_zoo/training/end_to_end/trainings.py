@@ -118,7 +118,8 @@ def _train(
             options=replace(options, resume=True, peek=training.every_rule),
             progress=progress,
         )
-        last_loss = RunFolder(folder).read("history")[-1]["loss"]
+        history = RunFolder(folder).read("history")
+        selected = next(epoch for epoch in history if epoch["selected"])
         tested = _evaluate_test_sets(folder, training.recipe.test_crops, data, test_sets, options)
     return {
         "model": training.model,
@@ -129,7 +130,8 @@ def _train(
             {key: result[key] for key in ("metrics", "predictions", "srocc_by_distortion") if key in result}
         ),
         **{key: result[key] for key in ("epoch", "epochs", "every_rule", "seconds")},
-        "last_loss": last_loss,
+        "validation_srocc": (selected.get("validation") or {}).get("srocc"),
+        "last_loss": history[-1]["loss"],
         "test_sets": tested,
         "resumed": finished,
         "run": folder.name,

@@ -168,7 +168,7 @@ def train_one(
             test_sets={name: other.bank for name, other in others.items()},
             device=training.device,
         )
-    selected = next(measured["epoch"] for measured in run.history if measured["selected"])
+    selected = next(measured for measured in run.history if measured["selected"])
     return {
         "model": training.model,
         "config": config_hash(training.cfg),
@@ -176,7 +176,8 @@ def train_one(
         "seed": training.seed,
         **flatten_metrics(evaluate_scores(run.predictions, data, split.test)),
         "test_sets": {name: evaluate_test_set(run.test_sets[name], data, other.data) for name, other in others.items()},
-        "epoch": selected,
+        "epoch": selected["epoch"],
+        "validation_srocc": (selected.get("validation") or {}).get("srocc"),
         "epochs": training.recipe.epochs,
         "last_loss": run.history[-1]["loss"],
         "every_rule": compare_rules(run.history) if training.every_rule and len(run.history) > 1 else {},

@@ -91,7 +91,7 @@ def test_every_verdict_in_the_table(results):
     assert verdicts.rows[6][3:] == ["-", "-", "-", "not testable", "-"]
     notes = " ".join(verdicts.notes)
     assert "Adjusted for the 7 claims of the card" in notes
-    assert "1 of 1 trainings failed" in notes
+    assert "1 of 1 training failed" in notes
 
 
 def test_a_sentence_for_each_claim_the_decided_ones_first(results):

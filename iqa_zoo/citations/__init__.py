@@ -1,0 +1,1 @@
+"""What to cite: BibTeX entries of models, data sets, backbones and methods, as data."""
