@@ -47,7 +47,7 @@ def plot_costs(panels: Mapping[str, Panel], *, line: tuple[str, Estimate] | None
                 axes.axhline(value.mean, color="0.35", linestyle="--", linewidth=1.2, label=name)
             for name, (cost, value) in separate_costs(panel).items():
                 error = [[value.mean - value.low], [value.high - value.mean]]
-                style = {"linestyle": "none", "capsize": 2, "markersize": 5, "linewidth": 1.2}
+                style: dict[str, Any] = {"linestyle": "none", "capsize": 2, "markersize": 5, "linewidth": 1.2}
                 axes.errorbar([cost], [value.mean], yerr=error, label=name, **style, **choose_style(names.index(name)))
             axes.set_xscale("log")
             costs = [cost for cost, _ in panel.values()]

@@ -75,7 +75,7 @@ def write_figures(result: StudyResult, folder: Path) -> list[Path]:
     Raises:
         InputError: a file cannot be written.
     """
-    figures, written = result.figures(), []
+    figures, written = result.figures(), list[Path]()
     if figures:
         from iqa_zoo.reports.plots import write_figure
 

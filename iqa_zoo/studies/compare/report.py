@@ -116,8 +116,8 @@ def _quality(results: Results) -> Table:
     table = tabulate(title, results["summary"].items(), cells, list_protocol_notes(results))
     medians = {model: row["srocc"]["median"] for model, row in results["summary"].items()}
     marks = mark_best(medians, results.get("differences", []))
-    words = {"bold": "ahead of all others", "dagger": "undecided between the best median and these"}
-    return replace(table, marks=marks, marked="SROCC [quartiles]", **words)
+    bold, dagger = "ahead of all others", "undecided between the best median and these"
+    return replace(table, marks=marks, marked="SROCC [quartiles]", bold=bold, dagger=dagger)
 
 
 def _by_distortion(results: Results) -> list[Table]:
