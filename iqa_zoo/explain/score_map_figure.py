@@ -64,7 +64,8 @@ def draw_score_map(
     with rc_context(STYLE):
         figure = Figure(figsize=(PANEL * count, tall + 0.5 + 0.16 * len(foot)), layout="constrained")
         set_heading(figure, f"{name}: {label} {float(score_map.score):.4f} predicted", 11)
-        upper, lower = figure.subfigures(2, 1, height_ratios=[tall, 0.1 + 0.16 * len(foot)])
+        parts: Any = figure.subfigures(2, 1, height_ratios=[tall, 0.1 + 0.16 * len(foot)])
+        upper, lower = parts
         panels = list(np.atleast_1d(upper.subplots(1, count)))
         _draw_photograph(panels[0], score_map, extent)
         low, high = compute_span(score_map, scale)

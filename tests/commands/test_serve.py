@@ -17,12 +17,23 @@ from tests.serve.photos import draw_photo
 
 # Without what only training and figures need, as in the image of the Dockerfile.
 SLIM = """
+import importlib.util
 import sys
+
+BLOCKED = {"mmengine", "cv2", "matplotlib", "sklearn", "skimage", "fvcore", "torch_geometric", "scipy"}
+
 
 class Blocked:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"mmengine", "cv2", "matplotlib", "sklearn", "skimage", "fvcore", "torch_geometric", "scipy"}:
-            raise ImportError(name + " is blocked")
+        if name.partition(".")[0] in BLOCKED:
+            return importlib.util.spec_from_loader(name, self)
+
+    def create_module(self, spec):
+        raise ImportError(spec.name + " is blocked")
+
+    def exec_module(self, module):
+        raise ImportError(module.__name__ + " is blocked")
+
 
 sys.meta_path.insert(0, Blocked())
 from iqa_zoo.cli import main
