@@ -134,4 +134,4 @@ def _compare(first: Score, second: Score, sign: int) -> float | None:
     coverage = first.coverage
     if not all(halves) or coverage is None:
         return None
-    return compute_probability_better(sign * (float(first) - float(second)), *halves, coverage)
+    return compute_probability_better(sign * (float(first) - float(second)), halves[0], halves[1], coverage)

@@ -68,7 +68,7 @@ def _read_tar(path: Path) -> Iterator[Item]:
     try:
         with tarfile.open(path, "r|*", tarinfo=_Header) as archive:
             for member in archive:
-                archive.members.clear()  # they would grow with the archive
+                archive.members.clear()  # type: ignore[attr-defined]  # they would grow with the archive
                 if not member.isfile() or PurePosixPath(member.name).suffix.lower() not in SUFFIXES:
                     continue
                 yield _read_member(archive, member, row)

@@ -6,7 +6,7 @@ import functools
 import secrets
 import shutil
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,7 +160,7 @@ def _write_shard(scorer: Scorer, shard: Shard, part: Path, scores: str) -> None:
         write_part(part, (_make_row(source, item, score) for item, score in scored), scores)
 
 
-def score_items(scorer: Scorer, items: Iterable[Item]) -> Iterator[tuple[Item, Score]]:
+def score_items(scorer: Scorer, items: Iterable[Item]) -> Generator[tuple[Item, Score], None, None]:
     """Yield each item with its score, in order; an item that cannot be read has a score with its error."""
     waiting: deque[Item] = deque()  # read, and not yet yielded
 
