@@ -21,7 +21,7 @@ def compute_boxes(height: int, width: int, size: int, count: int) -> Tensor:
     """
     sides_2 = torch.stack([torch.scalar_tensor(side, dtype=torch.int64) for side in (height, width)])
     room_2 = sides_2.sort().values - size  # of the short side and the long side
-    best = None
+    best: tuple[Tensor, ...] | None = None
     for rows in range(1, math.isqrt(count - 1) + 2):
         if rows % 2 == 0 and count % 2:
             continue

@@ -34,4 +34,5 @@ def fit_images(image_BHWC: Tensor, spec: FeatureSpec) -> Tensor:
     for side in fitted:
         torch._check(side >= spec.image_size)
     image_BCHW = image_BHWC.permute(0, 3, 1, 2)
-    return F.interpolate(image_BCHW, fitted, mode="bicubic", antialias=True).permute(0, 2, 3, 1)
+    resized_BCHW = F.interpolate(image_BCHW, fitted, mode="bicubic", antialias=True)  # type: ignore[arg-type]  # symbols
+    return resized_BCHW.permute(0, 2, 3, 1)
