@@ -18,6 +18,7 @@ RECORDS = {
     "livec_box_all": ("All decoders", "How do the plain transformer decoder, a perceptron and a linear layer compare?"),
     "livec_box_ablate": ("Ablation of Life-IQA", "Which parts of Life-IQA's decoder matter at the same number of parameters?"),
     "livec_box_claims": ("Claims of the Life-IQA paper", "Which claims of the paper hold on these data?"),
+    "livec_box_data_efficiency": ("Data efficiency", "How do the decoders compare when they train on fewer images?"),
     "livec_box_tune": ("Tuning", "Does tuning the learning rate, weight decay, dropout and epochs change a verdict?"),
     "livec_scaling": ("Two backbones", "Does a second backbone lead to the same verdicts?"),
     "livec_layer_probe": ("Layer probe", "Which stage of a backbone predicts quality best?"),
