@@ -100,7 +100,7 @@ def make_findings() -> list[str]:
         f"**A second backbone and tuning do not change this.** On DeiT-Ti, Life-IQA's decoder ({format_pair(tiny[0])}) and DEIQT's "
         f"({format_pair(tiny[1])}) are undecided against ridge regression. {format_link('livec_scaling')} With "
         f"{tuning.values['tuning']['trials']} trials for each decoder, every verdict stays. {format_link('livec_box_tune')}",
-        f"**Life-IQA's decoder needs fewer images than DEIQT's.** It is ahead at every share of the training images, from "
+        f"**Life-IQA's decoder needs fewer images than DEIQT's.** It is ahead at every share of the data, from "
         f"{format_pair(shares[0])} with {shares[0]['images']} to {format_pair(shares[-1])} with {shares[-1]['images']}. At none is it ahead of "
         f"ridge regression. {format_link('livec_box_data_efficiency')}",
         f"**{len(holds)} of {claims} claims of the Life-IQA paper hold here**: stage 3 as memory, and the graph convolution over "

@@ -37,7 +37,9 @@ def add_corpus_options(parser: argparse.ArgumentParser) -> None:
 
 def is_corpus_output(output: Path | None) -> bool:
     """Return whether scores go to Parquet: a ``.parquet`` file or a folder."""
-    return output is not None and (output.suffix.lower() in (".parquet", "") or output.is_dir())
+    if output is None or output.suffix.lower() in (".csv", ".json"):
+        return False
+    return output.suffix.lower() in (".parquet", "") or output.is_dir()
 
 
 def refuse_corpus_options(args: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -51,7 +52,8 @@ def describe_row(row: Sequence[Record]) -> str:
     >>> describe_row([dict(model="a", validation_srocc=0.8123, resumed=True), dict(model="b", error="...")])
     'validation SROCC a 0.812; failed: b; 1 of 2 trainings from the cache'
     """
-    known = [f"{r['model']} {r['validation_srocc']:.3f}" for r in row if r.get("validation_srocc") is not None]
+    held_out = [(r["model"], r["validation_srocc"]) for r in row if r.get("validation_srocc") is not None]
+    known = [f"{model} {'undefined' if math.isnan(srocc) else f'{srocc:.3f}'}" for model, srocc in held_out]
     failed = [str(r["model"]) for r in row if "error" in r]
     kept = sum(bool(r.get("resumed")) for r in row)
     parts = [

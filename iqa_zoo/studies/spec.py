@@ -43,9 +43,7 @@ class DataSpec:
         None, "random 80/20 splits (default: 10; 5 for demo and swap; 1 end to end)", metavar="N"
     )
     split_file: Path | None = setting(
-        None,
-        "splits that iqa-zoo splits wrote (or of ARNIQA, LIQE, pyiqa), instead of random ones",
-        metavar="FILE",
+        None, "splits that iqa-zoo splits wrote (or of ARNIQA, LIQE, pyiqa), instead of random ones", metavar="FILE"
     )
     validation_fraction: float | None = setting(
         None, "share of the training part that validates (default: 0.1; 0 with --selection last)", metavar="SHARE"
@@ -148,10 +146,8 @@ class StatisticsSpec:
 
     def __post_init__(self) -> None:
         if not 0 < self.margin <= 1:
-            closest = 1 if self.margin > 1 else 0.01
             raise InputError(
-                f"--margin {self.margin:g} is no difference of SROCC within which models can be equivalent: it must be above 0 and at "
-                f"most 1; give {closest}{'' if closest == 1 else ', the default,'} or another such number"
+                f"--margin {self.margin:g} must be above 0 and at most 1, a difference of SROCC; the default is 0.01"
             )
 
 

@@ -112,7 +112,7 @@ def test_everything_is_whole_and_strict(tmp_path: Path, monkeypatch: pytest.Monk
     given = {"json": tmp_path / "r.json", "csv": tmp_path / "r.csv", "markdown": tmp_path / "r.md"}
     assert run(monkeypatch, tmp_path / "runs" / "a", **given) == 0
     kept = sorted(path.name for path in (tmp_path / "runs" / "a").iterdir())
-    assert kept == ["plot.png", "plot.svg", "results.json", "runs.csv", "tables.md"]
+    assert kept == ["plot.pdf", "plot.png", "plot.svg", "results.json", "runs.csv", "tables.md"]
     strict = json.loads((tmp_path / "r.json").read_text(), parse_constant=pytest.fail)
     assert [run["srocc"] for run in strict["runs"]] == [None, 0.5]
     assert (tmp_path / "r.csv").read_text().splitlines()[1].startswith("a,,s,,,,")

@@ -211,9 +211,9 @@ def test_layer_probe(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_line_a_split_while_trainings_run(capsys: pytest.CaptureFixture[str]) -> None:
     training = argparse.Namespace(model="a", split=argparse.Namespace(id="s1"))
-    records = iter([(0, {"model": "a", "split": "s1", "srocc": math.nan})])
+    records = iter([(0, {"model": "a", "split": "s1", "validation_srocc": math.nan})])
     gather_records(records, [training], lambda *_: None, Terminal())  # type: ignore[list-item]
-    assert "split 1 (s1): SROCC a undefined" in capsys.readouterr().err
+    assert "split 1 (s1): validation SROCC a undefined" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("undefined", [math.nan, None])

@@ -104,7 +104,7 @@ def test_a_budget_out_of_reach_is_said_with_its_reason(folder, capfd):
         (["--heads", "linaer"], "did you mean 'linear'"),
         (["--interactions", "cross_attention"], "unknown interaction 'cross_attention'"),
         (["--budget", "lifeiqua"], "did you mean 'lifeiqa'"),
-        (["--margin", "0"], "--margin 0 is no difference of SROCC"),
+        (["--margin", "0"], "--margin 0 must be above 0"),
         (["--depth", "0"], "--depth is a positive number"),
         (["--backbone", "resnet81"], "did you mean 'resnet18'"),
         (["--from", "nowhere"], "nowhere is not a run"),

@@ -30,7 +30,7 @@ def test_a_training_that_fails_has_a_record_with_the_error(
         if folder.name == "b":
             raise ZeroDivisionError("a bug")
         folder.mkdir(parents=True)
-        (folder / "history.json").write_text('[{"loss": 2.0}, {"loss": 0.25}]')
+        (folder / "history.json").write_text('[{"loss": 2.0, "selected": true}, {"loss": 0.25, "selected": false}]')
         return {"metrics": {"srocc": 0.5}, "predictions": {}, "epoch": 1, "epochs": 1, "every_rule": {}, "seconds": 1.0}
 
     monkeypatch.setattr(end_to_end, "train_model", train)
