@@ -146,9 +146,7 @@ class StatisticsSpec:
 
     def __post_init__(self) -> None:
         if not 0 < self.margin <= 1:
-            raise InputError(
-                f"--margin {self.margin:g} must be above 0 and at most 1, a difference of SROCC; the default is 0.01"
-            )
+            raise InputError(f"--margin {self.margin:g} must be above 0 and at most 1; the default is 0.01 SROCC")
 
 
 @dataclass(frozen=True)
