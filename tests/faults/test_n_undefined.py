@@ -97,7 +97,7 @@ def run(photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
         first = [line for line in printed.out.splitlines() if not line.startswith("written to ")]
         assert again.splitlines()[:-1] == first[:-1]
         results: dict[str, Any] = json.loads(text)
-        return {**results, "printed": printed.out}
+        return {**results, "printed": " ".join(printed.out.split())}  # however wide the terminal is
 
     return study
 

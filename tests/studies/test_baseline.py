@@ -116,7 +116,7 @@ def test_a_study_on_a_vit_reads_tokens_and_the_stages_of_its_decoders(noise_fold
     done = run_study("compare", noise_folder, *words, "--crops", 2, "--json", "v.json")
     assert done.returncode == 0, done.stderr
     assert "in closed form, without training steps: ridge_baseline" in done.stderr
-    assert "training: 1 decoders x 2 splits" in done.stderr
+    assert "training: 1 decoder x 2 splits" in done.stderr
     results = json.loads((noise_folder / "v.json").read_text())
     assert results["baseline_reads"] == [*(f"stage {stage}" for stage in stages), "final tokens"]
     budget = next(row["budget"]["decoder"] for row in results["matched"] if row["model"] == "ridge_baseline")

@@ -161,7 +161,7 @@ def test_an_ablation_is_taken_up_where_it_stopped(train, monkeypatch):
     first, lines = train("ablate", ["gcn.yaml"], **sizes)
     assert [record["resumed"] for record in first["runs"]] == [True] * 2 + [False] * 4 + [True] + [False] * 6 + [True]
     assert {row["config"]["backbone"]["name"] for row in first["rows"]} == {BACKBONE}
-    assert "end to end: 6 models x 2 splits x 1 epochs of 18 crops" in lines.text
+    assert "end to end: 6 models x 2 splits x 1 epoch of 18 crops" in lines.text
     again, _ = train("ablate", ["gcn.yaml"], **sizes)
     assert again["runs"] == [{**record, "resumed": True} for record in first["runs"]]
 

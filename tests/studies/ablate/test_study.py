@@ -45,7 +45,7 @@ def test_the_whole_ablation(noise_folder, run_study):
     assert baseline["config"]["queries"]["stages"] == [3, 4]
     assert [pair["second"] for pair in results["differences"]] == ["gcn"] * (len(results["rows"]) - 1)
     assert {file.name for file in (noise_folder / "ablation").iterdir()} == {
-        "results.json", "tables.md", "runs.csv", "ablation.png", "ablation.svg",
+        "results.json", "tables.md", "runs.csv", "ablation.pdf", "ablation.png", "ablation.svg",
     }  # fmt: skip
     again = run_study("ablate", noise_folder, "--from", "ablation", small=False)
     assert again.returncode == 0, again.stderr

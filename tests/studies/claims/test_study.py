@@ -61,7 +61,7 @@ def test_the_claims_on_the_demo_set(run_study, tmp_path, monkeypatch):
     with (tmp_path / "c.csv").open() as file:
         assert {row["share"] for row in csv.DictReader(file)} == {"0.2", "1.0"}
     assert {file.name for file in (tmp_path / "claims").iterdir()} == {
-        "results.json", "tables.md", "runs.csv", "claims.png", "claims.svg",
+        "results.json", "tables.md", "runs.csv", "claims.pdf", "claims.png", "claims.svg",
     }  # fmt: skip
     again = run_study("claims", tmp_path, "--from", "claims", small=False)
     assert done.stdout == again.stdout + "written to c.csv\n"

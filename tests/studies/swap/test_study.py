@@ -62,7 +62,8 @@ def test_a_whole_matrix(folder, run_study):
     with (folder / "r.csv").open() as file:
         assert next(csv.DictReader(file))["interactions"] == "none"
     assert {path.name for path in (folder / "run").iterdir()} == {
-        "results.json", "tables.md", "runs.csv", "main_effects.png", "main_effects.svg", "matrix.png", "matrix.svg",
+        "results.json", "tables.md", "runs.csv", "main_effects.pdf", "main_effects.png", "main_effects.svg",
+        "matrix.pdf", "matrix.png", "matrix.svg",
     }  # fmt: skip
 
 
