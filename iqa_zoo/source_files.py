@@ -123,8 +123,10 @@ def _is_library(top: str) -> bool:
 
 @functools.cache
 def _list_site_folders() -> tuple[Path, ...]:
+    """List the folders of installed packages, those that PYTHONPATH or a .pth file adds from another environment included."""
     paths = {sysconfig.get_paths()[key] for key in ("purelib", "platlib")}
-    return tuple(Path(path) for path in {*paths, *site.getsitepackages(), site.getusersitepackages()})
+    added = (path for path in sys.path if Path(path).name in ("site-packages", "dist-packages"))
+    return tuple(Path(path) for path in {*paths, *site.getsitepackages(), site.getusersitepackages(), *added})
 
 
 @functools.cache

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from iqa_zoo import source_files
 from iqa_zoo.source_files import find_sources
 
 SHOWS = ("reports", "commands", "explain", "cli")
@@ -71,3 +72,20 @@ def test_a_package_counts_as_a_whole_with_what_it_imports_anywhere(package, tmp_
 def test_what_is_not_installed_is_a_library_that_is_missing(package):
     package(part="try:\n    import users_extra\nexcept ImportError:\n    pass\n")
     assert "users_extra" in find_sources(["users_package.part"]).libraries
+
+
+def test_packages_of_another_environment_are_libraries(tmp_path, monkeypatch):
+    """PYTHONPATH or a .pth file may add the packages of another environment; following their imports takes minutes."""
+    folder = tmp_path / "site-packages"
+    (folder / "elsewhere_installed").mkdir(parents=True)
+    (folder / "elsewhere_installed" / "__init__.py").write_text("import numpy\n")
+    user = tmp_path / "own_script_of_a_test.py"
+    user.write_text("import elsewhere_installed\n")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(folder), str(tmp_path)])
+    source_files._list_site_folders.cache_clear()
+    try:
+        found = find_sources(["own_script_of_a_test"])
+    finally:
+        source_files._list_site_folders.cache_clear()
+    assert found.libraries == {"elsewhere_installed"}
+    assert set(found.files) == {"own_script_of_a_test"}
