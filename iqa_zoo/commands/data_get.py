@@ -81,7 +81,7 @@ def _ask(plan: DownloadPlan) -> None:
     """Get the licence accepted by a person.
 
     Raises:
-        InputError: nobody can be asked, or the answer is not yes.
+        InputError: the input is not a terminal, or the answer is not yes.
     """
     if not sys.stdin.isatty():
         raise InputError(f"read the licence of {plan.name} ({plan.page}: {plan.licence}) and give --accept-licence")

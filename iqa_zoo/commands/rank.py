@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from iqa_zoo.commands.lean_timm import import_lean_timm
+from iqa_zoo.commands.hub_run import load_scorer, parse_run
 from iqa_zoo.commands.progress import progress_bar
 from iqa_zoo.commands.score_text import format_csv_line
 from iqa_zoo.commands.shared import (
@@ -65,9 +65,9 @@ def add(commands: Any) -> None:
         "--run",
         dest="trained",
         metavar="RUN",
-        type=parse_path,
+        type=parse_run,
         default=DEFAULT,
-        help=f"name of a trained model, or the folder of a training (default: {DEFAULT})",
+        help=f"name of a trained model, the folder of a training, or hf://user/name@revision (default: {DEFAULT})",
     )
     parser.add_argument(
         "--recursive", action="store_true", help="search the folders of a folder as well, linked ones included"
@@ -91,14 +91,9 @@ def run(args: argparse.Namespace) -> int:
             raise InputError(f"{args.link} holds files; give a new folder for the links")
         check_folder_writable(args.link)
     listing = gather_images(args.images, args.recursive)
-    from iqa_zoo.inference.find_model import find_model
-
-    find_model(args.trained)  # before torch is imported
-    import_lean_timm()
-    from iqa_zoo.inference.load import load
+    scorer = load_scorer(args.trained, args.device, args.crops)
     from iqa_zoo.inference.rank import rank_images
 
-    scorer = load(args.trained, args.device).with_crops(args.crops)
     for reason in listing.unreadable:
         print(f"iqa-zoo: not ranked: {reason}", file=sys.stderr)
     if left_out := listing.describe_left_out():

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from iqa_zoo.commands.corpus import add_corpus_options, is_corpus_output, refuse_corpus_options, score_to_parquet
 from iqa_zoo.commands.deprecated import add_deprecated
-from iqa_zoo.commands.hub_run import fetch_run, parse_run
-from iqa_zoo.commands.lean_timm import import_lean_timm
+from iqa_zoo.commands.hub_run import load_scorer, parse_run
 from iqa_zoo.commands.progress import progress_bar
 from iqa_zoo.commands.score_text import COLUMNS, format_csv_line, format_heading, format_line, make_row
 from iqa_zoo.commands.shared import (
@@ -102,14 +101,7 @@ def run(args: argparse.Namespace) -> int:
             raise InputError(f"{args.output}: give a file that ends in .csv, .json or .parquet, or a folder")
         check_writable(args.output, new=True)
     listing = gather_images(args.images, args.recursive)
-    from iqa_zoo.inference.find_model import find_model
-
-    args.trained = fetch_run(args.trained)
-    find_model(args.trained)  # before torch is imported
-    import_lean_timm()
-    from iqa_zoo.inference.load import load
-
-    scorer = load(args.trained, args.device).with_crops(args.crops)
+    scorer = load_scorer(args.trained, args.device, args.crops)
     for reason in listing.unreadable:
         print(f"iqa-zoo: not scored: {reason}", file=sys.stderr)
     if left_out := listing.describe_left_out():

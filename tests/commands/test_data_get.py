@@ -67,7 +67,7 @@ def test_a_release_with_the_licence_accepted(capsys, offered, get, tmp_path):
 
 
 def test_the_licence_is_never_accepted_silently(capsys, offered, get, monkeypatch, tmp_path):
-    monkeypatch.setattr(sys, "stdin", io.StringIO("yes\n"))  # not a terminal: nobody was asked
+    monkeypatch.setattr(sys, "stdin", io.StringIO("yes\n"))  # not a terminal
     assert get() == 2
     assert "and give --accept-licence" in capsys.readouterr().err
     for answer in ("no\n", "\n", ""):

@@ -99,7 +99,7 @@ def test_models_come_pinned_and_each_failure_says_what_to_do(hub, commits, run_d
     good = [f"hf://me/good{at}" for at in ("", "@v1", f"@{commits['good']}")]
     pinned = f"hf://me/good@{commits['good']}"
     came = run_driver(FETCH, *good, *WRONG)
-    assert not came["torch"]  # what is wrong is said before torch is imported
+    assert not came["torch"]  # the error comes before torch is imported
     for address, found in zip(good, came["found"], strict=False):
         assert found["address"] == pinned
         assert {"config.json", "run.json", "weights.safetensors"} <= set(found["files"])

@@ -73,7 +73,7 @@ def test_models_and_limits_say_what_is_loaded(served):
     assert [each["name"] for each in models] == ["tiny.noise", "whole"]
     assert models[0]["coverage"] == pytest.approx(0.9)
     assert models[1]["coverage"] is None
-    assert "/" not in models[1]["signature"].split(";")[1]  # the folder of a run is nobody's business
+    assert "/" not in models[1]["signature"].split(";")[1]  # the path of a run stays private
     assert served.get("/v1/limits").json() == asdict(served.limits)
 
 
