@@ -23,6 +23,7 @@ from iqa_zoo.data.listing import escape_path, gather_images
 from iqa_zoo.errors import InputError
 from iqa_zoo.outputs import check_folder_writable, make_folder
 from iqa_zoo.trained.names import DEFAULT
+from iqa_zoo.words import count_nouns
 
 if TYPE_CHECKING:
     from iqa_zoo.inference.rank import Ranking
@@ -106,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
     show_result(args, values, lambda: _print_table(ranking), csv=lambda: _make_csv(ranking))
     if args.link is not None:
         count = link_best(ranking, args.link)
-        print(f"{count} links in {args.link}", file=sys.stderr)
+        print(f"{count_nouns(count, 'link')} in {args.link}", file=sys.stderr)
     print(scorer.meaning.format_signature(), file=sys.stderr)
     return 1 if ranking.failed or listing.unreadable else 0
 
@@ -138,7 +139,8 @@ def _print_table(ranking: Ranking) -> None:
     if groups:
         console().print(make_table(ranking).rich())
     print(
-        f"{len(groups)} groups of {sum(len(each.scores) for each in groups)} photographs; {alone} photographs are alone"
+        f"{count_nouns(len(groups), 'group')} of {count_nouns(sum(len(each.scores) for each in groups), 'photograph')}; "
+        f"{count_nouns(alone, 'photograph')} alone"
     )
 
 

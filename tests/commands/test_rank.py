@@ -68,7 +68,7 @@ def test_groups_the_best_first_with_its_probability(run, photos):
 def test_the_table_and_csv_say_the_same(run, photos, tmp_path):
     code, out, _ = run(photos, "--csv", tmp_path / "r.csv")
     assert code == 1
-    assert "2 groups of 5 photographs; 0 photographs are alone" in out
+    assert "2 groups of 5 photographs; 0 photographs alone" in out
     rows = list(csv.DictReader((tmp_path / "r.csv").read_text().splitlines()))
     assert [(row["group"], row["place"]) for row in rows] == [
         ("1", "1"),
@@ -80,7 +80,7 @@ def test_the_table_and_csv_say_the_same(run, photos, tmp_path):
     assert [bool(row["probability"]) for row in rows] == [True, False, False, True, False]
     assert f"{float(rows[0]['score']):.2f}" in out
     _, out, _ = run(photos, "--seconds", 0)
-    assert "1 groups of 3 photographs; 2 photographs are alone" in out
+    assert "1 group of 3 photographs; 2 photographs alone" in out
 
 
 def test_links_to_the_best_and_nothing_else_changes(run, photos, tmp_path):
