@@ -92,6 +92,14 @@ def test_the_help_of_a_command_imports_itself_alone_and_nothing_slow(command):
     assert not [name for name in modules if name.startswith("iqa_zoo.studies.") and name.endswith(".study")]
 
 
+@pytest.mark.slow
+def test_a_comparison_imports_neither_torchs_compiler_nor_what_shards_tensors():
+    program = "import json, sys, iqa_zoo.studies.compare.study; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert {"torch._dynamo", "torch.distributed.tensor", "sympy"} & set(json.loads(done.stdout)) == set()
+
+
 def test_the_version_imports_no_command():
     modules = list_imports("--version")
     assert {name for name in modules if name.startswith("iqa_zoo.")} <= {

@@ -31,8 +31,8 @@ from iqa_zoo.training.on_slurm import run_on_slurm
 from iqa_zoo.user_files import VARIABLE
 
 PATIENCE = 60  # seconds for a killed server to end
-# What a training imports, torch included.
-PRELOADED = ["iqa_zoo.training.frozen.trainings", "iqa_zoo.backbones.timm_features"]
+# What a training imports. torch imports its compiler with the first optimizer, which takes as long as torch itself.
+PRELOADED = ["iqa_zoo.training.frozen.trainings", "iqa_zoo.backbones.timm_features", "torch._dynamo"]
 LOST = (BrokenProcessPool, EOFError, ConnectionError)  # a worker was killed, or the server that workers are forked from
 
 
