@@ -26,8 +26,9 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-SLOW_SUITES = (  # they record or count every part
+SLOW_SUITES = (  # they record, count or trace every part
     "test_graph_is_right_on_other_inputs",
+    "test_makes_no_tensor_on_the_cpu",
     "test_graph_is_right_on_other_images",
     "test_budget_counts_every_operator_as_torch_does",
 )
@@ -45,13 +46,16 @@ SLOWEST = (  # they begin first, so that no worker of pytest-xdist ends on one o
 
 
 def pytest_collection_modifyitems(items):
-    """Mark as slow what is not marked where it is written: whole studies, and contract tests that record or count graphs.
+    """Mark as slow what is not marked where it is written: whole studies, contract tests that record or count graphs, and the
+    contracts of whole networks.
 
     Slow tests come first, and the slowest of them before the others.
     """
+    tests = Path(__file__).parent
+    networks = [tests / "contract" / f"test_{slot}.py" for slot in ("backbones", "models")]
     for item in items:
-        study = item.path.name == "test_study.py" or item.path.is_relative_to(Path(__file__).parent / "benchmarks")
-        if study or getattr(item, "originalname", "") in SLOW_SUITES:
+        study = item.path.name == "test_study.py" or item.path.is_relative_to(tests / "benchmarks")
+        if study or item.path in networks or getattr(item, "originalname", "") in SLOW_SUITES:
             item.add_marker(pytest.mark.slow)
 
     def rank(item):

@@ -72,6 +72,7 @@ def find_top(module: str) -> str:
     return module.split(".")[1] if "." in module else ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", FORBIDDEN)
 def test_arrows_point_one_way(package):
     wrong = []
@@ -89,6 +90,7 @@ def test_arrows_point_one_way(package):
     assert not wrong, "\n".join(sorted(wrong))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("everywhere", [False, True], ids=["at the top", "inside functions of the lower half"])
 def test_there_is_no_circle_of_imports(everywhere):
     graph = {

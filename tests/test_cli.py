@@ -106,6 +106,7 @@ def test_text_is_printed_as_it_is_and_wide_into_a_pipe(capsys, monkeypatch):
     assert capsys.readouterr().out == text + "\n"
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_seen_enough_gets_no_traceback():
     """``iqa-zoo list | head -1``, where head is already gone."""
     reader, writer = os.pipe()

@@ -155,6 +155,7 @@ KEYS = ["dim", *SLOTS, "type", "num_heads", "hidden", "top_k", "weight", "stages
 SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=8))
 
 
+@pytest.mark.slow
 @given(path=st.lists(st.sampled_from(KEYS) | st.text(max_size=3), min_size=1, max_size=4).map(".".join), value=SCALARS)
 def test_an_override_sets_its_path_and_nothing_else_or_is_refused(path, value):
     cfg = model_config("lifeiqa")
@@ -414,6 +415,7 @@ def test_a_yaml_file_is_plain_yaml(tiny):
     assert "*" not in dump_config(repeated)
 
 
+@pytest.mark.slow
 @given(value=VALUES)
 def test_any_plain_value_survives_yaml_and_json(tmp_path_factory, value):
     folder = tmp_path_factory.mktemp("round_trip")

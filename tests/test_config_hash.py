@@ -37,6 +37,7 @@ def test_the_hash_is_stable_under_key_order_and_tuples(seed):
     assert config_hash(_shuffled(cfg, random.Random(seed))) == config_hash(cfg)
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(data=st.data())
 def test_the_hash_is_equal_for_defaults_written_out(data):

@@ -32,6 +32,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(JSON, JSON)
 def test_a_digest_is_that_of_the_value(first, second):
     import json

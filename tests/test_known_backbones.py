@@ -32,6 +32,7 @@ def test_the_file_holds_what_counting_finds(name, final_norm, stages):
     assert list(known.maps) == list(known.spec.stages) == stages
 
 
+@pytest.mark.slow
 def test_a_known_backbone_is_measured_as_a_counted_one(monkeypatch):
     text = json.dumps(make_part("resnet18", stages=[3]))
     counted = measure.count_backbone(text, None)
@@ -111,6 +112,7 @@ assert not loaded, loaded
 """
 
 
+@pytest.mark.slow
 def test_a_match_of_a_swin_b_model_imports_no_timm_and_builds_no_backbone():
     done = subprocess.run([sys.executable, "-c", MATCH], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr

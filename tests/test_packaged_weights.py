@@ -34,6 +34,7 @@ def classifier():
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("picture", "expected"), [("cat", TIGER_CAT), ("coffee", ESPRESSO)])
 def test_full_model_recognises_photographs(classifier, picture, expected):
     """Weights in the wrong place would give another class of the thousand."""
@@ -43,6 +44,7 @@ def test_full_model_recognises_photographs(classifier, picture, expected):
         assert classifier(scaled).argmax().item() == expected
 
 
+@pytest.mark.slow
 def test_pretrained_model_has_the_packaged_weights():
     backbone = build_model(CONFIG, pretrained=True).backbone
     state = read_packaged_state(NAME)

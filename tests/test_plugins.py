@@ -303,6 +303,7 @@ def run_with(site, *command):
     )
 
 
+@pytest.mark.slow
 def test_the_example_is_listed_without_torch(example):
     _, site = example
     code = "import sys; from iqa_zoo.cli import main; main(['list', '--json']); assert 'torch' not in sys.modules"

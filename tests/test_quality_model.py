@@ -42,6 +42,7 @@ def zoo(request):
     return model, torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(1))
 
 
+@pytest.mark.slow
 def test_forward_output_and_details_agree(zoo):
     model, image_BCHW = zoo
     with torch.no_grad():
@@ -167,6 +168,7 @@ def test_details_change_no_score_in_training_either(tiny):
     assert torch.equal(*scores)
 
 
+@pytest.mark.slow
 def test_nothing_is_computed_for_details_that_nobody_asked_for(zoo):
     """The operators of the forward pass, counted with and without the details, and the same without the methods."""
     model, image_BCHW = zoo
@@ -275,6 +277,7 @@ def test_every_parameter_that_the_config_uses_learns(zoo):
         assert parameter.grad.isfinite().all(), name
 
 
+@pytest.mark.slow
 def test_copies_and_pickles(zoo):
     model, image_BCHW = zoo
     with torch.no_grad():
@@ -393,6 +396,7 @@ def test_decoder_takes_features_of_another_backbone(tiny):
     assert not any(isinstance(module, nn.Conv2d) for module in decoder.modules())
 
 
+@pytest.mark.slow
 def test_scores_keep_single_precision_under_autocast(tiny):
     model = build_model(tiny).eval()
     image_BCHW = torch.rand(8, 3, 224, 224, generator=torch.Generator().manual_seed(0))

@@ -67,6 +67,7 @@ def test_every_command_knows_the_parts(head, capsys, argv):
     assert "Half of a linear layer." in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command", ["describe halved", "validate halved_tiny --set head.bias=false", "budget halved_tiny"]
 )

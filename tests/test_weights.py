@@ -61,6 +61,7 @@ def test_backbone_alone(make, tmp_path, kind):
     assert same(model.head.state_dict(), head_before)
 
 
+@pytest.mark.slow
 def test_a_classifier_named_as_a_tensor_of_the_head_is_left_out(tiny):
     tiny["backbone"] = {"type": "timm_features", "name": "test_convnext", "stages": [3, 4], "image_size": 64}
     tiny |= {"head": {"type": "linear"}, "losses": [{"type": "l1"}]}
@@ -89,6 +90,7 @@ def test_final_norm_is_left_out_where_the_backbone_has_none(tiny):
     )
 
 
+@pytest.mark.slow
 def test_older_layout_is_converted_by_timm(tiny):
     """Swin's own checkpoints put the down-sampling at the end of a stage, timm at the start of the next."""
     sizes = {"embed_dim": 12, "depths": (1, 1, 2, 1), "num_heads": (1, 2, 4, 8)}

@@ -54,6 +54,7 @@ def test_without_injections_it_is_the_transformer():
     assert torch.equal(given.global_BC, expected.global_BC)
 
 
+@pytest.mark.slow
 def test_by_hand():
     """The blocks of the transformer one by one, torch's multi-head attention in the narrow width between."""
     backbone = perturbed(injected()).eval()
@@ -97,6 +98,7 @@ def test_leaves_no_hook_behind(monkeypatch):
     assert not any(block._forward_pre_hooks for block in model.blocks)
 
 
+@pytest.mark.slow
 def test_the_local_network_sees_the_image_as_it_wants_it():
     other = {"pretrained_cfg_overlay": {"mean": (0.5, 0.4, 0.3), "std": (0.2, 0.3, 0.4)}}
     backbone = injected(branches=[{**VIT, "model_args": other}, RESNET]).eval()
@@ -209,6 +211,7 @@ def test_scores_of_the_authors_loda():
     assert (scores - torch.tensor(SCORES)).abs().max() < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["whole", "networks"])
 def test_weights_of_the_backbone_and_of_its_networks_are_read(part):
     models = [build_model(config()) for _ in range(2)]

@@ -150,6 +150,7 @@ def test_budget_is_that_of_the_branches():
     assert iqa_zoo.measure_budget(build_model(config(branches=[RESNET, NSS, RESNET], freeze=True))) == frozen
 
 
+@pytest.mark.slow
 def test_shapes_without_computing_are_those_of_the_maps():
     cfg = config(branches=[RESNET, {**RESNET, "name": "test_efficientnet"}], stages=(3, 14))
     shapes, backbone = find_backbone_shapes(cfg), build_backbone(cfg)
@@ -226,6 +227,7 @@ def test_overrides_reach_a_branch():
     assert caught.value.problems[2].startswith("backbone.name: unknown key 'name'")
 
 
+@pytest.mark.slow
 def test_defaults_of_branches_are_written_out_and_hashed():
     resolved = resolve_config(config())
     assert resolved["backbone"]["branches"][0] == {

@@ -121,6 +121,7 @@ def test_values_and_gradients_are_finite(picture):
     assert image.grad.isfinite().all()
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32 - 1), st.sampled_from([40, 64, 97]))
 @settings(max_examples=10, deadline=None)
 def test_an_image_has_the_same_features_alone_and_in_a_batch(seed, size):

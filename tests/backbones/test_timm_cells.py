@@ -60,6 +60,7 @@ def test_tokens_do_not_depend_on_the_stages_that_are_read(stages):
     assert torch.allclose(features.tokens_BLC, expected_BCHW.flatten(2).mT, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_head_is_neither_counted_nor_computed():
     """fvcore's counts of timm's own model, without its layers after the last stage."""
     full = timm.create_model(LITE).eval()
@@ -74,6 +75,7 @@ def test_the_head_is_neither_counted_nor_computed():
     assert ours["backbone"].params == sum(p.numel() for p in full.parameters()) - removed == 2_958_848
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [LITE, "resnet10t", "mobilenetv3_small_050"])
 def test_plain_weights_of_timm_load(name):
     full = timm.create_model(name)
@@ -89,6 +91,7 @@ def test_weights_with_a_layer_that_no_timm_model_has_are_refused():
         load_weights(model, {**timm.create_model("test_resnet").state_dict(), "extra.weight": torch.zeros(1)})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "reason"), [("test_vit", "one size only"), ("deepseek_vit_412m", "no stages of different strides")]
 )
@@ -107,6 +110,7 @@ def test_models_of_the_zoo_run_on_it(name):
         assert model(torch.randn(2, 3, 100, 130)).shape == (2,)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "expected"),
     [

@@ -59,6 +59,7 @@ def test_image_size_is_the_models_own_where_left_out(name, pixels):
     assert spec.available_stages == (1, 2, 3, 4)
 
 
+@pytest.mark.slow
 def test_published_widths():
     """Life-IQA's Swin-B gives 14 x 14 x 512 and 7 x 7 x 1024; checked on the meta device, which computes nothing."""
     with torch.device("meta"):
@@ -68,11 +69,13 @@ def test_published_widths():
     assert spec.mean == (0.485, 0.456, 0.406)
 
 
+@pytest.mark.slow
 def test_normalisation_is_that_of_the_weights():
     assert TimmFeatures(**VIT).spec.mean == (0.5, 0.5, 0.5)
     assert TimmFeatures(name="resnet18").spec.std == (0.229, 0.224, 0.225)
 
 
+@pytest.mark.slow
 def test_swin_maps_are_timms_own_turned_to_channels_first():
     backbone, image_BCHW, features = features_of(stages=(3, 4), final_norm=False, **SWIN)
     seen = []
@@ -86,6 +89,7 @@ def test_swin_maps_are_timms_own_turned_to_channels_first():
     assert torch.allclose(features.global_BC, last_BHWC.mean((1, 2)), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_resnet_maps_are_its_layers():
     backbone, image_BCHW, features = features_of(name="resnet18", stages=(1, 4), image_size=64)
     seen = {}
@@ -97,6 +101,7 @@ def test_resnet_maps_are_its_layers():
     assert torch.allclose(features.global_BC, last_BCHW.mean((2, 3)), atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["convnext_atto", "efficientnet_b0"])
 def test_global_vector_is_the_mean_of_timms_final_map(name):
     backbone, image_BCHW, features = features_of(name=name, image_size=64)
@@ -173,6 +178,7 @@ def test_vit_of_two_blocks_begins_with_its_first():
     assert not torch.equal(features.maps[2], features.maps[3])
 
 
+@pytest.mark.slow
 def test_vit_with_registers_leaves_them_out():
     arguments = {**VIT, "model_args": {**VIT["model_args"], "reg_tokens": 3}}
     backbone, image_BCHW, features = features_of(**arguments)

@@ -57,6 +57,7 @@ def test_norms_stand_apart():
     assert not counts["1"].macs
 
 
+@pytest.mark.slow
 def test_a_model_compiled_in_place_is_counted_as_written():
     model = nn.Linear(8, 4)
     model.compile(backend="eager")

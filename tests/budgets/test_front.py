@@ -91,11 +91,13 @@ def test_at_a_size_depth_is_traded_for_width():
         pareto_front(DEIQT, grid=grid, at={"params": (1, 2)})
 
 
+@pytest.mark.slow
 def test_settings_that_make_no_model_are_left_out():
     front = pareto_front(DEIQT, by=("dim", "params"), grid={"dim": [96, 97, 192]})  # six heads do not divide 97
     assert [point.values["dim"] for point in front] == [96, 192]
 
 
+@pytest.mark.slow
 def test_the_default_grid_is_half_once_and_twice():
     front = pareto_front(DEIQT, by=("depth", "params"))
     assert [set(point.values) for point in front] == [{"depth", "interactions.*.hidden", "dim"}] * 2
@@ -103,6 +105,7 @@ def test_the_default_grid_is_half_once_and_twice():
     assert {(point.values["interactions.*.hidden"], point.values["dim"]) for point in front} == {(768, 48)}
 
 
+@pytest.mark.slow
 def test_a_table(capsys):
     front = pareto_front(DEIQT, by=("depth", "params"), grid={"depth": [1, 2]})
     table = make_front_table("deiqt", front, ("depth", "params"))
@@ -135,6 +138,7 @@ def test_no_knobs():
         pareto_front(on_resnet("linear_probe"))
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6), st.integers(0, 6)), max_size=30))
 def test_a_front_beats_all_and_none_of_itself(sizes):
     tried = [_Tried((), {}, gain, costs) for gain, *costs in sizes for costs in [tuple(costs)]]

@@ -65,6 +65,7 @@ def test_each_takes_as_long_as_the_other(clock, cfg, to):
     assert matched["backbone"] == cfg["backbone"]
 
 
+@pytest.mark.slow
 def test_a_width_is_enough_where_it_is(clock):
     matched, budget = match_budget(DEIQT, 1.1 * takes(DEIQT), by="latency")
     assert list(budget.moved) == ["interactions.2.hidden"]
@@ -80,6 +81,7 @@ def test_what_is_compared_is_timed_in_turn(clock):
     assert clock[:20] == [one, other] * 10
 
 
+@pytest.mark.slow
 def test_itself_needs_no_move(clock):
     matched, budget = match_budget(DEIQT, build_model(DEIQT), by="latency")
     assert (matched, budget.moved) == (DEIQT | {"interactions": matched["interactions"]}, {})

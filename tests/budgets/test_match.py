@@ -68,6 +68,7 @@ def test_one_width_is_enough_and_exact():
     assert on_resnet("lifeiqa") == LIFEIQA  # nothing given is changed
 
 
+@pytest.mark.slow
 def test_depth_comes_in_where_a_width_is_not_enough():
     matched, budget = match_budget(LIFEIQA, decoder_params(LIFEIQA) // 5, knobs=["depth", "head.hidden"])
     assert set(budget.moved) == {"depth", "head.hidden"}
@@ -286,6 +287,7 @@ def test_period():
     assert _find_period(["a"] * 5) == 1
 
 
+@pytest.mark.slow
 def test_a_knob_must_be_a_key(monkeypatch):
     from iqa_zoo.interactions.feed_forward import FeedForward
 

@@ -134,6 +134,7 @@ def test_independent_of_fused_attention():
     assert other.macs_by_operator != fused.macs_by_operator
 
 
+@pytest.mark.slow
 def test_counting_a_config_leaves_the_random_state():
     torch.manual_seed(1)
     state = torch.get_rng_state()
@@ -156,6 +157,7 @@ def test_image_size():
         measure_budget(cfg, image_size=0)
 
 
+@pytest.mark.slow
 def test_shared_parameters_count_once_for_the_first_slot():
     model = build_model(small("deiqt", image_size=64))
     model.interactions[2] = model.interactions[1]  # cross-attention twice, the same weights
@@ -164,6 +166,7 @@ def test_shared_parameters_count_once_for_the_first_slot():
     assert budget.by_block["interactions.2"].params == 0
 
 
+@pytest.mark.slow
 def test_a_part_may_hold_a_mixture():
     class Mixture(nn.Module):
         inactive_params = 30
@@ -183,6 +186,7 @@ def test_a_part_may_hold_a_mixture():
     assert (block.params, block.active_params) == (45, 15)
 
 
+@pytest.mark.slow
 def test_a_decoder_alone():
     spec = FeatureSpec({3: StageInfo(16, 16), 4: StageInfo(32, 32)}, 32, 32, 64)
     maps = {3: torch.rand(1, 16, 4, 4), 4: torch.rand(1, 32, 2, 2)}
@@ -195,6 +199,7 @@ def test_a_decoder_alone():
         measure_budget(build_decoder("lifeiqa", spec))
 
 
+@pytest.mark.slow
 def test_decoder_is_all_but_the_backbone():
     budget = measure_budget(small("lifeiqa", image_size=64))
     assert budget.decoder.macs == budget.macs - budget.by_slot["backbone"].macs

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 
+import pytest
 from rich.console import Console
 
 from iqa_zoo.budgets import list_budget_rows, match_budget, measure_budget, print_budgets
@@ -20,6 +21,7 @@ CFG = dict(
 )
 
 
+@pytest.mark.slow
 def test_rows_add_up():
     rows = list_budget_rows({"model 1": measure_budget(CFG)})
     parts = {row["part"]: row for row in rows}

@@ -27,6 +27,7 @@ def test_every_data_set_with_a_publication_has_one():
     assert built_in - OWN == load_sources().datasets.keys()
 
 
+@pytest.mark.slow
 def test_every_card_of_a_model_names_what_to_cite():
     assert all(find_model_keys(model) for card in read_cards() for model in card["models"])
 

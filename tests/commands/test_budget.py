@@ -34,6 +34,7 @@ def test_every_slot_the_decoder_and_the_whole_of_every_model(capsys, files):
     assert "convolution" in [row[0] for row in cells]
 
 
+@pytest.mark.slow
 def test_json_overrides_and_image_size(capsys, files):
     assert main(["budget", *files, "--set", "queries.num_queries=3", "--image-size", "192", "--json"]) == 0
     budgets = json.loads(capsys.readouterr().out)

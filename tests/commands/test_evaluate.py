@@ -54,6 +54,7 @@ def _result(trained):
     return json.loads((trained[1] / "result.json").read_text())
 
 
+@pytest.mark.slow
 def test_the_test_part_of_its_own_split_gives_what_the_training_reported(run, trained):
     code, out, err = run("--json")
     assert (code, err) == (0, "")
@@ -92,6 +93,7 @@ def test_in_words(run, trained):
     assert "RMSE of raw scores" not in out
 
 
+@pytest.mark.slow
 def test_what_the_ratings_say(run, trained):
     """With deviations in the table; the images and scores are the same."""
     header, *lines = (trained[0] / "scores.csv").read_text().splitlines()

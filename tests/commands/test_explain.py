@@ -76,6 +76,7 @@ def test_one_image_as_a_figure(run, photo, tmp_path, suffix):
         assert "<svg" in file.read_text()
 
 
+@pytest.mark.slow
 def test_one_image_as_numbers(run, trained, photo):
     code, out, _ = run(photo, "--json")
     assert code == 0

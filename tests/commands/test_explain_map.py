@@ -23,6 +23,7 @@ def run(write_run, small, tmp_path_factory):
     return write_run(tmp_path_factory.mktemp("runs") / "run", small, noise=0.5)
 
 
+@pytest.mark.slow
 def test_a_map_as_numbers(run, photo, capsys):
     assert main(["explain", str(photo), "--map", "--occlusion", "--run", str(run), "--device", "cpu", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

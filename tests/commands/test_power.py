@@ -110,6 +110,7 @@ def test_a_dataset_on_disk(run, simulated, root):
     assert simulated[-1][0] == 20
 
 
+@pytest.mark.slow
 def test_several_and_all(run, simulated):
     _, out, _ = run("--data", "live", "--data", "koniq10k", "--json")
     assert [result["dataset"] for result in json.loads(out)] == ["live", "koniq10k"]
@@ -122,6 +123,7 @@ def test_several_and_all(run, simulated):
     assert "One split of" not in out
 
 
+@pytest.mark.slow
 def test_a_gap_beyond_a_perfect_model_is_none(run):
     code, out, _ = run("--data", "livec", "--images", 30, "--base", 0.99)
     assert code == 0

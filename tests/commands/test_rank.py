@@ -42,6 +42,7 @@ def run(capsys):
     return call
 
 
+@pytest.mark.slow
 def test_groups_the_best_first_with_its_probability(run, photos):
     code, out, err = run(photos, "--recursive", "--json")
     assert code == 1

@@ -57,6 +57,7 @@ def run(model, capsys):
     return call
 
 
+@pytest.mark.slow
 def test_a_line_an_image_and_a_signature(run, model, photos):
     code, out, err = run(photos)
     assert (code, err) == (0, "iqa-zoo: left out 2: 1 .txt, 1 folder (--recursive reads them)\n")
@@ -71,6 +72,7 @@ def test_a_line_an_image_and_a_signature(run, model, photos):
     assert signature.endswith(SCALE)
 
 
+@pytest.mark.slow
 def test_the_same_scores_in_every_form(run, photos, tmp_path):
     _, out, err = run(photos, "--recursive", "--csv")
     assert err.endswith(f"{SCALE}\n")

@@ -13,6 +13,7 @@ from iqa_zoo.data.crops import (
 from iqa_zoo.errors import InputError
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(size=st.integers(1, 64), extra=st.tuples(st.integers(0, 90), st.integers(0, 90)), key=st.text())
 def test_boxes_lie_inside_and_the_first_do_not_depend_on_the_count(size, extra, key):
@@ -58,6 +59,7 @@ def _about_the_middle(boxes, room, axis, sign):
     return sorted((0 if abs(distance) == 1 else distance, other) for distance, other in counted)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(grids())
 def test_a_grid_lies_inside_touches_the_borders_and_is_symmetric(grid):
@@ -77,6 +79,7 @@ def test_a_grid_lies_inside_touches_the_borders_and_is_symmetric(grid):
         assert len(set(boxes)) == count
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(grids())
 def test_a_grid_that_is_large_enough_covers_every_pixel(grid):

@@ -39,6 +39,7 @@ def test_a_folder_that_cannot_be_read(tmp_path):
         list_folder(tmp_path / "gone")
 
 
+@pytest.mark.slow
 @given(st.lists(st.text("aAbB\u00e9\u00c9", min_size=1, max_size=2), unique=True), st.text("aAbB\u00e9", min_size=1))
 def test_the_exact_name_or_the_only_loose_one_or_an_error(tmp_path_factory, stems, wanted):
     folder = tmp_path_factory.mktemp("images")

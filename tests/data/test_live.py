@@ -58,6 +58,7 @@ def test_a_missing_image_is_named(root):
     assert len(live(root, subset=True)) == 9
 
 
+@pytest.mark.slow
 def test_label_files_of_another_length_are_refused(root):
     labels = {"dmos_new": np.arange(14.0)[None], "orgs": np.array([COPIES]), "dmos_std": np.ones((1, 15))}
     savemat(root / "dmos_realigned.mat", labels)

@@ -48,6 +48,7 @@ def test_official_layout_without_the_practice_images(root):
     assert data.label == "MOS"
 
 
+@pytest.mark.slow
 def test_the_folder_above_will_do(root, tmp_path_factory):
     above = tmp_path_factory.mktemp("above")
     root.rename(above / "ChallengeDB_release")

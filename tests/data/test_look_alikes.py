@@ -143,6 +143,7 @@ def test_plain_images_and_stripes_look_the_same_only_where_they_are(tmp_path):
     assert group_look_alikes(rated(tmp_path, 7)).pairs == (("0.png", "3.png"),)
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.integers(0, 7), min_size=1, max_size=12), st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)))
 )

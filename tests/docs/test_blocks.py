@@ -182,6 +182,7 @@ def check_config(text: str) -> None:
     assert build_model(yaml.safe_load(text)) is not None
 
 
+@pytest.mark.slow
 def test_the_command_of_every_record_can_be_planned(plan_command, monkeypatch, tmp_path):
     """What a page of results prints as its command is understood by the command line of today."""
     monkeypatch.syspath_prepend(DOCS)

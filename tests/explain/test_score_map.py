@@ -47,6 +47,7 @@ def half_noisy():
     return (128 + noise_HWC).clip(0, 255).astype(np.uint8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["crops", "whole"])
 def test_a_region_has_the_score_of_its_pixels_as_a_photograph(model, half_noisy, request):
     scorer = request.getfixturevalue(model)
@@ -89,6 +90,7 @@ def test_occlusion_agrees_that_the_noisy_half_is_the_worse(whole, half_noisy):
     assert -1 <= agreement <= 1
 
 
+@pytest.mark.slow
 def test_occlusion_of_a_model_of_crops_is_that_of_its_own_crops(crops, half_noisy):
     found = compute_score_map(crops, half_noisy)
     drop_HW = compute_occlusion(crops, found)

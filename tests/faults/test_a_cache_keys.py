@@ -262,6 +262,7 @@ def test_another_version_of_a_library_changes_the_keys_of_features_and_of_traini
     assert study.key() != before[1]
 
 
+@pytest.mark.slow
 def test_another_decoder_of_images_changes_the_key_of_features(study, monkeypatch):
     from PIL import features
 
@@ -324,6 +325,7 @@ def test_a_module_edited_after_its_import_is_neither_what_it_was_nor_what_it_is(
     assert len({imported, edited, anew}) == 3
 
 
+@pytest.mark.slow
 def test_an_edit_while_features_are_computed_is_not_kept_as_the_code_that_ran(study, monkeypatch):
     monkeypatch.setenv("IQA_ZOO_CACHE", str(study.folder / "cache"))
     FrozenRunner.build(StudySpec("compare", {}, backbone=BackboneSpec("test_resnet")), [study.cfg], Silent())

@@ -52,6 +52,7 @@ def test_a_registered_backbone_that_has_weights_is_said_to_be_random_as_well():
     assert [needs_weights(name) for name in ("nss", "multi_scale_patches", "resnet18")] == [False, True, True]
 
 
+@pytest.mark.slow
 def test_scaling_builds_every_backbone_from_the_seed(plan_command, tiny):
 
     found = []

@@ -63,6 +63,7 @@ def photo():
     return Image.fromarray(np.random.default_rng(1).integers(0, 256, (40, 48, 3), dtype=np.uint8))
 
 
+@pytest.mark.slow
 def test_every_promised_format_is_scored(score, photo, tmp_path):
     import pillow_heif
 

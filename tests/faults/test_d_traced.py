@@ -139,6 +139,7 @@ def test_budgets_count_the_sparse_dispatch(experts, top_k):
     assert count_macs(head, queries_BND) == of_experts + of_router + 6 * 24
 
 
+@pytest.mark.slow
 def test_counting_leaves_a_model_as_it_was_and_equals_torch(model):
     before = copy.deepcopy(model.state_dict())
     assert measure_budget(model).macs == pytest.approx(macs_by_torch(model, images(1)[0]), rel=1e-3)

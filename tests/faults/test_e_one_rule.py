@@ -190,6 +190,7 @@ def test_trainers_have_no_rule_of_their_own():
     assert frozen.fit_label_scale is training.fit_label_scale
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [50.0, 0.1, 100 / 3])
 def test_equal_labels_are_an_error_in_both_before_anything_is_trained(value, tiny, data, tmp_path):
     """Also where rounding makes the deviation of equal numbers differ from zero."""

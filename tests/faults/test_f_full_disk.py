@@ -54,6 +54,7 @@ def left_in(folder: Path) -> list[str]:
     return [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"]
 
 
+@pytest.mark.slow
 def test_a_disk_too_small_for_features_is_said_with_bytes_and_nothing_stays(small_disk, tmp_path):
     data, backbone = rated(tmp_path / "images"), build_backbone(dict(backbone=BACKBONE))
     with pytest.raises(InputError, match=r"need [\d,]+ bytes in .*disk/features, and [\d,]+ are free; free space, set"):

@@ -100,6 +100,7 @@ def test_a_disk_that_fills_while_scoring_keeps_whole_rows(suffix, trained, photo
     assert [(row["image"], float(row["score"])) for row in rows] == [(row["image"], row["score"]) for row in expected]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["csv", "json"])
 def test_a_program_that_is_killed_leaves_whole_rows(suffix, trained, photos, tmp_path, monkeypatch):
     file, seen = tmp_path / f"s.{suffix}", []

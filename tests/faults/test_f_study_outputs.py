@@ -108,6 +108,7 @@ def test_a_run_folder_that_cannot_be_made_ends_it_before_the_work(
     assert not began
 
 
+@pytest.mark.slow
 def test_everything_is_whole_and_strict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given = {"json": tmp_path / "r.json", "csv": tmp_path / "r.csv", "markdown": tmp_path / "r.md"}
     assert run(monkeypatch, tmp_path / "runs" / "a", **given) == 0

@@ -152,6 +152,7 @@ def test_a_dry_run_counts_small_images(run, parts):
     assert "; 1 smaller images are enlarged" in out
 
 
+@pytest.mark.slow
 def test_an_image_too_narrow_to_be_enlarged_is_refused_first(run, parts, no_step):
     Image.new("L", (3, 60_000)).save(parts["test"][0])
     damage_free = run("--set", "backbone.image_size=256")

@@ -155,6 +155,7 @@ def test_two_processes_make_the_demo_set_once(tmp_path):
     assert folder.name.startswith("demo-")
 
 
+@pytest.mark.slow
 def test_a_second_training_in_a_folder_is_refused_while_the_first_goes_on(tmp_path, tiny, monkeypatch, capsys):
     monkeypatch.setenv("IQA_ZOO_CACHE", str(tmp_path / "cache"))
     tiny["backbone"]["image_size"] = 32

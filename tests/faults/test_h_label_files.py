@@ -297,6 +297,7 @@ def is_read(root):
     return False
 
 
+@pytest.mark.slow
 def test_damaged_text_tables(root):
     rng = random.Random(0)
     read = 0

@@ -104,6 +104,7 @@ def test_two_copies_are_an_error_that_names_both(tmp_path, name):
         DATASETS.get(name)(tmp_path, subset=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_the_folder_itself_counts_before_deeper_ones(tmp_path, name):
     unpack(name, tmp_path)

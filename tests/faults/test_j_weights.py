@@ -54,6 +54,7 @@ def test_two_keys_deep(make, tmp_path):
     assert same(model.state_dict(), trained.state_dict())
 
 
+@pytest.mark.slow
 def test_several_state_dicts_are_named_and_one_can_be_given(make, tmp_path):
     plain, averaged, model = make(0), make(1), make(2)
     file = tmp_path / "last.pth"

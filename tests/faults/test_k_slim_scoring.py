@@ -138,6 +138,7 @@ def test_a_score_that_is_not_finite_is_an_error_of_its_image(form, overflowing, 
         assert len(out.splitlines()) == 2  # heading and signature
 
 
+@pytest.mark.slow
 def test_evaluate_and_explain_name_the_image_whose_score_is_not_finite(overflowing, photos, tmp_path, capsys):
     assert main(["evaluate", str(overflowing), "--data", "table", "--root", str(photos)]) == 2
     assert "0.png: the model gives " in capsys.readouterr().err
@@ -147,6 +148,7 @@ def test_evaluate_and_explain_name_the_image_whose_score_is_not_finite(overflowi
     assert not file.exists()
 
 
+@pytest.mark.slow
 def test_scores_that_are_all_equal_have_no_srocc(trained, photos, capsys):
     weights = load_file(trained / "weights.safetensors")
     for name in weights:

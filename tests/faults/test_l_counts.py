@@ -88,6 +88,7 @@ def test_a_model_of_its_own_size_is_counted_as_torch_counts(name):
     assert ours == pytest.approx(torchs, rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layers", [1, 3])
 def test_a_mixture_in_every_layer_costs_what_its_experts_cost(layers):
     """Layers of 6 queries, of which each meets the router and K experts of two matrices."""
@@ -117,6 +118,7 @@ def test_macs_outside_the_parts_are_an_error(scratch_registry):
         measure_budget({**SOUND, "interactions": [{"type": "scratch_bypass"}]})
 
 
+@pytest.mark.slow
 def test_details_give_the_scores_and_cost_nothing_in_a_budget():
     cfg = {**SOUND, "interactions": [*SOUND["interactions"], {"type": "moe_feed_forward", "hidden": 8}]}
     model = iqa_zoo.build_model(cfg).eval()
@@ -129,6 +131,7 @@ def test_details_give_the_scores_and_cost_nothing_in_a_budget():
     assert measure_budget(model) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "cfg",
     [

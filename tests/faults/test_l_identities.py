@@ -158,6 +158,7 @@ def test_a_finished_end_to_end_run_is_not_that_of_other_images_labels_or_code(en
     assert not end_to_end(data)["resumed"]
 
 
+@pytest.mark.slow
 def test_the_identity_of_a_run_is_that_of_its_inputs(tiny, tmp_path):
     data = drawn(tmp_path / "images", size=56)
     split = make_splits(data, 1, test_fraction=0.25)[0]

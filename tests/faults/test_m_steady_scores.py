@@ -45,6 +45,7 @@ def _read(path):
     return np.array(Image.open(path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("crops", [1, 2, 4, 10])
 def test_one_pixel_by_one_level_moves_no_score_by_a_twentieth_of_a_point(crops, trained, photos):
     """On a scale on which the scores of the images run from 0 to 100."""
@@ -83,6 +84,7 @@ def test_score_explain_and_evaluate_agree(name, number, trained, photos, tmp_pat
     assert (crop_score == pytest.approx(row["score"], rel=1e-6)) == (number == 1)
 
 
+@pytest.mark.slow
 def test_the_seed_of_a_run_its_name_and_the_order_change_no_crop(trained, photos, capsys):
     names = [str(photos / f"{i}.png") for i in range(20)]
     scores = []
@@ -113,6 +115,7 @@ def test_features_of_a_study_are_of_the_crops_that_a_score_is_computed_from(phot
         torch.testing.assert_close(found, expected, rtol=5e-3, atol=5e-3)
 
 
+@pytest.mark.slow
 def test_a_small_image_scores_as_its_enlargement_everywhere(trained, photos, tmp_path, capsys):
     larger = tmp_path / "larger"
     larger.mkdir()

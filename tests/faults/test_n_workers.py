@@ -102,6 +102,7 @@ class Bank:
     key = "features"
 
 
+@pytest.mark.slow
 def test_a_training_whose_process_is_killed_has_a_record_with_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def run(*_: object, **__: object):
         yield 1, {"model": "b", "split": "s", "srocc": 0.5}

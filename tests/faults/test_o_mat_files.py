@@ -92,6 +92,7 @@ def test_what_is_no_matlab_file(root, wrong):
         table(root)
 
 
+@pytest.mark.slow
 def test_a_damaged_stream_is_found_by_its_checksum(root):
     good = content(root, do_compression=True)
     size = struct.unpack("<I", good[132:136])[0]

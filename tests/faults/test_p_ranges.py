@@ -115,6 +115,7 @@ def test_what_timm_refuses_is_a_problem_of_the_backbone(tiny, arguments):
     assert problem.startswith(f"backbone: timm's 'test_vit' does not take model_args={arguments} (")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "backbone",
     [
@@ -130,6 +131,7 @@ def test_a_backbone_that_cannot_take_its_own_image_is_not_built(tiny, backbone):
     assert "cannot take an RGB image of " in problem
 
 
+@pytest.mark.slow
 def test_trying_an_image_changes_nothing(tiny):
     backbone = {**tiny["backbone"], "image_size": 96, "model_args": {"drop_rate": 0.1}}
     torch.manual_seed(0)
@@ -151,6 +153,7 @@ def small_machine(monkeypatch):
     monkeypatch.setattr(allocation, "machine_memory", lambda: 100 * 10**6)
 
 
+@pytest.mark.slow
 def test_the_largest_part_is_named_and_nothing_large_is_allocated(tiny, small_machine):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     (problem,) = problems_of(tiny, {"head.hidden": 65536, "head.num_experts": 256, "interactions.0.hidden": [60000]})
@@ -167,6 +170,7 @@ def test_a_width_of_which_no_machine_can_count_the_bytes(tiny, small_machine):
     assert problem.startswith("backbone: needs more than 9,223.37 PB of memory, and this machine has 100.00 MB")
 
 
+@pytest.mark.slow
 def test_a_part_inside_a_part_is_named_by_its_path(tiny, small_machine):
     huge = {
         "type": "timm_features",
@@ -190,6 +194,7 @@ def test_a_large_model_that_fits_has_the_weights_of_its_seed(tiny, small_machine
     assert all(not value.is_meta for value in first.values())
 
 
+@pytest.mark.slow
 def test_a_model_on_the_meta_device_may_be_of_any_size(tiny, small_machine):
     with torch.device("meta"):
         model = iqa_zoo.build_model(tiny, overrides={"head.hidden": 65536, "head.num_experts": 64})

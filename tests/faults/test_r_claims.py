@@ -35,6 +35,7 @@ def list_described_files() -> set[str]:
     return {name for line in full for name in FILE.findall(line)}
 
 
+@pytest.mark.slow
 def test_everybody_can_get_the_weights_of_every_record():
     """Weights of a package, random ones and none need no file."""
     described = list_described_files()

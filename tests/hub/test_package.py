@@ -45,6 +45,7 @@ def test_the_manifest_names_every_file_with_its_hash(run, tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_what_is_sent_is_a_run_that_scores_the_same(run, tmp_path):
     package = make_package(run, "me/tiny", **LICENCES)
     (tmp_path / "sent").mkdir()
@@ -74,6 +75,7 @@ def test_the_card_names_licences_data_and_results(run):
     assert "hf://me/tiny" in body
 
 
+@pytest.mark.slow
 def test_results_that_are_undefined_or_flattered_are_not_passed_off(run, tiny, write_run, tmp_path):
     front, body = read_front_matter(make_package(run, "me/tiny", **LICENCES).card)
     assert "model-index" not in front

@@ -61,6 +61,7 @@ def read(path: Path) -> list[dict]:
     return pq.read_table(path).to_pylist()
 
 
+@pytest.mark.slow
 def test_every_image_is_a_row_with_the_score_it_has_alone(model, corpus, tmp_path):
     listing = find_shards([corpus], shard_size=2)
     assert [(each.kind, each.source.name, each.first) for each in listing.shards] == [
@@ -94,6 +95,7 @@ class Killed(BaseException):
     """Ends the work at any place, as a signal does."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["write_part", "count_rows", "merge_parts", "_remove"])
 def test_what_is_killed_anywhere_ends_as_what_never_was(model, corpus, tmp_path, monkeypatch, place):
     shards = find_shards([corpus], shard_size=2).shards
@@ -132,6 +134,7 @@ def test_what_is_killed_anywhere_ends_as_what_never_was(model, corpus, tmp_path,
     assert not parts.exists()
 
 
+@pytest.mark.slow
 def test_a_folder_of_parts_goes_on_with_the_same_images_and_model_only(model, corpus, tmp_path):
     shards = find_shards([corpus]).shards
     output = tmp_path / "parts"
@@ -176,6 +179,7 @@ def test_a_damaged_tar_file_keeps_what_was_before_the_damage(tmp_path):
         assert [item.row for item in items] == list(range(len(items)))
 
 
+@pytest.mark.slow
 def test_parquet_of_bytes_structs_and_paths(model, tmp_path):
     (tmp_path / "1.png").write_bytes(encode(1, "PNG"))
     content = [encode(i) for i in range(3)]
@@ -220,6 +224,7 @@ def test_the_column_of_images_is_found_or_named():
         choose_column(schema, "n", Path("x.parquet"))
 
 
+@pytest.mark.slow
 def test_a_disk_that_fails_costs_its_shard_until_the_next_run(model, corpus, tmp_path, monkeypatch):
     shards = find_shards([corpus]).shards
 
@@ -243,6 +248,7 @@ def test_a_disk_that_fails_costs_its_shard_until_the_next_run(model, corpus, tmp
             score_corpus(model, shards, tmp_path / "t.parquet")
 
 
+@pytest.mark.slow
 def test_no_shard_holds_more_images_than_are_scored_at_once(model, tmp_path, monkeypatch):
     """Items that are read and not yet yielded do not grow with the shard."""
     write_tar(tmp_path / "a.tar", {f"{i}.png": encode(1, "PNG") for i in range(120)})

@@ -123,6 +123,7 @@ def test_other_images_under_the_name_of_the_dataset_are_refused(trained):
 # --- what of given scores --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_metrics_are_of_the_chosen_images_alone(evaluate, data):
     scores = np.random.default_rng(0).uniform(0, 100, 20)
     indices = [1, 4, 5, 9, 12, 17]
@@ -140,10 +141,12 @@ def split_of(name):
     return Split(np.arange(10), np.arange(10, 20), np.arange(0), name)
 
 
+@pytest.mark.slow
 def test_images_that_were_not_chosen_are_not_listed_as_enlarged(evaluate, data):
     assert evaluate(data.mos, data, range(2, 20)).values["enlarged"] == {}
 
 
+@pytest.mark.slow
 def test_labels_that_run_the_other_way_turn_the_correlations(evaluate):
     """Scores that fall as DMOS rises are right; scores are kept as the model gives them."""
     other = rated("other", label="DMOS", higher_is_better=False)
@@ -157,12 +160,14 @@ def test_labels_that_run_the_other_way_turn_the_correlations(evaluate):
     )
 
 
+@pytest.mark.slow
 def test_an_error_on_the_scale_of_another_dataset_is_left_out(evaluate, data):
     scores = np.random.default_rng(0).uniform(0, 100, 20)
     assert "rmse" not in evaluate(scores, rated("other"), range(20)).values["metrics"]
     assert "rmse" in evaluate(scores, data, range(20), own=split_of("s")).values["metrics"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("references", "of", "count"), [(True, "contents", 10), (False, "images", 20)], ids=["contents", "images"]
 )
@@ -175,6 +180,7 @@ def test_the_interval_resamples_contents_where_they_are_known(references, of, co
     assert interval["low"] < values["metrics"]["srocc"] < interval["high"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("contents", [FEWEST_CONTENTS - 1, FEWEST_CONTENTS])
 def test_too_few_contents_have_no_interval(contents, evaluate, data):
     interval = evaluate(data.mos, data, range(2 * contents)).values["srocc_interval"]

@@ -112,12 +112,14 @@ def test_a_program_for_torch_scores_whole_images_and_says_so(write_run, tiny, tm
     np.testing.assert_allclose(program(torch.from_numpy(batch)).detach(), scores, atol=1e-3)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 60), st.integers(0, 60), st.integers(1, 12))
 def test_crops_are_where_the_scorer_takes_them(taller, wider, count):
     expected = compute_grid_boxes(20 + taller, 20 + wider, 20, count)
     assert [tuple(box) for box in compute_boxes(20 + taller, 20 + wider, 20, count).tolist()] == list(expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", ["whole", "crops"])
 def test_a_resize_is_that_of_pillow(view):
     """But for a level of 255 where sums are rounded, in few pixels; torch has fewer bits."""
@@ -159,6 +161,7 @@ def test_same_padding_is_that_of_timm(kernel, stride, dilation):
         torch.testing.assert_close(own, theirs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wrong", [lambda score_B: score_B[::-1], lambda score_B: score_B + np.nan, lambda score_B: score_B + 0.02]
 )
@@ -185,6 +188,7 @@ def cheap(monkeypatch):
     monkeypatch.setattr(onnx_file, "make_onnx", make)
 
 
+@pytest.mark.slow
 def test_a_file_with_other_scores_is_not_written(run, cheap, noisy, tmp_path):
     (tmp_path / "m.onnx").write_text("mine")
     with pytest.raises(ExportError, match=r"gives other scores after its export to \.onnx .*m\.onnx is not written"):
@@ -193,6 +197,7 @@ def test_a_file_with_other_scores_is_not_written(run, cheap, noisy, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m.onnx", "run"]
 
 
+@pytest.mark.slow
 def test_a_file_says_what_its_scores_mean_and_the_example_reads_it(run, cheap, noisy, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(exporting, "measure_parity", lambda *a, runtime, **k: measure_parity(*a, runtime=runtime, **k))
     monkeypatch.setattr("iqa_zoo.inference.export.parity.Parity.holds", True)

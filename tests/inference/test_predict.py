@@ -21,6 +21,7 @@ def scorer(model, one_thread):
     return ScaledModel(build_model(model), scale=LabelScale(50, 20)).eval()
 
 
+@pytest.mark.slow
 def test_order_and_company_do_not_matter(scorer, data):
     everything = predict(scorer, data, np.arange(12), crops=2)
     assert len(set(everything.tolist())) == 12
@@ -43,6 +44,7 @@ def test_it_is_the_mean_over_the_crops_of_the_image_alone(scorer, data, monkeypa
     assert len({crop.numpy().tobytes() for crop in seen[0]}) == 3
 
 
+@pytest.mark.slow
 def test_threads_of_torch_change_no_bit(scorer, data):
     one = predict(scorer, data, np.arange(12), crops=2)
     torch.set_num_threads(4)

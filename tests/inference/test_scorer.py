@@ -59,6 +59,7 @@ def _scores(scorer, paths):
     return {result.path: result.score for result in scorer.score(list(paths))}
 
 
+@pytest.mark.slow
 def test_a_score_does_not_depend_on_what_is_scored_beside_it(scorer, files):
     together = _scores(scorer, files)
     assert list(together) == list(map(str, files))
@@ -93,6 +94,7 @@ def test_nor_on_what_an_image_is_given_as(named, files):
     assert [score.score for score in named.score(pixels_HWC[None])] == [scores[0].score]
 
 
+@pytest.mark.slow
 def test_images_of_pillow_are_converted_as_files_are(scorer, tmp_path):
     rng = np.random.default_rng(0)
     turned = Image.fromarray(rng.integers(0, 256, (40, 60, 3), dtype=np.uint8))
@@ -167,6 +169,7 @@ def test_a_score_is_the_mean_over_crops_at_fixed_positions(scorer, files):
         scorer.with_crops(0)
 
 
+@pytest.mark.slow
 def test_scores_of_datasets_and_of_explanations_are_the_same_to_the_last_bit(scorer, run, files):
     model, _ = load_run(run, "cpu")
     data = RatedImages("few", tuple(files), np.arange(6.0), score_range=(0, 5), licence="", source="")
@@ -213,12 +216,14 @@ def test_no_images(scorer):
     assert scorer.score([]) == []
 
 
+@pytest.mark.slow
 def test_threads_may_share_a_scorer(named, files):
     alone = [named.score(file) for file in files]
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(named.score, files * 8)) == alone * 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["scorer", "named", "whole"])
 def test_threads_of_torch_change_no_bit(kind, files, request):
     scorer = request.getfixturevalue(kind)
@@ -254,6 +259,7 @@ def test_a_run_has_words_and_no_intervals(scorer, files):
     )
 
 
+@pytest.mark.slow
 def test_a_trained_model_has_an_interval_a_percentile_a_word_and_flags(named, released):
     calibration = released.entry.calibration
     best, worst = (named.score(released.data.paths[i]) for i in (1, 58))

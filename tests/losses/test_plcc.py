@@ -13,6 +13,7 @@ def loss(scores, labels):
     return PLCC()(QualityOutput(scores, None, None), labels)
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 1000), size=st.integers(3, 40), spread=st.sampled_from([1e-3, 1.0, 1e3]))
 def test_is_pearsons(seed, size, spread):
     generator = torch.Generator().manual_seed(seed)

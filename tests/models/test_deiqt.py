@@ -1,8 +1,10 @@
+import pytest
 import torch
 
 from iqa_zoo.build import build_model
 
 
+@pytest.mark.slow
 def test_parameters():
     with torch.device("meta"):
         model = build_model("deiqt")

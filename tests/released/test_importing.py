@@ -231,6 +231,7 @@ def test_life_iqa_equals_a_second_implementation(sizes):
     assert model.config["queries"]["num_queries"] == sizes.get("queries", 6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sizes",
     [
@@ -266,6 +267,7 @@ def test_training_scripts_wrap_and_prefix(small, wrap):
     assert all(torch.equal(ours[name], plain[name]) for name in plain)
 
 
+@pytest.mark.slow
 def test_half_precision_and_recomputed_constants(small):
     half = {name: value.half() for name, value in small.items()}
     half["pretrain_model.layers.0.blocks.0.attn.relative_position_index"] = torch.zeros(49, 49, dtype=torch.long)

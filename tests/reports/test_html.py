@@ -63,6 +63,7 @@ def test_it_asks_for_nothing_from_outside(made, results):
     assert "default-src 'none'" in content
 
 
+@pytest.mark.slow
 def test_images_names_and_scores_of_the_worst_and_of_disagreements(made, results, tmp_path):
     content = render(made.page_with_images(results, made.photo_folder(tmp_path / "photos", NAMES)))
     assert content.count('<img src="data:image/jpeg;base64,') == 8 * 4  # three models' errors, one pair
@@ -112,6 +113,7 @@ def test_names_are_text_and_never_markup(made):
     assert points["names"] == names
 
 
+@pytest.mark.slow
 def test_an_image_that_cannot_be_read_has_its_reason_in_its_place(made, results, tmp_path):
     root = made.photo_folder(tmp_path / "photos", NAMES, damaged=NAMES[:3])
     text = text_of(made.page_with_images(results, root))
@@ -120,6 +122,7 @@ def test_an_image_that_cannot_be_read_has_its_reason_in_its_place(made, results,
     assert str(tmp_path) not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("data", "root", "said"),
     [
@@ -156,6 +159,7 @@ def test_results_without_trainings(made, results):
     assert "Single images" not in text
 
 
+@pytest.mark.slow
 def test_a_figure_is_drawn_inside_with_words(made, results):
     figures = {
         name: plot_forest({"a": {"row": Estimate(0.1, 0, 0.2)}}, title="A forest", label="SROCC") for name in "xy"
@@ -244,6 +248,7 @@ def run(tmp_path, monkeypatch, results):
     return compare
 
 
+@pytest.mark.slow
 def test_a_study_writes_the_page_fresh_and_from_a_run(run, made, tmp_path, capsys):
     photos = made.photo_folder(tmp_path / "photos", NAMES)
     assert run("lifeiqa", "deiqt", "--data", "table", "--root", photos, "--out", tmp_path / "run") == 0
@@ -269,6 +274,7 @@ def test_a_page_that_cannot_be_written_is_an_error_before_the_study(run, tmp_pat
     assert capsys.readouterr().err == f"iqa-zoo: {tmp_path / 'r.html'}: cannot be written (Is a directory)\n"
 
 
+@pytest.mark.slow
 def test_the_command_on_a_study(made, results, tmp_path, capsys):
     write_values(StudyResult(results), tmp_path / "run")
     write_views(StudyResult(results), tmp_path / "run")

@@ -108,6 +108,7 @@ def image_table(browser):
     return browser.execute_script("return document.querySelector('input[type=search]').dataset.filter")
 
 
+@pytest.mark.slow
 def test_no_complaint_no_request_and_every_image(browser, page):
     open_page(browser, page)
     assert browser.execute_script(LOADED) == 8 * 4 - browser.execute_script(
@@ -226,6 +227,7 @@ def test_on_a_phone_and_on_a_desk_in_light_and_dark(sized, page, tmp_path, width
     assert file.stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_what_a_screen_reader_needs(browser, page):
     open_page(browser, page)
     count = lambda selector: browser.execute_script("return document.querySelectorAll(arguments[0]).length", selector)  # noqa: E731

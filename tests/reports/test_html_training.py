@@ -55,6 +55,7 @@ def test_everything_is_there(folder, made):
     assert "part:" not in content
 
 
+@pytest.mark.slow
 def test_without_the_dataset_predictions_have_no_labels(folder):
     content = report(folder)
     assert "No images are shown: give the dataset again" in content
@@ -62,6 +63,7 @@ def test_without_the_dataset_predictions_have_no_labels(folder):
     assert "No interval" in content
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["run.json", "split.json", "history.json", "result.json", "weights.safetensors"])
 def test_a_missing_part_is_named_and_the_rest_is_shown(folder, part):
     (folder / part).unlink()
@@ -83,6 +85,7 @@ def test_a_damaged_part_is_named(folder):
     assert "Damaged part: split.json" in content
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_be_built_keeps_the_rest(folder):
     run = json.loads((folder / "run.json").read_text())
     run["model"]["head"]["type"] = "gone"
@@ -92,6 +95,7 @@ def test_a_model_that_cannot_be_built_keeps_the_rest(folder):
     assert "SROCC 0.750" in content
 
 
+@pytest.mark.slow
 def test_figures_of_explain_are_shown_with_alternative_text(folder):
     (folder / "explain").mkdir()
     (folder / "explain" / "routing.png").write_bytes(b"\x89PNG")
@@ -102,6 +106,7 @@ def test_figures_of_explain_are_shown_with_alternative_text(folder):
     assert content.count('class="explain"') == 1
 
 
+@pytest.mark.slow
 def test_an_oracle_gives_a_warning(folder):
     result = json.loads((folder / "result.json").read_text())
     (folder / "result.json").write_text(json.dumps({**result, "selection": "test-oracle"}))

@@ -78,6 +78,7 @@ def test_pdflatex_accepts_the_tables(tmp_path):
     assert "Overfull" not in done.stdout
 
 
+@pytest.mark.slow
 def test_figures_are_written_in_three_formats(tmp_path, capsys):
     folder = tmp_path / "figures"
     assert main(["compare", "--from", str(RECORDS / "livec_box.json"), "--figures", str(folder), "--csv"]) == 0

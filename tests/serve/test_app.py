@@ -12,6 +12,7 @@ from iqa_zoo.serve.scoring import ScoringPool, load_models
 from tests.serve.photos import draw_photo
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_the_package(served):
     photos = [
         ("a.png", draw_photo(1)),

@@ -16,6 +16,7 @@ def _normal(rng, images, r=0.8):
     return r * mos + math.sqrt(1 - r**2) * rng.standard_normal(images), mos
 
 
+@pytest.mark.slow
 def test_it_is_as_wide_as_theory_says():
     """Fieller's standard error of Fisher's z of Spearman's rho: sqrt(1.06 / (n - 3))."""
     scores, mos = _normal(np.random.default_rng(0), 400)
@@ -80,6 +81,7 @@ def two_models(count, seed, noise_a=0.5, noise_b=0.5):
     return mos + noise_a * rng.normal(size=count), mos + noise_b * rng.normal(size=count), mos
 
 
+@pytest.mark.slow
 def test_bootstrap_decides_a_real_difference_and_leaves_equal_models_undecided():
     a, b, mos = two_models(200, 0, noise_b=1.0)
     found = bootstrap_difference(a, b, mos, count=300)
@@ -108,6 +110,7 @@ def test_bootstrap_is_repeatable():
     assert first != other
 
 
+@pytest.mark.slow
 def test_images_of_one_content_are_resampled_together():
     # Five contents, forty images each, which all err alike: five observations, not two hundred.
     rng = np.random.default_rng(0)

@@ -47,6 +47,7 @@ def test_on_a_complete_table_least_squares_is_the_formula_of_means():
             np.testing.assert_allclose(effect_S, expected, atol=1e-12)
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=4), st.integers(0, 3))
 def test_what_is_drawn_first_is_even(sizes, seed):
     factors = [[f"{i}.{k}" for k in range(size)] for i, size in enumerate(sizes)]

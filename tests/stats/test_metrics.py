@@ -35,6 +35,7 @@ pairs = st.integers(3, 30).flatmap(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(pairs)
 def test_scipy_agrees_with_ties(pair):
@@ -44,6 +45,7 @@ def test_scipy_agrees_with_ties(pair):
         assert ours(scores, mos) == pytest.approx(theirs(scores, mos).statistic, abs=1e-12)
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(pairs)
 def test_reversal_turns_the_sign_and_order_does_not_matter(pair):
@@ -107,6 +109,7 @@ def test_bad_input_is_refused(metric, scores, mos, message):
         metric(scores, mos)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.floats(-100, 100), st.floats(1, 100), st.floats(-3, 3), st.floats(0.3, 2), st.sampled_from([1e-3, 1.0, 1e4]))
 def test_logistic4_is_recovered(bottom, height, middle, width, scale):

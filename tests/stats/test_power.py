@@ -19,6 +19,7 @@ def test_detectable_gap_agrees_with_an_independent_simulation(num_images, base_s
     assert find_detectable_gap(num_images, base_srocc, repeats=200) == pytest.approx(gap, rel=0.2)
 
 
+@pytest.mark.slow
 def test_a_detectable_gap_is_detected_at_its_power():
     # Drawn and tested another way: correlations by Cholesky, SROCCs by scipy.
     gap = find_detectable_gap(100, 0.7, repeats=300, error_correlation=0.3)
@@ -34,6 +35,7 @@ def test_a_detectable_gap_is_detected_at_its_power():
     assert 0.72 < found / 250 < 0.88
 
 
+@pytest.mark.slow
 def test_more_images_see_smaller_gaps():
     gaps = [find_detectable_gap(count, 0.8, repeats=60) for count in (50, 200, 800)]
     assert gaps[0] > 1.5 * gaps[1] > 2.25 * gaps[2]

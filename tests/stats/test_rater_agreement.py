@@ -104,6 +104,7 @@ def test_a_perfect_model_is_at_the_ceiling():
     assert found.equal_raters == math.inf
 
 
+@pytest.mark.slow
 def test_many_pairs_are_drawn_and_say_the_same():
     rng = np.random.default_rng(0)
     ratings = Ratings(rng.uniform(1, 5, 700), rng.uniform(0.5, 1.5, 700), 15)

@@ -44,6 +44,7 @@ def test_weighted_srocc_is_that_of_repeated_images():
     assert np.isnan(measure_weighted_sroccs([np.ones(15)], mos, weights)[0]).all()
 
 
+@pytest.mark.slow
 def test_the_variance_is_that_of_efron_and_stein():
     a, b, mos = draw_splits(20, 3, 8)
     names = sorted({name for part in a for name in part})
@@ -87,6 +88,7 @@ def test_images_of_one_content_count_less():
     assert contents.se / images.se == pytest.approx(2, rel=0.2)
 
 
+@pytest.mark.slow
 def test_many_images_are_deleted_in_blocks(monkeypatch):
     a, b, mos = draw_splits(900, 4, 180)
     exact = compute_sampling_se(a, b, mos)

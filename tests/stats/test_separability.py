@@ -43,6 +43,7 @@ def test_bands_are_thirds_by_rank_and_turn_with_the_scale():
     assert assign_quality_bands(mos, higher_is_better=False) == ["middle", "high", "low", "high", "middle", "low"]
 
 
+@pytest.mark.slow
 def test_a_layout_repeats_itself_and_keeps_groups_together():
     rng = np.random.default_rng(2)
     vectors = rng.standard_normal((60, 8)) + 12.0 * (np.arange(60) % 2)[:, None]

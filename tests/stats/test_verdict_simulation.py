@@ -16,6 +16,7 @@ def test_the_models_have_the_srocc_that_the_scenario_says():
     assert sampling.images == 2970
 
 
+@pytest.mark.slow
 def test_the_noise_of_training_is_that_of_the_scenario():
     # Nearly all images are tested: SROCCs differ between trainings by the noise, 2 / sqrt(1000) = .063.
     numbers = dict(test_fraction=0.99, training_noise=2.0, lasting_error=1.0)

@@ -63,6 +63,7 @@ def test_the_call_the_command_and_the_script_give_the_same_numbers(noise_folder,
     assert result.study == "compare"
 
 
+@pytest.mark.slow
 def test_a_config_by_label(tiny, monkeypatch, noise_folder, tmp_path):
     monkeypatch.chdir(noise_folder)
     monkeypatch.setenv("IQA_ZOO_CACHE", str(tmp_path))

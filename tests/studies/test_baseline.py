@@ -69,6 +69,7 @@ def test_its_description_names_tokens_only_where_they_are_no_stage() -> None:
         }
 
 
+@pytest.mark.slow
 def test_its_coefficients_and_their_products_are_counted() -> None:
     baseline = make_baseline([LIFEIQA, DEIQT])
     for name in ("test_resnet", "test_vit"):

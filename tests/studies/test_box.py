@@ -75,6 +75,7 @@ def test_backbones_of_one_study_have_their_own_views():
     assert [(each.view, each.crops) for each in views] == [("whole", 1), ("crops", 4)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

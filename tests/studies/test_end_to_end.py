@@ -260,6 +260,7 @@ def test_settings_that_do_not_go_together(plan, study, settings, message):
         plan(study, () if study in ("swap", "layer_probe") else ["gcn.yaml"], **settings)
 
 
+@pytest.mark.slow
 def test_fewer_than_five_splits_have_no_verdict_and_the_cost_says_so(plan):
     for count, said in ((4, True), (5, False)):
         spec, lines = plan("compare", ["gcn.yaml"], splits=count, dry_run=True, no_latency=True), Lines()
@@ -268,6 +269,7 @@ def test_fewer_than_five_splits_have_no_verdict_and_the_cost_says_so(plan):
         assert re.search(rf"GB in {re.escape(str(end_to_end_folder()))}, about \d+ min", lines.text)
 
 
+@pytest.mark.slow
 def test_a_training_is_that_of_every_study_that_needs_it(plan):
     """Its folder does not depend on the margin, the number of splits, the run folder, the study or the label."""
 
@@ -298,6 +300,7 @@ def test_a_cache_that_cannot_be_written_is_refused_before_any_training(plan, tmp
         runner.train(trainings, data)
 
 
+@pytest.mark.slow
 def test_a_learned_decoder_with_a_fitted_head_is_refused(plan):
     for backbone in (BACKBONE, "own"):
         spec = plan("compare", {"gcn": TINY, "mixed": {**TINY, "head": dict(type="ridge")}}, backbone=backbone)
@@ -378,6 +381,7 @@ def test_the_spec_chooses_the_runner_and_frozen_studies_keep_their_identity(plan
     assert runner.place(configs[0])["backbone"] == runner.frozen.config
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_the_precision_of_a_frozen_study_is_that_of_its_features_and_of_their_estimate(plan, precision):
     spec = plan(

@@ -10,6 +10,7 @@ from iqa_zoo.studies.matching import choose_owner, match_models
 from iqa_zoo.studies.spec import BudgetSpec
 
 
+@pytest.mark.slow
 def test_the_baseline_and_a_model_without_sizes_stay_as_they_are() -> None:
     small = {**model_config("deiqt"), "dim": 48}
     configs = {"small": small, "linear_probe": model_config("linear_probe"), "ridge_baseline": make_baseline([small])}

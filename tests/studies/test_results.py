@@ -114,6 +114,7 @@ def test_the_words_of_schema_1_are_those_of_today():
     assert not [key for key in values if key.startswith("yardstick")]
 
 
+@pytest.mark.slow
 def test_differences_of_schema_2_get_the_verdict_of_their_interval(tmp_path):
     old = dict(first="a", second="b", wins=9, splits=10, p=0.002, p_holm=0.012, test="wilcoxon", count=10)
     rows = [
@@ -136,6 +137,7 @@ def test_differences_of_schema_2_get_the_verdict_of_their_interval(tmp_path):
     assert load_result(result.save(tmp_path / "again")).differences == result.differences
 
 
+@pytest.mark.slow
 def test_saving_writes_all_and_loading_gives_the_same(tmp_path):
     result = load_result(COMPARISON)
     assert result.save(tmp_path / "run") == tmp_path / "run"

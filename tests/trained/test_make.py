@@ -20,6 +20,7 @@ def scorer(released):
     return load("tiny.noise", "cpu", folder=released.folder)
 
 
+@pytest.mark.slow
 def test_features_of_the_bank_and_pixels_give_the_same_scores(released, scorer):
     """But for the half precision of the bank."""
     from_pixels = np.array([float(score) for score in scorer.score(list(released.data.paths))])
@@ -57,6 +58,7 @@ def test_pooled_features_are_mean_and_deviation_over_cells_and_the_mean_over_cro
     assert torch.equal(pool_features(bank.take(np.array([5]), np.array([0])), ())[0], bank.take([5], [0]).global_BC[0])
 
 
+@pytest.mark.slow
 def test_the_description_holds_what_was_measured_on_held_out_images(released, scorer):
     entry = read_trained("tiny.noise", released.folder)
     assert to_json(entry.to_dict()) == to_json(released.entry.to_dict())

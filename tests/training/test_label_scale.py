@@ -9,6 +9,7 @@ from iqa_zoo.errors import InputError
 from iqa_zoo.training.label_scale import LabelScale, fit_label_scale
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(0, 100, width=32), min_size=2, max_size=30).filter(lambda mos: max(mos) - min(mos) > 1e-3))
 def test_labels_come_back(mos):
     mos = np.array(mos)

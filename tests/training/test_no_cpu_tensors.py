@@ -44,6 +44,7 @@ def finish_step(model, loss, kind):
         average.update(model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["cuda", "meta"])
 @pytest.mark.parametrize("name", MODELS.names())
 def test_a_step_on_features(name, kind):
@@ -65,6 +66,7 @@ def scaled(tiny):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["cuda", "meta"])
 def test_a_step_on_images(scaled, kind):
     trainable = Trainable(scaled, freeze_batch_norm=True).train()
@@ -78,6 +80,7 @@ def test_a_step_on_images(scaled, kind):
     assert {"l1", "load_balance", "router_z", "loss"} == set(logged)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["cuda", "meta"])
 def test_a_score(scaled, kind):
     scaled.eval()

@@ -162,6 +162,7 @@ def test_what_cannot_be(changes, said):
         Recipe(**{"summary": "", "epochs": 1, **changes})
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(st.sampled_from([each.name for each in fields(Recipe)]), st.integers(-3, 3) | st.text() | st.none())
 )
@@ -173,6 +174,7 @@ def test_whatever_is_given_it_is_a_recipe_or_a_list_of_problems(content):
     assert json.loads(json.dumps(recipe.to_dict())) == recipe.to_dict()
 
 
+@pytest.mark.slow
 @given(st.integers(1, 500), st.integers(1, 8), st.integers(1, 16), st.integers(1, 4))
 def test_an_epoch_has_as_many_passes_as_make_whole_steps(images, crops, part, accumulate):
     recipe = Recipe(summary="", epochs=1, batch_size=part * accumulate, crops=crops, accumulate=accumulate)

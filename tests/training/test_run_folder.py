@@ -58,6 +58,7 @@ def test_nothing_differs_from_itself(run):
     assert find_differences(run, run) == []
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from("abc"), VALUES, min_size=1), st.sampled_from("abcd"))
 def test_a_changed_a_lost_and_a_new_key_are_named(run, key):
     changed = {**run, key: "another value, which none of these is"}

@@ -55,6 +55,7 @@ def test_deiqt_reaches_its_rate_at_the_end_of_the_warmup_and_goes_on_at_a_tenth(
     assert [factors[30], factors[60]] == pytest.approx([0.1, 0.01])
 
 
+@pytest.mark.slow
 @given(
     epochs=st.integers(1, 5),
     steps=st.integers(1, 20),

@@ -23,6 +23,7 @@ def history(validation, test):
     ]
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(SROCC, SROCC), min_size=1, max_size=8))
 def test_the_oracle_takes_the_first_of_the_best_by_a_loop(pairs):
     found = history(*zip(*pairs, strict=True))
@@ -40,6 +41,7 @@ def test_validation_takes_the_last_that_it_cannot_tell_from_the_best():
     assert choose_epoch(history([0.70, 0.80, 0.789, math.nan], [0.1] * 4), "validation") == 1
 
 
+@pytest.mark.slow
 @given(st.lists(SROCC, min_size=1, max_size=12))
 def test_choosing_on_the_way_ends_where_choosing_at_the_end_does(sroccs):
     """A training keeps an epoch when it is chosen among those so far; that is the one chosen of all."""
@@ -48,6 +50,7 @@ def test_choosing_on_the_way_ends_where_choosing_at_the_end_does(sroccs):
     assert kept[-1] == choose_epoch(found, "validation")
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(SROCC, SROCC), min_size=1, max_size=8), st.lists(SROCC, min_size=8, max_size=8))
 def test_the_test_part_has_no_say_in_the_validation_rule(pairs, others):
     validation, test = zip(*pairs, strict=True)

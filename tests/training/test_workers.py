@@ -130,6 +130,7 @@ def test_ray_that_is_not_installed_says_how_to_install_it(monkeypatch):
         list(run_all(square, [(1,)], ray="auto"))
 
 
+@pytest.mark.slow
 def test_ray_gives_the_same_results():
     pytest.importorskip("ray")
     results = dict(run_all(divmod, [(7, 2), (7, 0)], ray="local"))  # a function that its processes can import

@@ -25,6 +25,7 @@ def test_separators_and_encodings(tmp_path, separator, encoding):
 cell = st.text(st.characters(blacklist_categories=("Cs", "Cc")), max_size=12).map(str.strip)
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(cell.filter(bool), cell), min_size=1, max_size=6),
     st.sampled_from(",;\t"),

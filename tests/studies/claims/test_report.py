@@ -80,6 +80,7 @@ def results():
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_every_verdict_in_the_table(results):
     verdicts = make_tables(results)[0]
     assert [row[verdicts.columns.index("verdict")] for row in verdicts.rows] == [
@@ -94,6 +95,7 @@ def test_every_verdict_in_the_table(results):
     assert "1 of 1 training failed" in notes
 
 
+@pytest.mark.slow
 def test_a_sentence_for_each_claim_the_decided_ones_first(results):
     holds, reversed_, equivalent, undecided, undefined, failed, untestable = make_sentences(results)
     assert holds.startswith("over holds: holds (+0.050 [")
@@ -111,6 +113,7 @@ def test_a_sentence_for_each_claim_the_decided_ones_first(results):
     )
 
 
+@pytest.mark.slow
 def test_each_claim_with_its_source_sizes_and_command(results):
     claims = make_tables(results)[1]
     assert claims.rows[0] == [
@@ -120,6 +123,7 @@ def test_each_claim_with_its_source_sizes_and_command(results):
     assert claims.rows[-1][2] == "-"
 
 
+@pytest.mark.slow
 def test_what_was_trained_with_the_baseline_and_what_failed(results):
     trained = make_tables(results)[2]
     assert [row[0] for row in trained.rows] == ["ridge_baseline", "lifeiqa", *GAPS, "constant", "crashed"]
@@ -129,6 +133,7 @@ def test_what_was_trained_with_the_baseline_and_what_failed(results):
     assert "more epochs to be selected from" in trained.notes[1]
 
 
+@pytest.mark.slow
 def test_the_figure_has_a_row_for_each_difference(results):
     [(name, figure)] = make_figures(results).items()
     assert name == "claims"
@@ -137,11 +142,13 @@ def test_the_figure_has_a_row_for_each_difference(results):
     assert make_figures({**results, "differences": []}) == {}
 
 
+@pytest.mark.slow
 def test_the_verdict_is_kept_with_the_claim(results):
     assert [claim["verdict"] for claim in results["claims"]] == [*GAPS, "undefined", "failed", "not testable"]
     assert StudyResult(results).verdict().count("\n") == 6
 
 
+@pytest.mark.slow
 def test_nothing_but_claims_that_cannot_be_tested(results):
     only = {**results, "claims": results["claims"][-1:], "differences": [], "runs": []}
     assert [row[-2] for row in make_tables(only)[0].rows] == ["not testable"]

@@ -73,6 +73,7 @@ def test_sentences_keep_the_own_test_parts_apart_from_other_datasets(results):
     )
 
 
+@pytest.mark.slow
 def test_figures(results, tmp_path):
     figures = make_figures(results)
     assert set(figures) == {"matrix_a", "matrix_b", "differences"}

@@ -88,6 +88,7 @@ def test_tables_and_sentences(results):
     assert "cannot be distinguished" in make_tables(results)[1].markdown()
 
 
+@pytest.mark.slow
 def test_figures(results, tmp_path):
     for name, figure in make_figures(results).items():
         figure.savefig(tmp_path / f"{name}.svg")

@@ -86,6 +86,7 @@ def test_sentences_whichever_way_a_pair_stands(results):
     ]
 
 
+@pytest.mark.slow
 def test_figures(results, tmp_path):
     figures = make_figures(results)
     assert set(figures) == {"scaling_macs", "scaling_params"}

@@ -183,6 +183,7 @@ def test_a_note_says_that_the_first_was_chosen_by_its_result(results):
     assert not any(note.startswith(("The first", "To the first")) for note in without)
 
 
+@pytest.mark.slow
 def test_results_survive_json_and_are_drawn(results, tmp_path):
     again = json.loads(json.dumps(results))
     assert [table.markdown() for table in make_tables(again)] == [table.markdown() for table in make_tables(results)]

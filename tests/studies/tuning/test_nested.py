@@ -20,6 +20,7 @@ def make_data(images, contents):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @given(st.integers(60, 90), st.integers(20, 40), st.sampled_from([0.0, 0.2]), st.integers(0, 9))
 def test_no_test_image_is_in_it_and_contents_stay_together(images, contents, fraction, seed):
     data = make_data(images, contents)

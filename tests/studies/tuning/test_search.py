@@ -126,6 +126,7 @@ def test_every_decoder_and_split_gets_the_same_points(fake):
     assert firsts[0].cfg == default.cfg
 
 
+@pytest.mark.slow
 def test_the_worse_half_stops_after_a_third_and_the_default_goes_on(fake):
     runner = fake(by_trial({1: 0.1, 2: 0.2, 3: 0.9, 4: 0.8, 5: 0.3, 6: 0.7}), tune=6)
     plan, *_, found = search(runner)
@@ -169,6 +170,7 @@ def test_equal_trials_leave_the_default(fake):
     assert search(fake(by_trial({}), tune=3))[3].numbers == [1] * 6
 
 
+@pytest.mark.slow
 def test_a_failed_trial_is_lost_and_where_all_fail_the_default_stays(fake):
     runner = fake(by_trial({1: None, 2: None, 3: 0.4, 4: 0.3}), tune=4)
     found = search(runner)[3]
@@ -215,6 +217,7 @@ def test_a_decoder_in_closed_form_is_not_tuned(fake):
     assert [(pair["first"], pair["second"]) for pair in result["worth"]] == [("a tuned", "a")]
 
 
+@pytest.mark.slow
 def test_the_trials_of_a_rule_that_reads_the_test_part_read_the_validation_part(fake):
     for selection, expected in (("test-oracle", "validation"), ("last", "last"), ("validation", "validation")):
         runner = fake(by_trial({}), tune=2, selection=selection)

@@ -173,6 +173,7 @@ def history_of(sroccs):
     return [{"validation": {"srocc": srocc}} for srocc in sroccs]
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(-1, 1) | st.just(math.nan), max_size=8), st.integers(1, 4))
 def test_it_stops_when_the_best_is_so_many_epochs_old(sroccs, patience):
     age, best = 0, -math.inf

@@ -790,6 +790,7 @@ def test_a_loaded_run_scores_as_it_reported(train, data, split, tmp_path):
     assert [each.id for each in load_splits(tmp_path / "run" / "split.json", data)] == [split.id]
 
 
+@pytest.mark.slow
 def test_what_is_no_run_or_has_no_weights_yet(train, tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "notes.txt").touch()

@@ -79,6 +79,7 @@ def test_the_weights_are_those_it_was_given(trainable):
     assert all(torch.equal(tensor, before[name]) for name, tensor in made.state_dict().items())
 
 
+@pytest.mark.slow
 def test_a_step_with_the_mirrored_view_minimises_the_loss_of_both(model, one_thread):
     """By hand: |s - y| and twice |q - q'| of two passes over the crops, the second of them turned by hand and not trained."""
     torch.manual_seed(0)

@@ -31,6 +31,7 @@ def pretrained():
     return build()[0]
 
 
+@pytest.mark.slow
 def test_the_bank_is_that_of_the_maps_in_half_precision(data, pretrained, tmp_path):
     bank = unpack_box(pretrained, LITE, data, cache=tmp_path)
     assert not bank.from_cache
@@ -45,6 +46,7 @@ def test_the_bank_is_that_of_the_maps_in_half_precision(data, pretrained, tmp_pa
     assert unpack_box(pretrained, LITE, data, cache=tmp_path).from_cache
 
 
+@pytest.mark.slow
 def test_one_stage_has_tokens_of_its_own(data, tmp_path):
     backbone, config = build(stages=[3])
     arrays = unpack_box(backbone, config, data, cache=tmp_path).arrays
@@ -58,6 +60,7 @@ def test_levels_are_means_of_the_maps(data, pretrained, tmp_path):
     np.testing.assert_allclose(bank.arrays["map3"][:, 0, 0, 0], expected, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [

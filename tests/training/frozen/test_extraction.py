@@ -67,6 +67,7 @@ def test_the_declared_shapes_are_the_stored_ones(data, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_second_call_computes_nothing_and_other_inputs_have_other_keys(data, tmp_path, monkeypatch):
     backbone = build_backbone(dict(backbone=BACKBONES["map"]))
     first = extract_features(backbone, BACKBONES["map"], data, crops=2, cache=tmp_path)
@@ -134,6 +135,7 @@ def test_standardised_channels_have_mean_zero_and_deviation_one_over_the_chosen_
     torch.testing.assert_close(taken.global_BC[:, :5].std(0), torch.ones(5), atol=2e-2, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_whole_images_of_any_size_do_not_depend_on_their_neighbours(precision, tmp_path):
     """Every image goes through the backbone alone: its features are the same to the last bit in any order."""

@@ -78,6 +78,7 @@ def test_batches_are_full_whatever_the_crops_of_an_image(data, monkeypatch):
     assert [(rows.start, rows.stop) for rows, _ in found] == [(0, 4), (4, 8), (8, 12), (12, 15)]
 
 
+@pytest.mark.slow
 def test_rows_are_the_crops_image_by_image(tmp_path, monkeypatch):
     monkeypatch.setattr(forward, "CPU_PIXELS", 2 * SIDE**2)
     levels = [10, 200, 90, 255]
@@ -191,6 +192,7 @@ def test_float32_and_bfloat16_features_are_near_and_never_mistaken(backbone, dat
         np.testing.assert_allclose(array, expected, rtol=0, atol=0.03 * np.abs(expected).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_values_that_half_precision_cannot_hold_are_an_error_with_the_image(precision, tmp_path):
     for level in (10, 255):
