@@ -27,7 +27,7 @@ def measure_onnx(setup: Setup, threads: int) -> Timed:
         InputError: a package for ONNX is missing.
     """
     check_packages(".onnx")
-    data = make_photographs(setup.scratch / f"onnx-{threads}", setup.choose(4, 48), height=384, width=512)
+    data = make_photographs(setup.scratch / f"onnx-{threads}", setup.choose(2, 16), height=384, width=512)
     images = [read_image(path) for path in data.paths]
     scorer = iqa_zoo.load(MODEL, "cpu")
     usual = torch.get_num_threads()
@@ -62,7 +62,7 @@ ROWS = [
         "the model in torch, as many threads",
         "speed",
         None,
-        0.7,
+        0.6,
         lambda setup, threads=threads: measure_onnx(setup, threads),
     )
     for threads in THREADS

@@ -127,6 +127,8 @@ def test_what_is_not_on_the_hub_is_one_line(hub, run_driver, package, tmp_path):
         "hf://me/tine": "has no model me/tine",
         "hf://me/tiny@v9": "there is no revision 'v9'",
         "hf://me": "is not a user and a name",
+        "hf:me/tiny": "hf:me/tiny: write hf://user/name",
+        "HF://me/tiny": "write hf://user/name",
         "hf://me/../tiny": "is not a user and a name",
         "hf://me/cut": "cannot fetch weights.safetensors",
         "hf://me/changed": "weights.safetensors is not the file that was pushed",
