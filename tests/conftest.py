@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shutil
 import signal
 import sys
 from dataclasses import dataclass
@@ -140,43 +141,24 @@ def one_thread():
 @pytest.fixture(scope="session")
 def write_run():
     """Write the folder of a training that never was: a config, its random weights, labels from 0 to 100."""
+    from iqa_zoo.testing.random_run import write_random_run
 
-    def write(folder, cfg, *, seed=0, spread=20.0, noise=0.0, test_crops=3, **changes):
-        import torch
-        from safetensors.torch import save_file
+    return write_random_run
 
-        from iqa_zoo.build import build_model
-        from iqa_zoo.config_hash import config_hash
-        from iqa_zoo.training.run_folder import FORMAT, RunFolder
 
-        with torch.random.fork_rng([]):
-            torch.manual_seed(seed)
-            model = build_model(cfg)
-            with torch.no_grad():
-                for name, parameter in model.named_parameters():
-                    if not name.startswith("backbone."):
-                        parameter.add_(noise * torch.randn_like(parameter))
-        kept = RunFolder(folder)
-        kept.path.mkdir(parents=True)
-        save_file({name: value.contiguous() for name, value in model.state_dict().items()}, kept.weights)
-        about = {"name": "holiday", "label": "MOS", "higher_is_better": True, "score_range": [0, 100]}
-        run = {
-            "format": FORMAT,
-            "model": model.config,
-            "model_hash": config_hash(model.config),
-            "recipe": {"precision": "float32", "test_crops": test_crops},
-            "recipe_name": "quick",
-            "data": about,
-            "split": "1",
-            "seed": seed,
-            "selection": "last",
-            "initial_weights": "none",
-            "scale": {"center": 50.0, "spread": spread},
-        }
-        kept.write("run", run | changes)
-        return kept.path
-
-    return write
+@pytest.fixture(scope="session")
+def whole_run(write_run, tmp_path_factory):
+    """The folder of a model that sees whole photographs, from 64 pixels a side."""
+    cfg = dict(
+        dim=16,
+        backbone=dict(type="timm_cells", name="test_efficientnet", stages=[4], cells=2),
+        queries=dict(type="learned", num_queries=2),
+        memory=dict(type="tokens"),
+        interactions=[dict(type="cross_attention", num_heads=2)],
+        head=dict(type="linear"),
+        losses=[dict(type="l1")],
+    )
+    return write_run(tmp_path_factory.mktemp("runs") / "whole", cfg, noise=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -336,3 +318,36 @@ def released(tmp_path_factory):
     entry = write_trained(release, bank, data, make_splits(data, 4), **keep)
     torch.set_num_threads(before)
     return Released(root / "models", entry, bank, backbone, data)
+
+
+BROWSER_FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """A headless Chromium with its logs; without one the test is skipped."""
+    binary, driver_file = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (binary and driver_file):
+        pytest.skip("needs Chromium with its driver (Debian: apt-get install chromium chromium-driver)")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = binary
+    for flag in (*BROWSER_FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(driver_file))
+    driver.set_script_timeout(20)
+    driver.get("about:blank")  # leaves the browser's start page
+    yield driver
+    driver.quit()

@@ -24,7 +24,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.speed_rows import models, photographs, plain_loop, processes
+from benchmarks.speed_rows import exported, models, photographs, plain_loop, processes
 from benchmarks.speed_rows.curves import CURVES, Curve, make_table, plot_curves, to_dict
 from benchmarks.speed_rows.row import DIRECTIONS, Measured, Row, Setup, find_quartiles
 from iqa_zoo.budgets.timing import CLOCKS
@@ -37,7 +37,7 @@ from iqa_zoo.progress import Terminal
 from iqa_zoo.reports.table import Table
 from iqa_zoo.training.devices import find_fast_precision
 
-ROWS = {row.name: row for row in (*photographs.ROWS, *plain_loop.ROWS, *models.ROWS, *processes.ROWS)}
+ROWS = {row.name: row for row in (*photographs.ROWS, *plain_loop.ROWS, *models.ROWS, *exported.ROWS, *processes.ROWS)}
 NEEDS_ROOT = "compare.livec"
 
 

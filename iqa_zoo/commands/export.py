@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from iqa_zoo.commands.hub_run import fetch_run, parse_run
 from iqa_zoo.commands.progress import progress_bar
 from iqa_zoo.commands.shared import add_crops_option, add_json_option, parse_path, show_result
 from iqa_zoo.data.listing import gather_images
+from iqa_zoo.outputs import check_writable
 
 if TYPE_CHECKING:
     from iqa_zoo.inference.export.export import Exported
@@ -17,6 +19,7 @@ examples:
   iqa-zoo export mlp_lite0.livec -o model.onnx      a model that comes with the package
   iqa-zoo export run -o model.pt2                   a training of your own, for torch.export.load
   iqa-zoo export run -o model.onnx --images photos  compared with the scorer on images of your own
+  iqa-zoo export hf://user/name -o model.onnx       a model of a hub
   python examples/score_onnx.py model.onnx a.jpg    scores with onnxruntime, numpy and Pillow only
 """
 
@@ -33,7 +36,10 @@ def add(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "trained", metavar="MODEL", type=parse_path, help="name of a trained model, or the folder of a training"
+        "trained",
+        metavar="MODEL",
+        type=parse_run,
+        help="name of a trained model, the folder of a training, or hf://user/name@revision",
     )
     parser.add_argument(
         "-o",
@@ -56,14 +62,18 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    images = gather_images(args.images, False).paths if args.images else None
+    from iqa_zoo.inference.export.formats import check_format
     from iqa_zoo.inference.find_model import find_model
 
-    find_model(args.trained)  # before torch is imported
+    check_format(args.output)
+    check_writable(args.output)
+    images = gather_images(args.images, False).paths if args.images else None
+    trained = fetch_run(args.trained)
+    find_model(trained)  # before torch is imported
     from iqa_zoo.inference.export.export import export
 
     with progress_bar("comparing") as progress:
-        exported = export(args.trained, args.output, crops=args.crops, images=images, progress=progress)
+        exported = export(trained, args.output, crops=args.crops, images=images, progress=progress)
     show_result(args, exported.to_dict(), lambda: _print(exported))
     return 0
 

@@ -7,9 +7,11 @@ import importlib.util
 from dataclasses import fields
 from typing import Any
 
+from iqa_zoo.commands.hub_run import fetch_run, parse_run
 from iqa_zoo.commands.lean_timm import import_lean_timm
-from iqa_zoo.commands.shared import add_device_option, parse_count, parse_path
+from iqa_zoo.commands.shared import add_device_option, parse_count
 from iqa_zoo.errors import InputError
+from iqa_zoo.serve.names import name_models
 from iqa_zoo.trained.names import DEFAULT
 
 HOST, PORT = "127.0.0.1", 8000
@@ -26,6 +28,7 @@ EXAMPLES = """\
 examples:
   iqa-zoo serve                                        http://127.0.0.1:8000/, for this machine only
   iqa-zoo serve --model mlp_lite0.livec ridge_lite0.livec     two models side by side
+  iqa-zoo serve --model hf://user/name@revision        a model of a hub; the page calls it user/name@revision
   iqa-zoo serve --host 0.0.0.0 --port 80               for others; put a proxy with TLS and passwords in front
   curl -F photographs=@photo.jpg http://127.0.0.1:8000/v1/score
 """
@@ -45,9 +48,10 @@ def add(commands: Any) -> None:
         "--model",
         metavar="RUN",
         nargs="+",
-        type=parse_path,
+        type=parse_run,
         default=[DEFAULT],
-        help=f"names of trained models, or folders of trainings; the first is the default of the page (default: {DEFAULT})",
+        help="names of trained models, folders of trainings, or hf://user/name@revision; the first is the default of the page "
+        f"(default: {DEFAULT})",
     )
     parser.add_argument("--host", default=HOST, metavar="ADDRESS", help=f"to listen on (default: {HOST})")
     parser.add_argument(
@@ -66,7 +70,8 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f'iqa-zoo serve needs {", ".join(missing)}: pip install "iqa-zoo[serve]"')
     from iqa_zoo.inference.find_model import find_model
 
-    for each in args.model:
+    named = {name: fetch_run(each) for name, each in name_models(args.model).items()}
+    for each in named.values():
         find_model(each)  # before torch is imported
     import_lean_timm()
     from iqa_zoo.serve.limits import Limits
@@ -77,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     assert given.keys() <= {each.name for each in fields(Limits)}
     with open_socket(args.host, args.port) as opened:
         url = name_url(opened, args.host)
-        scorers = load_models(args.model, args.device)
+        scorers = load_models(named, args.device)
         ready = f"{', '.join(scorers)} at {url} (Ctrl-C ends the server)"
         make_server(scorers, args.host, Limits(**given), lambda: print(ready, flush=True)).run(sockets=[opened])
     return 0

@@ -12,6 +12,7 @@ import numpy as np
 from iqa_zoo.data.image_folder import list_folder, list_subfolders
 from iqa_zoo.data.labels import LabelRow, MissingColumn, read_table
 from iqa_zoo.data.names import is_hidden
+from iqa_zoo.data.part_words import PART_BY_WORD
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.data.release import MissingImages, format_some
 from iqa_zoo.data.table_images import NearMisses
@@ -24,16 +25,6 @@ NEAR_KINDS = (  # similar files that the error message lists
     *(suffix for suffixes in KINDS.values() for suffix in suffixes),
     *(".txt", ".xls", ".ods", ".json", ".parquet", ".zip", ".gz"),
 )
-PARTS = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
-    "": "",
-}
 
 
 @register_dataset("table")
@@ -194,6 +185,6 @@ def _list_references(rows: Sequence[LabelRow], column: str, image: str) -> tuple
 
 def _list_parts(rows: Sequence[LabelRow], column: str, image: str) -> tuple[str, ...]:
     for row, part in zip(rows, _list_texts(rows, column), strict=True):
-        if part.casefold() not in PARTS:
+        if part.casefold() not in PART_BY_WORD:
             raise InputError(f"{row.where}: {row.text(image)} is in split {part!r}; use train, validation or test")
-    return tuple(PARTS[part.casefold()] for part in _list_texts(rows, column))
+    return tuple(PART_BY_WORD[part.casefold()] for part in _list_texts(rows, column))

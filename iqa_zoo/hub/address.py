@@ -13,7 +13,7 @@ MAIN = "main"  # the branch that an address without a revision means
 _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]*")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_WRITTEN = f"write {SCHEME}user/name or {SCHEME}user/name@revision"
+HOW_TO_WRITE = f"write {SCHEME}user/name or {SCHEME}user/name@revision"
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,11 @@ def check_repository(name: str, where: str | None = None) -> str:
     """
     shown, parts = where or name, name.split("/")
     if len(parts) > 2 and parts[0] in ("datasets", "spaces"):
-        raise HubError(f"{shown}: names one of the {parts[0]}; {_WRITTEN}, a model")
+        raise HubError(f"{shown}: names one of the {parts[0]}; {HOW_TO_WRITE}, a model")
     if len(parts) != 2:
-        raise HubError(f"{shown}: is not a user and a name; {_WRITTEN}")
+        raise HubError(f"{shown}: is not a user and a name; {HOW_TO_WRITE}")
     if wrong := [part for part in parts if not _PART.fullmatch(part) or ".." in part or part.endswith(".git")]:
-        raise HubError(f"{shown}: {wrong[0]!r} is not a name on the hub (letters, digits, '.', '_', '-'); {_WRITTEN}")
+        raise HubError(
+            f"{shown}: {wrong[0]!r} is not a name on the hub (letters, digits, '.', '_', '-'); {HOW_TO_WRITE}"
+        )
     return name

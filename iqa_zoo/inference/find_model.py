@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iqa_zoo.errors import UnknownName, not_one_of
-from iqa_zoo.hub.address import is_address
+from iqa_zoo.hub.address import HOW_TO_WRITE, is_address
 from iqa_zoo.hub.manifest import TRAINED
 from iqa_zoo.inference.run import TrainedRun, read_run
 from iqa_zoo.trained.entry import TrainedModel, read_trained
@@ -39,6 +39,8 @@ def find_model(name_or_run: str | Path, folder: Path | None = None) -> TrainedMo
     try:
         return read_run(name_or_run)
     except UnknownName:
+        if str(name_or_run).casefold().startswith("hf:"):
+            raise UnknownName(f"{name_or_run}: {HOW_TO_WRITE}") from None
         parent = Path(name_or_run).parent
         beside = [each.name for each in parent.iterdir() if (each / "run.json").is_file()] if parent.is_dir() else []
         known = [*names, *beside]

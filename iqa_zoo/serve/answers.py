@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from iqa_zoo.explain.score_map import ScoreMap
+from iqa_zoo.hub.address import is_address
 from iqa_zoo.inference.score import Score, ScoreMeaning
 
 CELLS = 32  # of a map, along its long side
@@ -35,6 +36,7 @@ class ModelAnswer:
 
     @classmethod
     def describe(cls, name: str, meaning: ScoreMeaning) -> ModelAnswer:
+        cited = meaning if is_address(meaning.model) else replace(meaning, model=name)  # no path of this machine
         return cls(
             name=name,
             scale=meaning.scale,
@@ -43,7 +45,7 @@ class ModelAnswer:
             higher_is_better=meaning.data.higher_is_better,
             view=meaning.view,
             coverage=meaning.coverage,
-            signature=replace(meaning, model=name).format_signature(),
+            signature=cited.format_signature(),
         )
 
 

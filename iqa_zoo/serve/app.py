@@ -162,7 +162,3 @@ def _add_errors(app: FastAPI) -> None:
         first = error.errors()[0]
         where = ".".join(str(each) for each in first["loc"])
         return JSONResponse(make_error("form", f"{where}: {first['msg']}"), 422)
-
-    @app.exception_handler(Exception)
-    async def answer_bug(_: Request, error: Exception) -> JSONResponse:
-        return JSONResponse(make_error("internal", "an error of the server; its log says more"), 500)

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
 
 from iqa_zoo.serve.limits import Limits
 
@@ -55,6 +56,9 @@ def make_error(code: str, text: str) -> dict[str, Any]:
     return {"error": {"code": code, "message": text}}
 
 
+BUG = make_error("internal", "an error of the server; its log says more")
+
+
 class Guard:
     """ASGI middleware that holds :class:`iqa_zoo.serve.limits.Limits` while a request arrives, and adds headers to each answer.
 
@@ -74,8 +78,12 @@ class Guard:
             await self.app(scope, receive, send)
             return
 
+        started = False
+
         async def send_guarded(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 message["headers"] = [*message.get("headers", ()), *HEADERS]
             await send(message)
 
@@ -86,11 +94,19 @@ class Guard:
         except Refused as refused:
             await _answer(receive, send_guarded, refused)
             return
-        if scope["method"] != "POST":
-            await self.app(scope, receive, send_guarded)
-            return
         try:
-            await self.app(scope, _Arriving(receive, self.limits), send_guarded)
+            if scope["method"] == "POST":
+                await self._run_in_place(scope, receive, send_guarded)
+            else:
+                await self.app(scope, receive, send_guarded)
+        except Exception:
+            if not started:
+                await JSONResponse(BUG, 500)(scope, receive, send_guarded)
+            raise  # the log has it
+
+    async def _run_in_place(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self.app(scope, _Arriving(receive, self.limits), send)
         finally:
             self._places.release()
 

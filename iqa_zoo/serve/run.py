@@ -12,10 +12,9 @@ from iqa_zoo.inference.scorer import Scorer
 from iqa_zoo.serve.app import create_app
 from iqa_zoo.serve.guard import LOCAL
 from iqa_zoo.serve.limits import Limits
-from iqa_zoo.serve.slow_clients import make_protocol
+from iqa_zoo.serve.slow_clients import LARGEST_HEAD, make_protocol
 
 _GRACE = 5  # seconds that requests have to end when the server ends
-_LARGEST_HEAD = 16 * 1024  # bytes
 
 
 def open_socket(host: str, port: int) -> socket.socket:
@@ -66,7 +65,7 @@ def make_server(
         http=make_protocol(limits.header_seconds),
         ws="none",
         limit_concurrency=limits.connections,
-        h11_max_incomplete_event_size=_LARGEST_HEAD,
+        h11_max_incomplete_event_size=LARGEST_HEAD,
         timeout_graceful_shutdown=_GRACE,
         server_header=False,
         access_log=False,

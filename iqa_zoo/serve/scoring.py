@@ -20,20 +20,14 @@ from iqa_zoo.serve.limits import Limits
 Result = TypeVar("Result")
 
 
-def load_models(names: Sequence[str | Path], device: str | None = None) -> dict[str, Scorer]:
-    """Load models by their names or by the folders of their trainings; a folder is called by its own name.
+def load_models(named: Mapping[str, str | Path], device: str | None = None) -> dict[str, Scorer]:
+    """Load models, each a name, the folder of a training, or an address on a hub; by the names of the server.
 
     Raises:
         UnknownName: there is no such model.
-        InputError: two models with one name.
+        HubError: a model cannot be fetched.
     """
-    scorers: dict[str, Scorer] = {}
-    for given in names:
-        name = Path(given).name or str(given)
-        if name in scorers:
-            raise InputError(f"two models are called {name!r}; give each once, and rename the folder of one training")
-        scorers[name] = load(given, device)
-    return scorers
+    return {name: load(given, device) for name, given in named.items()}
 
 
 class ScoringPool:

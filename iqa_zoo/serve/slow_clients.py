@@ -1,11 +1,27 @@
-"""HTTP/1.1 of uvicorn, with an end to connections that send no whole head of a request."""
+"""HTTP/1.1 of uvicorn, with an end to connections that send no whole head of a request, and the server's headers on each answer."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from iqa_zoo.serve.guard import HEADERS
+
+LARGEST_HEAD = 16 * 1024  # bytes of the head of a request
+
+
+class _Connection(h11.Connection):
+    """Adds the headers of :class:`iqa_zoo.serve.guard.Guard` to what uvicorn answers itself: to what is no HTTP, and to too many."""
+
+    def send(self, event: Any) -> Any:
+        if isinstance(event, h11.Response):
+            there = {name for name, _ in event.headers}
+            headers = [*event.headers, *(each for each in HEADERS if each[0] not in there)]
+            event = h11.Response(status_code=event.status_code, headers=headers, reason=event.reason)
+        return super().send(event)
 
 
 def make_protocol(header_seconds: float) -> type[H11Protocol]:
@@ -16,6 +32,10 @@ def make_protocol(header_seconds: float) -> type[H11Protocol]:
 
     class ImpatientProtocol(H11Protocol):
         _waiting: asyncio.TimerHandle | None = None
+
+        def __init__(self, *args: Any, **kwargs: Any):
+            super().__init__(*args, **kwargs)
+            self.conn = _Connection(h11.SERVER, self.config.h11_max_incomplete_event_size or LARGEST_HEAD)
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)

@@ -25,18 +25,9 @@ def crops(released):
 
 
 @pytest.fixture(scope="module")
-def whole(write_run, tmp_path_factory):
+def whole(whole_run):
     """A model of whole photographs, from 64 pixels a side."""
-    cfg = dict(
-        dim=16,
-        backbone=dict(type="timm_cells", name="test_efficientnet", stages=[4], cells=2),
-        queries=dict(type="learned", num_queries=2),
-        memory=dict(type="tokens"),
-        interactions=[dict(type="cross_attention", num_heads=2)],
-        head=dict(type="linear"),
-        losses=[dict(type="l1")],
-    )
-    return iqa_zoo.load(write_run(tmp_path_factory.mktemp("runs") / "whole", cfg, noise=0.5), "cpu")
+    return iqa_zoo.load(whole_run, "cpu")
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Exported files give the scores of the scorer, and files that do not are not written."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -236,7 +237,7 @@ def test_what_cannot_be_exported_is_one_message(run, tmp_path, monkeypatch, caps
     assert "there is no folder" in fail(run, "-o", tmp_path / "no" / "m.pt2")
     assert "unknown trained model 'rum'; did you mean 'run'?" in fail(run.parent / "rum", "-o", tmp_path / "m.pt2")
     assert "101 crops an image are too many for a graph" in fail(run, "-o", tmp_path / "m.pt2", "--crops", 101)
-    monkeypatch.setattr(exporting.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert 'pip install "iqa-zoo[export]"' in fail(run, "-o", tmp_path / "m.onnx")
 
 

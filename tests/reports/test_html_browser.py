@@ -2,7 +2,6 @@
 
 import base64
 import json
-import shutil
 import time
 
 import pytest
@@ -12,45 +11,12 @@ from iqa_zoo.reports.html.pictures import Pictures
 from iqa_zoo.reports.plots import plot_forest
 from iqa_zoo.stats.estimate import Estimate
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 PHONE, DESK = (390, 844), (1280, 900)
 NAMES = [f"{i}.png" for i in range(12)]
 LOADED = """
 const images = [...document.images];
 return Promise.all(images.map((image) => image.decode())).then(() => images.every((image) => image.naturalWidth > 0) ? images.length : -1);
 """
-
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER),
-    reason="needs Chromium with its driver (Debian: apt-get install chromium chromium-driver)",
-)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    driver.set_script_timeout(20)
-    driver.get("about:blank")  # leaves the browser's start page
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture

@@ -53,21 +53,6 @@ class Served:
         assert answer["score"] == next(iter(self.scorers.values())).score(content).score
 
 
-@pytest.fixture(scope="session")
-def whole_run(write_run, tmp_path_factory):
-    """The folder of a model that sees whole photographs, from 64 pixels a side."""
-    cfg = dict(
-        dim=16,
-        backbone=dict(type="timm_cells", name="test_efficientnet", stages=[4], cells=2),
-        queries=dict(type="learned", num_queries=2),
-        memory=dict(type="tokens"),
-        interactions=[dict(type="cross_attention", num_heads=2)],
-        head=dict(type="linear"),
-        losses=[dict(type="l1")],
-    )
-    return write_run(tmp_path_factory.mktemp("runs") / "whole", cfg, noise=0.5)
-
-
 @pytest.fixture(scope="module")
 def served(released, whole_run, one_thread):
     scorers = {

@@ -8,7 +8,8 @@ import pytest
 
 from iqa_zoo.explain.score_map import compute_score_map
 from iqa_zoo.serve.limits import Limits
-from iqa_zoo.serve.scoring import ScoringPool, load_models
+from iqa_zoo.serve.names import name_models
+from iqa_zoo.serve.scoring import ScoringPool
 from tests.serve.photos import draw_photo
 
 
@@ -111,6 +112,6 @@ def test_nothing_else_is_served(served, path):
 
 def test_two_models_need_two_names(whole_run):
     with pytest.raises(ValueError, match="two models are called 'whole'"):
-        load_models([whole_run, whole_run], "cpu")
+        name_models([whole_run, whole_run])
     with pytest.raises(ValueError, match="at least one model"):
         ScoringPool({}, Limits())

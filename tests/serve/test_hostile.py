@@ -1,11 +1,14 @@
 """What a stranger may send: refused by name and at once, and the server stands."""
 
 import contextlib
+import logging
 import socket
 import time
 
 import pytest
 
+from iqa_zoo.serve.guard import HEADERS
+from iqa_zoo.serve.scoring import ScoringPool
 from tests.serve.photos import draw_photo, make_jpeg_header, make_png_header
 
 SCRIPT = b'<svg xmlns="http://www.w3.org/2000/svg" width="50" height="50"><script>alert(1)</script></svg>'
@@ -154,6 +157,69 @@ def test_another_web_site_cannot_make_the_server_work(served):
     response = served.post("/v1/score", ("a.png", draw_photo(1)), headers={"Sec-Fetch-Site": "cross-site"})
     assert response.status_code == 403
     assert "access-control-allow-origin" not in response.headers
+
+
+REQUESTS = {  # what is answered -> its head, and its body
+    200: ("GET /v1/health HTTP/1.1", b""),
+    404: ("GET /none HTTP/1.1", b""),
+    405: ("DELETE /v1/score HTTP/1.1", b""),
+    400: ("no HTTP", b""),
+    408: ("POST /v1/score HTTP/1.1\r\nContent-Length: 9\r\nContent-Type: multipart/form-data; boundary=x", b"--x"),
+    413: ("POST /v1/score HTTP/1.1\r\nContent-Length: 99999999", b""),
+    422: ("POST /v1/score HTTP/1.1\r\nContent-Length: 0", b""),
+}
+
+
+@pytest.mark.parametrize("status", REQUESTS)
+def test_every_kind_of_answer_has_the_same_headers(served, status):
+    head, body = REQUESTS[status]
+    answer = talk(served, f"{head}\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode() + body)
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    check_headers(answer)
+
+
+def check_headers(answer):
+    """Check that an answer has each header of the guard once."""
+    lines = answer.partition(b"\r\n\r\n")[0].lower().split(b"\r\n")
+    for name, value in HEADERS:
+        assert lines.count(name + b": " + value.lower()) == 1
+        assert sum(line.startswith(name + b":") for line in lines) == 1
+
+
+def test_other_hosts_and_sites_are_refused_with_the_headers(served):
+    for line in ("Host: evil.example", "Host: localhost\r\nSec-Fetch-Site: cross-site"):
+        answer = talk(served, f"POST /v1/score HTTP/1.1\r\n{line}\r\nContent-Length: 0\r\n\r\n".encode())
+        assert answer.startswith(b"HTTP/1.1 403")
+        check_headers(answer)
+
+
+def test_an_error_of_the_server_has_the_headers_and_is_logged(served, monkeypatch, caplog):
+    def fail(self, names):
+        raise RuntimeError("a bug, with /a/path")
+
+    log = logging.getLogger("uvicorn.error")  # does not propagate
+    monkeypatch.setattr(log, "handlers", [*log.handlers, caplog.handler])
+    with monkeypatch.context() as patch:
+        patch.setattr(ScoringPool, "select", fail)
+        response = served.post("/v1/score", ("a.png", draw_photo(1)))
+    assert response.status_code == 500
+    assert response.json() == {"error": {"code": "internal", "message": "an error of the server; its log says more"}}
+    for name, value in HEADERS:
+        assert response.headers.get_list(name.decode()) == [value.decode()]
+    served.check_stands()
+    assert "a bug, with /a/path" in caplog.text
+
+
+def test_one_connection_too_many_is_refused_with_the_headers(served):
+    idle = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(served.limits.connections)]
+    try:
+        answer = talk(served, b"GET /v1/health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    finally:
+        for connection in idle:
+            connection.close()
+    assert answer.startswith(b"HTTP/1.1 503")
+    check_headers(answer)
+    served.check_stands()
 
 
 @pytest.mark.parametrize("path", ["/", "/app.js", "/style.css", "/icon.svg", "/v1/models", "/openapi.json", "/none"])

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from iqa_zoo.data.foreign_splits.parts import WORDS, NameIndex, Parts, select_by_name, select_by_position
+from iqa_zoo.data.foreign_splits.parts import NameIndex, Parts, select_by_name, select_by_position
 from iqa_zoo.data.labels import read_text
+from iqa_zoo.data.part_words import PART_BY_WORD
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
 
@@ -33,7 +34,7 @@ def read_arniqa(path: Path, data: RatedImages) -> list[Parts]:
     for name in FILES:
         file = folder / name
         if file.exists():
-            rows[WORDS[file.stem]] = _read_positions(file)
+            rows[PART_BY_WORD[file.stem]] = _read_positions(file)
         elif name != "val.npy":
             raise InputError(f"{folder} has no {name}; ARNIQA's splits are {', '.join(FILES)}")
     counts = {len(each) for each in rows.values()}

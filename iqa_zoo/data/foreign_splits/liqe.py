@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from iqa_zoo.data.foreign_splits.parts import WORDS, NameIndex, Parts, select_by_name
+from iqa_zoo.data.foreign_splits.parts import NameIndex, Parts, select_by_name
 from iqa_zoo.data.labels import read_text
+from iqa_zoo.data.part_words import PART_BY_WORD
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
 
@@ -41,7 +42,7 @@ def _read_folder(folder: Path, index: NameIndex) -> Parts:
     if len({match[1] for match in matches}) > 1:
         datasets = ", ".join(sorted({match[1] for match in matches}))
         raise InputError(f"{folder} holds the splits of several datasets ({datasets}); leave those of one")
-    files = {WORDS[match[2]]: folder / match[0] for match in matches}
+    files = {PART_BY_WORD[match[2]]: folder / match[0] for match in matches}
     if lacking := {"train", "test"} - set(files):
         raise InputError(f"{folder} has no list of the {' and the '.join(sorted(lacking))} part")
     return select_by_name({part: _read_names(file) for part, file in files.items()}, index, str(folder))

@@ -13,15 +13,6 @@ from iqa_zoo.data.release import format_some
 from iqa_zoo.errors import InputError
 
 Parts = dict[str, list[int]]  # by part: indices of images of the dataset
-WORDS = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
-}
 MOST_UNKNOWN = 0.01  # of the listed images: LIVEC's seven practice images are 0.6 %
 
 

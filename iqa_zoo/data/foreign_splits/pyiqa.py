@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from iqa_zoo.data.foreign_splits.arniqa import name_positions
-from iqa_zoo.data.foreign_splits.parts import WORDS, NameIndex, Parts, select_by_name, select_by_position
+from iqa_zoo.data.foreign_splits.parts import NameIndex, Parts, select_by_name, select_by_position
 from iqa_zoo.data.labels import read_text
 from iqa_zoo.data.labels.text import read_bytes
+from iqa_zoo.data.part_words import PART_BY_WORD
 from iqa_zoo.data.rated import RatedImages
 from iqa_zoo.errors import InputError
 
@@ -46,7 +47,7 @@ def read_meta_info(path: Path, data: RatedImages) -> list[Parts]:
         parts: dict[str, list[str]] = {"train": [], "validation": [], "test": []}
         for row in rows:
             if word := (row[column] or "").strip().casefold():
-                parts[WORDS[word]].append(row[name_column])
+                parts[PART_BY_WORD[word]].append(row[name_column])
         splits.append(select_by_name(parts, index, f"{path}: {column}"))
     return splits
 
@@ -119,11 +120,11 @@ def find_name_column(rows: list[dict[str, str]]) -> str | None:
 
 def _is_split(values: Any) -> bool:
     words = {(value or "").strip().casefold() for value in values} - {""}
-    return words <= set(WORDS) and len({WORDS[word] for word in words}) > 1
+    return words <= set(PART_BY_WORD) and len({PART_BY_WORD[word] for word in words}) > 1
 
 
 def _is_parts(value: Any) -> bool:
-    if not isinstance(value, Mapping) or "train" not in value or not set(value) <= set(WORDS):
+    if not isinstance(value, Mapping) or "train" not in value or not set(value) <= set(PART_BY_WORD):
         return False
     return all(isinstance(each, list | tuple) for each in value.values())
 
@@ -136,7 +137,7 @@ def _find_splits(content: Any, path: Path) -> dict[Any, dict[str, list[Any]]]:
     for key, parts in found.items():
         splits[key] = {}
         for word, values in parts.items():
-            splits[key].setdefault(WORDS[word], []).extend(values)
+            splits[key].setdefault(PART_BY_WORD[word], []).extend(values)
     return splits
 
 

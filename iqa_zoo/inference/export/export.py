@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -13,7 +12,9 @@ from typing import Any
 import iqa_zoo
 from iqa_zoo.data.views import LONGEST_SIDE
 from iqa_zoo.errors import ExportError, InputError
+from iqa_zoo.hub.address import is_address
 from iqa_zoo.inference.export import onnx_file, torch_file
+from iqa_zoo.inference.export.formats import check_format
 from iqa_zoo.inference.export.parity import Parity, measure_parity
 from iqa_zoo.inference.find_model import find_model
 from iqa_zoo.inference.inputs import OneImage
@@ -24,7 +25,6 @@ from iqa_zoo.progress import Progress
 from iqa_zoo.trained.entry import TrainedModel
 
 MOST_CROPS = 100  # the graph compares every pair of crops, to place them
-NEEDED = {".onnx": ("onnx", "onnxruntime", "onnxscript"), ".pt2": ()}  # suffix of a file -> packages of the extra
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def export(
     percentiles and flags are those of :func:`iqa_zoo.load` alone.
 
     Args:
-        name_or_run: name of a trained model, or the folder of a training.
+        name_or_run: name of a trained model, the folder of a training, or the address of one on a hub.
         file: ends in ``.onnx`` (ONNX) or ``.pt2`` (a program of torch.export); an existing one is replaced.
         crops: an image is scored as the mean of so many; the model's own number where left out.
         images: to compare with the scorer; photographs of scikit-image where left out.
@@ -79,6 +79,7 @@ def export(
     Raises:
         UnknownName: no such model.
         CheckpointError: its weights are missing or damaged.
+        HubError: it cannot be fetched.
         InputError: another suffix, a file that cannot be written, a package that is missing, an image that cannot be scored.
         ExportError: the model cannot be expressed as a graph, or the file gives other scores; nothing is written.
 
@@ -90,6 +91,8 @@ def export(
     check_format(file)
     check_writable(file)
     scorer = load(name_or_run, "cpu").with_crops(crops)
+    if is_address(name_or_run):
+        name_or_run = scorer.meaning.model  # the commit
     if scorer.meaning.crops > MOST_CROPS:
         raise InputError(f"{scorer.meaning.crops} crops an image are too many for a graph; at most {MOST_CROPS}")
     to_onnx = file.suffix == ".onnx"
@@ -106,18 +109,6 @@ def export(
     content = onnx_file.add_metadata(made, metadata) if to_onnx else torch_file.save_program(made, metadata)
     write_bytes(file, content)
     return Exported(file, len(content), hashlib.sha256(content).hexdigest(), parity, metadata)
-
-
-def check_format(file: Path) -> None:
-    """Check, without importing them, that the packages for a format are installed.
-
-    Raises:
-        InputError: the suffix is of no format, or a package is missing; says what to install.
-    """
-    if file.suffix not in NEEDED:
-        raise InputError(f"{file}: give a file that ends in {' or '.join(NEEDED)}")
-    if missing := [name for name in NEEDED[file.suffix] if importlib.util.find_spec(name) is None]:
-        raise InputError(f'{file} needs {" and ".join(missing)}; pip install "iqa-zoo[export]"')
 
 
 def record(scorer: Scorer, *, to_onnx: bool) -> Any:
@@ -143,7 +134,9 @@ def record(scorer: Scorer, *, to_onnx: bool) -> Any:
 
 def describe(scorer: Scorer, name_or_run: str | Path, parity: Parity) -> dict[str, str]:
     """Return what is written into a file: what its scores mean, what they depend on, the card, and the parity."""
-    meaning = replace(scorer.meaning, model=Path(scorer.meaning.model).name)
+    meaning = scorer.meaning
+    if not is_address(meaning.model):
+        meaning = replace(meaning, model=Path(meaning.model).name)
     spec = scorer.model.model.spec
     found = find_model(name_or_run)
     card = found.to_dict() if isinstance(found, TrainedModel) else {**asdict(found), "folder": found.folder.name}

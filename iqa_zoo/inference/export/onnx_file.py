@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from iqa_zoo.contracts import FeatureSpec
 from iqa_zoo.data.views import LONGEST_SIDE
@@ -55,18 +56,21 @@ def make_onnx(model: ScaledModel, crops: int) -> Any:
     """
     import onnx
 
-    graph = torch.onnx.export(
-        record_graph(ScoreGraph(model, crops, resizes=False)),
-        dynamo=True,
-        verbose=False,
-        optimize=False,  # every runtime does it, in a fraction of the time
-        opset_version=OPSET,
-        output_names=[SCORE],
-        custom_translation_table={
-            torch.ops.aten.adaptive_avg_pool2d.default: pool_adaptively,
-            torch.ops.aten._adaptive_avg_pool2d.default: pool_adaptively,
-        },
-    )
+    # ONNX has the products of attention, whose memory layout differs from that of torch's fused kernels on a CPU; a view of the one is
+    # not a view of the other, so that the graph is recorded and translated with the products.
+    with sdpa_kernel(SDPBackend.MATH):
+        graph = torch.onnx.export(
+            record_graph(ScoreGraph(model, crops, resizes=False)),
+            dynamo=True,
+            verbose=False,
+            optimize=False,  # every runtime does it, in a fraction of the time
+            opset_version=OPSET,
+            output_names=[SCORE],
+            custom_translation_table={
+                torch.ops.aten.adaptive_avg_pool2d.default: pool_adaptively,
+                torch.ops.aten._adaptive_avg_pool2d.default: pool_adaptively,
+            },
+        )
     assert graph is not None
     main = graph.model_proto
     name_types(main)

@@ -69,7 +69,7 @@ class ClipWindows(ClipImage):
         self.spec = replace(self.spec, fixed_size=False, available_stages=(), token_stage=None)
 
     def forward(self, image_BCHW: Tensor) -> Features:
-        size, images = self.spec.image_size, len(image_BCHW)
+        size, images = self.spec.image_size, image_BCHW.shape[0]
         rows, columns = ((int(length) - size) // self.step + 1 for length in image_BCHW.shape[2:])
         times = Counter(self._chosen(rows * columns, images))  # window -> how often it counts
         corners = [(self.step * (window // columns), self.step * (window % columns)) for window in times]

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from iqa_zoo.errors import PartError
+from iqa_zoo.layers.graphs import is_recorded
 from iqa_zoo.values import Share, checked
 
 Layout = Literal["paper", "released"]
@@ -48,7 +49,10 @@ class TransposedAttention(nn.Module):
     def forward(self, queries_BND: Tensor, memory_BLD: Tensor | None = None) -> Tensor:
         channels_BDN = queries_BND.mT.contiguous()
         q_BDN, k_BDN, v_BDN = self.query(channels_BDN), self.key(channels_BDN), self.value(channels_BDN)
-        mixed_BDN = F.scaled_dot_product_attention(q_BDN, k_BDN, v_BDN)
+        if is_recorded():  # ONNX has this operator for four axes only; here the second is one head
+            mixed_BDN = F.scaled_dot_product_attention(q_BDN[:, None], k_BDN[:, None], v_BDN[:, None])[:, 0]
+        else:
+            mixed_BDN = F.scaled_dot_product_attention(q_BDN, k_BDN, v_BDN)
         if self.layout == "released":
             mixed_BDN = mixed_BDN.mT.reshape(mixed_BDN.shape)
         return queries_BND + self.drop(mixed_BDN).mT
