@@ -39,7 +39,7 @@ SMALL = {
     "scaling": ["--backbones", "test_resnet", "test_convnext"],
     "layer_probe": [],
     "train": ["--validation-fraction", "0.4", *TINY_RECIPE, *TINY_VIT],
-    "data": ["--accept-licence"],
+    "get": ["--accept-licence"],
     "push": ["--data-licence", "CC0"],
     "serve": ["--port", "0"],
     "end_to_end": ["--backbone", "test_resnet", "--splits", "1", *TINY_RECIPE],
@@ -73,7 +73,11 @@ def split_commands(text: str) -> list[list[str]]:
 def make_small(study: str | None, words: list[str]) -> list[str]:
     """Return the options that make a command small; of several values of one option the last counts."""
     if study is None:
-        return SMALL[words[0]] if "--dry-run" not in words or words[0] == "push" else []
+        return (
+            SMALL.get(words[1] if words[0] == "data" else words[0], [])
+            if "--dry-run" not in words or words[0] == "push"
+            else []
+        )
     shared = [word for key, value in SMALL_STUDY.items() for word in (f"--{key.replace('_', '-')}", str(value))]
     if "end-to-end" in words:
         shared = [

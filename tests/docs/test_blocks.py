@@ -98,7 +98,7 @@ def run_command(words: list[str], is_small: bool, done: set[tuple[str, ...]]) ->
     if is_small:
         given += make_small(match_study(take_imports(list(given))), given)
         if tuple(given) in done:
-            return
+            return None
         done.add(tuple(given))
     if given[0] == "serve":
         return serve(given)
@@ -149,7 +149,8 @@ def serve_and_ask(words: list[str]) -> None:
 
 def plan_small(plan):
     """Return what plans a study, for a study in Python that is made small."""
-    return lambda name, models=(), **settings: plan(name, models, **{**settings, **SMALL_STUDY})
+    quick = {"compare": {"no_latency": True}}
+    return lambda name, models=(), **settings: plan(name, models, **{**settings, **SMALL_STUDY, **quick.get(name, {})})
 
 
 def give_record(spec, progress, command=()):
@@ -181,7 +182,7 @@ def counted_once(published, monkeypatch):
     describe = study.describe_published
 
     def look_up(configs, spec, progress):
-        key = (*configs, spec.data.data, spec.options.no_latency)
+        key = (*configs, spec.options.no_latency)
         if key not in published:
             published[key] = describe(configs, spec, progress)
         return copy.deepcopy(published[key])
