@@ -32,11 +32,6 @@ def make_first_command() -> str:
     return "\n\n".join([*tables, *result.sentences()])
 
 
-def make_verdict() -> str:
-    """Return what the first command concludes, as it prints it, as a list."""
-    return "\n".join(f"- {sentence}" for sentence in load_record("livec_box").sentences())
-
-
 def make_parts() -> str:
     """Return the table of what is inside, from the registry."""
     rows = {f"`{slot}`": list_own(registry) for slot, registry in SLOTS.items()}
@@ -51,7 +46,6 @@ def make_parts() -> str:
 BLOCKS = {
     README: {
         "answer": make_answer,
-        "verdict": make_verdict,
         "parts": make_parts,
         "findings": lambda: "\n".join(f"{i}. {finding}" for i, finding in enumerate(make_findings(), 1)),
     },

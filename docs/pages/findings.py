@@ -95,16 +95,16 @@ def make_findings() -> list[str]:
         f"**No decoder is ahead of ridge regression.** Life-IQA's is undecided ({format_pair(life)} SROCC), DEIQT's is behind "
         f"({format_pair(deiqt)}). {format_link('livec_box')}",
         f"**Three parts of Life-IQA matter.** At the same size it loses {lost[0]} with stage 4 as memory, {lost[1]} with plain queries "
-        f"and {lost[2]} without cross-attention. The graph convolution and the mixture of experts are undecided. "
+        f"and {lost[2]} without cross-attention. Graph convolution and mixture of experts are undecided. "
         f"{format_link('livec_box_ablate')}",
         f"**A second backbone and tuning do not change this.** On DeiT-Ti, Life-IQA's decoder ({format_pair(tiny[0])}) and DEIQT's "
-        f"({format_pair(tiny[1])}) are undecided against ridge regression. {format_link('livec_scaling')} With "
-        f"{tuning.values['tuning']['trials']} trials for each decoder, every verdict stays. {format_link('livec_box_tune')}",
-        f"**Life-IQA's decoder needs fewer images than DEIQT's.** It is ahead at every share of the data, from "
-        f"{format_pair(shares[0])} with {shares[0]['images']} to {format_pair(shares[-1])} with {shares[-1]['images']}. At none is it ahead of "
-        f"ridge regression. {format_link('livec_box_data_efficiency')}",
+        f"({format_pair(tiny[1])}) are undecided against ridge. {format_link('livec_scaling')} With "
+        f"{tuning.values['tuning']['trials']} tuning trials each, every verdict stays. {format_link('livec_box_tune')}",
+        f"**Life-IQA's decoder needs fewer images than DEIQT's.** It is ahead from "
+        f"{shares[0]['images']} images ({format_pair(shares[0])}) to {shares[-1]['images']} ({format_pair(shares[-1])}), and never "
+        f"ahead of ridge. {format_link('livec_box_data_efficiency')}",
         f"**{len(holds)} of {claims} claims of the Life-IQA paper hold here** ({size} parameters): stage 3 as memory, graph convolution over "
-        f"attention, guided queries, and Life-IQA over DEIQT with 20 % of the data. The others: {others}. "
+        f"attention, guided queries, and Life-IQA over DEIQT with 20 % of the data. Others: {others}. "
         f"{format_link('livec_box_claims')}",
     ]
 

@@ -9,7 +9,9 @@ from typing import Any
 from iqa_zoo.citations.entries import find_backbone_keys, find_model_keys, load_sources, select_entries
 from iqa_zoo.errors import UnknownName, not_one_of
 
-HEADER = "% What {what} on. Check the entries against the publisher's before you print them."
+HEADER = """\
+% What {what} on.
+% Compared with public records (title, authors, venue, year, pages): {compared}. Pages of CVPR and ICCV are those of the open-access edition."""
 
 
 @dataclass
@@ -27,8 +29,11 @@ class Citations:
         self.keys += [key for key in keys if key not in self.keys]
 
     def bibtex(self) -> str:
-        """Return the entries as BibTeX, after a comment that says what they are of and what has none."""
-        head = [HEADER.format(what=self.what)]
+        """Return the entries as BibTeX, after a comment: what they are of, which were not compared with public records, and what has none."""
+        checked = load_sources().checked
+        others = [key for key in self.keys if key not in checked]
+        compared = "all" if not others else f"all but {', '.join(others)}" if len(others) < len(self.keys) else "none"
+        head = [HEADER.format(what=self.what, compared=compared)]
         if self.unknown:
             head.append(f"% No reference is known here for: {', '.join(self.unknown)}.")
         return "\n\n".join(["\n".join(head), *select_entries(self.keys)]) + "\n"

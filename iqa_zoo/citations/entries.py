@@ -26,11 +26,13 @@ class Sources:
         datasets: by registered name.
         backbones: by the beginning of the name.
         methods: by what they are for.
+        checked: keys whose entries were compared with public records.
     """
 
     datasets: Mapping[str, list[str]]
     backbones: Mapping[str, list[str]]
     methods: Mapping[str, list[str]]
+    checked: list[str]
 
 
 @cache

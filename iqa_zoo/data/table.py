@@ -184,7 +184,8 @@ def _list_references(rows: Sequence[LabelRow], column: str, image: str) -> tuple
 
 
 def _list_parts(rows: Sequence[LabelRow], column: str, image: str) -> tuple[str, ...]:
+    parts = {**PART_BY_WORD, "": ""}  # an image without a word is in no part
     for row, part in zip(rows, _list_texts(rows, column), strict=True):
-        if part.casefold() not in PART_BY_WORD:
+        if part.casefold() not in parts:
             raise InputError(f"{row.where}: {row.text(image)} is in split {part!r}; use train, validation or test")
-    return tuple(PART_BY_WORD[part.casefold()] for part in _list_texts(rows, column))
+    return tuple(parts[part.casefold()] for part in _list_texts(rows, column))

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from iqa_zoo.cards import read_cards
-from iqa_zoo.citations.collect import cite_names, cite_results
-from iqa_zoo.citations.entries import find_model_keys, load_entries, load_sources
+from iqa_zoo.citations import collect
+from iqa_zoo.citations.collect import Citations, cite_names, cite_results
+from iqa_zoo.citations.entries import FOLDER, find_model_keys, load_entries, load_sources
 from iqa_zoo.cli import main
 from iqa_zoo.registry import DATASETS
 
@@ -20,6 +21,17 @@ def test_every_key_that_is_named_has_an_entry():
     named = {key for part in (known.datasets, known.backbones, known.methods) for keys in part.values() for key in keys}
     named |= {key for card in read_cards() for key in card.get("cite", [])}
     assert named <= load_entries().keys()
+
+
+def test_what_was_not_compared_with_public_records_is_named():
+    own = re.findall(r"^@\w+\{(\w+),", (FOLDER / "references.bib").read_text(encoding="utf-8"), re.MULTILINE)
+    assert load_sources().checked == own
+    some = Citations("these rest", [own[0], "unknown2020"])
+    assert "pages): all." in cite_names(["deiqt"]).bibtex()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(collect, "select_entries", lambda keys: [])
+        assert "pages): all but unknown2020." in some.bibtex()
+        assert "pages): none." in Citations("this rests", ["unknown2020"]).bibtex()
 
 
 def test_every_data_set_with_a_publication_has_one():

@@ -25,6 +25,11 @@ def test_two_columns_will_do(root):
     assert table(root / "scores.csv").names == data.names
 
 
+def test_an_image_without_a_word_is_in_no_part_of_the_split(root):
+    (root / "scores.csv").write_text("image,mos,split\na.png,1,train\nin/b.png,2,\nc.png,3,Testing\n")
+    assert table(root).official_split == ("train", "", "test")
+
+
 def test_all_columns_in_any_order(root):
     lines = ["Split;MOS;Distortion;Image;Reference;Note", "Training;1;blur;a.png;r;x", "val;2;;in/b.png;r;"]
     (root / "scores.csv").write_text("\n".join([*lines, "test;3;blur;c.png;s;\n"]))

@@ -18,6 +18,20 @@ const images = [...document.images];
 return Promise.all(images.map((image) => image.decode())).then(() => images.every((image) => image.naturalWidth > 0) ? images.length : -1);
 """
 
+# What reaches out of the page, or of a box that does not scroll; and tables that have to be scrolled sideways.
+TOO_WIDE = """
+const page = document.documentElement.clientWidth, found = [];
+document.querySelectorAll("details").forEach((each) => each.open = true);
+for (const each of document.querySelectorAll("main *, header *")) {
+  const box = each.getBoundingClientRect();
+  const inside = each.parentElement.closest("pre.scroll, div.scroll, .unseen, svg");
+  if (box.width > 1 && !inside && (box.right > page + 1 || box.left < -1)) found.push(each.outerHTML.slice(0, 120));
+}
+for (const each of document.querySelectorAll("div.scroll"))
+  if (each.scrollWidth > each.clientWidth + 1) found.push(`${each.scrollWidth} > ${each.clientWidth}: ${each.textContent.trim().slice(0, 60)}`);
+return found;
+"""
+
 
 @pytest.fixture
 def sized(browser):
@@ -191,6 +205,14 @@ def test_on_a_phone_and_on_a_desk_in_light_and_dark(sized, page, tmp_path, width
     file = tmp_path / f"{scheme}_{width}x{height}.png"
     file.write_bytes(base64.b64decode(shot["data"]))
     assert file.stat().st_size > 10_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [390, 768, 1280])
+def test_nothing_is_wider_than_the_page_and_no_table_is_cut_off(sized, page, width):
+    browser = sized(width, 900)
+    open_page(browser, page)
+    assert browser.execute_script(TOO_WIDE) == []
 
 
 @pytest.mark.slow
