@@ -31,7 +31,9 @@ def work(folder: str, x: int) -> int:
 
 
 @pytest.mark.slow
-def test_a_job_that_is_killed_runs_once_more_and_costs_no_other(tmp_path):
+def test_a_job_that_is_killed_runs_once_more_and_costs_no_other(tmp_path, monkeypatch):
+    # submitit waits 15 s for the result of a job that has ended, for file systems that are behind.
+    monkeypatch.setattr("submitit.core.core.Job._results_timeout_s", 1)
     results = dict(run_all(work, [(str(tmp_path), x) for x in (1, 0, 2)], slurm="local"))
     assert results[0] == 1
     assert results[1].error == "ZeroDivisionError: integer division or modulo by zero"
