@@ -61,8 +61,10 @@ def parse_address(text: str | Path) -> HubAddress:
     """
     where, at, revision = str(text).removeprefix("hf:").lstrip("/").partition("@")
     if at and (not _REVISION.fullmatch(revision) or ".." in revision):
-        raise HubError(f"{text}: {revision!r} is not a revision; give a branch, a tag or a commit after the @")
-    return HubAddress(check_repository(where, str(text)), revision if at else MAIN)
+        raise HubError(
+            f"{_show(text)}: {revision!r:.80} is not a revision; give a branch, a tag or a commit after the @"
+        )
+    return HubAddress(check_repository(where, _show(text)), revision if at else MAIN)
 
 
 def check_repository(name: str, where: str | None = None) -> str:
@@ -74,13 +76,19 @@ def check_repository(name: str, where: str | None = None) -> str:
     >>> check_repository("user/name")
     'user/name'
     """
-    shown, parts = where or name, name.split("/")
+    shown, parts = where or _show(name), name.split("/")
     if len(parts) > 2 and parts[0] in ("datasets", "spaces"):
         raise HubError(f"{shown}: names one of the {parts[0]}; {HOW_TO_WRITE}, a model")
     if len(parts) != 2:
         raise HubError(f"{shown}: is not a user and a name; {HOW_TO_WRITE}")
     if wrong := [part for part in parts if not _PART.fullmatch(part) or ".." in part or part.endswith(".git")]:
         raise HubError(
-            f"{shown}: {wrong[0]!r} is not a name on the hub (letters, digits, '.', '_', '-'); {HOW_TO_WRITE}"
+            f"{shown}: {wrong[0]!r:.80} is not a name on the hub (letters, digits, '.', '_', '-'); {HOW_TO_WRITE}"
         )
     return name
+
+
+def _show(text: str | Path) -> str:
+    """Return an address as one short line."""
+    line = str(text) if str(text).isprintable() else repr(str(text))
+    return line if len(line) <= 200 else f"{line[:200]}..."

@@ -15,9 +15,10 @@ from iqa_zoo.inference.load import load
 from iqa_zoo.inference.scorer import Scorer
 from iqa_zoo.inference.workers import choose_workers, use_one_thread
 from iqa_zoo.serve.answers import MapAnswer, PhotographAnswer, ScoreAnswer
-from iqa_zoo.serve.limits import Limits
+from iqa_zoo.serve.limits import LONGEST_NAME, Limits
 
 Result = TypeVar("Result")
+MOST_CROPS = 100  # of a photograph; a model of a hub says itself how many it takes
 
 
 def load_models(named: Mapping[str, str | Path], device: str | None = None) -> dict[str, Scorer]:
@@ -26,8 +27,15 @@ def load_models(named: Mapping[str, str | Path], device: str | None = None) -> d
     Raises:
         UnknownName: there is no such model.
         HubError: a model cannot be fetched.
+        InputError: a model takes so many crops of a photograph that one request would hold the server up.
     """
-    return {name: load(given, device) for name, given in named.items()}
+    scorers = {name: load(given, device) for name, given in named.items()}
+    for name, scorer in scorers.items():
+        if scorer.meaning.crops > MOST_CROPS:
+            raise InputError(
+                f"{name} takes {scorer.meaning.crops} crops of a photograph; a server takes at most {MOST_CROPS}"
+            )
+    return scorers
 
 
 class ScoringPool:
@@ -54,7 +62,7 @@ class ScoringPool:
         chosen = list(dict.fromkeys(names or [next(iter(self.scorers))]))
         for name in chosen:
             if name not in self.scorers:
-                raise UnknownName(not_one_of(name, self.scorers, "model"))
+                raise UnknownName(not_one_of(name[:LONGEST_NAME], self.scorers, "model"))
         return chosen
 
     async def score(self, content: bytes, name: str, models: Sequence[str]) -> PhotographAnswer:

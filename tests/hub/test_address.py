@@ -52,5 +52,19 @@ def test_a_wrong_address_says_what_to_write(text, message):
         parse_address(text)
 
 
+def test_a_hostile_address_is_one_short_line():
+    for text in (
+        "hf://me/" + "x" * 5000,
+        "hf://me/m@" + "/" * 5000,
+        "hf://me/ti\nny",
+        "hf://me/tiny\x1b[31m",
+        "hf://\n/\n",
+    ):
+        with pytest.raises(HubError) as refused:
+            parse_address(text)
+        assert str(refused.value).isprintable()
+        assert len(str(refused.value)) < 500
+
+
 def test_names_and_folders_are_no_addresses():
     assert not any(is_address(each) for each in ("lifeiqa", "runs/hf", Path("hf"), "hf", {"dim": 1}, None))

@@ -9,7 +9,7 @@ import pytest
 from iqa_zoo.explain.score_map import compute_score_map
 from iqa_zoo.serve.limits import Limits
 from iqa_zoo.serve.names import name_models
-from iqa_zoo.serve.scoring import ScoringPool
+from iqa_zoo.serve.scoring import ScoringPool, load_models
 from tests.serve.photos import draw_photo
 
 
@@ -108,6 +108,18 @@ def test_nothing_else_is_served(served, path):
     response = served.get(path)
     assert response.status_code in (404, 405)
     assert response.json()["error"]["code"] == "request"
+
+
+def test_a_model_that_takes_countless_crops_is_not_served(tiny, write_run, tmp_path):
+    run = write_run(tmp_path / "run", tiny, test_crops=10**9)
+    with pytest.raises(ValueError, match="mine takes 1000000000 crops of a photograph; a server takes at most 100"):
+        load_models({"mine": run}, "cpu")
+
+
+def test_a_long_name_of_no_model_is_shown_in_part(served):
+    response = served.post("/v1/score", ("a.png", draw_photo(1)), params={"model": "<b>" * 3000})
+    assert response.status_code == 422
+    assert len(response.text) < 400
 
 
 def test_two_models_need_two_names(whole_run):

@@ -23,4 +23,7 @@ def shrink(name):
 def test_a_file_gives_the_scores(name, tmp_path):
     pytest.importorskip("onnxscript", reason="iqa-zoo[export] is not installed")
     pytest.importorskip("onnxruntime", reason="iqa-zoo[export] is not installed")
-    check_export(write_random_run(tmp_path / "run", shrink(name), noise=0.15, test_crops=1), tmp_path / "m.onnx")
+    run = write_random_run(
+        tmp_path / "run", shrink(name), seed=1, noise=0.15, test_crops=1
+    )  # of other seeds the last ReLU gives 0
+    check_export(run, tmp_path / "m.onnx")
