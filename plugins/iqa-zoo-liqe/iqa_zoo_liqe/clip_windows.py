@@ -69,7 +69,8 @@ class ClipWindows(ClipImage):
         self.spec = replace(self.spec, fixed_size=False, available_stages=(), token_stage=None)
 
     def forward(self, image_BCHW: Tensor) -> Features:
-        size, images = self.spec.image_size, image_BCHW.shape[0]
+        size = self.spec.image_size
+        images = len(image_BCHW) if self.choice == "released" else 0  # read by that rule alone; it fixes the batch of a graph
         rows, columns = ((int(length) - size) // self.step + 1 for length in image_BCHW.shape[2:])
         times = Counter(self._chosen(rows * columns, images))  # window -> how often it counts
         corners = [(self.step * (window // columns), self.step * (window % columns)) for window in times]

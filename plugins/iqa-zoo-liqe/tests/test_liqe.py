@@ -335,6 +335,13 @@ def test_a_config_and_its_model_have_one_budget():
     assert iqa_zoo.measure_budget(model).macs == by_model.macs
 
 
+@pytest.mark.parametrize("choice", ["released", "spread"])
+def test_a_window_that_counts_several_times_is_computed_once(choice):
+    one_window = iqa_zoo.measure_budget(iqa_zoo.build_model("liqe", overrides=TINY))
+    model = iqa_zoo.build_model("liqe_released", overrides={**TINY, "backbone.choice": choice})
+    assert iqa_zoo.measure_budget(model).macs == one_window.macs
+
+
 def test_windows_are_those_of_the_rule():
     backbone = iqa_zoo.build_model("liqe_released", overrides=TINY).backbone
     assert backbone._chosen(60, 1) == [0] * 15
