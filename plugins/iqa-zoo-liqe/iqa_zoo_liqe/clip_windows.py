@@ -70,7 +70,7 @@ class ClipWindows(ClipImage):
 
     def forward(self, image_BCHW: Tensor) -> Features:
         size = self.spec.image_size
-        images = len(image_BCHW) if self.choice == "released" else 0  # read by that rule alone; it fixes the batch of a graph
+        images = len(image_BCHW) if self.choice == "released" else 0  # it would fix the batch of a graph
         rows, columns = ((int(length) - size) // self.step + 1 for length in image_BCHW.shape[2:])
         times = Counter(self._chosen(rows * columns, images))  # window -> how often it counts
         corners = [(self.step * (window // columns), self.step * (window % columns)) for window in times]
