@@ -65,6 +65,7 @@ def test_another_file_is_refused_with_both_hashes(monkeypatch):
         find_packaged_file(NAME)
 
 
+@pytest.mark.slow
 def test_model_of_another_shape_is_refused():
     with pytest.raises(CheckpointError, match="do not fit this 'tf_efficientnet_lite0': conv_stem.weight"):
         load_packaged(timm.create_model(NAME, in_chans=1), NAME)

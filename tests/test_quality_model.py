@@ -234,6 +234,7 @@ def test_batch_and_order_do_not_matter(zoo):
             assert torch.allclose(model(image_BCHW[i : i + 1]), score_B[i : i + 1], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_decoder_alone_scores_the_same_features(zoo):
     model, image_BCHW = zoo
     decoder = build_decoder(model.config, model.backbone.spec).eval()
@@ -345,6 +346,7 @@ def test_labels_of_another_shape(tiny, shape):
         build_model(tiny).loss(torch.randn(2, 3, 160, 160), torch.zeros(shape))
 
 
+@pytest.mark.slow
 def test_labels_of_any_precision(tiny):
     tiny["losses"] = [{"type": name} for name in ("l1", "mse", "smooth_l1", "plcc", "load_balance", "router_z")]
     model = build_model(tiny).eval()

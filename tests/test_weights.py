@@ -26,6 +26,7 @@ def same(ours, theirs):
     return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [".safetensors", ".pth", ".SAFETENSORS"])
 def test_whole_model_from_a_file(make, tiny, tmp_path, ending):
     trained, path = make(0), tmp_path / f"weights{ending}"
@@ -36,6 +37,7 @@ def test_whole_model_from_a_file(make, tiny, tmp_path, ending):
     assert same(build_model(tiny, weights=trained.state_dict()).state_dict(), trained.state_dict())
 
 
+@pytest.mark.slow
 def test_half_precision_becomes_the_models_own(make, tmp_path):
     trained, path = make(0), tmp_path / "half.safetensors"
     halves = {k: v.half() if v.is_floating_point() else v for k, v in trained.state_dict().items()}

@@ -111,6 +111,7 @@ def test_the_local_network_sees_the_image_as_it_wants_it():
     torch.testing.assert_close(seen[0], expected)
 
 
+@pytest.mark.slow
 def test_a_training_step_moves_the_injections_and_the_head_alone():
     torch.manual_seed(0)
     model = build_model(config())

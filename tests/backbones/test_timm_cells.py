@@ -38,6 +38,7 @@ def test_a_map_is_the_mean_over_each_cells_share(height, width):
     assert torch.allclose(pooled.global_BC, pooled.maps[4].mean((2, 3)), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_spec_is_that_of_cells_of_a_whole_image():
     spec = TimmCells(name=LITE).spec
     assert spec.stages == {3: StageInfo(112, 32), 4: StageInfo(320, 32)}

@@ -162,6 +162,7 @@ def test_stage_blocks_that_do_not_fit(arguments, says):
         TimmFeatures(**arguments)
 
 
+@pytest.mark.slow
 def test_a_classifier_that_model_args_keep_is_there_and_not_used():
     arguments = {**VIT, "model_args": {**VIT["model_args"], "num_classes": 5}}
     backbone, _, features = features_of(**arguments)

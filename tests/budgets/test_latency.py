@@ -74,6 +74,7 @@ def test_a_width_is_enough_where_it_is(clock):
     assert budget.latency.tried <= 6  # interpolated: a width has thousands of values
 
 
+@pytest.mark.slow
 def test_what_is_compared_is_timed_in_turn(clock):
     match_budget(DEIQT, DEIQT, by="latency")
     one, other = clock[:2]
@@ -136,6 +137,7 @@ def test_measured_on_the_real_clock():
         assert 0 < latency.spread[0] <= latency.seconds <= latency.spread[1]
 
 
+@pytest.mark.slow
 @given(st.integers(2, 10**4), st.floats(0.01, 0.99), st.floats(1.01, 100))
 def test_interpolation_stays_between_and_ends(last, low, high):
     def ratio(place: int) -> float:

@@ -206,6 +206,7 @@ def test_parts_add_up_to_the_decoder(cfg):
     assert costs.compute_size(cfg | {"dim": 97}, "params") is None or cfg["dim"] is None
 
 
+@pytest.mark.slow
 def test_behind_a_change_of_width_an_equal_block_costs_something_else(scratch_registry):
     @register_interaction("halve")
     class Halve(nn.Module):
@@ -242,6 +243,7 @@ def test_a_model_width_goes_below_a_quarter_only_where_nothing_else_does():
     assert decoder_params(narrow) == budget.decoder.params == pytest.approx(10_000, rel=0.01)
 
 
+@pytest.mark.slow
 def test_shapes_without_a_count_are_those_of_a_count(counted):
     cfg = DEIQT | {"backbone": dict(type="timm_features", name="test_resnet", stages=[3, 4])}
     shapes = measure.find_backbone_shapes(cfg)

@@ -33,6 +33,7 @@ def test_rows_add_up():
     assert rows[0]["model"] == "model 1"
 
 
+@pytest.mark.slow
 def test_the_printed_report_says_what_was_counted_and_what_was_not():
     matched, budget = match_budget(CFG, int(1.1 * measure_budget(CFG).decoder.params))
     out = io.StringIO()
@@ -45,6 +46,7 @@ def test_the_printed_report_says_what_was_counted_and_what_was_not():
     assert f"moved interactions.*.hidden 48 → {matched['interactions'][1]['hidden']}" in text
 
 
+@pytest.mark.slow
 def test_to_dict_is_json_and_complete():
     _, budget = match_budget(CFG, int(1.1 * measure_budget(CFG).decoder.params))
     plain = json.loads(json.dumps(budget.to_dict()))

@@ -83,6 +83,7 @@ def test_claims_are_selected_by_id_in_the_order_of_the_card():
         select_claims(claims, ["c_over_e"])
 
 
+@pytest.mark.slow
 def test_a_plugin_brings_claims_and_is_not_imported_for_them(install, tmp_path):
     install("claim-plugin", {"models": {"claimed": "claimed_models.mine:claimed"}})
     package = tmp_path / "site" / "claim-plugin" / "claimed_models"

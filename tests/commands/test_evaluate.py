@@ -135,6 +135,7 @@ def test_images_that_were_trained_on_are_a_warning(run, trained):
     assert "(bootstrap over 20 contents;" in out
 
 
+@pytest.mark.slow
 def test_another_split_is_checked_against_the_training(run, trained, tmp_path):
     data = table(trained[0])
     splits = make_splits(data, 2, seed=3)

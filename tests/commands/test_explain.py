@@ -153,6 +153,7 @@ def test_a_run_without_its_split_or_checkpoints(run, trained, root, photo, tmp_p
     assert (code, "no run.json" in err) == (2, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("argv", "message"),
     [

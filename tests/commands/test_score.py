@@ -133,6 +133,7 @@ def test_a_wrong_name_says_the_closest(named, photos, capsys):
     assert "unknown trained model 'tiny.nois'; did you mean 'tiny.noise'?" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_one_image_alone_twice_over_and_with_other_crops(run, photos, tmp_path):
     _, out, _ = run(photos / "10.png", photos, photos / "10.png", "--csv")
     first, second = csv.DictReader(out.splitlines())  # each file once

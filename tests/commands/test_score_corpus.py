@@ -38,6 +38,7 @@ def run(capsys):
     return call
 
 
+@pytest.mark.slow
 def test_parquet_has_the_rows_of_csv(run, photos, tmp_path):
     code, out, err = run(photos, "-o", tmp_path / "s.parquet")
     assert (code, out) == (0, "")
@@ -53,6 +54,7 @@ def test_parquet_has_the_rows_of_csv(run, photos, tmp_path):
     assert "s.parquet: exists already" in err
 
 
+@pytest.mark.slow
 def test_what_was_stopped_goes_on(run, photos, tmp_path, monkeypatch):
     real, done = module._write_shard, []
 

@@ -31,6 +31,7 @@ def data(tmp_path):
     return RatedImages("six", paths, mos, score_range=(0, 100), licence="CC0", source="chance", distortions=kinds)
 
 
+@pytest.mark.slow
 def test_is_the_mean_over_single_images(make, data):
     scorer, calls = make(), []
     indices = [4, 1, 3]

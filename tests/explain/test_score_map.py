@@ -56,6 +56,7 @@ def test_the_score_of_a_model_of_crops_is_the_mean_of_such_regions(crops, half_n
     assert crops.score(half_noisy).score == pytest.approx(np.mean(regions), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_the_noisy_half_scores_lower(crops, half_noisy):
     found = compute_score_map(crops, half_noisy)
     rows, columns = found.choose_cells(40)

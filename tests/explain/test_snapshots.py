@@ -77,6 +77,7 @@ def test_the_start_does_not_disturb_random_numbers(run):
     assert torch.equal(torch.rand(3), expected)
 
 
+@pytest.mark.slow
 def test_a_training_that_began_from_a_file(run):
     trained, model = run
     folder = trained.folder

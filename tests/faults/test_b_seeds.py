@@ -36,6 +36,7 @@ def disturb() -> None:
     random.random()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["compare", "ablate", "data_efficiency", "swap"])
 def test_a_backbone_without_weights_is_that_of_the_seed(name, plan_command, tiny):
     hashes = []

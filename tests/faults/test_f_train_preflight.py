@@ -145,6 +145,7 @@ def test_small_images_of_every_part_are_enlarged_alike(run, parts, root, tmp_pat
     assert score == pytest.approx(result["predictions"][name], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_dry_run_counts_small_images(run, parts):
     Image.open(parts["test"][0]).resize((20, 20)).save(parts["test"][0])
     code, out, _ = run("--dry-run", folder=None)
@@ -189,6 +190,7 @@ def test_the_room_that_a_resumed_run_has_already_counts(run, monkeypatch, tmp_pa
         (tmp_path / "run" / "result.json").unlink(missing_ok=True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0 or not shutil.which("mount"), reason="needs mount")
 def test_a_small_disk_in_earnest(run, no_step, tmp_path):
     (tmp_path / "small").mkdir()

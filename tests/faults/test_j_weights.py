@@ -35,6 +35,7 @@ def prefixed(prefix, state):
     return {prefix + name: value for name, value in state.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", KEYS)
 def test_a_state_dict_under_any_key_beside_other_things(make, tmp_path, key):
     trained, model = make(0), make(1)
@@ -116,6 +117,7 @@ def test_what_does_not_fit_is_told_by_the_names_that_fit_best(make):
     assert "unknown" not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_an_averaged_model(make, tmp_path, wrapped):
     trained, model = make(0), make(1)

@@ -119,6 +119,7 @@ def _strict(text):
     return json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["--json", "--csv", "json", "csv", "plain"])
 def test_a_score_that_is_not_finite_is_an_error_of_its_image(form, overflowing, photos, tmp_path, capsys):
     file = tmp_path / f"s.{form}"

@@ -183,6 +183,7 @@ def test_a_part_inside_a_part_is_named_by_its_path(tiny, small_machine):
     assert problem.startswith("backbone.branches.1: needs ")
 
 
+@pytest.mark.slow
 def test_a_large_model_that_fits_has_the_weights_of_its_seed(tiny, small_machine, monkeypatch):
     large = apply_overrides(tiny, {"head.hidden": 30_000})
     torch.manual_seed(3)

@@ -42,6 +42,7 @@ def apart(data, splits):
     return sum(len(check_leaks(data, split, PAIRS)) for split in splits)
 
 
+@pytest.mark.slow
 def test_look_alikes_are_in_one_part(root):
     data = table(root)
     found = group_look_alikes(data)
@@ -64,6 +65,7 @@ def test_groups_of_another_length_are_refused(root):
         make_splits(table(root), 1, groups=["a", "b"])
 
 
+@pytest.mark.slow
 def test_iqa_zoo_splits(root, tmp_path, capsys):
     place = ["splits", "table", "--root", str(root), "--splits", "20"]
     assert main([*place, "-o", str(tmp_path / "s.json")]) == 0
@@ -106,6 +108,7 @@ def test_studies(root, plan_command):
     assert apart(data, make_study_splits(plan_command("compare", *words, "--ignore-look-alikes"), data)) > 0
 
 
+@pytest.mark.slow
 def test_a_damaged_image_is_named(root, tmp_path, capsys):
     (root / "7.png").write_bytes((root / "7.png").read_bytes()[:60])
     place = ["splits", "table", "--root", str(root), "--validation-fraction", "0.2", "-o", str(tmp_path / "s.json")]

@@ -51,6 +51,7 @@ def test_no_page_calls_what_is_undecided_a_tie(page):
     assert not words
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["iqa_zoo", "benchmarks", "plugins"])
 def test_no_code_calls_what_is_undecided_a_tie(folder):
     """Ties of ranks and of scores remain."""

@@ -79,6 +79,7 @@ def test_nor_on_the_name_the_folder_or_a_lossless_format(scorer, files, tmp_path
     assert first.score == second.score == third.score
 
 
+@pytest.mark.slow
 def test_nor_on_what_an_image_is_given_as(named, files):
     file = files[0]
     image = Image.open(file)
@@ -118,6 +119,7 @@ def test_images_of_pillow_are_converted_as_files_are(scorer, tmp_path):
     assert scorer.score(torch.from_numpy(grey_HW)[None]).score == scorer.score(tmp_path / "grey.png").score
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -141,6 +143,7 @@ def test_what_is_no_image_is_an_error_alone_and_a_result_among_others(scorer, fi
     assert [before, after] == scorer.score(files[:2])
 
 
+@pytest.mark.slow
 def test_files_that_cannot_be_read_are_named_and_the_others_are_scored(scorer, files, tmp_path):
     broken = tmp_path / "broken.png"
     broken.write_bytes(files[0].read_bytes()[:500])
@@ -158,6 +161,7 @@ def test_files_that_cannot_be_read_are_named_and_the_others_are_scored(scorer, f
         assert reason in result.error
 
 
+@pytest.mark.slow
 def test_a_score_is_the_mean_over_crops_at_fixed_positions(scorer, files):
     pixels_HWC = np.array(Image.open(files[3]))
     boxes = compute_grid_boxes(200, 45, SIZE, 5)
@@ -188,6 +192,7 @@ def test_a_score_that_is_not_finite_is_an_error_of_its_image(scorer, files):
     assert (results[0].height, results[0].width) == (40, 60)
 
 
+@pytest.mark.slow
 def test_a_small_image_is_enlarged_and_says_so(scorer, files, tmp_path):
     results = scorer.score(files)
     assert [result.note for result in results] == [*[""] * 4, "enlarged from 20x24", "enlarged from 64x9"]
@@ -234,6 +239,7 @@ def test_threads_of_torch_change_no_bit(kind, files, request):
     assert torch.get_num_threads() == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["scorer", "named"])
 def test_scores_can_be_differentiated_by_the_image(kind, files, request):
     scorer = request.getfixturevalue(kind)
@@ -346,6 +352,7 @@ def whole(tiny, write_run, tmp_path):
     return iqa_zoo.load(write_run(tmp_path / "run", tiny), "cpu")
 
 
+@pytest.mark.slow
 def test_a_whole_image_has_one_score_that_every_pixel_counts_in(whole, files):
     alone = [whole.score(path).score for path in files]
     assert [result.score for result in whole.score(files[::-1])] == alone[::-1]

@@ -46,6 +46,7 @@ def test_known_values():
     assert loss(torch.tensor([100.0, 0.0]), torch.tensor([1.0, 2.0])) == 1
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.floats(-5, 5), min_size=2, max_size=6), st.integers(0, 99), st.floats(-10, 10))
 def test_only_differences_of_scores_and_the_order_of_labels_count(values, seed, shift):

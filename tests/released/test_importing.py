@@ -340,6 +340,7 @@ def test_no_state_dict(given):
         import_released("lifeiqa", given)
 
 
+@pytest.mark.slow
 def test_widths_that_the_released_heads_do_not_divide():
     with pytest.raises(ConfigError, match="num_heads=6 does not divide dim=64"):
         import_released("deiqt", deiqt_checkpoint(dim=64)[0])

@@ -77,6 +77,7 @@ def test_a_missing_part_is_named_and_the_rest_is_shown(folder, part):
         assert "feedbeef" in content
 
 
+@pytest.mark.slow
 def test_a_damaged_part_is_named(folder):
     (folder / "history.json").write_text("[{")
     (folder / "split.json").write_text("[]")

@@ -31,6 +31,7 @@ def check_latex(text):
         assert len({row.count("&") for row in rows}) == 1
 
 
+@pytest.mark.slow
 @given(st.text(max_size=30))
 @settings(deadline=None)
 def test_any_text_is_escaped(text):

@@ -11,6 +11,7 @@ POINT = st.tuples(st.integers(1, 6), st.integers(0, 6))
 V = Estimate(0.1, 0.0, 0.2)
 
 
+@pytest.mark.slow
 @given(st.lists(POINT, min_size=1, max_size=12))
 def test_the_front_is_what_no_other_point_beats(points):
     costs, values = zip(*points, strict=True)

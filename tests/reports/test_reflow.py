@@ -16,6 +16,7 @@ RECORDS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
 WORDS = st.text("abc-", min_size=1, max_size=12)
 
 
+@pytest.mark.slow
 @given(st.integers(2, 8).flatmap(lambda n: st.lists(st.lists(WORDS, min_size=n, max_size=n), min_size=1, max_size=5)))
 def test_every_cell_is_in_a_block_of_its_row(rows):
     columns = [f"c{k}" for k in range(len(rows[0]))]

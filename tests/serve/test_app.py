@@ -58,6 +58,7 @@ def test_a_photograph_that_cannot_be_scored_is_named_and_the_others_are_scored(s
     assert good["scores"][0]["score"] is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["tiny.noise", "whole"])
 def test_a_map_is_that_of_the_package(served, model):
     content = draw_photo(4, (150, 200, 3))

@@ -103,6 +103,7 @@ def test_bootstrap_interval_covers_as_stated():
     assert 51 <= covered < 60
 
 
+@pytest.mark.slow
 def test_bootstrap_is_repeatable():
     a, b, mos = two_models(50, 1)
     first, again, other = (bootstrap_difference(a, b, mos, count=50, seed=seed) for seed in (0, 0, 1))

@@ -159,6 +159,7 @@ def test_a_fit_does_not_lose_to_the_raw_scores(seed):
     assert plcc_logistic4(100 - 7 * scores, mos) == pytest.approx(plcc_logistic4(scores, mos), abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mos", [3 * np.arange(20.0) + 1, (np.arange(20) > 9) * 1.0, np.exp(np.arange(20.0))])
 def test_extreme_relations_are_fitted_quietly(mos):
     assert plcc_logistic4(np.arange(20.0), mos) > 0.999

@@ -23,6 +23,7 @@ def test_holm_by_hand():
         adjust_holm([0.5, 1.5])
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
 def test_holm_lies_between_raw_and_bonferroni(p_values):
     adjusted = adjust_holm(p_values)
@@ -36,6 +37,7 @@ def test_williams_by_hand():
     assert compute_williams_p(0.5, 0.5, 0.3, 50) == 1
 
 
+@pytest.mark.slow
 def test_williams_keeps_its_level_and_beats_independence():
     rejected = 0
     for seed in range(400):

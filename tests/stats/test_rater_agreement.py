@@ -59,6 +59,7 @@ def test_errors_beyond_the_noise_by_hand():
     assert found.mae == 6 / 5
 
 
+@pytest.mark.slow
 def test_scores_on_another_scale_are_mapped_first():
     ratings, scores = draw()
     given = 1 / (1 + np.exp(-scores))

@@ -134,6 +134,7 @@ def test_spread_beyond_that_of_the_images_is_added():
     assert (found.high - found.mean) / found.se == pytest.approx(special.stdtrit(22.04, 0.975), rel=1e-3)
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(
     st.integers(1, 12),

@@ -416,6 +416,7 @@ def test_own_backbones_stay_and_closed_forms_read_the_first_ones_features(plan):
     assert (spec.budget.match, plan("ablate", ["gcn.yaml"]).budget.match) == ("none", "params")
 
 
+@pytest.mark.slow
 def test_the_baseline_of_own_backbones_is_that_of_the_first_and_is_compared_with_models_on_it(plan, folder):
     other = {
         **TINY, "backbone": {**TINY["backbone"], "name": "test_resnet"}, "memory": dict(type="grid_pool", stage=2, grid=2),

@@ -24,6 +24,7 @@ def test_kept_results_are_of_each_earlier_schema():
     assert set(schemas.values()) == set(range(1, SCHEMA))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", KEPT, ids=lambda file: file.stem)
 def test_every_kept_result_prints(file, capsys):
     result = load_result(file)
@@ -52,6 +53,7 @@ def test_every_kept_result_has_rows_for_its_trainings(file):
     assert len(format_csv(result).splitlines()) == 1 + len(trained)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", KEPT, ids=lambda file: file.stem)
 def test_another_study_is_refused_by_name(file):
     study = load_result(file).study

@@ -109,6 +109,7 @@ def test_a_link_in_a_zip(tmp_path):
         unpack(tmp_path / "a.zip", tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_bombs(archive, tarred, tmp_path):
     """10 MB of zeros in about 10 kB, and limits on size and number."""
     zeros = bytes(10_000_000)

@@ -24,6 +24,7 @@ def find_changes(claim):
     return {key: (ahead[key], behind[key]) for key in ahead if key != "backbone" and ahead[key] != behind[key]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("claim", CLAIMS.values(), ids=list(CLAIMS))
 def test_both_sides_build(claim):
     for side in (claim.ahead, claim.behind):
@@ -169,6 +170,7 @@ def test_a_variant_of_several_claims_is_trained_once(plan):
     assert not any(test.why for test in plan.tests)
 
 
+@pytest.mark.slow
 def test_sides_that_cannot_be_built_or_matched_are_kept_with_the_reason(tiny):
     plan = Plan(lambda cfg: {**cfg, "backbone": tiny["backbone"]}, {})
     claim = Claim("c", "", "", Side("a", "x"), Side("b", "x"))

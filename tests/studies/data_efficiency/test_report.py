@@ -63,6 +63,7 @@ def test_interpolated_by_hand(results):
     assert (other["images"], other["in_splits"]) == (None, 0)
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=6), st.floats(0, 1))
 def test_what_is_reached_lies_on_the_curve(values, target):
     curve = [(100 * (i + 1), value) for i, value in enumerate(values)]

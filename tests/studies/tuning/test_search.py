@@ -103,6 +103,7 @@ def by_trial(scores, otherwise=0.5):
     return lambda training: scores.get(number(training), otherwise) if "trial" in training.model else otherwise
 
 
+@pytest.mark.slow
 def test_every_decoder_and_split_gets_the_same_points(fake):
     runner = fake(by_trial({}), tune=4)
     plan, *_ = search(runner)

@@ -349,6 +349,7 @@ def test_the_way_on_after_a_nan_is_the_one_that_the_message_names(nan_at, train,
     train(resume=True)  # the loss is finite now, and it goes on
 
 
+@pytest.mark.slow
 def test_a_truncated_image_is_named_and_nothing_stands_in_for_it(train, data, split, tmp_path):
     broken = data.paths[split.train[5]]
     broken.write_bytes(broken.read_bytes()[:700])

@@ -50,6 +50,7 @@ def test_batch_norm_trains_only_if_it_is_not_frozen(frozen, trainable):
     assert not any(module.training for module in made.eval().modules())
 
 
+@pytest.mark.slow
 def test_in_bfloat16_the_weights_and_gradients_stay_float32(trainable):
     made = trainable(precision="bfloat16").eval()
     loss = made(IMAGES, MOS)["total"]

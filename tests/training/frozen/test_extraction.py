@@ -41,6 +41,7 @@ def data(tmp_path):
     return dataset(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BACKBONES)
 def test_they_are_what_the_backbone_gives_for_the_same_crop(kind, data, tmp_path):
     backbone = build_backbone(dict(backbone=BACKBONES[kind]))
@@ -84,6 +85,7 @@ def test_a_second_call_computes_nothing_and_other_inputs_have_other_keys(data, t
     assert len(keys) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["flip", "truncate", "remove", "manifest"])
 def test_a_damaged_cache_is_made_anew(damage, data, tmp_path):
     backbone = build_backbone(dict(backbone=BACKBONES["map"]))

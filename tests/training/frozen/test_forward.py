@@ -111,6 +111,7 @@ def test_nothing_of_the_precision_stays_after_an_error(data):
     assert not torch.is_inference_mode_enabled()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("precision", "rounding"), [("float32", 1e-3), ("bfloat16", 2e-2)])
 def test_other_batches_and_another_order_change_features_by_rounding_only(
     precision, rounding, backbone, data, tmp_path, monkeypatch
@@ -125,6 +126,7 @@ def test_other_batches_and_another_order_change_features_by_rounding_only(
         np.testing.assert_allclose(array, expected, rtol=0, atol=rounding * np.abs(expected).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_the_number_of_threads_changes_no_bit(precision, backbone, data, tmp_path, monkeypatch):
     arrays = []

@@ -94,6 +94,7 @@ def test_another_dataset_is_judged_in_its_own_direction(trained, tmp_path, tiny)
 DAMAGED = ["[]", "{}", "", '{"model"', "\x00" * 40]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", DAMAGED)
 def test_a_damaged_record_is_made_again(content, trained, tmp_path, tiny):
     training = Training("m", tiny, SPLIT, FrozenRecipe(), 0)
